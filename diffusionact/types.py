@@ -1,0 +1,138 @@
+"""The values that travel between the pipeline's steps: frozen dataclasses of tensors, nothing else.
+
+Frames come first in every tensor. Pixels are x right, y down; angles and camera follow `face/rotations.py` and
+`face/projection.py`. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CropTransform:
+    """Affine maps from full-image pixels to the pixels of a square crop.
+
+    Attributes:
+        matrix: (B, 2, 3) float, full-image px -> crop px.
+        size: side of the crop, pixels.
+    """
+
+    matrix: Tensor
+    size: int
+
+
+@dataclass(frozen=True)
+class FaceCoefficients:
+    """Coefficients of a linear face model, one row a frame.
+
+    Attributes:
+        shape: (B, K) identity.
+        expression: (B, E); E is 52 blendshapes in [0, 1] for the open model.
+        rotation: (B, 3) axis-angle, radians, head frame of `face/rotations.py`.
+        camera: (B, 3) scale, t_x, t_y of the weak-perspective camera in a crop.
+    """
+
+    shape: Tensor
+    expression: Tensor
+    rotation: Tensor
+    camera: Tensor
+
+
+@dataclass(frozen=True)
+class FaceObservation:
+    """What a tracker saw in F frames, in the pixels of the full frames.
+
+    Rows whose `found` is False hold the value chosen by the missing-face policy.
+
+    Attributes:
+        landmarks: (F, 68, 2) px, iBUG-68.
+        pupils: (F, 2, 2) px, the subject's right eye first.
+        head_pose: (F, 3) yaw, pitch, roll in degrees.
+        gaze: (F, 2) pitch, yaw in radians.
+        expression: (F, 52) blendshapes in [0, 1].
+        confidence: (F,) in [0, 1].
+        found: (F,) bool, a face was really seen in this frame.
+    """
+
+    landmarks: Tensor
+    pupils: Tensor
+    head_pose: Tensor
+    gaze: Tensor
+    expression: Tensor
+    confidence: Tensor
+    found: Tensor
+
+
+@dataclass(frozen=True)
+class FacePose:
+    """How the source shall be posed in each of F frames: the condition of the reenactment encoder.
+
+    Attributes:
+        landmarks: (F, 68, 2) px of the model's landmark frame, source shape with the driver's pose and expression.
+        pupils: (F, 2, 2) px of the same frame, the subject's right eye first.
+        head_pose: (F, 3) yaw, pitch, roll in degrees.
+        expression: (F, 52).
+        gaze: (F, 2) pitch, yaw in radians.
+        found: (F,) bool, False where the driving face was not seen and the missing-face policy filled in.
+    """
+
+    landmarks: Tensor
+    pupils: Tensor
+    head_pose: Tensor
+    expression: Tensor
+    gaze: Tensor
+    found: Tensor
+
+
+@dataclass(frozen=True)
+class SourceCodes:
+    """Everything that is computed once per source.
+
+    Attributes:
+        image: (1, 3, H, W) in [-1, 1], the aligned source.
+        crop: full picture -> aligned source.
+        coefficients: the source's own face coefficients, camera in the aligned crop.
+        gaze: (1, 2) pitch, yaw in radians.
+        semantic_code: (1, D).
+        stochastic_code: (1, 3, H, W), x_T.
+    """
+
+    image: Tensor
+    crop: CropTransform
+    coefficients: FaceCoefficients
+    gaze: Tensor
+    semantic_code: Tensor
+    stochastic_code: Tensor
+
+
+def map_tensors(value: T, function: Callable[[Tensor], Tensor]) -> T:
+    """Return a copy of one of the dataclasses above with `function` applied to every tensor in it."""
+    changes = {}
+    for field in fields(value):
+        item = getattr(value, field.name)
+        if isinstance(item, Tensor):
+            changes[field.name] = function(item)
+        elif hasattr(item, "__dataclass_fields__"):
+            changes[field.name] = map_tensors(item, function)
+    return replace(value, **changes)
+
+
+def concatenate(values: list[T]) -> T:
+    """Join values of one of the dataclasses above along the frame axis."""
+    first = values[0]
+    changes = {}
+    for field in fields(first):
+        items = [getattr(value, field.name) for value in values]
+        if isinstance(items[0], Tensor):
+            changes[field.name] = torch.cat(items)
+        elif hasattr(items[0], "__dataclass_fields__"):
+            changes[field.name] = concatenate(items)
+    return replace(first, **changes)

@@ -1,0 +1,5 @@
+"""The sampler and its inversion."""
+
+from .ddim import DDIMScheduler
+
+__all__ = ["DDIMScheduler"]

@@ -1,0 +1,371 @@
+"""The reenactment pipeline: encode the source once, read poses from a driver, predict codes, decode frames.
+
+    source picture -> encode_source -> SourceCodes
+    driving frames -> extract_pose  -> FacePose
+    both           -> reenact       -> semantic codes (F, D)
+    codes          -> decode        -> pictures (F, 3, H, W)
+
+`stream` does the last three lazily, in chunks; `__call__` does all of it. Arithmetic of the sampler is float32, whatever
+the UNets' dtype; the encoders stay float32, as in the official code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from torch import Tensor
+
+from .. import images
+from ..checks import check_frames, check_images, check_in_range
+from ..face.alignment import align_face
+from ..face.landmark_map import draw_landmark_map, landmark_map_at
+from ..face.open_face_model import OpenFaceModel
+from ..face.pose_extraction import ALIGNED_SIZE, PoseExtractor, PoseOptions, fit_in_crop
+from ..face.tracking import OpenFaceTracker
+from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
+from ..weights import ModelComponents, load_components, save_components
+from .precision import default_dtype
+
+StepCallback = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ReenactedFrame:
+    """One frame of `stream`.
+
+    Attributes:
+        image: (1, 3, H, W) in [-1, 1].
+        pose: the pose it was rendered in, one row.
+    """
+
+    image: Tensor
+    pose: FacePose
+
+
+class DiffusionActPipeline:
+    """One-shot face reenactment.
+
+    Args:
+        components: the networks, the scheduler and the model's configuration.
+
+    Attributes:
+        unet: decodes; fine-tuned in the official model.
+        inversion_unet: finds x_T; the same object as `unet` in models whose decoder was not fine-tuned.
+        reenactment_encoder, semantic_encoder, scheduler, config: see `weights.ModelComponents`.
+    """
+
+    def __init__(self, components: ModelComponents):
+        self.components = components
+        self.unet = components.unet
+        self.inversion_unet = components.inversion_unet
+        self.reenactment_encoder = components.reenactment_encoder
+        self.semantic_encoder = components.semantic_encoder
+        self.scheduler = components.scheduler
+        self.config = components.config
+        self.face_model = OpenFaceModel.from_bundled()
+        for module in self._modules():
+            module.eval().requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path = "demo",
+        dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
+        revision: str | None = None,
+    ) -> DiffusionActPipeline:
+        """Load a model folder, the bundled "demo" model, or a Hub repository.
+
+        Args:
+            name_or_path: "demo", a folder, or a repository id such as "name/model".
+            dtype: of the UNets; None takes bfloat16 or float16 where the device is faster with it, else float32.
+            device: where everything is put.
+            revision: branch, tag or commit of a Hub repository.
+
+        Raises:
+            FileNotFoundError: if there is no such model, or a file of it is missing.
+            ValueError: if weights do not fit or are not finite.
+        """
+        components = load_components(name_or_path, revision=revision)
+        return cls(components).to(device, dtype or default_dtype(torch.device(device)))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a model folder that `from_pretrained` loads."""
+        save_components(self.components, Path(folder))
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> DiffusionActPipeline:
+        """Move everything to `device`; `dtype`, where given, is for the two UNets only."""
+        for module in self._modules():
+            module.to(device)
+        for unet in (self.unet, self.inversion_unet):
+            unet.to(dtype=dtype, memory_format=torch.channels_last)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.unet.parameters()).device
+
+    @property
+    def sample_size(self) -> int:
+        """Side of the model's pictures, pixels."""
+        return self.unet.config.sample_size
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the model, to tell whose codes a saved source holds."""
+        stem = self.reenactment_encoder.encoder.conv_in.weight.detach().float().cpu().contiguous()
+        return hashlib.sha256(stem.numpy().tobytes()).hexdigest()[:16]
+
+    @torch.no_grad()
+    def encode_source(
+        self,
+        image: Tensor,
+        num_inversion_steps: int | None = None,
+        face: str | int = "largest",
+        on_step: StepCallback | None = None,
+    ) -> SourceCodes:
+        """Find, align and invert the source's face. Costs `num_inversion_steps` UNet calls, once per source.
+
+        Args:
+            image: uint8 (H, W, 3), any size.
+            num_inversion_steps: DDIM steps from the picture to x_T; None takes the model's own number.
+            face: "largest" or an index, largest first.
+            on_step: called after every UNet call with (done, total).
+
+        Raises:
+            NoFaceFoundError: if the picture shows no such face.
+        """
+        check_frames("source", image[None])
+        tracker = OpenFaceTracker(face, "error").to(self.device)
+        observation = tracker.observe(image[None].to(self.device))
+        aligned, crop = align_face(image, observation.landmarks[0].cpu(), ALIGNED_SIZE)
+        picture = images.resize(images.uint8_to_model(aligned[None].to(self.device)), self.sample_size)
+        crop = map_tensors(crop, lambda tensor: tensor.to(self.device))
+        cropped = fit_in_crop(self.face_model, observation, crop)
+        pose = self._extractor(PoseOptions(), 25.0).in_landmark_frame(cropped.coefficients, cropped)
+        semantic_code = self.reenactment_encoder(picture, self.landmark_map(pose))
+        return SourceCodes(
+            image=picture,
+            crop=self._crop_at_sample_size(crop),
+            coefficients=cropped.coefficients,
+            gaze=cropped.observation.gaze,
+            semantic_code=semantic_code,
+            stochastic_code=self.invert(picture, semantic_code, num_inversion_steps, on_step),
+        )
+
+    @torch.no_grad()
+    def extract_pose(
+        self,
+        driving: Iterable[Tensor],
+        source: SourceCodes,
+        options: PoseOptions = PoseOptions(),
+        frame_rate: float = 25.0,
+    ) -> FacePose:
+        """Read all poses of a driving clip: the source's shape with the driver's pose and expression.
+
+        Args:
+            driving: uint8 (H, W, 3) frames, or one tensor (F, H, W, 3); read lazily.
+            source: from `encode_source`.
+            options: how the clip is read.
+            frame_rate: driving frames a second, for the smoothing.
+
+        Raises:
+            NoFaceFoundError: see `PoseOptions.missing`.
+            ValueError: if there are no frames.
+        """
+        poses = list(self._extractor(options, frame_rate).stream(self._to_device(driving), source))
+        if not poses:
+            raise ValueError(
+                "Expected a driving clip with at least one frame, received none. Check that the file shows a picture."
+            )
+        return concatenate(poses)
+
+    @torch.no_grad()
+    def reenact(self, source: SourceCodes, pose: FacePose) -> Tensor:
+        """Predict the semantic codes (F, D) of the source in every pose. One encoder pass a frame."""
+        landmark_map = self.landmark_map(pose)
+        return self.reenactment_encoder(source.image.expand(len(landmark_map), -1, -1, -1), landmark_map)
+
+    @torch.no_grad()
+    def decode(
+        self,
+        source: SourceCodes,
+        semantic_code: Tensor,
+        num_inference_steps: int | None = None,
+        scheduler: SchedulerMixin | None = None,
+        chunk_size: int = 8,
+        on_step: StepCallback | None = None,
+    ) -> Tensor:
+        """Render semantic codes from the source's x_T: the costly step, `num_inference_steps` UNet calls a frame.
+
+        Args:
+            source: from `encode_source`.
+            semantic_code: (F, D), from `reenact`.
+            num_inference_steps: None takes the model's own number.
+            scheduler: any scheduler of diffusers with the model's prediction type; None is the model's own DDIM.
+            chunk_size: frames rendered together; does not change the result.
+            on_step: called after every UNet call with (done, total).
+
+        Returns:
+            (F, 3, H, W) in [-1, 1].
+        """
+        chunks = semantic_code.split(chunk_size)
+        steps = num_inference_steps or self.config.num_inference_steps
+        frames = []
+        for index, codes in enumerate(chunks):
+            report = _offset(on_step, index * steps, len(chunks) * steps)
+            x_T = source.stochastic_code.expand(len(codes), -1, -1, -1)
+            frames.append(self.sample(x_T, codes, steps, scheduler, report))
+        return torch.cat(frames)
+
+    def stream(
+        self,
+        source: SourceCodes,
+        driving: Iterable[Tensor],
+        options: PoseOptions = PoseOptions(),
+        frame_rate: float = 25.0,
+        num_inference_steps: int | None = None,
+        scheduler: SchedulerMixin | None = None,
+        chunk_size: int = 8,
+    ) -> Iterator[ReenactedFrame]:
+        """Take and yield frames lazily: memory does not grow with the clip, nor does the result depend on chunk_size.
+
+        Arguments are those of `extract_pose` and `decode`.
+        """
+        check_in_range("chunk_size", chunk_size, 1, 4096)
+        poses = self._extractor(options, frame_rate).stream(self._to_device(driving), source)
+        while True:
+            with torch.no_grad():
+                chunk = list(islice(poses, chunk_size))
+            if not chunk:
+                return
+            codes = self.reenact(source, concatenate(chunk))
+            pictures = self.decode(source, codes, num_inference_steps, scheduler, chunk_size)
+            for picture, pose in zip(pictures, chunk, strict=True):
+                yield ReenactedFrame(picture[None], pose)
+
+    def __call__(
+        self, source: Tensor, driving: Iterable[Tensor], num_inversion_steps: int | None = None, **options: Any
+    ) -> Tensor:
+        """Reenact a source picture with a driving clip, all at once.
+
+        Args:
+            source: uint8 (H, W, 3).
+            driving: uint8 (H, W, 3) frames, or one tensor (F, H, W, 3).
+            num_inversion_steps: see `encode_source`.
+            options: the further arguments of `stream`.
+
+        Returns:
+            uint8 (F, H, W, 3).
+        """
+        codes = self.encode_source(source, num_inversion_steps)
+        frames = [images.model_to_uint8(frame.image) for frame in self.stream(codes, driving, **options)]
+        return torch.cat(frames)
+
+    @torch.no_grad()
+    def invert(
+        self,
+        image: Tensor,
+        semantic_code: Tensor,
+        num_inversion_steps: int | None = 50,
+        on_step: StepCallback | None = None,
+    ) -> Tensor:
+        """DDIM inversion: the stochastic code x_T (B, 3, H, W) from which `semantic_code` renders `image`.
+
+        Args:
+            image: (B, 3, H, W) in [-1, 1].
+            semantic_code: (B, D).
+            num_inversion_steps: None takes the model's own number.
+            on_step: called after every UNet call with (done, total).
+        """
+        check_images("image", image)
+        self.scheduler.set_timesteps(num_inversion_steps or self.config.num_inversion_steps)
+        x_t = image
+        for done, timestep in enumerate(self.scheduler.inversion_timesteps, start=1):
+            prediction = _predict(self.inversion_unet, x_t, timestep, semantic_code)
+            x_t = self.scheduler.reverse_step(prediction, timestep, x_t).prev_sample
+            if on_step is not None:
+                on_step(done, len(self.scheduler.inversion_timesteps))
+        return x_t
+
+    @torch.no_grad()
+    def sample(
+        self,
+        x_T: Tensor,
+        semantic_code: Tensor,
+        num_inference_steps: int | None = 20,
+        scheduler: SchedulerMixin | None = None,
+        on_step: StepCallback | None = None,
+    ) -> Tensor:
+        """Decode x_T (B, 3, H, W) with semantic codes (B, D) into pictures (B, 3, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: if `scheduler` was made for another prediction type than the model's.
+        """
+        scheduler = scheduler or self.scheduler
+        self._check_prediction_type(scheduler)
+        scheduler.set_timesteps(num_inference_steps or self.config.num_inference_steps)
+        x_t = x_T * scheduler.init_noise_sigma
+        for done, timestep in enumerate(scheduler.timesteps, start=1):
+            prediction = _predict(self.unet, scheduler.scale_model_input(x_t, timestep), timestep, semantic_code)
+            x_t = scheduler.step(prediction, timestep, x_t).prev_sample
+            if on_step is not None:
+                on_step(done, len(scheduler.timesteps))
+        return x_t
+
+    def landmark_map(self, pose: FacePose) -> Tensor:
+        """Draw poses as the (F, 3, H, W) condition of the reenactment encoder."""
+        if self.config.landmark_frame == "crop224":
+            # The official model draws the numbers of its 224 px crop on a canvas of the picture's size, as they are.
+            drawn = draw_landmark_map(pose.landmarks, pose.pupils, self.sample_size)
+        else:
+            drawn = landmark_map_at(pose.landmarks, pose.pupils, self.sample_size, self.config.landmark_canvas)
+        return drawn.to(self.device)
+
+    def _extractor(self, options: PoseOptions, frame_rate: float) -> PoseExtractor:
+        return PoseExtractor(self.face_model, self.config.landmark_frame, self.sample_size, options, frame_rate)
+
+    def _crop_at_sample_size(self, crop: CropTransform) -> CropTransform:
+        scale = self.sample_size / crop.size
+        matrix = crop.matrix * scale
+        matrix[..., 2] += 0.5 * scale - 0.5  # integer pixels are pixel centres
+        return CropTransform(matrix, self.sample_size)
+
+    def _to_device(self, driving: Iterable[Tensor]) -> Iterator[Tensor]:
+        for frame in driving:
+            check_frames("driving", frame[None])
+            yield frame.to(self.device)
+
+    def _check_prediction_type(self, scheduler: SchedulerMixin) -> None:
+        expected = self.scheduler.config.prediction_type
+        received = scheduler.config.get("prediction_type", "epsilon")
+        if received != expected:
+            raise ValueError(
+                f"Expected a scheduler with prediction_type {expected!r}, received {received!r}. "
+                "Build it with from_config(pipeline.scheduler.config)."
+            )
+
+    def _modules(self) -> tuple[torch.nn.Module, ...]:
+        networks = (self.unet, self.inversion_unet, self.reenactment_encoder, self.semantic_encoder)
+        return (*networks, self.face_model)
+
+
+def _predict(unet: torch.nn.Module, x_t: Tensor, timestep: Tensor, semantic_code: Tensor) -> Tensor:
+    """Call a UNet in its own dtype and memory format; everything around it is float32."""
+    dtype = next(unet.parameters()).dtype
+    sample = x_t.to(dtype=dtype, memory_format=torch.channels_last)
+    return unet(sample, timestep, semantic_code.to(dtype)).sample.float()
+
+
+def _offset(on_step: StepCallback | None, start: int, total: int) -> StepCallback | None:
+    if on_step is None:
+        return None
+    return lambda done, _: on_step(start + done, total)

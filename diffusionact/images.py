@@ -1,0 +1,188 @@
+"""Ranges and layouts of pictures, and picture files: the only file that knows them.
+
+Three forms exist: *frames* (F, H, W, 3) uint8 (files, trackers), *unit* (F, H, W, 3) float in [0, 1] (ComfyUI's IMAGE) and
+*model* (F, 3, H, W) float in [-1, 1] (networks). All are RGB with full-range sRGB values; nothing here changes colours.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps, PngImagePlugin
+from torch import Tensor
+
+PROVENANCE = "AI-generated, DiffusionAct"
+
+# What lies under a transparent pixel is arbitrary (often black); white is what most viewers show.
+TRANSPARENT_BACKGROUND = (255, 255, 255, 255)
+
+
+def uint8_to_model(frames: Tensor) -> Tensor:
+    """Map frames (F, H, W, 3) uint8 to model images (F, 3, H, W) float32: x / 127.5 - 1."""
+    return frames.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 127.5 - 1.0
+
+
+def model_to_uint8(images: Tensor) -> Tensor:
+    """Map model images (F, 3, H, W) to frames (F, H, W, 3) uint8: (x + 1) * 127.5, rounded, clamped to 0..255.
+
+    Rounding makes this the exact inverse of `uint8_to_model` for all 256 levels; diffusion output may leave [-1, 1]
+    slightly, hence the clamp.
+    """
+    levels = ((images.float() + 1.0) * 127.5).round().clamp(0, 255)
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def unit_to_model(images: Tensor) -> Tensor:
+    """Map unit images (F, H, W, 3) in [0, 1] to model images (F, 3, H, W) in [-1, 1]: 2 x - 1."""
+    return images.permute(0, 3, 1, 2).contiguous() * 2.0 - 1.0
+
+
+def model_to_unit(images: Tensor) -> Tensor:
+    """Map model images (F, 3, H, W) to unit images (F, H, W, 3): (x + 1) / 2, clamped to [0, 1]."""
+    return ((images + 1.0) / 2.0).clamp(0.0, 1.0).permute(0, 2, 3, 1).contiguous()
+
+
+def uint8_to_unit(frames: Tensor) -> Tensor:
+    """Map frames (F, H, W, 3) uint8 to unit images (F, H, W, 3) float32: x / 255."""
+    return frames.to(torch.float32) / 255.0
+
+
+def unit_to_uint8(images: Tensor) -> Tensor:
+    """Map unit images (F, H, W, 3) to frames (F, H, W, 3) uint8: 255 x, rounded, clamped to 0..255."""
+    return (images.float() * 255.0).round().clamp(0, 255).to(torch.uint8)
+
+
+def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Resize model images bilinearly with antialiasing; the range is kept because bilinear weights never overshoot.
+
+    Args:
+        images: (F, 3, H, W) float, any range.
+        size: new side of a square, or (height, width), pixels. The aspect ratio is not kept.
+
+    Returns:
+        (F, 3, height, width) float.
+    """
+    height_width = (size, size) if isinstance(size, int) else size
+    return F.interpolate(images, size=height_width, mode="bilinear", align_corners=False, antialias=True)
+
+
+def load_image(path: str | os.PathLike[str]) -> Tensor:
+    """Read a picture file as a frame; see `picture_to_frame` for what happens to each kind of picture.
+
+    The first picture of an animation is taken.
+
+    Returns:
+        (H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        FileNotFoundError: if there is no file at `path`.
+        ValueError: if the file is empty, truncated, too large, or no picture that Pillow reads.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"Expected a picture file, received {str(path)!r} where no file lies; check the path.")
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture_to_frame(picture)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"Expected a complete picture that Pillow can read, received {str(path)!r} of {Path(path).stat().st_size} "
+            f"bytes ({error}); export it again as PNG or JPEG."
+        ) from error
+
+
+def picture_to_frame(picture: Image.Image) -> Tensor:
+    """Convert any Pillow picture to an upright (H, W, 3) uint8 RGB frame.
+
+    The EXIF orientation is applied; transparent pixels are laid over white; 16-bit greys keep their upper eight bits;
+    grey, palette and CMYK pictures become RGB by Pillow's own rule (embedded colour profiles are not applied).
+
+    Raises:
+        ValueError: if the picture holds floating-point values, whose range is unknown.
+    """
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode == "F":
+        raise ValueError(
+            f"Expected a picture with integer levels, received floating-point values in range "
+            f"{picture.getextrema()}; export it as 8-bit or 16-bit PNG."
+        )
+    if picture.mode.startswith("I"):
+        levels = np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8
+        picture = Image.fromarray(levels.astype(np.uint8))
+    if picture.has_transparency_data:
+        background = Image.new("RGBA", picture.size, TRANSPARENT_BACKGROUND)
+        picture = Image.alpha_composite(background, picture.convert("RGBA"))
+    return torch.from_numpy(np.array(picture.convert("RGB")))
+
+
+def save_png(path: str | os.PathLike[str], frame: Tensor, provenance: bool = True) -> None:
+    """Write one frame as PNG; the file appears under its name only when it is complete.
+
+    Args:
+        path: file to write or replace; its folder must exist.
+        frame: (H, W, 3) uint8 RGB, any device.
+        provenance: note in the file's text chunks (`Software`, `Comment`) that the picture was generated.
+
+    Raises:
+        ValueError: if `frame` is not (H, W, 3) uint8.
+        OSError: if the folder is absent or cannot be written.
+    """
+    if frame.dtype != torch.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        raise ValueError(
+            f"Expected a frame (H, W, 3) uint8, received shape {tuple(frame.shape)}, {frame.dtype}; convert model images "
+            f"with model_to_uint8 and save them one at a time."
+        )
+    notes = PngImagePlugin.PngInfo()
+    if provenance:
+        notes.add_text("Software", "DiffusionAct")
+        notes.add_text("Comment", PROVENANCE)
+    with written_under_temporary_name(path) as temporary:
+        Image.fromarray(frame.cpu().numpy()).save(temporary, format="PNG", pnginfo=notes)
+
+
+@contextmanager
+def written_under_temporary_name(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` at the end, or remove it after an error.
+
+    A file system error inside is raised again as the same class, with what to do.
+    """
+    path = Path(path)
+    temporary = temporary_sibling(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def temporary_sibling(path: Path) -> Path:
+    """A fresh hidden name in the folder of `path`, ending in `.tmp`.
+
+    Raises:
+        OSError: if that folder does not exist or is no folder.
+    """
+    if not path.parent.is_dir():
+        error_class = NotADirectoryError if path.parent.exists() else FileNotFoundError
+        raise error_class(
+            f"Expected an existing folder to write {path.name!r} into, received {str(path.parent)!r} which is no folder; "
+            f"create it or choose another output path."
+        )
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def unwritable(path: Path, error: OSError) -> OSError:
+    """The same class of error as `error`, saying which output failed and what to do."""
+    message = (
+        f"Expected to be able to write {str(path)!r}, received {error.strerror or error} from the file system; check "
+        f"permissions and free space or choose another output path."
+    )
+    return type(error)(message)

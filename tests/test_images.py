@@ -1,0 +1,148 @@
+"""Ranges, layouts and picture files."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffusionact import images as im
+
+ALL_LEVELS = torch.arange(256, dtype=torch.uint8)[None, :, None, None].expand(1, 256, 2, 3).contiguous()
+
+
+def colourful_frame(height: int = 6, width: int = 8) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8)
+
+
+def test_uint8_levels_survive_the_way_through_model_range():
+    model = im.uint8_to_model(ALL_LEVELS)
+    assert model.shape == (1, 3, 256, 2) and model.is_contiguous()
+    assert model.min() == -1.0 and model.max() == 1.0
+    assert torch.equal(im.model_to_uint8(model), ALL_LEVELS)
+
+
+def test_uint8_levels_survive_the_way_through_unit_and_model_range():
+    unit = im.uint8_to_unit(ALL_LEVELS)
+    assert torch.equal(im.unit_to_uint8(im.model_to_unit(im.unit_to_model(unit))), ALL_LEVELS)
+
+
+def test_channels_and_axes_stay_in_place():
+    frames = torch.zeros(1, 4, 5, 3, dtype=torch.uint8)
+    frames[0, 1, 2, 0] = 255
+    model = im.uint8_to_model(frames)
+    assert model[0, 0, 1, 2] == 1.0 and model.sum() == 1.0 - (4 * 5 * 3 - 1)
+    assert torch.equal(im.unit_to_model(im.uint8_to_unit(frames)), model)
+
+
+def test_model_to_uint8_rounds_and_clamps():
+    values = torch.tensor([-2.0, -1.0 + 0.6 / 127.5, 1.5]).reshape(1, 3, 1, 1)
+    assert im.model_to_uint8(values).flatten().tolist() == [0, 1, 255]
+
+
+def test_model_to_unit_clamps():
+    assert im.model_to_unit(torch.full((1, 3, 1, 1), 1.2)).max() == 1.0
+
+
+def test_resize_is_antialiased_and_keeps_the_range():
+    stripes = torch.ones(1, 3, 8, 64)
+    stripes[..., ::2] = -1.0
+    small = im.resize(stripes, (8, 8))
+    assert small.shape == (1, 3, 8, 8)
+    assert small.abs().max() < 0.1
+    assert im.resize(stripes, 16).abs().max() <= 1.0
+
+
+def test_png_round_trip_is_exact_and_carries_provenance(tmp_path):
+    frame = colourful_frame()
+    im.save_png(tmp_path / "a.png", frame)
+    assert torch.equal(im.load_image(tmp_path / "a.png"), frame)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.info == {"Software": "DiffusionAct", "Comment": "AI-generated, DiffusionAct"}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_png_without_provenance_has_no_text(tmp_path):
+    im.save_png(tmp_path / "a.png", colourful_frame(), provenance=False)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.info == {}
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = colourful_frame(4, 8)
+    lying = Image.fromarray(upright.numpy()).transpose(Image.Transpose.ROTATE_90)
+    lying.save(tmp_path / "turned.png", exif=exif)
+    assert torch.equal(im.load_image(tmp_path / "turned.png"), upright)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("L", 100, (100, 100, 100)),
+        ("LA", (100, 0), (255, 255, 255)),
+        ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
+        ("RGBA", (0, 0, 0, 0), (255, 255, 255)),
+        ("I;16", 0x6400, (100, 100, 100)),
+        ("1", 1, (255, 255, 255)),
+    ],
+)
+def test_every_pixel_format_becomes_rgb(tmp_path, mode, colour, expected):
+    Image.new(mode, (3, 2), colour).save(tmp_path / "a.png")
+    frame = im.load_image(tmp_path / "a.png")
+    assert frame.shape == (2, 3, 3) and frame.dtype == torch.uint8
+    assert tuple(frame[1, 2].tolist()) == expected
+
+
+def test_palette_transparency_is_laid_over_white(tmp_path):
+    picture = Image.new("P", (2, 2), 1)
+    picture.putpalette([0, 0, 0, 9, 9, 9])
+    picture.save(tmp_path / "a.png", transparency=1)
+    assert im.load_image(tmp_path / "a.png").unique().tolist() == [255]
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    Image.new("CMYK", (8, 8), (255, 0, 0, 0)).save(tmp_path / "a.jpg", quality=100)
+    red, green, blue = im.load_image(tmp_path / "a.jpg")[4, 4].tolist()
+    assert red < 8 and green > 247 and blue > 247
+
+
+def test_floating_point_picture_is_refused(tmp_path):
+    Image.fromarray(np.full((2, 2), 0.5, dtype=np.float32)).save(tmp_path / "a.tiff")
+    with pytest.raises(ValueError, match=r"Expected.*range \(0.5, 0.5\).*export"):
+        im.load_image(tmp_path / "a.tiff")
+
+
+@pytest.mark.parametrize("kept", [0, 20, 120])
+def test_truncated_or_empty_picture_is_refused(tmp_path, kept):
+    im.save_png(tmp_path / "a.png", colourful_frame(32, 32))
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:kept])
+    with pytest.raises(ValueError, match=rf"Expected.*received.*{kept} bytes.*export"):
+        im.load_image(tmp_path / "b.png")
+
+
+def test_missing_picture_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.png.*check the path"):
+        im.load_image(tmp_path / "nowhere.png")
+
+
+def test_save_png_refuses_model_images_and_missing_folders(tmp_path):
+    with pytest.raises(ValueError, match=r"Expected.*shape \(1, 3, 4, 4\).*model_to_uint8"):
+        im.save_png(tmp_path / "a.png", torch.zeros(1, 3, 4, 4))
+    with pytest.raises(FileNotFoundError, match="Expected an existing folder.*create it"):
+        im.save_png(tmp_path / "absent" / "a.png", colourful_frame())
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="Expected an existing folder"):
+        im.save_png(tmp_path / "file" / "a.png", colourful_frame())
+
+
+def test_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    message = r"Expected.*a\.txt.*disk full.*choose another"
+    with pytest.raises(PermissionError, match=message), im.written_under_temporary_name(path) as temporary:
+        temporary.write_text("half")
+        raise PermissionError(28, "disk full")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]

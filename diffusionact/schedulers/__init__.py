@@ -1,5 +1,6 @@
-"""The sampler and its inversion."""
+"""The sampler and its inversion, and other samplers by name."""
 
+from .choice import SCHEDULERS, make_scheduler
 from .ddim import DDIMScheduler
 
-__all__ = ["DDIMScheduler"]
+__all__ = ["SCHEDULERS", "DDIMScheduler", "make_scheduler"]

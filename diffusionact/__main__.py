@@ -1,0 +1,5 @@
+"""`python -m diffusionact`."""
+
+from .cli import main
+
+raise SystemExit(main())

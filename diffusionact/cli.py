@@ -1,0 +1,143 @@
+"""The `diffusionact` command: its arguments, and what becomes of errors. The work stands in `commands/`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from .commands import bench, convert, encode, reenact
+from .face.pose_extraction import DRIVER_CROPS
+from .schedulers import SCHEDULERS
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 0, 2 for bad input (with a message on stderr), or 130 when interrupted."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Third-party warnings about optional speed-ups are noise to a person at a terminal.
+    warnings.filterwarnings("ignore")
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"diffusionact: {error}\n")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("diffusionact: interrupted; nothing was written\n")
+        return INTERRUPTED
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line, one sub-parser a command."""
+    parser = argparse.ArgumentParser(
+        prog="diffusionact", description="One-shot face reenactment with a diffusion autoencoder."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_reenact(commands)
+    _add_demo(commands)
+    _add_encode(commands)
+    _add_convert(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _add_reenact(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("reenact", help="a source picture and a driving video in, a reenacted video out")
+    parser.add_argument("source", type=Path, help="source picture, or a source saved by `diffusionact encode`")
+    parser.add_argument("driving", type=Path, help="video, animated image, folder of frames, or one picture")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mkv, .webm, or .png for a picture")
+    _add_model_options(parser)
+    _add_source_options(parser)
+    _add_driver_options(parser)
+    _add_decode_options(parser)
+    _add_output_options(parser)
+    parser.set_defaults(run=reenact.run)
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("demo", help="reenact the bundled source with the bundled driving clip")
+    parser.add_argument("-o", "--output", type=Path, default=Path("output/demo.mp4"), help="default: %(default)s")
+    _add_model_options(parser)
+    _add_source_options(parser)
+    _add_driver_options(parser)
+    _add_decode_options(parser)
+    _add_output_options(parser)
+    parser.set_defaults(run=reenact.run_demo, side_by_side=True)
+
+
+def _add_encode(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("encode", help="align and invert a source once, for many drivers")
+    parser.add_argument("source", type=Path, help="source picture")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.safetensors")
+    _add_model_options(parser)
+    _add_source_options(parser)
+    parser.set_defaults(run=encode.run)
+
+
+def _add_convert(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("convert", help="official checkpoints -> a model folder")
+    parser.add_argument("--diffusionact", type=Path, required=True, help="diffusionact_model.pt")
+    parser.add_argument("--diffae", type=Path, help="last.ckpt of the diffusion autoencoder, to compare with")
+    parser.add_argument("--output", type=Path, required=True, help="the new model folder")
+    parser.set_defaults(run=convert.run)
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("bench", help="speed of the default path against plain float32")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="alternations (default: %(default)s)")
+    parser.add_argument("--chunk-size", type=int, default=4, help="frames batched (default: %(default)s)")
+    parser.add_argument("--skip-official", action="store_true", help="leave out the 256 px official size")
+    parser.add_argument("--output", type=Path, help="also write the figures as JSON")
+    parser.set_defaults(run=bench.run)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", default="demo", help="demo, a model folder, or a Hub id (default: %(default)s)")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    group.add_argument(
+        "--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"), help="of the UNets"
+    )
+
+
+def _add_source_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("source")
+    group.add_argument("--source-face", default="largest", help="largest, or an index (0 is the largest)")
+    group.add_argument("--inversion-steps", type=int, help="DDIM steps from picture to x_T (default: the model's)")
+
+
+def _add_driver_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("driver")
+    group.add_argument("--face", default="follow", help="largest, follow, or an index (default: %(default)s)")
+    group.add_argument("--missing", default="interpolate", choices=("error", "hold", "interpolate"))
+    group.add_argument("--driver-crop", default="frame", choices=DRIVER_CROPS)
+    group.add_argument("--relative", action="store_true", help="add the driver's motion to the source's own pose")
+    group.add_argument("--reference-frame", type=int, default=0, help="driving frame that relative motion starts from")
+    group.add_argument("--gain", type=float, default=1.0, help="factor on the expression, 0 to 3")
+    group.add_argument("--smoothing", type=float, default=0.3, help="0 off to 1 strong (default: %(default)s)")
+    group.add_argument("--threshold", type=float, default=0.5, help="least score of the face detector")
+
+
+def _add_decode_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("decoding")
+    group.add_argument("--steps", type=int, help="DDIM steps a frame (default: the model's)")
+    group.add_argument("--scheduler", default="ddim", choices=tuple(SCHEDULERS))
+    group.add_argument("--chunk-size", type=int, default=8, help="frames rendered together (default: %(default)s)")
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--side-by-side", action="store_true", help="source | driving | reenacted")
+    group.add_argument("--paste-back", action="store_true", help="into the full source picture")
+    group.add_argument("--feather", type=float, default=0.1, help="soft edge of the paste, share of the crop")
+    group.add_argument("--match-colour", action="store_true", help="LAB colour match of the paste to the picture")
+    group.add_argument("--no-audio", action="store_true", help="leave out the driver's sound")
+    group.add_argument("--report", type=Path, help="track the output and write figures as JSON")

@@ -1,0 +1,1 @@
+"""What each `diffusionact` command does; the arguments stand in `cli.py`."""

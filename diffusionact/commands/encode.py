@@ -1,0 +1,26 @@
+"""`diffusionact encode`: align and invert a source once, and keep it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+from ..storage import save_value
+from .loading import load_pipeline, load_source
+
+logger = logging.getLogger(__name__)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Encode `options.source` into `options.output`.
+
+    Raises:
+        ValueError: if the output does not end in .safetensors, or the picture is unusable.
+    """
+    if options.output.suffix != ".safetensors":
+        raise ValueError(f"Expected an output ending in .safetensors, received {options.output}. Rename it.")
+    pipeline = load_pipeline(options)
+    source, _ = load_source(pipeline, options.source, options)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    save_value(source, options.output, pipeline.fingerprint)
+    logger.info("Source written to %s", options.output)

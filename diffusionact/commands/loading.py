@@ -1,0 +1,93 @@
+"""From command-line words to devices, pipelines and sources."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import images
+from ..face.pose_extraction import PoseOptions
+from ..pipelines import DiffusionActPipeline
+from ..storage import load_value
+from ..types import SourceCodes, map_tensors
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn "auto", "cpu", "cuda:1", "mps" into a device that is there.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        # torch raises an AssertionError where it was built without the backend.
+        raise ValueError(
+            f"Expected a device of this machine, received {name!r} ({str(error).splitlines()[0]}). Use --device cpu."
+        ) from error
+    return device
+
+
+def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
+    """Load the model that --model, --device and --dtype name."""
+    dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
+    return DiffusionActPipeline.from_pretrained(options.model, dtype, choose_device(options.device))
+
+
+def face_choice(word: str) -> str | int:
+    """ "largest" and "follow" stay words, anything else is an index.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if word in ("largest", "follow"):
+        return word
+    if not word.isdigit():
+        raise ValueError(f"Expected a face: largest, follow or an index from 0, received {word!r}. Use --face largest.")
+    return int(word)
+
+
+def pose_options(options: argparse.Namespace) -> PoseOptions:
+    """The driver's options as the pipeline takes them."""
+    return PoseOptions(
+        face=face_choice(options.face),
+        missing=options.missing,
+        driver_crop=options.driver_crop,
+        relative=options.relative,
+        reference_frame=options.reference_frame,
+        expression_gain=options.gain,
+        smoothing=options.smoothing,
+        detection_threshold=options.threshold,
+    )
+
+
+def load_source(
+    pipeline: DiffusionActPipeline, path: Path, options: argparse.Namespace
+) -> tuple[SourceCodes, Tensor | None]:
+    """Encode a source picture with a progress bar, or read one that was saved.
+
+    Returns:
+        The codes, and the picture as uint8 (H, W, 3), None for a saved source.
+    """
+    if path.suffix == ".safetensors":
+        source = load_value(path, SourceCodes, pipeline.fingerprint)
+        return map_tensors(source, lambda tensor: tensor.to(pipeline.device)), None
+    picture = images.load_image(path)
+    with tqdm(desc="Encode source", unit="step", leave=False) as bar:
+
+        def on_step(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        face = face_choice(options.source_face)
+        source = pipeline.encode_source(picture, options.inversion_steps, face, on_step)
+    return source, picture

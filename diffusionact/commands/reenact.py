@@ -1,0 +1,145 @@
+"""`diffusionact reenact` and `diffusionact demo`: source and driver in, video out, frame by frame."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import images
+from ..checks import check_in_range
+from ..face.composite import paste_back
+from ..pipelines import DiffusionActPipeline, ReenactedFrame
+from ..schedulers import make_scheduler
+from ..types import SourceCodes
+from ..video import FrameSource, VideoWriter, open_frames
+from .loading import load_pipeline, load_source, pose_options
+from .report import ReenactmentReport
+
+logger = logging.getLogger(__name__)
+
+DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
+PANEL_SIZE = 256
+
+
+def run_demo(options: argparse.Namespace) -> None:
+    """Reenact the bundled source with the bundled driving clip."""
+    options.source = DEMO_MEDIA / "source.png"
+    options.driving = DEMO_MEDIA / "driving.mp4"
+    run(options)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Reenact `options.source` with `options.driving` into `options.output`.
+
+    Raises:
+        ValueError: for unusable input or options.
+        FileNotFoundError: for missing files or weights.
+        OSError: if the output cannot be written.
+    """
+    _check(options)
+    driving = open_frames(options.driving)
+    pipeline = load_pipeline(options)
+    source, picture = load_source(pipeline, options.source, options)
+    started = time.perf_counter()
+    stream = pipeline.stream(
+        source,
+        driving,
+        pose_options(options),
+        float(driving.frame_rate),
+        options.steps,
+        make_scheduler(options.scheduler, pipeline.scheduler.config),
+        options.chunk_size,
+    )
+    report = ReenactmentReport(pipeline, source) if options.report else None
+    if report is not None:
+        stream = report.watch(stream)
+    compose = _composer(options, pipeline, source, picture)
+    count = _write(options, driving, stream, compose)
+    seconds = time.perf_counter() - started
+    logger.info("%d frames in %.1f s (%.2f s a frame), written to %s", count, seconds, seconds / count, options.output)
+    if report is not None:
+        figures = report.figures(seconds / count)
+        logger.info("%s", json.dumps(figures, indent=2))
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        options.report.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _check(options: argparse.Namespace) -> None:
+    check_in_range("--chunk-size", options.chunk_size, 1, 4096)
+    check_in_range("--feather", options.feather, 0.0, 0.5)
+    for name, steps in (("--steps", options.steps), ("--inversion-steps", options.inversion_steps)):
+        if steps is not None:
+            check_in_range(name, steps, 1, 1000)
+    if options.paste_back and options.side_by_side:
+        raise ValueError(
+            "Expected --paste-back or --side-by-side, received both. Leave one out: they make different pictures."
+        )
+    if options.paste_back and options.source.suffix == ".safetensors":
+        raise ValueError(
+            f"Expected a source picture for --paste-back, received the saved source {options.source}. "
+            "Give the picture itself."
+        )
+
+
+def _composer(
+    options: argparse.Namespace, pipeline: DiffusionActPipeline, source: SourceCodes, picture: Tensor | None
+) -> Callable[[ReenactedFrame, Tensor], Tensor]:
+    """Choose how a reenacted frame and its driving frame become one uint8 (H, W, 3) output frame."""
+    if options.paste_back:
+        full = picture.to(pipeline.device)
+
+        def pasted(frame: ReenactedFrame, driving: Tensor) -> Tensor:
+            return paste_back(full[None], frame.image, source.crop, options.feather, options.match_colour)[0]
+
+        return pasted
+    if options.side_by_side:
+        source_panel = _panel(images.model_to_uint8(source.image)[0])
+
+        def side_by_side(frame: ReenactedFrame, driving: Tensor) -> Tensor:
+            reenacted = _panel(images.model_to_uint8(frame.image)[0])
+            return torch.cat([source_panel, _panel(driving), reenacted], dim=1)
+
+        return side_by_side
+    return lambda frame, driving: images.model_to_uint8(frame.image)[0]
+
+
+def _panel(frame: Tensor) -> Tensor:
+    """Cut the middle square out of a uint8 (H, W, 3) frame and bring it to the panel's size."""
+    side = min(frame.shape[:2])
+    top, left = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
+    square = frame[top : top + side, left : left + side].cpu()
+    resized = images.resize(images.uint8_to_model(square[None]), PANEL_SIZE)
+    return images.model_to_uint8(resized)[0]
+
+
+def _write(
+    options: argparse.Namespace,
+    driving: FrameSource,
+    stream: Iterator[ReenactedFrame],
+    compose: Callable[[ReenactedFrame, Tensor], Tensor],
+) -> int:
+    """Write all frames with a progress bar; returns their number."""
+    bar = tqdm(zip(stream, driving, strict=True), desc="Reenact", total=driving.frame_count, unit="frame")
+    composed = (compose(frame, driving_frame).cpu() for frame, driving_frame in bar)
+    first = next(composed, None)
+    if first is None:
+        raise ValueError(f"Expected a driving clip with frames, received none from {options.driving}. Check the file.")
+    if options.output.suffix.lower() == ".png":
+        images.save_png(options.output, first)
+        return 1
+    audio = None if options.no_audio or not driving.has_audio else options.driving
+    count = 1
+    with VideoWriter(options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio) as writer:
+        writer.write(first)
+        for frame in composed:
+            writer.write(frame)
+            count += 1
+    return count

@@ -1,0 +1,92 @@
+"""Save and load the travelling values (`SourceCodes`, `FacePose`) as safetensors files: no pickle, nothing executable."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .types import CropTransform, FaceCoefficients, FacePose, SourceCodes
+
+KINDS = {kind.__name__: kind for kind in (SourceCodes, FacePose)}
+NESTED = {"crop": CropTransform, "coefficients": FaceCoefficients}
+FORMAT = "1"
+
+
+def save_value(value: SourceCodes | FacePose, path: Path, model: str = "") -> None:
+    """Write a value under a temporary name and rename it at the end.
+
+    Args:
+        value: what to save.
+        path: the file, ending in .safetensors.
+        model: fingerprint of the model that made it, checked when loading.
+    """
+    tensors, numbers = _flatten(value)
+    metadata = {"kind": type(value).__name__, "format": FORMAT, "model": model, "numbers": json.dumps(numbers)}
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(tensors, temporary, metadata)
+    temporary.replace(path)
+
+
+def load_value(path: Path, kind: type, model: str = "") -> Any:
+    """Read a value written by `save_value`.
+
+    Args:
+        path: the file.
+        kind: `SourceCodes` or `FacePose`, what is expected.
+        model: fingerprint of the model that will use it; "" does not check.
+
+    Raises:
+        ValueError: if the file is something else, is damaged, or was made with another model.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise ValueError(
+            f"Expected a safetensors file with {kind.__name__}, received {path} ({error}). Make the file again."
+        ) from error
+    if KINDS.get(metadata.get("kind", "")) is not kind:
+        raise ValueError(
+            f"Expected a file with {kind.__name__}, received {path} with {metadata.get('kind', 'something else')}. "
+            "Choose the right file."
+        )
+    if model and metadata["model"] != model:
+        raise ValueError(
+            f"Expected {kind.__name__} made with this model ({model}), received {path} made with "
+            f"{metadata['model'] or 'an unknown one'}. Encode the source again with this model."
+        )
+    return _build(kind, tensors, json.loads(metadata["numbers"]), "")
+
+
+def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, int]]:
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, int] = {}
+    for field in fields(value):
+        item, name = getattr(value, field.name), prefix + field.name
+        if isinstance(item, Tensor):
+            tensors[name] = item.cpu().contiguous()
+        elif isinstance(item, int):
+            numbers[name] = item
+        else:
+            inner_tensors, inner_numbers = _flatten(item, name + ".")
+            tensors |= inner_tensors
+            numbers |= inner_numbers
+    return tensors, numbers
+
+
+def _build(kind: type, tensors: dict[str, Tensor], numbers: dict[str, int], prefix: str) -> Any:
+    values = {}
+    for field in fields(kind):
+        name = prefix + field.name
+        if field.name in NESTED:
+            values[field.name] = _build(NESTED[field.name], tensors, numbers, name + ".")
+        else:
+            values[field.name] = tensors[name] if name in tensors else numbers[name]
+    return kind(**values)

@@ -1,0 +1,82 @@
+"""Walks every import of the package: arrows that must not be reversed."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "diffusionact"
+FILES = sorted(PACKAGE.rglob("*.py"))
+BANNED = {"train", "nodes", "gradio", "gradio_app", "accelerate", "cv2", "comfy", "comfy_api", "folder_paths"}
+# room -> rooms it must not import
+REVERSED = {
+    "images": {"*"},
+    "checks": {"*"},
+    "types": {"*"},
+    "models": {"face", "pipelines", "weights", "conversion", "commands", "video"},
+    "schedulers": {"face", "models", "pipelines", "weights", "conversion", "commands"},
+    "face": {"models", "schedulers", "pipelines", "weights", "conversion", "commands"},
+    "pipelines": {"conversion", "commands", "cli"},
+    "weights": {"conversion", "commands", "pipelines", "face"},
+    "video": {"models", "face", "pipelines", "conversion", "commands"},
+    "conversion": {"commands", "pipelines", "cli"},
+}
+
+
+def imports_of(file: Path) -> list[tuple[int, str, list[str]]]:
+    """(level, module, names) of every import statement; level 0 is absolute."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or "", [alias.name for alias in node.names]))
+    return found
+
+
+def rooms_imported(file: Path) -> set[str]:
+    """First-level rooms of the package that a file imports relatively."""
+    depth = len(file.relative_to(PACKAGE).parts)
+    rooms = set()
+    for level, module, names in imports_of(file):
+        if level == depth:  # relative to the package's root
+            rooms |= {module.split(".")[0]} if module else set(names)
+    return rooms
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_arrows_between_rooms_hold(file):
+    room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    forbidden = REVERSED.get(room, set())
+    imported = rooms_imported(file)
+    assert not (imported if "*" in forbidden else imported & forbidden)
+    if room not in ("conversion", "commands"):
+        assert "conversion" not in imported
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_package_imports_itself_relatively_and_nothing_banned(file):
+    for level, module, names in imports_of(file):
+        assert "*" not in names
+        if level == 0:
+            assert module.split(".")[0] not in BANNED | {"diffusionact"}
+
+
+def test_public_names_are_the_agreed_ones():
+    import diffusionact
+
+    assert sorted(diffusionact.__all__) == sorted(
+        [
+            "DDIMScheduler",
+            "DiffusionActPipeline",
+            "FacePose",
+            "OpenFaceTracker",
+            "PoseOptions",
+            "ReenactedFrame",
+            "ReenactmentEncoder",
+            "SemanticEncoder",
+            "SourceCodes",
+            "UNet",
+        ]
+    )

@@ -1,0 +1,246 @@
+"""Videos, animations and folders of pictures read frame by frame: exact frame rate, upright frames, flat memory.
+
+A frame is (H, W, 3) uint8 RGB. Reading yields every stored frame once; it does not resample time, so a file with a
+variable frame rate plays at its average rate: same length, but events inside may shift. Non-square pixels are not
+stretched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from ..images import load_image, picture_to_frame
+
+STILL_FRAME_RATE = Fraction(25)
+PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
+UNTIMED_FRAME_MS = 100  # what browsers show for an animation frame of duration 0
+TRUNCATION_TOLERANCE_S = Fraction(1, 2)  # headers of sound files overstate the length by a few frames
+
+
+@dataclass(frozen=True)
+class FrameSource(ABC):
+    """Frames of a file or folder, read lazily; every `iter()` begins anew.
+
+    Attributes:
+        path: what is read.
+        frame_rate: frames a second, exact.
+        frame_count: number of frames, or None where the file does not say.
+        frame_count_is_estimate: True where the number comes from a header and was not counted.
+        size: (height, width) of the upright frames, pixels.
+        has_audio: whether `path` can be given to `VideoWriter(audio_from=...)`.
+    """
+
+    path: Path
+    frame_rate: Fraction
+    frame_count: int | None
+    frame_count_is_estimate: bool
+    size: tuple[int, int]
+    has_audio: bool
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield (H, W, 3) uint8 RGB frames.
+
+        Raises:
+            ValueError: at the frame where the file is damaged, ends too early, or changes its size.
+        """
+        for index, frame in enumerate(self._frames()):
+            if tuple(frame.shape[:2]) != self.size:
+                raise ValueError(
+                    f"Expected all frames of {str(self.path)!r} to be {self.size} (height, width), received "
+                    f"{tuple(frame.shape[:2])} at frame {index}; bring the frames to one size first."
+                )
+            yield frame
+
+    @abstractmethod
+    def _frames(self) -> Iterator[Tensor]:
+        """Yield the frames without checking their size."""
+
+
+def open_frames(path: str | os.PathLike[str]) -> FrameSource:
+    """Open a video, an animated picture (webp, gif, apng), a folder of pictures or one picture.
+
+    Pictures in a folder are sorted naturally (2 before 10); they and single pictures get 25 frames a second. Other
+    files in the folder, and hidden ones, are passed over. The kind of a file is found from its content.
+
+    Raises:
+        FileNotFoundError: if nothing lies at `path`.
+        ValueError: if it is unreadable, truncated at its beginning, or without frames.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected a video, a picture or a folder of pictures, received {str(path)!r} where nothing lies; check the "
+            f"path."
+        )
+    try:
+        with Image.open(path) as picture:
+            is_picture = picture.format != "MPEG"  # Pillow recognises MPEG-1 video but cannot read it
+            is_animated = picture.format in ANIMATED_FORMATS and getattr(picture, "n_frames", 1) > 1
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        is_picture = False
+    except (OSError, SyntaxError, EOFError) as error:
+        raise _broken(path, 0, str(error)) from error
+    if not is_picture:
+        return _open_video(path)
+    return _open_animation(path) if is_animated else _open_pictures(path, [path])
+
+
+def _broken(path: Path, index: int, reason: str) -> ValueError:
+    return ValueError(
+        f"Expected a complete video or picture, received {str(path)!r} of {path.stat().st_size} bytes which breaks at "
+        f"frame {index} ({reason}); copy or export the file again, or cut it before that frame."
+    )
+
+
+@dataclass(frozen=True)
+class _PictureList(FrameSource):
+    pictures: tuple[Path, ...]
+
+    def _frames(self) -> Iterator[Tensor]:
+        return (load_image(picture) for picture in self.pictures)
+
+
+def _open_folder(folder: Path) -> FrameSource:
+    visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    pictures = [entry for entry in visible if entry.suffix.lower() in PICTURE_SUFFIXES]
+    if not pictures:
+        raise ValueError(
+            f"Expected a folder with pictures ({', '.join(sorted(PICTURE_SUFFIXES))}), received {str(folder)!r} with "
+            f"{len(visible)} other entries; choose the folder that holds the frames."
+        )
+    return _open_pictures(folder, sorted(pictures, key=_natural_key))
+
+
+def _natural_key(path: Path) -> list[tuple[int, str]]:
+    """Sort key in which digit runs compare as numbers."""
+    parts = re.findall(r"\d+|\D+", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts]
+
+
+def _open_pictures(path: Path, pictures: list[Path]) -> FrameSource:
+    height, width, _ = load_image(pictures[0]).shape
+    return _PictureList(path, STILL_FRAME_RATE, len(pictures), False, (height, width), False, tuple(pictures))
+
+
+@dataclass(frozen=True)
+class _Animation(FrameSource):
+    first: int
+
+    def _frames(self) -> Iterator[Tensor]:
+        for picture in _animation_pictures(self.path, self.first):
+            yield picture_to_frame(picture)
+
+
+def _animation_pictures(path: Path, first: int) -> Iterator[Image.Image]:
+    """Yield the loaded picture once per frame from `first` on."""
+    index = first
+    try:
+        with Image.open(path) as picture:
+            for index in range(first, picture.n_frames):
+                picture.seek(index)
+                picture.load()
+                yield picture
+    except (OSError, EOFError, SyntaxError) as error:
+        raise _broken(path, index - first, str(error)) from error
+
+
+def _open_animation(path: Path) -> FrameSource:
+    """Read all durations once; the rate is frames / total duration, exact in milliseconds."""
+    with Image.open(path) as picture:
+        first = int(getattr(picture, "default_image", False))  # an APNG may begin with a still that is no frame
+        width, height = picture.size
+    durations = [
+        Fraction(picture.info.get("duration") or UNTIMED_FRAME_MS).limit_denominator(1000)
+        for picture in _animation_pictures(path, first)
+    ]
+    rate = 1000 * len(durations) / sum(durations)
+    return _Animation(path, rate, len(durations), False, (height, width), False, first)
+
+
+@dataclass(frozen=True)
+class _VideoFile(FrameSource):
+    def _frames(self) -> Iterator[Tensor]:
+        index, end = 0, Fraction(0)
+        try:
+            with av.open(str(self.path.absolute()), metadata_errors="replace") as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                for packet in container.demux(stream):
+                    if packet.pts is not None:
+                        end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+                    for frame in packet.decode():
+                        yield _upright(frame)
+                        index += 1
+                stated_end = _stated_end(stream)
+        except av.FFmpegError as error:
+            raise _broken(self.path, index, str(error)) from error
+        if stated_end is not None and stated_end - end > TRUNCATION_TOLERANCE_S:
+            reason = f"the stream ends at {float(end):.2f} s of {float(stated_end):.2f} s"
+            raise _broken(self.path, index, reason)
+
+
+def _upright(frame: av.VideoFrame) -> Tensor:
+    """Decode to RGB and apply the display rotation; FFmpeg states it counter-clockwise, as numpy does."""
+    pixels = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+    return torch.from_numpy(np.ascontiguousarray(pixels))
+
+
+def _stated_end(stream: av.VideoStream) -> Fraction | None:
+    """End of the stream in seconds according to the file's header, or None; Matroska says it in a tag."""
+    if stream.duration is not None:
+        return (stream.duration + (stream.start_time or 0)) * stream.time_base
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag is None:
+        return None
+    hours, minutes, seconds = tag.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+
+
+def _open_video(path: Path) -> FrameSource:
+    try:
+        with av.open(str(path.absolute()), metadata_errors="replace") as container:
+            if not container.streams.video:
+                raise _broken(path, 0, "no video stream")
+            stream = container.streams.video[0]
+            end = _stated_end(stream)
+            count = stream.frames or None
+            rate = _exact_rate(stream, count, end)
+            if count is None and end is not None:
+                count = round((end - (stream.start_time or 0) * stream.time_base) * rate)
+            first = next(container.decode(stream), None)
+            has_audio = len(container.streams.audio) > 0
+    except av.FFmpegError as error:
+        raise _broken(path, 0, str(error)) from error
+    if first is None:
+        raise _broken(path, 0, "no frames")
+    height, width, _ = _upright(first).shape
+    return _VideoFile(path, rate, count, True, (height, width), has_audio)
+
+
+def _exact_rate(stream: av.VideoStream, count: int | None, end: Fraction | None) -> Fraction:
+    """The nominal rate, unless playing at it would change the length by half a frame or more.
+
+    Averages suffer from rounded time stamps (Matroska stores milliseconds), so the nominal 30000/1001 is more exact;
+    in a file with a variable rate the nominal one is far off and the average keeps the length.
+    """
+    nominal, average = stream.guessed_rate, stream.average_rate
+    if not nominal or not average:
+        return Fraction(nominal or average or STILL_FRAME_RATE)
+    frames = count or (end or 0) * average
+    drift_s = abs(frames / average - frames / nominal)
+    return Fraction(nominal if drift_s * nominal < Fraction(1, 2) else average)

@@ -1,0 +1,214 @@
+"""Videos written frame by frame under a temporary name: exact rate, sound of the driving file, provenance note."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+import torch
+from av.video.reformatter import ColorRange, Colorspace
+from torch import Tensor
+
+from ..checks import check_in_range
+from ..images import PROVENANCE, save_png, temporary_sibling, unwritable
+from .audio import AudioTrack
+
+CONTAINER_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+DEFAULT_CRF = 18  # x264: visually lossless for most material
+BT709 = 1  # H.273 code point for primaries, transfer and matrix alike
+
+
+class VideoWriter:
+    """Write frames as H.264 video (.mp4, .mov, .mkv), or as a new folder of PNG files where `path` has no suffix.
+
+    The file is 4:2:0 with BT.709 colours in limited range. 4:2:0 needs even sides: where a side is odd, the last row or
+    column is repeated once. A folder holds 000000.png, 000001.png, ... and no sound. Everything is written under a
+    temporary name beside `path` and renamed at the end of the `with` block; after an exception nothing is left, and an
+    older file stays.
+
+    Args:
+        path: output; its parent folder must exist.
+        frame_rate: frames a second, kept exactly in rate and time base.
+        size: (height, width) of the frames, pixels.
+        audio_from: file whose first audio stream is passed through, cut to the length of the video; None for silence.
+        crf: x264 quality, 0 (lossless) to 51.
+        provenance: note in the file's metadata that the video was generated.
+
+    Raises:
+        ValueError: for an unknown suffix, a wrong frame, a file without sound in `audio_from`, or no frames at all.
+        OSError: if the output cannot be written, or the output folder exists and is not empty.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        frame_rate: Fraction,
+        size: tuple[int, int],
+        audio_from: str | os.PathLike[str] | None = None,
+        crf: int = DEFAULT_CRF,
+        provenance: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self.frame_rate = Fraction(frame_rate)
+        self.size = tuple(size)
+        self.audio_from = audio_from
+        self.crf = crf
+        self.provenance = provenance
+        self.frame_count = 0
+        if self.path.suffix and self.path.suffix.lower() not in CONTAINER_FORMATS:
+            raise ValueError(
+                f"Expected an output ending in {', '.join(CONTAINER_FORMATS)}, or without suffix for a folder of PNG "
+                f"files, received {str(path)!r}; change the suffix."
+            )
+        if self.frame_rate <= 0:
+            raise ValueError(f"Expected a positive frame rate, received {frame_rate!r}; pass the driving video's rate.")
+        check_in_range("crf", crf, 0, 51)
+
+    def __enter__(self) -> VideoWriter:
+        self._temporary = temporary_sibling(self.path)
+        try:
+            self._sink = self._open_sink()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def write(self, frame: Tensor) -> None:
+        """Append one (H, W, 3) uint8 RGB frame of the size given at the start; any device."""
+        if frame.dtype != torch.uint8 or tuple(frame.shape) != (*self.size, 3):
+            raise ValueError(
+                f"Expected frame {self.frame_count} of {str(self.path)!r} as {(*self.size, 3)} uint8, received shape "
+                f"{tuple(frame.shape)}, {frame.dtype}; convert with images.model_to_uint8 and keep one size."
+            )
+        self._sink.write(frame.cpu(), self.frame_count)
+        self.frame_count += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._sink.close(complete=error is None)
+            if error is None:
+                self._publish()
+        finally:
+            self._discard()
+
+    def _open_sink(self) -> _PictureFolder | _EncodedFile:
+        try:
+            if not self.path.suffix:
+                return _PictureFolder(self.path, self._temporary, self.provenance)
+            self._temporary.touch()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        sink = _EncodedFile(self.path, self._temporary, self.frame_rate, self.size, self.crf, self.provenance)
+        if self.audio_from is not None:
+            sink.add_audio(self.audio_from)
+        return sink
+
+    def _publish(self) -> None:
+        if self.frame_count == 0:
+            raise ValueError(
+                f"Expected at least one frame for {str(self.path)!r}, received none; check the driving video."
+            )
+        try:
+            os.replace(self._temporary, self.path)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def _discard(self) -> None:
+        if self._temporary.is_dir():
+            shutil.rmtree(self._temporary)
+        else:
+            self._temporary.unlink(missing_ok=True)
+
+
+class _PictureFolder:
+    """A new folder of numbered PNG files."""
+
+    def __init__(self, path: Path, temporary: Path, provenance: bool) -> None:
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise FileExistsError(
+                f"Expected a new or empty folder for the frames, received {str(path)!r} which is in use; remove it "
+                f"or choose another output path."
+            )
+        temporary.mkdir()
+        self._folder = temporary
+        self._provenance = provenance
+
+    def write(self, frame: Tensor, index: int) -> None:
+        save_png(self._folder / f"{index:06d}.png", frame, self._provenance)
+
+    def close(self, complete: bool) -> None:
+        """Nothing is held back."""
+
+
+class _EncodedFile:
+    """An H.264 stream and, where wanted, the sound beside it."""
+
+    def __init__(
+        self, path: Path, temporary: Path, frame_rate: Fraction, size: tuple[int, int], crf: int, provenance: bool
+    ) -> None:
+        height, width = size
+        self._path = path
+        self._frame_duration = 1 / frame_rate
+        self._padding = ((0, height % 2), (0, width % 2), (0, 0))
+        self._audio: AudioTrack | None = None
+        container_format = CONTAINER_FORMATS[path.suffix.lower()]
+        # The index goes to the front of the file, so that browsers can start before they have it all.
+        options = {} if container_format == "matroska" else {"movflags": "+faststart"}
+        self._container = av.open(str(temporary.absolute()), "w", format=container_format, options=options)
+        if provenance:
+            self._container.metadata["comment"] = PROVENANCE
+        self._stream = self._container.add_stream("libx264", rate=frame_rate, options={"crf": str(crf)})
+        self._stream.width, self._stream.height = width + width % 2, height + height % 2
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.time_base = self._frame_duration
+        context = self._stream.codec_context
+        context.time_base = self._frame_duration
+        context.color_primaries = context.color_trc = context.colorspace = BT709
+        context.color_range = ColorRange.MPEG
+
+    def add_audio(self, source: str | os.PathLike[str]) -> None:
+        try:
+            self._audio = AudioTrack(source, self._container, self._path.suffix.lower())
+        except BaseException:
+            self._container.close()
+            raise
+
+    def write(self, frame: Tensor, index: int) -> None:
+        pixels = np.pad(frame.numpy(), self._padding, mode="edge")
+        picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        picture.pts, picture.time_base = index, self._frame_duration
+        try:
+            self._container.mux(self._stream.encode(picture))
+            if self._audio is not None:
+                self._audio.write_until((index + 1) * self._frame_duration)
+        except av.FFmpegError as error:
+            raise self._failed(error) from error
+
+    def close(self, complete: bool) -> None:
+        """Flush the encoders if the video is `complete`; release the files in any case."""
+        try:
+            if complete:
+                self._container.mux(self._stream.encode(None))
+                if self._audio is not None:
+                    self._audio.finish()
+        except av.FFmpegError as error:
+            raise self._failed(error) from error
+        finally:
+            if self._audio is not None:
+                self._audio.close()
+            self._container.close()
+
+    def _failed(self, error: av.FFmpegError) -> OSError:
+        return OSError(
+            f"Expected to write {str(self._path)!r}, received {error.strerror} from the encoder or file system; check "
+            f"free space or choose another output path."
+        )

@@ -1,4 +1,4 @@
-"""Save and load the travelling values (`SourceCodes`, `FacePose`) as safetensors files: no pickle, nothing executable."""
+"""Save and load `SourceCodes` and `FacePose` as safetensors files: no pickle, nothing executable."""
 
 from __future__ import annotations
 

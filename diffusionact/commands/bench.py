@@ -48,9 +48,10 @@ def run(options: argparse.Namespace) -> None:
     networks = {"demo": load_components("demo").unet}
     if not options.skip_official:
         networks["official size, random weights"] = UNet()
-    header = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
     if device.type == "cuda":
-        header = torch.cuda.get_device_name(device) + f", torch {torch.__version__}"
+        machine = torch.cuda.get_device_name(device)
+    header = f"{machine}, torch {torch.__version__}"
     logger.info("%s", header)
     rows = []
     for name, unet in networks.items():

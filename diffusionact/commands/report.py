@@ -76,7 +76,7 @@ class ReenactmentReport:
         self.identity.append(float(F.cosine_similarity(fitted.shape, self.source.coefficients.shape)[0]))
 
     def _landmark_error(self, frame: ReenactedFrame, landmarks: Tensor) -> float:
-        """Mean distance of the inner 51 landmarks to the asked ones, percent of the distance of the outer eye corners."""
+        """Mean distance of the inner 51 landmarks to the asked ones, percent of the outer eye corners' distance."""
         scale = frame.image.shape[-1] / ALIGNED_SIZE
         tracked = ((landmarks[0] + 0.5) * scale - 0.5)[17:]
         asked = frame.pose.landmarks[0, 17:].to(tracked.device)

@@ -59,6 +59,9 @@ class PoseOptions:
         check_in_range("reference_frame", self.reference_frame, 0, 10**9)
 
 
+DEFAULT_POSE_OPTIONS = PoseOptions()
+
+
 @dataclass(frozen=True)
 class CroppedFace:
     """One driving frame after cropping: coefficients with the camera in the aligned crop, and its landmark frame."""

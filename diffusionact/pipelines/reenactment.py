@@ -5,8 +5,8 @@
     both           -> reenact       -> semantic codes (F, D)
     codes          -> decode        -> pictures (F, 3, H, W)
 
-`stream` does the last three lazily, in chunks; `__call__` does all of it. Arithmetic of the sampler is float32, whatever
-the UNets' dtype; the encoders stay float32, as in the official code.
+`stream` does the last three lazily, in chunks; `__call__` does all of it. The sampler's arithmetic is float32, whatever the
+UNets' dtype; the encoders stay float32, as in the official code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..checks import check_frames, check_images, check_in_range
 from ..face.alignment import align_face
 from ..face.landmark_map import draw_landmark_map, landmark_map_at
 from ..face.open_face_model import OpenFaceModel
-from ..face.pose_extraction import ALIGNED_SIZE, PoseExtractor, PoseOptions, fit_in_crop
+from ..face.pose_extraction import ALIGNED_SIZE, DEFAULT_POSE_OPTIONS, PoseExtractor, PoseOptions, fit_in_crop
 from ..face.tracking import OpenFaceTracker
 from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
 from ..weights import ModelComponents, load_components, save_components
@@ -150,7 +150,7 @@ class DiffusionActPipeline:
         picture = images.resize(images.uint8_to_model(aligned[None].to(self.device)), self.sample_size)
         crop = map_tensors(crop, lambda tensor: tensor.to(self.device))
         cropped = fit_in_crop(self.face_model, observation, crop)
-        pose = self._extractor(PoseOptions(), 25.0).in_landmark_frame(cropped.coefficients, cropped)
+        pose = self._extractor(DEFAULT_POSE_OPTIONS, 25.0).in_landmark_frame(cropped.coefficients, cropped)
         semantic_code = self.reenactment_encoder(picture, self.landmark_map(pose))
         return SourceCodes(
             image=picture,
@@ -166,7 +166,7 @@ class DiffusionActPipeline:
         self,
         driving: Iterable[Tensor],
         source: SourceCodes,
-        options: PoseOptions = PoseOptions(),
+        options: PoseOptions = DEFAULT_POSE_OPTIONS,
         frame_rate: float = 25.0,
     ) -> FacePose:
         """Read all poses of a driving clip: the source's shape with the driver's pose and expression.
@@ -230,7 +230,7 @@ class DiffusionActPipeline:
         self,
         source: SourceCodes,
         driving: Iterable[Tensor],
-        options: PoseOptions = PoseOptions(),
+        options: PoseOptions = DEFAULT_POSE_OPTIONS,
         frame_rate: float = 25.0,
         num_inference_steps: int | None = None,
         scheduler: SchedulerMixin | None = None,

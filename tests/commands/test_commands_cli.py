@@ -1,0 +1,184 @@
+"""The command from its arguments to its files, with a tiny model."""
+
+import json
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffusionact.cli import main
+
+
+def write_clip(path, frames, rate=Fraction(30000, 1001)):
+    """A small H.264 clip of uint8 frames."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for frame in frames:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
+                container.mux(packet)
+        container.mux(stream.encode())
+
+
+def read_clip(path):
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return frames, container.streams.video[0].average_rate, dict(container.metadata)
+
+
+@pytest.fixture(scope="module")
+def face(portrait):
+    return portrait.numpy()
+
+
+@pytest.fixture
+def source(face, tmp_path):
+    Image.fromarray(face).save(tmp_path / "source.png")
+    return tmp_path / "source.png"
+
+
+@pytest.fixture
+def driving(face, tmp_path):
+    write_clip(tmp_path / "driving.mp4", [np.roll(face, 3 * index, axis=1) for index in range(4)])
+    return tmp_path / "driving.mp4"
+
+
+@pytest.fixture
+def reenact(tiny_model_folder, tmp_path):
+    """Run `reenact` into out.mp4; returns (exit code, output path)."""
+
+    def run(source, driving, *options, output="out.mp4"):
+        path = tmp_path / output
+        words = ["reenact", str(source), str(driving), "-o", str(path), "--model", str(tiny_model_folder)]
+        return main([*words, "--device", "cpu", "--dtype", "float32", *options]), path
+
+    return run
+
+
+def test_reenact_keeps_frame_count_and_exact_rate_and_marks_the_video(reenact, source, driving):
+    code, path = reenact(source, driving)
+    assert code == 0
+    frames, rate, metadata = read_clip(path)
+    assert len(frames) == 4
+    assert rate == Fraction(30000, 1001)
+    assert "AI-generated, DiffusionAct" in metadata.values()
+
+
+def test_side_by_side_shows_three_panels(reenact, source, driving):
+    code, path = reenact(source, driving, "--side-by-side")
+    assert code == 0
+    assert read_clip(path)[0][0].shape == (256, 768, 3)
+
+
+def test_paste_back_keeps_the_source_pictures_size_and_far_pixels(reenact, source, driving, face):
+    code, path = reenact(source, driving, "--paste-back", "--match-colour")
+    assert code == 0
+    frame = read_clip(path)[0][0]
+    assert frame.shape == face.shape
+    assert np.abs(frame[-16:, :16].astype(int) - face[-16:, :16]).mean() < 6, "corners are the source's own"
+
+
+def test_report_holds_the_promised_figures(reenact, source, driving, tmp_path):
+    code, _ = reenact(source, driving, "--report", str(tmp_path / "report.json"))
+    assert code == 0
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert figures["frames"] == 4
+    assert {"yaw_r", "pitch_r", "jaw_open_r", "landmark_nme_percent", "identity_cosine"} <= set(figures)
+    assert figures["seconds_per_frame"] > 0 and figures["peak_memory_mb"] > 0
+
+
+def test_one_picture_drives_one_picture(reenact, source):
+    code, path = reenact(source, source, output="out.png")
+    assert code == 0
+    picture = Image.open(path)
+    assert picture.size == (32, 32)
+    assert "AI-generated, DiffusionAct" in picture.text.values()
+
+
+def test_an_encoded_source_gives_the_same_video_as_the_picture(reenact, source, driving, tiny_model_folder, tmp_path):
+    saved = tmp_path / "saved.safetensors"
+    assert main(["encode", str(source), "-o", str(saved), "--model", str(tiny_model_folder), "--device", "cpu"]) == 0
+    _, from_picture = reenact(source, driving, output="a.mp4")
+    code, from_saved = reenact(saved, driving, output="b.mp4")
+    assert code == 0
+    assert np.array_equal(read_clip(from_picture)[0], read_clip(from_saved)[0])
+
+
+def blank(path):
+    Image.new("RGB", (160, 160), (90, 120, 90)).save(path)
+
+
+def truncated(path, clip):
+    data = clip.read_bytes()
+    path.write_bytes(data[: len(data) // 3])
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ("no face in source", "face"),
+        ("no face in driver", "face"),
+        ("truncated video", "Expected"),
+        ("empty file", "Expected"),
+        ("missing driver", "Expected"),
+        ("missing model", "Expected"),
+        ("model folder without weights", "Expected"),
+        ("weights with NaN", "finite"),
+        ("unwritable output", "Expected"),
+        ("absurd steps", "--steps"),
+        ("steps without a stride", "steps"),
+        ("absurd chunk", "--chunk-size"),
+        ("absurd gain", "expression_gain"),
+        ("unknown device", "device"),
+        ("unknown suffix", "Expected"),
+    ],
+)
+def test_bad_input_exits_with_2_a_message_and_no_file(
+    problem, expected, reenact, source, driving, tiny_model_folder, tmp_path, capsys, nan_model_folder
+):
+    bad, options, output = tmp_path / "bad.png", [], "result/out.mp4"
+    (tmp_path / "result").mkdir()
+    if problem == "no face in source":
+        blank(bad)
+        source = bad
+    elif problem == "no face in driver":
+        blank(bad)
+        driving = bad
+    elif problem == "truncated video":
+        truncated(tmp_path / "cut.mp4", driving)
+        driving = tmp_path / "cut.mp4"
+    elif problem == "empty file":
+        driving = tmp_path / "empty.mp4"
+        driving.write_bytes(b"")
+    elif problem == "missing driver":
+        driving = tmp_path / "nowhere.mp4"
+    elif problem == "missing model":
+        options = ["--model", str(tmp_path / "no_model")]
+    elif problem == "model folder without weights":
+        (tmp_path / "hollow").mkdir()
+        options = ["--model", str(tmp_path / "hollow")]
+    elif problem == "weights with NaN":
+        options = ["--model", str(nan_model_folder)]
+    elif problem == "unwritable output":
+        (tmp_path / "file").write_text("")
+        output = "file/out.mp4"
+    elif problem == "absurd steps":
+        options = ["--steps", "-3"]
+    elif problem == "steps without a stride":
+        options = ["--steps", "999"]
+    elif problem == "absurd chunk":
+        options = ["--chunk-size", "0"]
+    elif problem == "absurd gain":
+        options = ["--gain", "1e9"]
+    elif problem == "unknown device":
+        options = ["--device", "toaster"]
+    elif problem == "unknown suffix":
+        output = "result/out.exe"
+    code, path = reenact(source, driving, *options, output=output)
+    message = capsys.readouterr().err
+    assert code == 2
+    assert expected in message and "Traceback" not in message
+    assert not path.exists()
+    assert not list((tmp_path / "result").iterdir()), "no half-written file"

@@ -1,0 +1,113 @@
+"""The pipeline with tiny random networks on a real face."""
+
+import pytest
+import torch
+from diffusers import DPMSolverMultistepScheduler
+
+from diffusionact import DiffusionActPipeline, PoseOptions
+from diffusionact.face.errors import NoFaceFoundError
+from diffusionact.types import concatenate
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_components):
+    return DiffusionActPipeline(tiny_components)
+
+
+@pytest.fixture(scope="module")
+def source(pipeline, portrait):
+    return pipeline.encode_source(portrait)
+
+
+def moving(portrait, count):
+    """The portrait, moved sideways a little more in every frame."""
+    return torch.stack([torch.roll(portrait, 3 * index, dims=1) for index in range(count)])
+
+
+def test_a_source_is_aligned_and_inverted_at_the_models_size(pipeline, source):
+    size = pipeline.sample_size
+    assert source.image.shape == source.stochastic_code.shape == (1, 3, size, size)
+    assert source.semantic_code.shape == (1, pipeline.unet.config.semantic_dim)
+    assert source.crop.size == size
+    assert torch.isfinite(source.stochastic_code).all()
+
+
+def test_stream_gives_the_same_frames_for_every_chunk_size(pipeline, source, portrait):
+    frames = moving(portrait, 5)
+    one = torch.cat([frame.image for frame in pipeline.stream(source, frames, chunk_size=1)])
+    many = torch.cat([frame.image for frame in pipeline.stream(source, frames, chunk_size=4)])
+    assert one.shape == (5, 3, pipeline.sample_size, pipeline.sample_size)
+    torch.testing.assert_close(one, many, atol=1e-4, rtol=0)
+    assert (one[0] - one[-1]).abs().max() > 1e-4, "the driver's movement must reach the output"
+
+
+def test_stream_reads_no_further_than_its_chunk(pipeline, source, portrait):
+    read = []
+
+    def driving():
+        for index, frame in enumerate(moving(portrait, 40)):
+            read.append(index)
+            yield frame
+
+    stream = pipeline.stream(source, driving(), chunk_size=2)
+    next(stream)
+    assert len(read) < 40
+
+
+def test_steps_by_hand_equal_the_stream(pipeline, source, portrait):
+    frames = moving(portrait, 3)
+    pose = pipeline.extract_pose(frames, source)
+    by_hand = pipeline.decode(source, pipeline.reenact(source, pose))
+    streamed = list(pipeline.stream(source, frames))
+    torch.testing.assert_close(by_hand, torch.cat([frame.image for frame in streamed]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(pose.landmarks, concatenate([frame.pose for frame in streamed]).landmarks)
+
+
+def test_relative_motion_against_the_same_frame_keeps_the_sources_own_pose(pipeline, source, portrait):
+    frames = moving(portrait, 2)
+    options = PoseOptions(relative=True, smoothing=0.0)
+    pose = pipeline.extract_pose(frames[:1].repeat(2, 1, 1, 1), source, options)
+    own = pipeline.extract_pose(portrait[None], source, PoseOptions(smoothing=0.0))
+    torch.testing.assert_close(pose.landmarks[0], own.landmarks[0], atol=0.1, rtol=0)
+    torch.testing.assert_close(pose.landmarks[0], pose.landmarks[1])
+
+
+def test_a_reference_frame_beyond_the_clip_is_refused(pipeline, source, portrait):
+    with pytest.raises(ValueError, match="reference_frame"):
+        pipeline.extract_pose(portrait[None], source, PoseOptions(relative=True, reference_frame=7))
+
+
+def test_an_empty_clip_is_refused(pipeline, source):
+    with pytest.raises(ValueError, match="at least one frame"):
+        pipeline.extract_pose([], source)
+
+
+def test_a_picture_without_a_face_is_refused(pipeline):
+    with pytest.raises(NoFaceFoundError):
+        pipeline.encode_source(torch.full((128, 128, 3), 127, dtype=torch.uint8))
+
+
+def test_decode_accepts_a_scheduler_of_diffusers_with_the_same_prediction_type(pipeline, source):
+    solver = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    frames = pipeline.decode(source, source.semantic_code, 4, solver)
+    assert torch.isfinite(frames).all()
+    other = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config, prediction_type="epsilon")
+    with pytest.raises(ValueError, match="prediction_type"):
+        pipeline.decode(source, source.semantic_code, 4, other)
+
+
+def test_every_unet_call_is_reported(pipeline, source):
+    calls = []
+    codes = source.semantic_code.repeat(3, 1)
+    pipeline.decode(source, codes, 2, chunk_size=2, on_step=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_saved_pipeline_renders_the_same(pipeline, source, tmp_path):
+    pipeline.save_pretrained(tmp_path / "model")
+    loaded = DiffusionActPipeline.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    assert loaded.fingerprint == pipeline.fingerprint
+    assert loaded.config == pipeline.config
+    torch.testing.assert_close(
+        loaded.decode(source, source.semantic_code), pipeline.decode(source, source.semantic_code)
+    )

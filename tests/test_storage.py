@@ -1,0 +1,43 @@
+"""Saved sources and poses."""
+
+import pytest
+import torch
+
+from diffusionact.storage import load_value, save_value
+from diffusionact.types import CropTransform, FaceCoefficients, FacePose, SourceCodes
+
+
+@pytest.fixture
+def source():
+    coefficients = FaceCoefficients(torch.rand(1, 4), torch.rand(1, 52), torch.rand(1, 3), torch.rand(1, 3))
+    crop = CropTransform(torch.rand(1, 2, 3), 32)
+    image = torch.rand(1, 3, 32, 32)
+    return SourceCodes(image, crop, coefficients, torch.rand(1, 2), torch.rand(1, 8), torch.rand(1, 3, 32, 32))
+
+
+def test_a_saved_source_comes_back_bit_by_bit(source, tmp_path):
+    path = tmp_path / "source.safetensors"
+    save_value(source, path, "model-a")
+    loaded = load_value(path, SourceCodes, "model-a")
+    assert torch.equal(loaded.stochastic_code, source.stochastic_code)
+    assert torch.equal(loaded.coefficients.camera, source.coefficients.camera)
+    assert loaded.crop.size == 32
+    assert list(tmp_path.iterdir()) == [path], "no temporary file stays behind"
+
+
+def test_a_source_of_another_model_is_refused(source, tmp_path):
+    save_value(source, tmp_path / "source.safetensors", "model-a")
+    with pytest.raises(ValueError, match="Encode the source again"):
+        load_value(tmp_path / "source.safetensors", SourceCodes, "model-b")
+
+
+def test_another_kind_of_file_is_refused(source, tmp_path):
+    save_value(source, tmp_path / "source.safetensors")
+    with pytest.raises(ValueError, match="FacePose"):
+        load_value(tmp_path / "source.safetensors", FacePose)
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    (tmp_path / "bad.safetensors").write_bytes(b"not a tensor file")
+    with pytest.raises(ValueError, match="Make the file again"):
+        load_value(tmp_path / "bad.safetensors", SourceCodes)

@@ -176,7 +176,7 @@ def temporary_sibling(path: Path) -> Path:
             f"Expected an existing folder to write {path.name!r} into, received {str(path.parent)!r} which is no folder; "
             f"create it or choose another output path."
         )
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(f".{path.name[:32]}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def unwritable(path: Path, error: OSError) -> OSError:

@@ -7,6 +7,7 @@ stretched.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from abc import ABC, abstractmethod
@@ -84,8 +85,8 @@ def open_frames(path: str | os.PathLike[str]) -> FrameSource:
         return _open_folder(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"Expected a video, a picture or a folder of pictures, received {str(path)!r} where nothing lies; check the "
-            f"path."
+            f"Expected a video, a picture or a folder of pictures, received {str(path)!r} where nothing lies; check "
+            f"the path."
         )
     try:
         with Image.open(path) as picture:
@@ -177,7 +178,7 @@ class _VideoFile(FrameSource):
     def _frames(self) -> Iterator[Tensor]:
         index, end = 0, Fraction(0)
         try:
-            with av.open(str(self.path.absolute()), metadata_errors="replace") as container:
+            with _opened(self.path) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
                 for packet in container.demux(stream):
@@ -213,34 +214,50 @@ def _stated_end(stream: av.VideoStream) -> Fraction | None:
 
 def _open_video(path: Path) -> FrameSource:
     try:
-        with av.open(str(path.absolute()), metadata_errors="replace") as container:
+        with _opened(path) as container:
             if not container.streams.video:
                 raise _broken(path, 0, "no video stream")
-            stream = container.streams.video[0]
-            end = _stated_end(stream)
-            count = stream.frames or None
-            rate = _exact_rate(stream, count, end)
-            if count is None and end is not None:
-                count = round((end - (stream.start_time or 0) * stream.time_base) * rate)
-            first = next(container.decode(stream), None)
+            duration, average_rate = _duration_and_average_rate(container)
+            rate = _exact_rate(container.streams.video[0].guessed_rate, average_rate, duration)
             has_audio = len(container.streams.audio) > 0
+        with _opened(path) as container:
+            first = next(container.decode(video=0), None)
     except av.FFmpegError as error:
         raise _broken(path, 0, str(error)) from error
     if first is None:
         raise _broken(path, 0, "no frames")
     height, width, _ = _upright(first).shape
-    return _VideoFile(path, rate, count, True, (height, width), has_audio)
+    return _VideoFile(path, rate, round(duration * average_rate) or None, True, (height, width), has_audio)
 
 
-def _exact_rate(stream: av.VideoStream, count: int | None, end: Fraction | None) -> Fraction:
+def _opened(path: Path) -> av.container.InputContainer:
+    # An absolute path cannot be mistaken for a protocol ("a:b.mp4"); broken metadata is no reason to refuse a video.
+    return av.open(str(path.absolute()), metadata_errors="replace")
+
+
+def _duration_and_average_rate(container: av.container.InputContainer) -> tuple[Fraction, Fraction]:
+    """Length in seconds and average rate: from an MP4's header, else by walking through the undecoded packets."""
+    stream = container.streams.video[0]
+    if stream.frames and stream.duration and stream.average_rate:
+        return stream.duration * stream.time_base, stream.average_rate
+    count, begin, end = 0, math.inf, -math.inf
+    for packet in container.demux(stream):
+        if packet.pts is not None:
+            count, begin = count + 1, min(begin, packet.pts)
+            end = max(end, packet.pts + (packet.duration or 0))
+    if end <= begin:
+        return Fraction(0), stream.average_rate or STILL_FRAME_RATE
+    duration = (end - begin) * stream.time_base
+    return duration, count / duration
+
+
+def _exact_rate(nominal: Fraction | None, average: Fraction, duration: Fraction) -> Fraction:
     """The nominal rate, unless playing at it would change the length by half a frame or more.
 
     Averages suffer from rounded time stamps (Matroska stores milliseconds), so the nominal 30000/1001 is more exact;
     in a file with a variable rate the nominal one is far off and the average keeps the length.
     """
-    nominal, average = stream.guessed_rate, stream.average_rate
-    if not nominal or not average:
-        return Fraction(nominal or average or STILL_FRAME_RATE)
-    frames = count or (end or 0) * average
-    drift_s = abs(frames / average - frames / nominal)
-    return Fraction(nominal if drift_s * nominal < Fraction(1, 2) else average)
+    if not nominal:
+        return average
+    drift_frames = abs(average - nominal) * duration
+    return nominal if drift_frames < Fraction(1, 2) else average

@@ -72,6 +72,7 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         self._temporary = temporary_sibling(self.path)
         try:
+            self._make_temporary()
             self._sink = self._open_sink()
         except BaseException:
             self._discard()
@@ -98,13 +99,24 @@ class VideoWriter:
         finally:
             self._discard()
 
-    def _open_sink(self) -> _PictureFolder | _EncodedFile:
+    def _make_temporary(self) -> None:
         try:
-            if not self.path.suffix:
-                return _PictureFolder(self.path, self._temporary, self.provenance)
-            self._temporary.touch()
+            in_use = _is_in_use(self.path)
+            if self.path.suffix:
+                self._temporary.touch()
+            else:
+                self._temporary.mkdir()
         except OSError as error:
             raise unwritable(self.path, error) from error
+        if in_use:
+            raise FileExistsError(
+                f"Expected a file to replace or a new or empty folder, received {str(self.path)!r} which is in use; "
+                f"remove it or choose another output path."
+            )
+
+    def _open_sink(self) -> _PictureFolder | _EncodedFile:
+        if not self.path.suffix:
+            return _PictureFolder(self._temporary, self.provenance)
         sink = _EncodedFile(self.path, self._temporary, self.frame_rate, self.size, self.crf, self.provenance)
         if self.audio_from is not None:
             sink.add_audio(self.audio_from)
@@ -116,6 +128,8 @@ class VideoWriter:
                 f"Expected at least one frame for {str(self.path)!r}, received none; check the driving video."
             )
         try:
+            if self.path.is_dir():
+                self.path.rmdir()  # it is empty; not every system renames onto a folder
             os.replace(self._temporary, self.path)
         except OSError as error:
             raise unwritable(self.path, error) from error
@@ -127,17 +141,20 @@ class VideoWriter:
             self._temporary.unlink(missing_ok=True)
 
 
+def _is_in_use(path: Path) -> bool:
+    """True if writing to `path` would need something else to go first: a file is replaced, a folder of files is not."""
+    if not path.exists():
+        return False
+    if path.suffix:
+        return path.is_dir()
+    return not path.is_dir() or any(path.iterdir())
+
+
 class _PictureFolder:
     """A new folder of numbered PNG files."""
 
-    def __init__(self, path: Path, temporary: Path, provenance: bool) -> None:
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise FileExistsError(
-                f"Expected a new or empty folder for the frames, received {str(path)!r} which is in use; remove it "
-                f"or choose another output path."
-            )
-        temporary.mkdir()
-        self._folder = temporary
+    def __init__(self, folder: Path, provenance: bool) -> None:
+        self._folder = folder
         self._provenance = provenance
 
     def write(self, frame: Tensor, index: int) -> None:

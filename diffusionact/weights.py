@@ -223,6 +223,8 @@ def write_network(network: ModelMixin, state: Mapping[str, Tensor], folder: Path
     network.save_config(folder)
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     save_file(contiguous, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    # safetensors makes files that only their owner can read.
+    shutil.copymode(folder / CONFIG_NAME, folder / SAFETENSORS_WEIGHTS_NAME)
 
 
 def write_index(
@@ -255,7 +257,7 @@ def check_weights(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], o
     if missing or unknown:
         raise ValueError(
             f"Expected the {len(expected)} weights of this network in {origin}, received {len(state)}: missing "
-            f"{_some(missing)}; unknown {_some(unknown)}. The file belongs to another network or config; fetch the "
+            f"{some_of(missing)}; unknown {some_of(unknown)}. The file belongs to another network or config; fetch the "
             "model again."
         )
     for name, tensor in state.items():
@@ -299,8 +301,8 @@ def _read_config(kind: type[ConfigMixin], path: Path) -> dict[str, Any]:
     unknown = sorted(arguments.keys() - inspect.signature(kind.__init__).parameters.keys())
     if unknown:
         raise ValueError(
-            f"Expected only arguments of {kind.__name__} in {path}, received also {_some(unknown)}. The model was made "
-            "for another version; update this package, or fetch another revision of the model."
+            f"Expected only arguments of {kind.__name__} in {path}, received also {some_of(unknown)}. The model was "
+            "made for another version; update this package, or fetch another revision of the model."
         )
     return arguments
 
@@ -357,7 +359,7 @@ def _replace(new: Path, old: Path) -> None:
         new.rename(old)
 
 
-def _some(names: list[str]) -> str:
+def some_of(names: list[str]) -> str:
     """The first few names of a list, in words."""
     if not names:
         return "none"

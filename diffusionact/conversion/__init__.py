@@ -1,0 +1,1 @@
+"""Readers of foreign checkpoints and data; only the command line imports this room."""

@@ -1,0 +1,1 @@
+"""Training: `accelerate launch train/train.py --config train/configs/<stage>.yaml`."""

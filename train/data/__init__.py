@@ -1,0 +1,1 @@
+"""Training data: synthetic portraits, shards, cached frames, pairs."""

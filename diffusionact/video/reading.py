@@ -19,6 +19,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
@@ -28,6 +29,7 @@ STILL_FRAME_RATE = Fraction(25)
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 UNTIMED_FRAME_MS = 100  # what browsers show for an animation frame of duration 0
+DISTINCT_MATRICES = {1, 4, 7, 9}  # H.273: BT.709, FCC, SMPTE 240M, BT.2020; all others are BT.601 or untagged
 TRUNCATION_TOLERANCE_S = Fraction(1, 2)  # headers of sound files overstate the length by a few frames
 
 
@@ -196,9 +198,18 @@ class _VideoFile(FrameSource):
 
 
 def _upright(frame: av.VideoFrame) -> Tensor:
-    """Decode to RGB and apply the display rotation; FFmpeg states it counter-clockwise, as numpy does."""
-    pixels = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+    """Convert to RGB and apply the display rotation; FFmpeg states it counter-clockwise, as numpy does."""
+    pixels = np.rot90(frame.to_ndarray(format="rgb24", **_colour_tags(frame)), round(frame.rotation / 90) % 4)
     return torch.from_numpy(np.ascontiguousarray(pixels))
+
+
+def _colour_tags(frame: av.VideoFrame) -> dict[str, int]:
+    """Conversion arguments that spell out a frame's own tags; PyAV before 17 takes any matrix for BT.601 otherwise."""
+    if not frame.format.name.startswith("yuv4") or frame.color_range == ColorRange.JPEG:
+        return {}
+    matrix = frame.colorspace if frame.colorspace in DISTINCT_MATRICES else Colorspace.ITU601
+    ranges = {"src_color_range": ColorRange.MPEG, "dst_color_range": ColorRange.JPEG}
+    return {"src_colorspace": matrix, "dst_colorspace": matrix, **ranges}
 
 
 def _stated_end(stream: av.VideoStream) -> Fraction | None:

@@ -27,3 +27,26 @@ def golden_dir(shared_dir: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("reference outputs ../shared/golden are absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def portrait() -> torch.Tensor:
+    """A real face without a licence question, uint8 (256, 256, 3): NASA's portrait inside scikit-image."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image (dev extra) is absent")
+    return torch.from_numpy(data.astronaut()[:256, 96:352].copy())
+
+
+@pytest.fixture
+def tiny_components():
+    """A complete model with random weights, 32 px, v_prediction; see tests/tiny_model.py."""
+    from tiny_model import make_tiny_components
+
+    return make_tiny_components()
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model as a folder; do not write into it."""
+    from tiny_model import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("tiny") / "model")

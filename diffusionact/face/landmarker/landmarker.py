@@ -1,0 +1,144 @@
+"""The whole chain for pictures: detector -> regions -> mesh -> blendshapes and head transform, for every face.
+
+An ordinary picture takes MediaPipe's path in its still-image mode. Only a frame in which that finds nothing is searched
+further: turned by quarters, with more margin, and in overlapping tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .detector import REGION_SCALE, Detections, FaceDetector
+from .geometry import HeadGeometry
+from .mesh import INPUT_SIZE, NUM_POINTS, FaceBlendshapes, FaceMesh, place_mesh
+from .regions import SquareRegions, overlapping_tiles, sample_regions, whole_picture
+
+LEAST_PRESENCE = 0.5
+# Searching further looks at many views: noise gets more chances, so a face must be clearer.
+LEAST_PRESENCE_SEARCHED = 0.8
+MOST_FACES = 8
+QUARTER_TURNS = (math.pi / 2, -math.pi / 2, math.pi)
+TILE_FRACTIONS = (1 / 2, 1 / 4)
+CLOSE_UP_SCALE = 2.5  # side of the second look, in box sides
+
+
+@dataclass(frozen=True)
+class Faces:
+    """N faces of one picture, largest first.
+
+    Attributes:
+        points: (N, 478, 3) mesh, px; depth in the same unit, smaller is nearer.
+        blendshapes: (N, 52) in [0, 1].
+        transforms: (N, 4, 4) canonical face -> camera, see `HeadGeometry`.
+        boxes: (N, 4) left, top, right, bottom of the detector, px.
+        key_points: (N, 6, 2) of the detector, px.
+        confidence: (N,) detection score times mesh presence, in [0, 1].
+    """
+
+    points: Tensor
+    blendshapes: Tensor
+    transforms: Tensor
+    boxes: Tensor
+    key_points: Tensor
+    confidence: Tensor
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+
+class FaceLandmarker(nn.Module):
+    """Finds and measures all faces in pictures of one size.
+
+    Args:
+        detection_threshold: least score of the detector, 0 to 1.
+    """
+
+    def __init__(self, detection_threshold: float = 0.5):
+        super().__init__()
+        self.detection_threshold = detection_threshold
+        self.detector = FaceDetector()
+        self.mesh = FaceMesh()
+        self.blendshapes = FaceBlendshapes()
+        self.geometry = HeadGeometry()
+
+    def forward(self, frames: Tensor) -> list[Faces]:
+        """Faces of each frame.
+
+        Args:
+            frames: (F, H, W, 3) uint8 on the device of the nets.
+
+        Returns:
+            F results on the device of the nets.
+        """
+        view = whole_picture(*frames.shape[1:3])
+        views = SquareRegions.join([view] * len(frames))
+        detections = self.detector.detect(frames, views, self.detection_threshold)
+        found = self._measure(frames, detections, LEAST_PRESENCE)
+        return [faces if len(faces) else self._search(frame) for frame, faces in zip(frames, found, strict=True)]
+
+    def _search(self, frame: Tensor) -> Faces:
+        """Look again at a frame in which the ordinary look found nothing."""
+        for views in self._further_views(*frame.shape[:2]):
+            detections = self._detect_in_views(frame, views)
+            faces = self._measure(frame[None], [self._look_closer(frame, detections)], LEAST_PRESENCE_SEARCHED)[0]
+            if len(faces):
+                break
+        return faces
+
+    @staticmethod
+    def _further_views(height: int, width: int) -> Iterator[SquareRegions]:
+        yield whole_picture(height, width, angles=QUARTER_TURNS)
+        yield whole_picture(height, width, zoom_out=2.0)
+        for fraction in TILE_FRACTIONS:
+            yield overlapping_tiles(height, width, fraction)
+
+    def _detect_in_views(self, frame: Tensor, views: SquareRegions) -> Detections:
+        frames = frame.expand(len(views), *frame.shape)
+        return Detections.join(self.detector.detect(frames, views, self.detection_threshold))
+
+    def _look_closer(self, frame: Tensor, detections: Detections) -> Detections:
+        """Detect each face again in an upright close-up: a tile may have cut it, a far face is coarse."""
+        regions = detections.regions[:MOST_FACES]
+        if not len(regions):
+            return detections
+        close = SquareRegions(regions.centre, regions.side / REGION_SCALE * CLOSE_UP_SCALE, regions.angle)
+        return self._detect_in_views(frame, close)
+
+    def _measure(self, frames: Tensor, detections: list[Detections], least_presence: float) -> list[Faces]:
+        """Run mesh, blendshapes and geometry on the faces of several frames together."""
+        detections = [found[found.regions.side.argsort(descending=True)[:MOST_FACES]] for found in detections]
+        counts = [len(found) for found in detections]
+        pictures = [
+            sample_regions(frame, found.regions, INPUT_SIZE, "border")
+            for frame, found in zip(frames, detections, strict=True)
+        ]
+        pictures = torch.cat(pictures)
+        regions = SquareRegions.join([found.regions for found in detections]).to(frames.device)
+        if len(regions):
+            points, presence = self.mesh(pictures / 255.0)
+        else:
+            points, presence = pictures.new_zeros(0, NUM_POINTS, 3), pictures.new_zeros(0)
+        points = place_mesh(points, regions)
+        per_frame = zip(frames, detections, points.split(counts), presence.split(counts), strict=True)
+        return [self._faces(frame, found, p, q, least_presence) for frame, found, p, q in per_frame]
+
+    def _faces(self, frame: Tensor, found: Detections, points: Tensor, presence: Tensor, least: float) -> Faces:
+        """Keep the faces that are present; order them by size."""
+        rows = (presence >= least).nonzero().flatten()
+        extent = points[rows, :, :2].amax(1) - points[rows, :, :2].amin(1)
+        rows = rows[extent.prod(-1).argsort(descending=True)]
+        points, device = points[rows], frame.device
+        empty = len(rows) == 0
+        return Faces(
+            points=points,
+            blendshapes=points.new_zeros(0, 52) if empty else self.blendshapes(points),
+            transforms=points.new_zeros(0, 4, 4) if empty else self.geometry(points, *frame.shape[:2]),
+            boxes=found.boxes.to(device)[rows],
+            key_points=found.key_points.to(device)[rows],
+            confidence=found.scores.to(device)[rows] * presence[rows],
+        )

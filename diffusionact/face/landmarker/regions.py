@@ -1,0 +1,115 @@
+"""Rotated square regions of a picture: where a net looks, and the way there and back.
+
+Pixels: integer k is the centre of pixel k. A region's unit coordinates run from (0, 0) at its own top left corner to
+(1, 1); sample i of n lies at i / n (MediaPipe's rule, not the pixel-centre rule; kept so that the nets see the same).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Bilinear sampling skips pixels when it shrinks; from this factor on, the picture is averaged first.
+LARGEST_BARE_REDUCTION = 4.0
+
+
+@dataclass(frozen=True)
+class SquareRegions:
+    """N squares of a picture.
+
+    Attributes:
+        centre: (N, 2) px.
+        side: (N,) px.
+        angle: (N,) radians, clockwise in the picture: the region's own x axis points to (cos, sin).
+    """
+
+    centre: Tensor
+    side: Tensor
+    angle: Tensor
+
+    def __len__(self) -> int:
+        return len(self.side)
+
+    def __getitem__(self, rows: slice | Tensor | list[int]) -> SquareRegions:
+        return SquareRegions(self.centre[rows], self.side[rows], self.angle[rows])
+
+    def to_picture(self, points: Tensor) -> Tensor:
+        """Map unit coordinates (N, K, 2) to pixels (N, K, 2)."""
+        offset = (points - 0.5) * self.side[:, None, None]
+        cos, sin = torch.cos(self.angle)[:, None], torch.sin(self.angle)[:, None]
+        x, y = offset.unbind(-1)
+        return torch.stack([cos * x - sin * y, sin * x + cos * y], dim=-1) + self.centre[:, None]
+
+    def to(self, device: torch.device) -> SquareRegions:
+        """The same regions on a device."""
+        return SquareRegions(self.centre.to(device), self.side.to(device), self.angle.to(device))
+
+    @classmethod
+    def join(cls, parts: list[SquareRegions]) -> SquareRegions:
+        """All regions of several lists, in order."""
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in ("centre", "side", "angle")))
+
+
+def whole_picture(height: int, width: int, zoom_out: float = 1.0, angles: tuple[float, ...] = (0.0,)) -> SquareRegions:
+    """Squares around the whole picture, one for each angle; `zoom_out` adds margin (2 doubles the side)."""
+    count = len(angles)
+    centre = torch.tensor([width / 2, height / 2]).expand(count, 2)
+    return SquareRegions(centre, torch.full((count,), max(height, width) * zoom_out), torch.tensor(angles))
+
+
+def overlapping_tiles(height: int, width: int, fraction: float) -> SquareRegions:
+    """Upright squares of side `fraction` times the picture's longer side that overlap by half and cover the picture."""
+    side = max(height, width) * fraction
+
+    def centres(length: int) -> Tensor:
+        if length <= side:
+            return torch.tensor([length / 2])
+        steps = math.ceil((length - side) / (side / 2))
+        return torch.linspace(side / 2, length - side / 2, steps + 1)
+
+    y, x = torch.meshgrid(centres(height), centres(width), indexing="ij")
+    centre = torch.stack([x.flatten(), y.flatten()], dim=-1)
+    return SquareRegions(centre, torch.full((len(centre),), side), torch.zeros(len(centre)))
+
+
+def sample_regions(frame: Tensor, regions: SquareRegions, size: int, padding_mode: str) -> Tensor:
+    """Cut regions out of one frame, each resampled to a square picture.
+
+    Only the pixels under a region become floats, so a 4K frame costs little.
+
+    Args:
+        frame: (H, W, 3) uint8.
+        regions: N squares.
+        size: side of the result, pixels.
+        padding_mode: "zeros" or "border", what lies outside the frame.
+
+    Returns:
+        (N, 3, size, size) float in [0, 255].
+    """
+    steps = torch.arange(size, device=frame.device) / size
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    unit = torch.stack([x.flatten(), y.flatten()], dim=-1)
+    places = regions.to(frame.device).to_picture(unit.expand(len(regions), -1, 2))
+    sides = regions.side.tolist()
+    rows = [_sample(frame, place, side / size, padding_mode) for place, side in zip(places, sides, strict=True)]
+    return torch.stack(rows).view(len(regions), 3, size, size) if rows else frame.new_zeros(0, 3, size, size).float()
+
+
+def _sample(frame: Tensor, places: Tensor, reduction: float, padding_mode: str) -> Tensor:
+    """Pixels (3, P) at places (P, 2) px."""
+    limit = torch.tensor([frame.shape[1], frame.shape[0]], device=frame.device)
+    factor = max(int(2 * reduction / LARGEST_BARE_REDUCTION), 1) if reduction > LARGEST_BARE_REDUCTION else 1
+    low = (places.amin(0).floor().long() - factor).clamp(min=0).minimum(limit - 1)
+    high = (places.amax(0).ceil().long() + 1 + factor).minimum(limit).maximum(low + 1)
+    (left, top), (right, bottom) = low.tolist(), high.tolist()
+    patch = frame[top:bottom, left:right].permute(2, 0, 1)[None].float()
+    if factor > 1:
+        patch = F.avg_pool2d(patch, factor, ceil_mode=True)
+    inside = (places - low + 0.5) / factor - 0.5
+    extent = torch.tensor([patch.shape[3], patch.shape[2]], device=frame.device)
+    grid = (inside + 0.5) * 2 / extent - 1
+    return F.grid_sample(patch, grid[None, None], padding_mode=padding_mode, align_corners=False)[0, :, 0]

@@ -1,0 +1,52 @@
+# Needs Python 3.10 or newer and make, nothing else.
+#   make demo       reenact the bundled source with the bundled driving clip; prints where the video lies
+#   make test       all tests; `make test-fast` leaves out the slow ones
+#   make lint       style checks
+PYTHON ?= python3
+VENV ?= .venv
+PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+
+# Tiny networks on shared cores: one OpenMP thread can be ten times faster than two.
+TEST_THREADS ?= 1
+
+.PHONY: demo test test-fast lint clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/python -m diffusionact demo
+
+test: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest
+
+test-fast: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest -m "not slow"
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m ruff check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+# The stamps are as new as the last installation; editing either file below installs again.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing diffusionact into $(VENV); the first time this fetches torch and takes some minutes."
+	$(PIP_INSTALL) torch
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing what the tests need into $(VENV)."
+	$(PIP_INSTALL) -e ".[dev]"
+	@touch $@
+
+$(VENV)/bin/python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "Expected Python 3.10 or newer, found no command '$(PYTHON)'; install it or run 'make PYTHON=/path/to/python'."; \
+	  exit 1; }
+	@"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+	  echo "Expected Python 3.10 or newer, found $$($(PYTHON) --version 2>&1); run 'make PYTHON=python3.11' or similar."; \
+	  exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo "Could not create $(VENV); on Debian and Ubuntu install the package python3-venv and try again."; \
+	  exit 1; }

@@ -1,0 +1,46 @@
+"""The lists of dependencies agree with each other and leave an existing ComfyUI alone."""
+
+import re
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10; pytest brings it
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BROUGHT_BY_COMFYUI = {"torch", "numpy", "pillow"}
+
+
+def read_requirements(name: str) -> dict[str, Requirement]:
+    lines = (ROOT / name).read_text().splitlines()
+    return by_name(line for line in lines if line and not line.startswith("#"))
+
+
+def by_name(lines) -> dict[str, Requirement]:
+    requirements = [Requirement(line) for line in lines]
+    return {re.sub(r"[-_.]+", "-", requirement.name).lower(): requirement for requirement in requirements}
+
+
+def test_requirements_are_the_dependencies_without_what_comfyui_brings():
+    dependencies = by_name(PROJECT["dependencies"])
+    expected = {name: str(value) for name, value in dependencies.items() if name not in BROUGHT_BY_COMFYUI}
+    assert {name: str(value) for name, value in read_requirements("requirements.txt").items()} == expected
+
+
+def test_dependencies_have_lower_bounds_only():
+    for requirement in by_name(PROJECT["dependencies"]).values():
+        assert [specifier.operator for specifier in requirement.specifier] == [">="], requirement
+
+
+def test_every_direct_dependency_has_a_tested_version():
+    tested = read_requirements("constraints.txt")
+    extras = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
+    for name, requirement in by_name(PROJECT["dependencies"] + extras).items():
+        if name == PROJECT["name"]:
+            continue
+        version = next(iter(tested[name].specifier)).version
+        assert requirement.specifier.contains(version), requirement

@@ -1,0 +1,1 @@
+"""Faces: tracking, alignment, face model, retargeting, landmark maps, pasting back. Knows no generating networks."""

@@ -73,7 +73,7 @@ def check_finite(name: str, tensor: Tensor) -> None:
 def check_positive_int(name: str, value: int) -> None:
     """Raise ValueError unless `value` is an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"Expected {name} to be a whole number of at least 1, received {value!r}; pass a positive int.")
+        raise ValueError(f"Expected {name} to be a whole number above 0, received {value!r}; pass a positive int.")
 
 
 def check_in_range(name: str, value: float, minimum: float, maximum: float) -> None:

@@ -1,7 +1,7 @@
 """Ranges and layouts of pictures, and picture files: the only file that knows them.
 
-Three forms exist: *frames* (F, H, W, 3) uint8 (files, trackers), *unit* (F, H, W, 3) float in [0, 1] (ComfyUI's IMAGE) and
-*model* (F, 3, H, W) float in [-1, 1] (networks). All are RGB with full-range sRGB values; nothing here changes colours.
+Three forms exist: *frames* (F, H, W, 3) uint8 (files, trackers), *unit* (F, H, W, 3) float in [0, 1] (ComfyUI's IMAGE)
+and *model* (F, 3, H, W) float in [-1, 1] (networks). All are RGB, as sRGB files store it.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ def save_png(path: str | os.PathLike[str], frame: Tensor, provenance: bool = Tru
     """
     if frame.dtype != torch.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(
-            f"Expected a frame (H, W, 3) uint8, received shape {tuple(frame.shape)}, {frame.dtype}; convert model images "
-            f"with model_to_uint8 and save them one at a time."
+            f"Expected a frame (H, W, 3) uint8, received shape {tuple(frame.shape)}, {frame.dtype}; convert model "
+            f"images with model_to_uint8 and save them one at a time."
         )
     notes = PngImagePlugin.PngInfo()
     if provenance:
@@ -173,7 +173,7 @@ def temporary_sibling(path: Path) -> Path:
     if not path.parent.is_dir():
         error_class = NotADirectoryError if path.parent.exists() else FileNotFoundError
         raise error_class(
-            f"Expected an existing folder to write {path.name!r} into, received {str(path.parent)!r} which is no folder; "
+            f"Expected an existing folder to write {path.name!r} into, received {str(path.parent)!r} which is none; "
             f"create it or choose another output path."
         )
     return path.with_name(f".{path.name[:32]}.{uuid.uuid4().hex[:8]}.tmp")

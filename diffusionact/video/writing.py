@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -93,10 +94,11 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._sink.close(complete=error is None)
             if error is None:
+                self._sink.finish()
                 self._publish()
         finally:
+            self._sink.release()
             self._discard()
 
     def _make_temporary(self) -> None:
@@ -160,8 +162,11 @@ class _PictureFolder:
     def write(self, frame: Tensor, index: int) -> None:
         save_png(self._folder / f"{index:06d}.png", frame, self._provenance)
 
-    def close(self, complete: bool) -> None:
-        """Nothing is held back."""
+    def finish(self) -> None:
+        """Every picture is already in its file."""
+
+    def release(self) -> None:
+        """No file is open between two pictures."""
 
 
 class _EncodedFile:
@@ -210,18 +215,21 @@ class _EncodedFile:
         except av.FFmpegError as error:
             raise self._failed(error) from error
 
-    def close(self, complete: bool) -> None:
-        """Flush the encoders if the video is `complete`; release the files in any case."""
+    def finish(self) -> None:
+        """Flush the encoders and write the end of the file."""
         try:
-            if complete:
-                self._container.mux(self._stream.encode(None))
-                if self._audio is not None:
-                    self._audio.finish()
+            self._container.mux(self._stream.encode(None))
+            if self._audio is not None:
+                self._audio.finish()
+            self._container.close()
         except av.FFmpegError as error:
             raise self._failed(error) from error
-        finally:
-            if self._audio is not None:
-                self._audio.close()
+
+    def release(self) -> None:
+        """Close the files, whatever state they are in."""
+        if self._audio is not None:
+            self._audio.close()
+        with suppress(av.FFmpegError):  # an unfinished file may fail to close; it is removed anyway
             self._container.close()
 
     def _failed(self, error: av.FFmpegError) -> OSError:

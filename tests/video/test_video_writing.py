@@ -1,5 +1,7 @@
 """Writing videos and folders of pictures."""
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from diffusionact.video import VideoWriter, open_frames
 
 RATE = Fraction(30000, 1001)
 SIZE = (48, 64)
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def write(path, count=30, rate=RATE, size=SIZE, **options):
@@ -137,3 +140,23 @@ def test_folder_without_write_access_is_refused_before_the_first_frame(name):
     message = r"Expected to be able to write '/proc/out.*choose another output path"
     with pytest.raises(OSError, match=message), VideoWriter(f"/proc/{name}", RATE, SIZE):
         pytest.fail("the writer opened")
+
+
+def test_full_disk_is_reported_and_nothing_is_left(tmp_path):
+    """A limit on the size of files stands in for the full disk; it needs a process of its own."""
+    pytest.importorskip("resource", reason="file size limits need a POSIX system")
+    program = f"""
+import resource, signal, sys, torch
+from diffusionact.video import VideoWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+try:
+    with VideoWriter({str(tmp_path / "out.mp4")!r}, 25, (128, 128)) as writer:
+        for seed in range(100):
+            writer.write((torch.rand(128, 128, 3) * 255).byte())
+except OSError as error:
+    sys.exit(str(error))
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert "Expected to write" in run.stderr and "check free space" in run.stderr, run.stderr
+    assert names(tmp_path) == []

@@ -1,7 +1,7 @@
 """All frames of a data folder as uint8 arrays: every shard is decoded once into `cache/`, then mapped into memory.
 
-The cache also holds what is drawn from the landmarks (landmark map, regions of the pixel weights), so that a training step
-only copies bytes. It belongs to a shard's name, size and date: a changed shard gets a new entry.
+The cache also holds what is drawn from the landmarks (landmark map, regions of the pixel weights), so that a training
+step only copies bytes. It belongs to a shard's name, size and date: a changed shard gets a new entry.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import hashlib
 import os
 import shutil
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusionact.face.landmark_map import landmark_map_at
-from diffusionact.images import model_to_uint8
 from PIL import Image, ImageDraw
 from torch import Tensor
 from tqdm import tqdm
 
-from .shards import ShardFrame, list_shards, read_shard
+from diffusionact.face.landmark_map import landmark_map_at
+from diffusionact.images import model_to_uint8
+
+from .shards import ShardFrame, expression_names, list_shards, read_shard
 
 CACHE_VERSION = 1
 PICTURES = ("image", "landmark_map", "region")  # uint8, mapped
@@ -41,6 +41,7 @@ class Frames:
 
     Attributes:
         sample_size: side of the pictures, pixels.
+        expression_names: names of the 52 entries of the expression.
         identity: (N,) int64 number of the person of every frame.
         training: (N_t,) int64 frame numbers of the training identities, in fixed order.
         validation: (N_v,) int64 frame numbers of the held-out identities.
@@ -49,8 +50,11 @@ class Frames:
     def __init__(self, folder: str | Path, sample_size: int, validation_every: int, show_progress: bool = False):
         self.sample_size = sample_size
         shards = list_shards(folder)
+        self.expression_names = expression_names(folder)
         entries = [cached_shard(path, sample_size) for path in tqdm(shards, "shards", disable=not show_progress)]
-        self._pictures = {name: [np.load(entry / f"{name}.npy", mmap_mode="r") for entry in entries] for name in PICTURES}
+        self._pictures = {
+            name: [np.load(entry / f"{name}.npy", mmap_mode="r") for entry in entries] for name in PICTURES
+        }
         self._facts = {name: np.concatenate([np.load(entry / f"{name}.npy") for entry in entries]) for name in FACTS}
         counts = [len(array) for array in self._pictures["image"]]
         self._shard = np.repeat(np.arange(len(counts)), counts)
@@ -71,7 +75,9 @@ class Frames:
     def move_to(self, device: torch.device, names: tuple[str, ...]) -> None:
         """Copy whole picture arrays to a device; `pictures` then reads them there."""
         for name in names:
-            self._on_device[name] = torch.cat([torch.from_numpy(np.array(part)) for part in self._pictures[name]]).to(device)
+            self._on_device[name] = torch.cat([torch.from_numpy(np.array(part)) for part in self._pictures[name]]).to(
+                device
+            )
 
     def pictures(self, name: str, frames: np.ndarray) -> Tensor:
         """Gather uint8 pictures: "image" and "landmark_map" (B, H, W, 3), "region" (B, H, W)."""
@@ -140,13 +146,13 @@ def decode_shard(path: Path, sample_size: int) -> dict[str, np.ndarray]:
 
 
 def draw_regions(frame: ShardFrame) -> np.ndarray:
-    """(H, W) uint8, an index into `REGIONS`: the mask, with eyes and mouth filled in from the landmarks.
+    """(H, W) uint8, an index into `REGIONS`: the labels, with eyes and mouth filled in from the landmarks.
 
     The outline is drawn with some width, so that closed eyes and lips keep an area.
     """
-    picture = Image.fromarray(frame.mask.clip(0, 2))
+    picture = Image.fromarray(frame.labels.clip(0, 2))
     canvas = ImageDraw.Draw(picture)
-    width = max(1, round(len(frame.mask) / 32))
+    width = max(1, round(len(frame.labels) / 32))
     for part in DETAIL_PARTS:
         points = [tuple(point) for point in frame.landmarks[list(part)].tolist()]
         canvas.polygon(points, fill=3)

@@ -1,4 +1,4 @@
-"""Which frames a training step sees: a fixed function of seed, step and process, so that a resumed run goes on exactly."""
+"""Which frames a training step sees: a fixed function of seed, step and process, so that a resumed run is exact."""
 
 from __future__ import annotations
 

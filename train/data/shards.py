@@ -1,6 +1,6 @@
 """Shards: tar files of frames in the WebDataset layout. Owns the names of their members and of the JSON's keys.
 
-A frame is three members with one key `{identity:06d}_{frame:04d}`: `.png` (the picture), `.mask.png` (labels 0 background,
+A frame is three members with one key `{identity:06d}_{frame:04d}`: `.png` (the picture), `.labels.png` (0 background,
 1 person, 2 face) and `.json` (what is known about it). All frames of an identity lie in one shard.
 """
 
@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+INDEX_NAME = "index.json"
+
 
 @dataclass(frozen=True)
 class ShardFrame:
@@ -25,18 +27,18 @@ class ShardFrame:
         identity: number of the person.
         frame: number within the person.
         image: (H, W, 3) uint8.
-        mask: (H, W) uint8, 0 background, 1 person, 2 face.
+        labels: (H, W) uint8, 0 background, 1 person, 2 face.
         landmarks: (68, 2) float32 px.
         pupils: (2, 2) float32 px, the subject's right eye first.
         head_pose: (3,) yaw, pitch, roll in degrees.
         gaze: (2,) pitch, yaw in radians.
-        expression: (52,) in [0, 1].
+        expression: (52,) in [0, 1], in the order of `expression_names`.
     """
 
     identity: int
     frame: int
     image: np.ndarray
-    mask: np.ndarray
+    labels: np.ndarray
     landmarks: np.ndarray
     pupils: np.ndarray
     head_pose: np.ndarray
@@ -58,6 +60,20 @@ def list_shards(folder: str | Path) -> list[Path]:
     return shards
 
 
+def expression_names(folder: str | Path) -> list[str]:
+    """Names of the expression's entries, from the folder's `index.json`.
+
+    Raises:
+        FileNotFoundError: if there is no index.
+    """
+    path = Path(folder) / INDEX_NAME
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected {INDEX_NAME} beside the shards in {str(folder)!r}, received none. Prepare the data again."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))["action_names"]
+
+
 def read_shard(path: Path) -> Iterator[ShardFrame]:
     """Decode the frames of one shard in the order in which they lie there.
 
@@ -74,8 +90,8 @@ def read_shard(path: Path) -> Iterator[ShardFrame]:
                 yield decode_frame(path, key, parts.pop(key))
     if parts:
         raise ValueError(
-            f"Expected png, mask.png and json for every frame of {path.name}, received parts only for {sorted(parts)[:3]}. "
-            "The shard is damaged: prepare it again."
+            f"Expected png, labels.png and json for every frame of {path.name}, received only parts of "
+            f"{sorted(parts)[:3]}. The shard is damaged: prepare it again."
         )
 
 
@@ -87,7 +103,7 @@ def decode_frame(path: Path, key: str, entry: dict[str, bytes]) -> ShardFrame:
             identity=int(facts["identity"]),
             frame=int(facts["frame"]),
             image=np.asarray(Image.open(io.BytesIO(entry["png"])).convert("RGB")),
-            mask=np.asarray(Image.open(io.BytesIO(entry["mask.png"]))),
+            labels=np.asarray(Image.open(io.BytesIO(entry["labels.png"]))),
             **{
                 name: np.asarray(facts[name], dtype=np.float32)
                 for name in ("landmarks", "pupils", "head_pose", "gaze", "expression")

@@ -1,0 +1,204 @@
+"""Training configuration: frozen dataclasses filled from one YAML file a stage. An unknown key is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the frames are.
+
+    Attributes:
+        folder: holds the shards (`*.tar`); the decoded cache is written to `cache/` in it.
+        sample_size: side of the pictures, pixels; must be that of the shards.
+        validation_every: every so-manieth identity is held out.
+        on_device: keep the decoded pictures in the accelerator's memory.
+    """
+
+    folder: str
+    sample_size: int = 128
+    validation_every: int = 50
+    on_device: bool = False
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW with a linear warm-up and a cosine to a fraction of the rate.
+
+    Attributes:
+        learning_rate: highest rate.
+        final_fraction: the last rate, as a fraction of the highest.
+        warm_up_steps: steps of the linear warm-up.
+        betas: of AdamW.
+        weight_decay: of AdamW.
+        max_gradient_norm: gradients are scaled down to this norm.
+    """
+
+    learning_rate: float = 6e-4
+    final_fraction: float = 0.03
+    warm_up_steps: int = 100
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    max_gradient_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long, how precisely, and how often things are written.
+
+    Attributes:
+        max_steps: optimiser steps at which training ends; None is no limit.
+        max_minutes: wall-clock minutes at which training ends; None is no limit. The learning rate follows whichever of
+            the two limits is nearer.
+        batch_size: samples of one process in one forward pass.
+        accumulation_steps: forward passes of one optimiser step.
+        ema_decay: of the averaged weights, which are the ones exported.
+        mixed_precision: "no", "bf16" or "fp16".
+        cpu: train on the CPU even where there is a GPU.
+        log_every: steps between log lines.
+        validate_every: steps between validation pictures; 0 for none.
+        checkpoint_every: steps between checkpoints.
+        checkpoints_kept: older ones are removed.
+    """
+
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    batch_size: int = 16
+    accumulation_steps: int = 1
+    ema_decay: float = 0.998
+    mixed_precision: str = "bf16"
+    cpu: bool = False
+    log_every: int = 50
+    validate_every: int = 1000
+    checkpoint_every: int = 1000
+    checkpoints_kept: int = 2
+
+    def __post_init__(self):
+        if self.max_steps is None and self.max_minutes is None:
+            raise ValueError(
+                "Expected loop.max_steps or loop.max_minutes, received neither. Set at least one of the two limits."
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that a run depends on.
+
+    Attributes:
+        stage: name of the stage, see `stages/`.
+        run_folder: receives the resolved config, logs, pictures, checkpoints and the exported model.
+        seed: of initial weights, data order and noise.
+        settings: what the stage alone understands; a dataclass of the stage.
+        data, optimiser, loop: see their classes.
+    """
+
+    stage: str
+    run_folder: str
+    data: DataConfig
+    settings: Any
+    seed: int = 0
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def load_config(path: str | Path, overrides: Sequence[str], settings_classes: Mapping[str, type]) -> TrainingConfig:
+    """Read a YAML file and lay `key.of.a.section=value` overrides over it.
+
+    Args:
+        path: the YAML file.
+        overrides: values are read as YAML.
+        settings_classes: the settings dataclass of every stage, by the stage's name.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if a key is unknown or missing, or a value has the wrong type.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"Expected a YAML file, received {str(path)!r} where no file lies. Check --config.")
+    values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    for override in overrides:
+        _apply_override(values, override)
+    stage = values.get("stage")
+    if stage not in settings_classes:
+        raise ValueError(
+            f"Expected stage to be one of {sorted(settings_classes)}, received {stage!r}. Correct the key."
+        )
+    return _build(TrainingConfig, values, "", {"settings": settings_classes[stage]})
+
+
+def dump_config(config: TrainingConfig) -> str:
+    """The resolved configuration as YAML that `load_config` reads."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise ValueError(f"Expected an override such as loop.batch_size=8, received {override!r}. Add '=value'.")
+    *sections, name = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+    values[name] = yaml.safe_load(text)
+
+
+def _build(cls: type[T], values: Any, where: str, replaced: Mapping[str, type] = types.MappingProxyType({})) -> T:
+    """Fill a dataclass from a mapping, section by section."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"Expected a section at {where or 'the top'}, received {values!r}. Write its keys below it.")
+    hints = typing.get_type_hints(cls) | dict(replaced)
+    required = {f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING}
+    unknown, missing = set(values) - set(hints), required - set(values)
+    if unknown or missing:
+        raise ValueError(
+            f"Expected the keys {sorted(hints)} in {where or 'the top level'}, received unknown {sorted(unknown)} "
+            f"and no {sorted(missing)}. Correct the file or the override."
+        )
+    return cls(**{name: _convert(hints[name], value, f"{where}.{name}".strip(".")) for name, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Check a YAML value against a type hint; lists become tuples, whole numbers become floats where floats belong."""
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        return _convert(next(item for item in arguments if item is not type(None)), value, where)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) == len(value):
+            return tuple(_convert(kind, item, where) for kind, item in zip(kinds, value, strict=True))
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):
+        return _float_from_text(value, where)  # YAML reads 1e-4 as text
+    if isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise ValueError(f"Expected {where} to be {hint}, received {value!r}. Correct the file or the override.")
+
+
+def _float_from_text(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected {where} to be a number, received {text!r}. Correct the file or override."
+        ) from error

@@ -1,0 +1,44 @@
+"""Diffusion in training: noise levels, noisy pictures with their targets, and both directions of the sampler."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from diffusionact.models import UNet
+from diffusionact.schedulers import DDIMScheduler
+
+
+def draw_timesteps(count: int, num_train_timesteps: int, exponent: float, device: torch.device) -> Tensor:
+    """(B,) timesteps t = T u^exponent with u uniform; an exponent below 1 prefers noisy ones."""
+    uniform = torch.rand(count, device=device)
+    return (num_train_timesteps * uniform**exponent).long().clamp(max=num_train_timesteps - 1)
+
+
+def prediction_target(scheduler: DDIMScheduler, image: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+    """What the UNet should predict: the noise, or v."""
+    if scheduler.config.prediction_type == "epsilon":
+        return noise
+    return scheduler.get_velocity(image, noise, timesteps)
+
+
+@torch.no_grad()
+def invert(unet: UNet, scheduler: DDIMScheduler, image: Tensor, semantic_code: Tensor, num_steps: int) -> Tensor:
+    """DDIM inversion: pictures (B, 3, H, W) in [-1, 1] -> stochastic codes x_T of the same shape."""
+    scheduler.set_timesteps(num_steps)
+    x_t = image
+    for timestep in scheduler.inversion_timesteps:
+        prediction = unet(x_t, timestep, semantic_code).sample.float()
+        x_t = scheduler.reverse_step(prediction, timestep, x_t).prev_sample
+    return x_t
+
+
+@torch.no_grad()
+def sample(unet: UNet, scheduler: DDIMScheduler, x_T: Tensor, semantic_code: Tensor, num_steps: int) -> Tensor:
+    """Decode x_T (B, 3, H, W) with semantic codes (B, D) into pictures in [-1, 1]."""
+    scheduler.set_timesteps(num_steps)
+    x_t = x_T
+    for timestep in scheduler.timesteps:
+        prediction = unet(x_t, timestep, semantic_code).sample.float()
+        x_t = scheduler.step(prediction, timestep, x_t).prev_sample
+    return x_t

@@ -1,0 +1,56 @@
+"""What the training loop asks of a stage."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..config import TrainingConfig
+from ..data.frames import Frames
+
+
+class Stage(ABC):
+    """One stage of training: data, objective, validation and what is exported.
+
+    Args:
+        config: the run's configuration; `config.settings` is of the class `Settings`.
+        frames: the data.
+        device: of the networks and the batches.
+        num_processes: processes that share the data.
+        process: number of this process.
+
+    Attributes:
+        name: of the stage in configs and logs.
+        Settings: dataclass of what only this stage understands.
+        objective: the module to train; its forward takes a batch's entries as keywords and returns the loss (scalar)
+            and a dict of scalars to log. It must use all its trainable parameters in every batch.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type]
+    objective: nn.Module
+
+    def __init__(
+        self, config: TrainingConfig, frames: Frames, device: torch.device, num_processes: int = 1, process: int = 0
+    ):
+        self.config, self.settings, self.frames, self.device = config, config.settings, frames, device
+        self.num_processes, self.process = num_processes, process
+
+    @abstractmethod
+    def batch(self, index: int) -> dict[str, Tensor]:
+        """Batch number `index` of this process, a fixed function of seed and index, on the device."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups for the optimiser; an "lr" in a group replaces the configured one."""
+        return [{"params": [parameter for parameter in self.objective.parameters() if parameter.requires_grad]}]
+
+    @abstractmethod
+    def validate(self) -> tuple[Tensor, dict[str, float]]:
+        """A grid of pictures (H, W, 3) uint8 and figures, on held-out data. Must not use the global random state."""
+
+    @abstractmethod
+    def components(self) -> dict[str, Any]:
+        """What the model folder holds: folder name -> object with `save_pretrained`."""

@@ -1,0 +1,31 @@
+"""Validation: grids of pictures and figures that any stage may report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from diffusionact.images import model_to_uint8
+
+GAP_PX = 2
+GAP_LEVEL = 255
+
+
+def picture_grid(rows: Sequence[Tensor]) -> Tensor:
+    """Lay rows of pictures (B, 3, H, W) in [-1, 1] under each other, with white gaps.
+
+    Returns:
+        (H', W', 3) uint8.
+    """
+    frames = torch.stack([model_to_uint8(row.cpu()) for row in rows])  # (R, B, H, W, 3)
+    frames = torch.nn.functional.pad(frames, (0, 0, 0, GAP_PX, 0, GAP_PX), value=GAP_LEVEL)
+    count, columns, height, width, _ = frames.shape
+    return frames.permute(0, 2, 1, 3, 4).reshape(count * height, columns * width, 3).contiguous()
+
+
+def psnr(image: Tensor, truth: Tensor) -> float:
+    """Mean peak signal-to-noise ratio in dB of pictures (B, 3, H, W) in [-1, 1]; higher is better."""
+    error = (image.clamp(-1, 1) - truth).square().flatten(1).mean(dim=1).clamp(min=1e-10)
+    return float((10 * torch.log10(4.0 / error)).mean())

@@ -95,7 +95,7 @@ def convert_official(
         states = {part: state_dict_of(checkpoint, part, path) for part in sorted(parts)}
         if diffae_checkpoint is not None:
             compare_with_diffae(states["state_dict_diff"], path, Path(diffae_checkpoint))
-        networks = {name: on_meta(COMPONENTS[name]) for name in ORIGINS}
+        networks = official_networks()
         tables = {name: rename_table(name, network) for name, network in networks.items()}
         for part, state in states.items():
             expected = [key for name in ORIGINS if ORIGINS[name].part == part for key in tables[name]]
@@ -105,6 +105,11 @@ def convert_official(
             _check_finite_and_fitting(state, tables[name], networks[name], path)
             write_network(networks[name], state, folder / name)
         write_index(folder, networks, DDIMScheduler(), PipelineConfig())
+
+
+def official_networks() -> dict[str, Any]:
+    """The components that have weights, at the official size, without memory for them."""
+    return {name: on_meta(COMPONENTS[name]) for name in ORIGINS}
 
 
 def rename_table(name: str, network: torch.nn.Module) -> dict[str, str]:

@@ -65,7 +65,8 @@ def decode(unet, x_t: Tensor, code: Tensor, num_steps: int) -> list[tuple[Tensor
 def test_inversion_passes_through_the_official_pictures(inversion_steps, golden, compare):
     for index, (x_t, x_0) in enumerate(inversion_steps):
         compare(f"inversion step {index + 1} of 5, x_t", x_t[FRACTION], golden[f"enc_sample{index}_s8"], 2e-4)
-        compare(f"inversion step {index + 1} of 5, x_0", x_0[FRACTION], golden[f"enc_x0_{index}_s8"], 2e-4)
+        # x_0 magnifies differences of x_t and eps by up to 1 / sqrt(alpha_bar), 26 in the last step.
+        compare(f"inversion step {index + 1} of 5, x_0", x_0[FRACTION], golden[f"enc_x0_{index}_s8"], 2e-3)
 
 
 def test_inversion_ends_at_the_official_stochastic_code(inversion_steps, golden, compare):

@@ -75,7 +75,6 @@ def test_unet_gives_the_official_noise(official_components, golden_dir, compare,
 @torch.inference_mode()
 def test_unet_gives_the_official_noise_for_a_batch_with_two_timesteps(official_components, golden_dir, compare):
     golden = np.load(golden_dir / "unet.npz")
-    x_t = torch.cat([normal_input("input/x_t", PICTURE), normal_input("input/x_t2", PICTURE)])
-    codes = torch.cat([normal_input("input/cond", (1, 512)), normal_input("input/cond2", (1, 512))])
+    x_t, codes = normal_input("input/x_t2", (2, 3, 256, 256)), normal_input("input/cond2", (2, 512))
     eps = official_components.inversion_unet(x_t, torch.tensor([49, 950]), codes).sample
     compare("UNet, eps of a batch, t = 49 and 950", eps[FRACTION], golden["eps_batch2_t49_t950_s4"], 5e-5)

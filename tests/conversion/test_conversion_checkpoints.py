@@ -1,0 +1,74 @@
+"""Pickled checkpoints are read without running anything in them."""
+
+import pathlib
+import pickle
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from diffusionact.conversion.checkpoints import read_checkpoint, state_dict_of
+
+
+class Dangerous:
+    """Creates a file when it is unpickled carelessly."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+
+    def __reduce__(self):
+        return (pathlib.Path.touch, (self.path,))
+
+
+def test_tensors_and_plain_values_are_read(tmp_path):
+    torch.save({"weights": {"a": torch.arange(3.0)}, "loss": np.float64(0.25), "epoch": 3}, tmp_path / "a.pt")
+    content = read_checkpoint(tmp_path / "a.pt")
+    assert content["loss"] == 0.25 and content["epoch"] == 3
+    assert state_dict_of(content, "weights", tmp_path)["a"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_classes_of_lightning_are_read_as_inert_values(tmp_path, monkeypatch):
+    module = types.ModuleType("pytorch_lightning.callbacks.model_checkpoint")
+    callback = type("ModelCheckpoint", (), {"__module__": module.__name__})
+    module.ModelCheckpoint = callback
+    with monkeypatch.context() as patch:
+        for name in ("pytorch_lightning", "pytorch_lightning.callbacks", module.__name__):
+            patch.setitem(sys.modules, name, module)
+        torch.save({"callbacks": {callback: {"best_model_path": "x"}}, "state_dict": {}}, tmp_path / "last.ckpt")
+    assert read_checkpoint(tmp_path / "last.ckpt")["state_dict"] == {}
+
+
+def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path):
+    torch.save({"state_dict": Dangerous(tmp_path / "ran")}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"weights and plain values only, received .*a\.pt.*Nothing in it was run"):
+        read_checkpoint(tmp_path / "a.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_old_truncated_and_other_files_are_refused(tmp_path):
+    torch.save({}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    (tmp_path / "other.pt").write_bytes(pickle.dumps({"a": 1}))
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "whole.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:2000])
+    for name in ("old.pt", "other.pt", "cut.pt"):
+        with pytest.raises(ValueError, match=rf"Expected .*zip format, received .*{name} \(\d+ bytes\).*again"):
+            read_checkpoint(tmp_path / name)
+
+
+def test_a_checkpoint_that_is_no_dict_is_refused(tmp_path):
+    torch.save([torch.zeros(1)], tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="named parts, received .* with a list"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Expected a checkpoint, received .*nowhere\.pt.*Check"):
+        read_checkpoint(tmp_path / "nowhere.pt")
+
+
+def test_a_part_with_other_things_than_tensors_is_refused(tmp_path):
+    for part in ({"a": 1}, [1], None):
+        with pytest.raises(ValueError, match="Expected a checkpoint with the weights 'net'"):
+            state_dict_of({"net": part}, "net", tmp_path)

@@ -12,7 +12,7 @@ from .rasteriser import noise
 
 CURTAIN_ROWS, CURTAIN_COLUMNS, CURTAIN_TOP = 22, 56, 7.95
 # Azimuth from the front (degrees) at which the hairline's heights are given.
-HAIRLINE_DEG = np.array([0.0, 30, 55, 72, 90, 105, 125, 180])
+HAIRLINE_DEG = np.array([0.0, 22, 38, 55, 68, 78, 90, 105, 125, 180])
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,11 @@ def hairline_distance(head: Head, look: HairLook) -> np.ndarray:
     points = head.template
     azimuth = np.degrees(np.abs(np.arctan2(points[:, 0], points[:, 2] - 0.35)))
     fringe = look.style == "fringe"
-    temple, side = (0.05, 7.4) if fringe else (0.2, 7.55)
-    heights = [look.front, look.front - 0.02, look.front - temple, side, 7.25, 7.0, 6.72, 6.6]
+    if fringe:
+        front = [look.front, look.front - 0.01, look.front - 0.02, look.front - 0.06, 7.48, 7.35]
+    else:  # temples recede, then the line runs down to the sideburn in front of the ear
+        front = [look.front, look.front + 0.01, look.front - 0.03, look.front - 0.16, 7.6, 7.36]
+    heights = [*front, 7.2, 7.0, 6.72, 6.6]
     line = np.interp(azimuth, HAIRLINE_DEG, heights)
     return ((points[:, 1] - line) * (1 - head.ear) - 0.5 * head.ear).astype(np.float32)
 
@@ -55,7 +58,8 @@ def _shell(head: Head, shape: np.ndarray, look: HairLook, seed: np.ndarray, insi
 
 def _curtain(head: Head, shape: np.ndarray, look: HairLook) -> HairMesh:
     height = np.linspace(CURTAIN_TOP, look.bottom, CURTAIN_ROWS)[:, None]
-    azimuth = np.linspace(look.curtain_angle, 2 * math.pi - look.curtain_angle, CURTAIN_COLUMNS)[None]
+    edge = look.curtain_angle + 0.05 * np.sin(height * 5.1 + look.parting * 20)
+    azimuth = edge + (2 * math.pi - 2 * edge) * np.linspace(0, 1, CURTAIN_COLUMNS)[None]
     fall = np.clip((7.75 - height) / 2, 0, 1)
     wave = look.wave * np.sin(height * look.wave_frequency + np.sin(azimuth * 3) * 2)
     narrowing = 1 - 0.16 * np.maximum(height - 7.35, 0) ** 2
@@ -69,8 +73,8 @@ def _curtain(head: Head, shape: np.ndarray, look: HairLook) -> HairMesh:
     canonical = np.stack([x, height + 0 * x, 0.4 + np.where(z > 0, 0.9 * z, z)], -1).reshape(-1, 3).astype(np.float32)
     vertices = canonical + _follow_scalp(head, shape, canonical)
     vertices[:, 1] = np.maximum(vertices[:, 1], 4.4)
-    to_edge = (math.pi - np.abs(azimuth - math.pi) - look.curtain_angle) * 0.8
-    inside = np.minimum((height - look.bottom) * 0.5 - 0.05, to_edge).reshape(-1)
+    # The front edge is cut by geometry: a translucent one would show the background through the hair behind it.
+    inside = ((height - look.bottom) * 0.5 - 0.05 + 0 * azimuth).reshape(-1)
     skinning = np.zeros((len(vertices), 5), np.float32)
     skinning[:, 4] = smoothstep(5.2, 6.6, vertices[:, 1])
     skinning[:, 0] = 1 - skinning[:, 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ from .rasteriser import interpolate, noise, rasterise
 
 if TYPE_CHECKING:
     from .render import Canvas, View
+
+DENSE = 0.12  # distance inside the hairline from which hair is opaque
 
 
 def strands(look: HairLook, place: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,33 +35,61 @@ def coverage(look: HairLook, inside: np.ndarray, coarse: np.ndarray, fine: np.nd
     """Opacity (M,) that grows inward from the hairline, frayed by the strands."""
     if look.style == "buzz":
         return 0.75 * smoothstep(-0.04, 0.10, inside + 0.03 * fine)
-    fray = 1.3 if look.style in ("fringe", "bob") else 1.0
-    return smoothstep(-0.03, 0.09, inside + fray * (0.055 * fine + 0.035 * coarse))
+    if look.style in ("fringe", "bob"):
+        return smoothstep(-0.03, 0.08, inside + 0.07 * fine + 0.045 * coarse)
+    # Combed back: single hairs leave the skin, so the line is a wide haze rather than a saw.
+    return smoothstep(-0.07, 0.17, inside + 0.035 * fine + 0.03 * coarse)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Visible hair fragments: pixel (M,), interpolated values (M,10), strand noises (M,) and opacity (M,)."""
+
+    pixel: np.ndarray
+    values: np.ndarray
+    coarse: np.ndarray
+    fine: np.ndarray
+    cover: np.ndarray
+
+    def rows(self, chosen: np.ndarray) -> Layer:
+        """The fragments `chosen`, an index or a mask."""
+        return Layer(*(getattr(self, name)[chosen] for name in ("pixel", "values", "coarse", "fine", "cover")))
+
+
+def _layer(canvas: Canvas, view: View, identity: Identity, attributes: np.ndarray, faces: np.ndarray) -> Layer:
+    screen = view.camera.screen(attributes[:, :3], canvas.size)
+    pixel, triangle, bary = rasterise(screen, faces, canvas.size, np.ones(len(faces), bool))
+    values = interpolate(attributes, faces, triangle, bary)
+    depth = view.camera.position[2] - values[:, 2]
+    seen = np.flatnonzero((depth < canvas.depth[pixel] + 0.004) & (values[:, 9] > -0.16))
+    pixel, values = pixel[seen], values[seen]
+    coarse, fine = strands(identity.hair, values[:, 6:9], identity.skin.seed)
+    layer = Layer(pixel, values, coarse, fine, coverage(identity.hair, values[:, 9], coarse, fine))
+    return layer.rows(layer.cover > 0.003)
 
 
 def cover_with_hair(canvas: Canvas, view: View, hair: HairMesh, identity: Identity) -> None:
-    """Blend the hair where it lies before what is on the canvas."""
-    look, seed = identity.hair, identity.skin.seed
+    """Blend the hair where it lies before what is on the canvas: first the dense part, then all with its thin edges."""
     world = view.posed.skin(hair.vertices, hair.skinning).astype(np.float32)
-    screen = view.camera.screen(world, canvas.size)
-    pixel, triangle, bary = rasterise(screen, hair.faces, canvas.size, np.ones(len(hair.faces), bool))
-    attributes = [world, vertex_normals(world, hair.faces), hair.canonical, hair.inside[:, None]]
-    values = interpolate(np.concatenate(attributes, 1), hair.faces, triangle, bary)
-    depth = view.camera.position[2] - values[:, 2]
-    seen = np.flatnonzero((depth < canvas.depth[pixel] + 0.004) & (values[:, 9] > -0.16))
-    if not len(seen):
-        return
-    pixel, values = pixel[seen], values[seen]
-    coarse, fine = strands(look, values[:, 6:9], seed)
-    cover = coverage(look, values[:, 9], coarse, fine)
-    shaded = np.flatnonzero(cover > 0.003)
-    pixel, values, coarse, fine, cover = pixel[shaded], values[shaded], coarse[shaded], fine[shaded], cover[shaded]
-    colour = _shade(view, look, values, seed, coarse, fine)
-    canvas.colour[pixel] = lerp(canvas.colour[pixel], colour, cover[:, None])
-    canvas.label[pixel[cover > 0.5]] = 1
+    attributes = np.concatenate([world, vertex_normals(world, hair.faces), hair.canonical, hair.inside[:, None]], 1)
+    front = _layer(canvas, view, identity, attributes, hair.faces)
+    # Without the dense part alone, thin hair in front would hide dense hair behind and show the background: slits.
+    thin = np.ones(len(canvas.depth), bool)
+    thin[front.pixel[front.cover > 0.98]] = False
+    layers = [front]
+    if identity.hair.style != "buzz":  # cropped hair lies on the skin and is translucent everywhere
+        dense_faces = hair.faces[(hair.inside[hair.faces] > DENSE).all(1)]
+        dense = _layer(canvas, view, identity, attributes, dense_faces)
+        layers.insert(0, dense.rows(thin[dense.pixel]))
+    for layer in layers:
+        if len(layer.pixel):
+            colour = _shade(view, identity.hair, layer, identity.skin.seed)
+            canvas.colour[layer.pixel] = lerp(canvas.colour[layer.pixel], colour, layer.cover[:, None])
+            canvas.label[layer.pixel[layer.cover > 0.5]] = 1
 
 
-def _shade(view: View, look: HairLook, values, seed: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
+def _shade(view: View, look: HairLook, layer: Layer, seed: np.ndarray) -> np.ndarray:
+    values, coarse, fine = layer.values, layer.coarse, layer.fine
     place, inside, count = values[:, 6:9], values[:, 9], len(values)
     rotation = view.posed.rotation
     toward = unit(view.camera.position - values[:, :3])

@@ -8,7 +8,7 @@ from .looks import ClothLook, EyeLook, GlassesLook, HairLook, Identity, SkinLook
 from .rasteriser import NOISE_PERIOD
 
 # Standard deviation of the half-normal weight of local targets, by folder. Head targets stay small: large ones give tall skulls.
-LOCAL_SIGMA = {"head": 0.09, "eyes": 0.22, "nose": 0.28, "mouth": 0.25, "ears": 0.25, "cheek": 0.32, "chin": 0.28,
+LOCAL_SIGMA = {"head": 0.09, "eyes": 0.2, "nose": 0.2, "mouth": 0.2, "ears": 0.25, "cheek": 0.32, "chin": 0.28,
                "forehead": 0.2, "eyebrows": 0.3, "neck": 0.15}  # fmt: skip
 ASYMMETRY_SIGMA = 0.08
 HEAD_OUTLINES = ("diamond", "invertedtriangular", "oval", "rectangular", "round", "square", "triangular")
@@ -84,7 +84,7 @@ def _hair_colour(rng, dark: float, age: float) -> np.ndarray:
 def _sample_hair(rng, female: bool, femininity: float, age: float, ancestry) -> HairLook:
     chance = STYLE_CHANCE_FEMALE if female else STYLE_CHANCE_MALE
     style = STYLES[rng.choice(len(STYLES), p=chance / chance.sum())]
-    front = rng.uniform(7.56, 7.68) if style == "fringe" else rng.uniform(7.86, 8.02) + 0.1 * age * (1 - femininity)
+    front = rng.uniform(7.56, 7.68) if style == "fringe" else rng.uniform(7.84, 8.0) + 0.1 * age * (1 - femininity)
     thickness = {"buzz": 0.02, "bald": 0.0, "short": rng.uniform(0.06, 0.18), "bun": 0.06}.get(style, rng.uniform(0.08, 0.17))
     bottom = {"long": rng.uniform(4.7, 5.8), "bob": rng.uniform(6.05, 6.6)}.get(style, 9.0)
     return HairLook(

@@ -57,8 +57,8 @@ class Portrait:
         self.paint = SkinPaint(head, identity.skin, look)
         self._join_faces()
         extra = self.vertex_count - head.mesh_size
-        # template place 3, light transfer 9, openness, distance inside the hairline, texture mask of the face
-        face = head.vertex_masks[:, head.mask_names.index("face")]
+        # template place 3, light transfer 9, openness, distance inside the hairline, mask of the face
+        face = head.vertex_masks[:, [head.mask_names.index(name) for name in ("face", "inside-mouth")]].max(1)
         static = [head.template, head.light_transfer, head.openness[:, None], self.inside_hair[:, None], face[:, None]]
         static = np.concatenate(static, 1)
         self.static = np.concatenate([static, np.zeros((extra, static.shape[1]), np.float32)]).astype(np.float32)

@@ -219,10 +219,21 @@ def model_folder_writer(folder: str | Path, overwrite: bool = False) -> Iterator
 
 
 def write_network(network: ModelMixin, state: Mapping[str, Tensor], folder: Path) -> None:
-    """Write a network's config, and `state` as its weights; the network itself may be on the meta device."""
+    """Write a network's config, and `state` as its weights; the network itself may be on the meta device.
+
+    Raises:
+        OSError: if the disk is full or refuses.
+    """
     network.save_config(folder)
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    save_file(contiguous, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    try:
+        save_file(contiguous, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    except SafetensorError as error:
+        megabytes = sum(tensor.nbytes for tensor in contiguous.values()) / 2**20
+        raise OSError(
+            f"Expected to write {megabytes:.0f} MiB of weights into {folder}, received: {error}. "
+            "Free some space, or choose another folder."
+        ) from error
     # safetensors makes files that only their owner can read.
     shutil.copymode(folder / CONFIG_NAME, folder / SAFETENSORS_WEIGHTS_NAME)
 

@@ -184,6 +184,13 @@ def test_failed_saving_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_that_refuses_is_an_error_of_the_system(tmp_path, tiny_components):
+    (tmp_path / WEIGHTS).mkdir()
+    unet = tiny_components.unet
+    with pytest.raises(OSError, match=r"Expected to write 0 MiB of weights .*Free some space"):
+        weights.write_network(unet, unet.state_dict(), tmp_path)
+
+
 def test_loaded_model_does_not_hang_on_its_files(folder):
     loaded = load_components(folder)
     before = loaded.unet.conv_in.weight.clone()

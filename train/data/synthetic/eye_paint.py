@@ -14,7 +14,9 @@ GUM = np.array([0.42, 0.13, 0.12], np.float32)
 TONGUE_COLOUR = np.array([0.42, 0.12, 0.115], np.float32)
 
 
-def paint_eye(surface: Surface, rows: np.ndarray, eye: Eyeball, rotation: np.ndarray, look: EyeLook, seed: np.ndarray) -> None:
+def paint_eye(
+    surface: Surface, rows: np.ndarray, eye: Eyeball, rotation: np.ndarray, look: EyeLook, seed: np.ndarray
+) -> None:
     """Iris, pupil, sclera and the lid's shadow on the fragments `rows` of one eyeball."""
     normal = surface.normal[rows]
     angle = np.arccos(np.clip(normal @ eye.axis, -1, 1))
@@ -39,7 +41,7 @@ def paint_teeth(surface: Surface, rows: np.ndarray, place: np.ndarray, upper: np
     """Teeth with gaps, slight differences and gums; they darken toward the throat."""
     azimuth = np.arctan2(place[:, 0], place[:, 2] - 1.02) * 8.5 + 0.5
     tooth = np.floor(azimuth)
-    gap = np.exp(-(((azimuth - tooth - 0.5) * 2) ** 6) * 0 - ((np.abs(azimuth - tooth - 0.5) - 0.5) / 0.06) ** 2)
+    gap = np.exp(-(((np.abs(azimuth - tooth - 0.5) - 0.5) / 0.06) ** 2))
     shade = 0.95 + 0.07 * np.sin(tooth * 12.9898 + upper)
     # Template heights: the upper teeth's necks lie above 6.72, the lower ones' below 6.50.
     gum = np.where(upper, smoothstep(6.715, 6.745, place[:, 1]), smoothstep(6.50, 6.47, place[:, 1]))

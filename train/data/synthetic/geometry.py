@@ -1,6 +1,7 @@
 """Small vector geometry in float32 numpy: rotations, normals, spherical harmonics, blending curves.
 
-Rotations follow the house head frame: R = Ry(yaw) Rx(pitch) Rz(roll), +yaw to the image's right, +pitch down, +roll counter-clockwise.
+Rotations follow the house head frame: R = Ry(yaw) Rx(pitch) Rz(roll), +yaw to the image's right, +pitch down,
++roll counter-clockwise.
 """
 
 import math

@@ -51,7 +51,8 @@ def build_glasses(head: Head, shape: np.ndarray, look: GlassesLook) -> tuple[np.
     along = np.linspace(-1, 1, 8)
     inner = left_eye[0] + 0.015 - look.width
     height = left_eye[1] + look.drop + 0.06 + 0.02 * (1 - along**2)
-    tubes.append(_tube(np.stack([along * inner, height, np.full_like(along, front + 0.005)], -1), look.thickness, closed=False))
+    bridge = np.stack([along * inner, height, np.full_like(along, front + 0.005)], -1)
+    tubes.append(_tube(bridge, look.thickness, closed=False))
     starts = np.cumsum([0] + [len(vertices) for vertices, _ in tubes])
     faces = [faces + start for (_, faces), start in zip(tubes, starts, strict=False)]
     return np.concatenate([v for v, _ in tubes]).astype(np.float32), np.concatenate(faces).astype(np.int32)

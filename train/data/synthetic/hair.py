@@ -17,13 +17,13 @@ HAIRLINE_DEG = np.array([0.0, 22, 38, 55, 68, 78, 90, 105, 125, 180])
 
 @dataclass(frozen=True)
 class HairMesh:
-    """Hair in the rest pose: vertices (N,3), skinning (N,5), triangles, place on the template (N,3), distance (N,) inside the hairline."""
+    """Hair in the rest pose; `canonical` is the place on the template, `inside` the distance inside the hairline."""
 
-    vertices: np.ndarray
-    skinning: np.ndarray
-    faces: np.ndarray
-    canonical: np.ndarray
-    inside: np.ndarray
+    vertices: np.ndarray  # (N,3)
+    skinning: np.ndarray  # (N,5)
+    faces: np.ndarray  # (T,3)
+    canonical: np.ndarray  # (N,3)
+    inside: np.ndarray  # (N,)
 
 
 def hairline_distance(head: Head, look: HairLook) -> np.ndarray:
@@ -51,9 +51,8 @@ def _shell(head: Head, shape: np.ndarray, look: HairLook, seed: np.ndarray, insi
     grown = shape[: head.mesh_size] + normals * (depth * (1 + bumps) + 0.012)[:, None]
     faces = head.scalp[(inside[head.scalp] > -0.16).any(1)]
     used, compact = np.unique(faces, return_inverse=True)
-    return HairMesh(
-        grown[used].astype(np.float32), head.skinning[used], compact.reshape(-1, 3).astype(np.int32), points[used], inside[used]
-    )
+    faces = compact.reshape(-1, 3).astype(np.int32)
+    return HairMesh(grown[used].astype(np.float32), head.skinning[used], faces, points[used], inside[used])
 
 
 def _curtain(head: Head, shape: np.ndarray, look: HairLook) -> HairMesh:
@@ -83,7 +82,7 @@ def _curtain(head: Head, shape: np.ndarray, look: HairLook) -> HairMesh:
 
 
 def _follow_scalp(head: Head, shape: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Shift (N,3) of curtain points: the identity's displacement at the nearest scalp vertex, smoothed over the grid."""
+    """Shift (N,3) of curtain points: the displacement of the nearest scalp vertex, smoothed over the grid."""
     scalp = np.unique(head.scalp)
     squeeze = np.array([1, 0.6, 1], np.float32)
     a, b = points * squeeze, head.template[scalp] * squeeze

@@ -1,4 +1,4 @@
-"""Hair as translucent fragments over the canvas: strands, soft edges, an anisotropic highlight (Kajiya and Kay 1989)."""
+"""Hair as translucent fragments over the canvas: strands, soft edges, anisotropic highlight (Kajiya and Kay 1989)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def strands(look: HairLook, place: np.ndarray, seed: np.ndarray) -> tuple[np.nda
     curl = 8.0 if look.curly else 1.0
 
     def lock(around: float, down: float) -> np.ndarray:
-        return noise(np.stack([around * np.cos(azimuth), down * curl * place[:, 1], around * np.sin(azimuth)], 1) + seed)
+        height = down * curl * place[:, 1]
+        return noise(np.stack([around * np.cos(azimuth), height, around * np.sin(azimuth)], 1) + seed)
 
     return lock(20, 1.2), lock(60, 2.5)
 

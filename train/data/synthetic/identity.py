@@ -7,7 +7,7 @@ from .head import Head
 from .looks import ClothLook, EyeLook, GlassesLook, HairLook, Identity, SkinLook
 from .rasteriser import NOISE_PERIOD
 
-# Standard deviation of the half-normal weight of local targets, by folder. Head targets stay small: large ones give tall skulls.
+# Standard deviation of the half-normal weight of local targets, by folder. Large head targets give tall skulls.
 LOCAL_SIGMA = {"head": 0.09, "eyes": 0.2, "nose": 0.2, "mouth": 0.2, "ears": 0.25, "cheek": 0.32, "chin": 0.28,
                "forehead": 0.2, "eyebrows": 0.3, "neck": 0.15}  # fmt: skip
 ASYMMETRY_SIGMA = 0.08
@@ -85,7 +85,8 @@ def _sample_hair(rng, female: bool, femininity: float, age: float, ancestry) -> 
     chance = STYLE_CHANCE_FEMALE if female else STYLE_CHANCE_MALE
     style = STYLES[rng.choice(len(STYLES), p=chance / chance.sum())]
     front = rng.uniform(7.56, 7.68) if style == "fringe" else rng.uniform(7.84, 8.0) + 0.1 * age * (1 - femininity)
-    thickness = {"buzz": 0.02, "bald": 0.0, "short": rng.uniform(0.06, 0.18), "bun": 0.06}.get(style, rng.uniform(0.08, 0.17))
+    fixed = {"buzz": 0.02, "bald": 0.0, "short": rng.uniform(0.06, 0.18), "bun": 0.06}
+    thickness = fixed.get(style, rng.uniform(0.08, 0.17))
     bottom = {"long": rng.uniform(4.7, 5.8), "bob": rng.uniform(6.05, 6.6)}.get(style, 9.0)
     return HairLook(
         style=style, colour=_hair_colour(rng, ancestry[0] + ancestry[1], age), front=front,

@@ -1,6 +1,6 @@
 """How much light of each direction reaches each vertex of the neutral head: soft self-shadow computed once.
 
-`python -m train.data.synthetic.light_transfer` rewrites assets/light_transfer.safetensors.gz (order-2 spherical harmonics).
+`python -m train.data.synthetic.light_transfer` rewrites assets/light_transfer.safetensors.gz (order-2 harmonics).
 """
 
 import gzip
@@ -31,8 +31,8 @@ def visibility(vertices: np.ndarray, faces: np.ndarray, direction: np.ndarray) -
     x = unit(np.cross(up, direction))
     turned = (vertices - CENTRE) @ np.stack([x, np.cross(direction, x), direction]).T
     half = SIZE / 2
-    screen = np.stack([half + turned[:, 0] / HALF_WIDTH * half, half - turned[:, 1] / HALF_WIDTH * half, 20 - turned[:, 2]], 1)
-    screen = screen.astype(np.float32)
+    column, row = half + turned[:, 0] / HALF_WIDTH * half, half - turned[:, 1] / HALF_WIDTH * half
+    screen = np.stack([column, row, 20 - turned[:, 2]], 1).astype(np.float32)
     pixel, triangle, bary = rasterise(screen, faces, SIZE, np.ones(len(faces), bool))
     depth = np.full(SIZE * SIZE, 99, np.float32)
     depth[pixel] = interpolate(screen[:, 2:], faces, triangle, bary)[:, 0]

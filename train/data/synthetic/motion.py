@@ -12,8 +12,19 @@ from .camera import Jitter
 JITTER_SHIFT, JITTER_SCALE = 0.02, 0.04
 POSE_LIMIT_DEG = np.array([45.0, 25, 15])
 STILL_POSE_SIGMA_DEG = np.array([20.0, 9, 6])
-MOODS = ("neutral", "smile", "talk", "laugh", "surprise", "sad", "stern", "pucker", "free")
-MOOD_CHANCE = np.array([0.12, 0.24, 0.26, 0.09, 0.08, 0.04, 0.04, 0.06, 0.07])
+PAIRED_ACTIONS = (
+    "browDown", "browOuterUp", "cheekSquint", "eyeSquint", "eyeWide", "mouthDimple", "mouthFrown", "mouthLowerDown",
+    "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer",
+)  # fmt: skip
+SINGLE_ACTIONS = (
+    "browInnerUp", "cheekPuff", "jawForward", "mouthShrugLower", "mouthShrugUpper", "mouthLeft", "mouthRight",
+    "jawLeft", "jawRight",
+)  # fmt: skip
+# Tracks of feeling: actions moved together, mean of the track.
+FEELINGS = (
+    (("mouthSmile", "cheekSquint"), 0.1), (("mouthFrown",), -0.2), (("browDown",), -0.2),
+    (("browOuterUp",), 0.05), (("eyeWide",), 0), (("eyeSquint",), 0),
+)  # fmt: skip
 EYE_OPENING = ("eyeWideLeft", "eyeWideRight", "eyeSquintLeft", "eyeSquintRight")
 # Opening of the lids around the middle of a blink, frame by frame.
 BLINK = (0.3, 0.8, 1.0, 0.9, 0.5, 0.2)
@@ -60,59 +71,79 @@ def follow_gaze(names: list[str], expression: np.ndarray, eye_turn: np.ndarray) 
         actions.set("eyeLookIn" + side, np.clip(-outward / 0.6, 0, 1))
 
 
-def _act_mood(actions: ActionVector, rng, mood: str) -> None:
-    a = rng.beta(2, 1.8)
-    skew = float(np.clip(rng.normal(1, 0.1), 0.6, 1.25))
-    if mood in ("smile", "laugh"):
-        actions.both("mouthSmile", 0.9 * a, skew)
-        actions.both("cheekSquint", 0.6 * a * rng.random())
-        actions.both("mouthUpperUp", 0.35 * a * rng.random())
-        actions.both("mouthDimple", 0.4 * rng.random())
-        actions.set("jawOpen", (0.5 if mood == "laugh" else 0.12) * a * rng.random() ** 0.5)
-    elif mood == "talk":
-        actions.set("jawOpen", 0.6 * rng.beta(1.3, 2))
-        actions.set("mouthFunnel", 0.6 * rng.random() * (rng.random() < 0.3))
-        actions.both("mouthLowerDown", 0.5 * rng.random() * (rng.random() < 0.5))
-        actions.both("mouthUpperUp", 0.35 * rng.random() * (rng.random() < 0.4))
-        actions.both("mouthSmile", 0.4 * rng.random() * (rng.random() < 0.5), skew)
-        actions.both("mouthStretch", 0.4 * rng.random() * (rng.random() < 0.25))
-    elif mood == "surprise":
-        actions.set("browInnerUp", 0.8 * a)
-        actions.both("browOuterUp", 0.8 * a, skew)
-        actions.both("eyeWide", 0.8 * a)
-        actions.set("jawOpen", 0.7 * a * rng.random())
-    elif mood == "sad":
-        actions.set("browInnerUp", 0.8 * a)
-        actions.both("mouthFrown", 0.6 * a, skew)
-        actions.set("mouthShrugLower", 0.4 * rng.random())
-    elif mood == "stern":
-        actions.both("browDown", 0.7 * a, skew)
-        actions.both("eyeSquint", 0.6 * rng.random())
-        actions.both("mouthPress", 0.6 * rng.random())
-    elif mood == "pucker":
-        actions.set(rng.choice(["mouthPucker", "mouthFunnel", "cheekPuff", "mouthRollLower", "mouthRollUpper"]), 0.8 * a)
-        actions.set("jawOpen", 0.2 * rng.random())
+def _smile(actions: ActionVector, rng, a: float, skew: float, jaw: float = 0.12) -> None:
+    actions.both("mouthSmile", 0.9 * a, skew)
+    actions.both("cheekSquint", 0.6 * a * rng.random())
+    actions.both("mouthUpperUp", 0.35 * a * rng.random())
+    actions.both("mouthDimple", 0.4 * rng.random())
+    actions.set("jawOpen", jaw * a * rng.random() ** 0.5)
+
+
+def _laugh(actions: ActionVector, rng, a: float, skew: float) -> None:
+    _smile(actions, rng, a, skew, jaw=0.5)
+
+
+def _speak(actions: ActionVector, rng, a: float, skew: float) -> None:
+    actions.set("jawOpen", 0.6 * rng.beta(1.3, 2))
+    actions.set("mouthFunnel", 0.6 * rng.random() * (rng.random() < 0.3))
+    actions.both("mouthLowerDown", 0.5 * rng.random() * (rng.random() < 0.5))
+    actions.both("mouthUpperUp", 0.35 * rng.random() * (rng.random() < 0.4))
+    actions.both("mouthSmile", 0.4 * rng.random() * (rng.random() < 0.5), skew)
+    actions.both("mouthStretch", 0.4 * rng.random() * (rng.random() < 0.25))
+
+
+def _wonder(actions: ActionVector, rng, a: float, skew: float) -> None:
+    actions.set("browInnerUp", 0.8 * a)
+    actions.both("browOuterUp", 0.8 * a, skew)
+    actions.both("eyeWide", 0.8 * a)
+    actions.set("jawOpen", 0.7 * a * rng.random())
+
+
+def _grieve(actions: ActionVector, rng, a: float, skew: float) -> None:
+    actions.set("browInnerUp", 0.8 * a)
+    actions.both("mouthFrown", 0.6 * a, skew)
+    actions.set("mouthShrugLower", 0.4 * rng.random())
+
+
+def _frown(actions: ActionVector, rng, a: float, skew: float) -> None:
+    actions.both("browDown", 0.7 * a, skew)
+    actions.both("eyeSquint", 0.6 * rng.random())
+    actions.both("mouthPress", 0.6 * rng.random())
+
+
+def _pucker(actions: ActionVector, rng, a: float, skew: float) -> None:
+    actions.set(rng.choice(["mouthPucker", "mouthFunnel", "cheekPuff", "mouthRollLower", "mouthRollUpper"]), 0.8 * a)
+    actions.set("jawOpen", 0.2 * rng.random())
 
 
 def _free_expression(actions: ActionVector, rng) -> None:
-    for name in ("browDown", "browOuterUp", "cheekSquint", "eyeSquint", "eyeWide", "mouthDimple", "mouthFrown",
-                 "mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer"):  # fmt: skip
+    for name in PAIRED_ACTIONS:
         if rng.random() < 0.2:
             actions.both(name, rng.beta(1, 2), float(np.clip(rng.normal(1, 0.12), 0.5, 1.25)))
-    for name in ("browInnerUp", "cheekPuff", "jawForward", "mouthShrugLower", "mouthShrugUpper", "mouthLeft",
-                 "mouthRight", "jawLeft", "jawRight"):  # fmt: skip
+    for name in SINGLE_ACTIONS:
         if rng.random() < 0.12:
             actions.set(name, 0.7 * rng.beta(1, 2.5))
     actions.set("jawOpen", 0.6 * rng.beta(1, 2))
 
 
+# Mood -> (chance, actor); actors get the strength and the right side's share.
+MOODS = {
+    "neutral": (0.12, None), "smile": (0.24, _smile), "talk": (0.26, _speak), "laugh": (0.09, _laugh),
+    "surprise": (0.08, _wonder), "sad": (0.04, _grieve), "stern": (0.04, _frown), "pucker": (0.06, _pucker),
+    "free": (0.07, None),
+}  # fmt: skip
+
+
 def _still_expression(names: list[str], rng) -> np.ndarray:
     actions = ActionVector(names, np.zeros(len(names), np.float32))
-    mood = rng.choice(MOODS, p=MOOD_CHANCE)
+    mood = rng.choice(list(MOODS), p=[chance for chance, _ in MOODS.values()])
     if mood == "free":
         _free_expression(actions, rng)
     else:
-        _act_mood(actions, rng, mood)
+        strength, skew = rng.beta(2, 1.8), float(np.clip(rng.normal(1, 0.1), 0.6, 1.25))
+        actor = MOODS[mood][1]
+        if actor is not None:
+            actor(actions, rng, strength, skew)
     if rng.random() < 0.35:
         actions.set("browInnerUp", 0.6 * rng.random())
         actions.both("browOuterUp", 0.6 * rng.random())
@@ -182,9 +213,9 @@ def _talk(actions: ActionVector, rng, frames: int) -> None:
 
 
 def _feel(actions: ActionVector, rng, frames: int) -> None:
-    moods = np.clip(0.45 * smooth_noise(rng, frames, 6, 22) + rng.normal((0.1, -0.2, -0.2, 0.05, 0, 0), 0.2) - 0.1, 0, 1)
-    groups = (("mouthSmile", "cheekSquint"), ("mouthFrown",), ("browDown",), ("browOuterUp",), ("eyeWide",), ("eyeSquint",))
-    for column, names in enumerate(groups):
+    drift = 0.45 * smooth_noise(rng, frames, len(FEELINGS), 22)
+    moods = np.clip(drift + rng.normal([mean for _, mean in FEELINGS], 0.2) - 0.1, 0, 1)
+    for column, (names, _) in enumerate(FEELINGS):
         skew = float(np.clip(rng.normal(1, 0.1), 0.7, 1.2))
         for name in names:
             actions.both(name, moods[:, column], skew)

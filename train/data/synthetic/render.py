@@ -92,7 +92,9 @@ class Portrait:
         """One frame: sRGB (size,size,3) uint8 and labels (size,size) uint8, 0 background, 1 person, 2 face."""
         side = size * SUPERSAMPLING
         view = View(posed, camera, Lighting(self.scene, posed.rotation))
-        canvas = Canvas(side, self.background(side).copy(), np.full(side * side, 1e9, np.float32), np.zeros(side * side, np.uint8))
+        samples = side * side
+        far = np.full(samples, 1e9, np.float32)
+        canvas = Canvas(side, self.background(side).copy(), far, np.zeros(samples, np.uint8))
         self._draw_head(canvas, view)
         cover_with_cloth(canvas, view, self.head, self.identity)
         if self.hair is not None:
@@ -102,7 +104,8 @@ class Portrait:
     def _draw_head(self, canvas: Canvas, view: View) -> None:
         head, posed = self.head, view.posed
         world, normals = self._world(posed)
-        pixel, triangle, bary = rasterise(view.camera.screen(world, canvas.size), self.faces, canvas.size, self.labels >= LEFT_EYE)
+        screen = view.camera.screen(world, canvas.size)
+        pixel, triangle, bary = rasterise(screen, self.faces, canvas.size, self.labels >= LEFT_EYE)
         values = interpolate(np.concatenate([world, normals, self.static], 1), self.faces, triangle, bary)
         place, label = values[:, 6:9], self.labels[triangle]
         surface = self._surface(values, label, view)
@@ -144,8 +147,8 @@ class Portrait:
             openness=values[:, 18].copy(), specular=np.zeros(count, np.float32), gloss=np.full(count, 18, np.float32),
         )  # fmt: skip
 
-    def _paint_skin(self, surface: Surface, rows: np.ndarray, place: np.ndarray, uv: np.ndarray, inside: np.ndarray) -> None:
-        albedo, lips, mouth, bump = self.paint(place, uv, inside)
+    def _paint_skin(self, surface: Surface, rows: np.ndarray, place, uv, inside_hair) -> None:
+        albedo, lips, mouth, bump = self.paint(place, uv, inside_hair)
         look = self.identity.skin
         surface.albedo[rows] = albedo
         surface.specular[rows] = look.shine * (0.6 + 8 * np.abs(bump[:, 0])) * (1 - 0.6 * mouth) + look.lip_shine * lips

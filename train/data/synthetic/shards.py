@@ -20,7 +20,7 @@ INDEX_NAME = "index.json"
 CONVENTIONS = {
     "landmarks": "68x2 px, iBUG order, x right, y down, integer k is the centre of pixel k",
     "pupils": "2x2 px, projected iris centres, the subject's right eye first, same pixels",
-    "head_pose": "yaw, pitch, roll in degrees; R = Ry(yaw) Rx(pitch) Rz(roll); + image right, + down, + counter-clockwise",
+    "head_pose": "yaw, pitch, roll in degrees, R = Ry(yaw) Rx(pitch) Rz(roll); + image right, down, counter-clockwise",
     "gaze": "true eye-in-head pitch, yaw in radians; + up, + image left",
     "expression": "weights of the facial actions named in the index, in [0,1]",
     "labels.png": "0 background, 1 person (hair, neck, clothes), 2 face",
@@ -98,7 +98,8 @@ def prepare_folder(config: ShardConfig, folder: Path, action_names: list[str]) -
     Raises:
         ValueError: if the folder holds shards of another configuration.
     """
-    shards = [{"name": shard_name(k), "count": len(config.members(k)) * config.frames} for k in range(config.shard_count)]
+    counts = [len(config.members(shard)) * config.frames for shard in range(config.shard_count)]
+    shards = [{"name": shard_name(shard), "count": count} for shard, count in enumerate(counts)]
     index = {"config": asdict(config), "count": config.identities * config.frames, "conventions": CONVENTIONS,
              "action_names": action_names, "shards": shards}  # fmt: skip
     path = folder / INDEX_NAME

@@ -1,4 +1,7 @@
-"""Paint of the skin: complexion, redness, freckles, beard, brows, eye liner, lips, scalp. Places are template coordinates (dm)."""
+"""Paint of the skin: complexion, redness, freckles, beard, brows, eye liner, lips, scalp.
+
+Places are coordinates of the template in decimetres.
+"""
 
 import numpy as np
 
@@ -22,7 +25,7 @@ class SkinPaint:
         self.upper_lid, self.lower_lid = points[[42, 43, 44, 45]], points[[45, 46, 47, 42]]
 
     def __call__(self, place: np.ndarray, uv: np.ndarray, inside_hair: np.ndarray):
-        """Albedo (M,3), lips (M,), inside of the mouth (M,) and the bump of the normals (M,3) at template places (M,3)."""
+        """Albedo (M,3), lips (M,), inside of the mouth (M,) and bump of the normals (M,3) at template places (M,3)."""
         masks = dict(zip(self.head.mask_names, sample_images(self.head.masks, uv).T, strict=True))
         skin, seed = self.skin, self.skin.seed
         coarse, middle, fine = (noise(place * scale + seed) for scale in (4, 17, 60))
@@ -40,8 +43,8 @@ class SkinPaint:
             # Roots shine through near the hairline; frayed so that the line is soft.
             scalp = smoothstep(-0.10, 0.06, inside_hair + 0.05 * middle + 0.03 * fine)
             albedo = lerp(albedo, self.hair.colour * 0.8 + 0.1 * skin.colour, (0.8 * scalp)[:, None])
-        bump = np.stack([fine, noise(place * 60 + seed + 9), noise(place * 60 + seed + 17)], 1) * np.float32(0.05 * skin.bump)
-        return albedo.astype(np.float32), lips, mouth, bump
+        bump = np.stack([fine, noise(place * 60 + seed + 9), noise(place * 60 + seed + 17)], 1)
+        return albedo.astype(np.float32), lips, mouth, bump * np.float32(0.05 * skin.bump)
 
     def _redden(self, albedo: np.ndarray, place: np.ndarray, masks: dict[str, np.ndarray]) -> None:
         skin = self.skin

@@ -6,6 +6,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_model import make_tiny_components, make_tiny_model
 
 from diffusionact import weights
 from diffusionact.weights import (
@@ -14,7 +15,6 @@ from diffusionact.weights import (
     resolve_model_folder,
     save_components,
 )
-from tiny_model import make_tiny_components, make_tiny_model
 
 NETWORKS = ("unet", "inversion_unet", "reenactment_encoder", "semantic_encoder")
 WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# What checkpoints hold besides tensors and plain values. Lightning's classes are replaced by an inert stand-in.
-LIGHTNING_NAMES = (
-    "pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor",
-    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-    "pytorch_lightning.utilities.parsing.AttributeDict",
+# What the authors' checkpoints may name besides tensors and plain values: module and name.
+# Lightning's classes are replaced by an inert stand-in; it is not needed here.
+LIGHTNING_CLASSES = (
+    ("pytorch_lightning.callbacks.lr_monitor", "LearningRateMonitor"),
+    ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
+    ("pytorch_lightning.utilities.parsing", "AttributeDict"),
 )
-NUMPY_SCALAR_NAMES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-
-
-class Inert(dict):
-    """Stands in for classes that checkpoints name and nobody needs here."""
+# numpy's plain numbers, under the module's name before and since numpy 2.
+NUMPY_SCALAR_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
+NUMPY_SCALAR_TYPES = ("float64", "float32", "int64")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "must be opened and saved again with a PyTorch that wrote it."
         )
     try:
-        with torch.serialization.safe_globals(_allowed()):
+        with _names_allowed():
             content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         raise ValueError(
@@ -75,12 +75,25 @@ def state_dict_of(checkpoint: Mapping[str, Any], part: str, path: Path) -> Mappi
     return state
 
 
-def _allowed() -> list[Any]:
-    """Classes and functions that may be named in a checkpoint: inert stand-ins, and numpy's plain numbers."""
-    scalar = np.float64(0).__reduce__()[0]
-    numbers = [np.dtype, *(type(np.dtype(name)) for name in ("float64", "float32", "int64"))]
-    stand_ins = [(Inert, name) for name in LIGHTNING_NAMES]
-    return [*numbers, *((scalar, name) for name in NUMPY_SCALAR_NAMES), *stand_ins]
+def _names_allowed() -> AbstractContextManager[None]:
+    """Let torch's safe reader accept the names of the tables above."""
+    if not hasattr(torch.serialization, "safe_globals"):  # before PyTorch 2.5
+        return nullcontext()
+    numbers = [np.dtype, *(type(np.dtype(name)) for name in NUMPY_SCALAR_TYPES)]
+    scalars = [_numpy_scalar_of(module) for module in NUMPY_SCALAR_MODULES]
+    stand_ins = [type(name, (dict,), {"__module__": module}) for module, name in LIGHTNING_CLASSES]
+    return torch.serialization.safe_globals([*numbers, *scalars, *stand_ins])
+
+
+def _numpy_scalar_of(module: str) -> Callable[..., Any]:
+    """The function that numpy's numbers are unpickled with, going by the given module's name."""
+    original = np.float64(0).__reduce__()[0]
+
+    def scalar(*arguments: Any) -> Any:
+        return original(*arguments)
+
+    scalar.__module__, scalar.__qualname__ = module, "scalar"
+    return scalar
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ import pathlib
 import pickle
 import sys
 import types
+import zipfile
 
 import numpy as np
 import pytest
@@ -27,6 +28,16 @@ def test_tensors_and_plain_values_are_read(tmp_path):
     content = read_checkpoint(tmp_path / "a.pt")
     assert content["loss"] == 0.25 and content["epoch"] == 3
     assert state_dict_of(content, "weights", tmp_path)["a"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_numbers_of_an_older_numpy_are_read(tmp_path):
+    torch.save({"loss": np.float32(0.25)}, tmp_path / "new.pt")
+    old, new = b"numpy.core.multiarray", b"numpy._core.multiarray"
+    with zipfile.ZipFile(tmp_path / "new.pt") as source, zipfile.ZipFile(tmp_path / "old.pt", "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content.replace(new, old) if name.endswith("data.pkl") else content)
+    assert read_checkpoint(tmp_path / "old.pt")["loss"] == 0.25
 
 
 def test_classes_of_lightning_are_read_as_inert_values(tmp_path, monkeypatch):

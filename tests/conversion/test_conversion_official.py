@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tiny_model import make_tiny_components
 
 from diffusionact.conversion import official
 from diffusionact.models import SemanticEncoder, UNet
 from diffusionact.weights import PipelineConfig, load_components, on_meta
-from tiny_model import make_tiny_components
 
 NETWORKS = ("unet", "inversion_unet", "semantic_encoder", "reenactment_encoder")
 

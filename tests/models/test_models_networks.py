@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from tiny_model import SEMANTIC_DIM, make_tiny_encoder, make_tiny_unet
 
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
-from tiny_model import SEMANTIC_DIM, make_tiny_encoder, make_tiny_unet
 
 SIZE = 16
 

@@ -29,9 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=128, help="side of the square picture")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--motion", choices=sorted(MOTIONS), default="stills")
-    parser.add_argument(
-        "--first", type=int, default=0, help="first (or only) identity of a sheet, picture or video"
-    )
+    parser.add_argument("--first", type=int, default=0, help="first (or only) identity of a sheet, picture or video")
     parser.add_argument("--truth", action="store_true", help="draw landmarks, pupils and labels on the sheet")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()

@@ -1,12 +1,14 @@
 """The command from its arguments to its files, with a tiny model."""
 
 import json
+import shutil
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from diffusionact.cli import main
 
@@ -104,6 +106,17 @@ def test_an_encoded_source_gives_the_same_video_as_the_picture(reenact, source, 
     code, from_saved = reenact(saved, driving, output="b.mp4")
     assert code == 0
     assert np.array_equal(read_clip(from_picture)[0], read_clip(from_saved)[0])
+
+
+@pytest.fixture(scope="module")
+def nan_model_folder(tiny_model_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nan") / "model"
+    shutil.copytree(tiny_model_folder, folder)
+    file = next((folder / "unet").glob("*.safetensors"))
+    weights = load_file(file)
+    weights["conv_in.bias"][0] = float("nan")
+    save_file(weights, file)
+    return folder
 
 
 def blank(path):

@@ -7,11 +7,12 @@ from diffusers import DPMSolverMultistepScheduler
 from diffusionact import DiffusionActPipeline, PoseOptions
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.types import concatenate
+from tiny_model import make_tiny_components
 
 
 @pytest.fixture(scope="module")
-def pipeline(tiny_components):
-    return DiffusionActPipeline(tiny_components)
+def pipeline():
+    return DiffusionActPipeline(make_tiny_components())
 
 
 @pytest.fixture(scope="module")

@@ -252,4 +252,5 @@ class TrainingLoop:
         shutil.rmtree(temporary, ignore_errors=True)
         for name, component in self.stage.components().items():
             component.save_pretrained(temporary / name)
+        self.stage.write_index(temporary)
         replace_folder(temporary, folder)

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
+from diffusionact.weights import load_components
 from train import command
 from train.checkpoints import find_checkpoint, list_checkpoints
 from train.loop import NonFiniteLossError, learning_rate_factor
@@ -51,6 +52,7 @@ def test_both_stages_train_validate_and_export_what_the_models_load(write_run, t
     assert DDIMScheduler.from_pretrained(folder / "scheduler").config.prediction_type == "v_prediction"
     assert reenactment_encoder.map_projection.weight.abs().sum() > 0
     assert not torch.equal(reenactment_encoder.encoder.conv_in.weight, encoder.conv_in.weight)
+    assert load_components(folder).config.landmark_frame == "aligned"
     assert (tmp_path / "encoder/pictures/step-0000002.png").is_file()
 
 

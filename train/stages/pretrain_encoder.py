@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from diffusionact.images import uint8_to_model
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
+from diffusionact.weights import PipelineConfig, write_index
 
 from ..data.frames import Frames
 from ..data.pairs import FrameOrder, PairOrder, held_out_pairs
@@ -137,6 +138,15 @@ class PretrainEncoder(Stage):
             "code_regressor": self.regressor,
             "scheduler": self.scheduler,
         }
+
+    def write_index(self, folder: Path) -> None:
+        """Landmark maps are drawn in the aligned picture here."""
+        networks = {
+            "unet": self.unet,
+            "semantic_encoder": self.semantic_encoder,
+            "reenactment_encoder": self.reenactment_encoder,
+        }
+        write_index(folder, networks, self.scheduler, PipelineConfig(landmark_frame="aligned"))
 
     def _entries(self, sources, targets) -> dict[str, Tensor]:
         return {

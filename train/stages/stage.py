@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -54,3 +55,7 @@ class Stage(ABC):
     @abstractmethod
     def components(self) -> dict[str, Any]:
         """What the model folder holds: folder name -> object with `save_pretrained`."""
+
+    def write_index(self, folder: Path) -> None:
+        """Add the pipeline's index to a model folder, once a stage has all the pipeline needs; nothing before."""
+        return

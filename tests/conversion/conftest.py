@@ -29,7 +29,7 @@ def official_components(golden_dir: Path, tmp_path_factory: pytest.TempPathFacto
     yield components
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_threads() -> Iterator[None]:
     """Full-size networks are faster on two threads, unlike the tiny ones of the other tests."""
     before = torch.get_num_threads()

@@ -38,12 +38,11 @@ def test_source_and_edited_codes_are_the_official_ones(official_components, gold
 
 
 @pytest.fixture(scope="module")
-def inversion_steps(official_components, golden, image):
+def inversion_steps(official_components, golden, image, two_threads):
     """x_t and x_0 after each of five inversion steps, and the last x_t."""
     scheduler, x_t, steps = DDIMScheduler(), image, []
     scheduler.set_timesteps(5)
     code = torch.from_numpy(golden["z_source_hat"])
-    torch.set_num_threads(2)
     with torch.inference_mode():
         for timestep in scheduler.inversion_timesteps:
             eps = official_components.inversion_unet(x_t, timestep, code).sample

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from pathlib import Path
 
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run training as told on the command line."""
     options = build_parser().parse_args(arguments)
     config = load_config(options.config, options.override, {name: stage.Settings for name, stage in STAGES.items()})
+    check_launcher()
     run_folder = Path(config.run_folder)
     if options.dry_run:
         write_config(config, run_folder)
@@ -43,6 +45,18 @@ def main(arguments: list[str] | None = None) -> None:
             "Continue with --resume latest or set another run_folder."
         )
     train(config, checkpoint)
+
+
+def check_launcher() -> None:
+    """Raise ValueError where several processes were asked for and one was started.
+
+    `accelerate launch --cpu --num_processes 2` sets up the exchange but starts the others through MPI only.
+    """
+    if "MASTER_PORT" in os.environ and "RANK" not in os.environ:
+        raise ValueError(
+            "Expected as many processes as were asked for, received one: accelerate launches several CPU processes "
+            "through MPI only. Use `torchrun --standalone --nproc_per_node 2 train/train.py ...` instead."
+        )
 
 
 def train(config: TrainingConfig, checkpoint: Path | None = None) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .graph import GraphNet
-from .regions import SquareRegions, sample_regions
+from .regions import SquareRegions, enlarge_points, sample_regions
 
 INPUT_SIZE = 128
 NUM_KEY_POINTS = 6
@@ -43,6 +43,11 @@ class Detections:
 
     def __getitem__(self, rows: slice | Tensor | list[int]) -> Detections:
         return Detections(self.boxes[rows], self.key_points[rows], self.scores[rows], self.regions[rows])
+
+    def enlarged(self, factor: int) -> Detections:
+        """The same detections in a picture `factor` times as large."""
+        boxes, key_points = enlarge_points(self.boxes, factor), enlarge_points(self.key_points, factor)
+        return Detections(boxes, key_points, self.scores, self.regions.enlarged(factor))
 
     @classmethod
     def join(cls, parts: list[Detections]) -> Detections:
@@ -119,7 +124,8 @@ class FaceDetector(nn.Module):
         Returns:
             (B, 896, 16) boxes (left, top, right, bottom) and key points, unit coordinates; (B, 896) scores.
         """
-        raw, logits = self.net(pictures)
+        # Channels-last runs twice as fast on CPUs here.
+        raw, logits = self.net(pictures.contiguous(memory_format=torch.channels_last))
         raw = raw / INPUT_SIZE
         centre, extent = raw[..., :2] + self.anchors, raw[..., 2:4]
         points = raw[..., 4:] + self.anchors.repeat(1, NUM_KEY_POINTS)
@@ -153,7 +159,8 @@ def _place(values: Tensor, scores: Tensor, view: SquareRegions) -> Detections:
     """Carry detections (N, 16) from the unit coordinates of a view to the picture."""
     left, top, right, bottom = values[:, :4].unbind(-1)
     corners = torch.stack([left, top, right, top, right, bottom, left, bottom], dim=-1)
-    placed = view.to_picture(torch.cat([corners, values[:, 4:]], dim=-1).reshape(1, -1, 2)).reshape(len(values), -1, 2)
+    placed = view.to_picture(torch.cat([corners, values[:, 4:]], dim=-1).reshape(1, -1, 2))[0]
+    placed = placed.reshape(-1, 4 + NUM_KEY_POINTS, 2)
     corners, key_points = placed[:, :4], placed[:, 4:]
     eyes = key_points[:, 1] - key_points[:, 0]
     side = torch.maximum(right - left, bottom - top) * view.side * REGION_SCALE

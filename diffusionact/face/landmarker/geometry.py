@@ -80,6 +80,21 @@ class HeadGeometry(nn.Module):
         transform[:, :3, 3] = translation
         return transform
 
+    def apparent_rotation(self, points: Tensor) -> Tensor:
+        """Rotation of the head as it appears, whatever the place of the face in the picture.
+
+        This is the weak-perspective fit. The perspective one assumes the angle of view and that the picture is not cropped;
+        off centre it makes a head appear turned that moves sideways only.
+
+        Args:
+            points: (B, 478, 3) as for `forward`.
+
+        Returns:
+            (B, 3, 3), x right, y up, z towards the camera.
+        """
+        chosen = points[:, self.indices] * points.new_tensor([1, -1, -1])
+        return self._fit(chosen)[0]
+
     def _fit(self, metric: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return weighted_similarity(self.canonical, metric, self.weights)
 

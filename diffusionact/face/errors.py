@@ -1,0 +1,5 @@
+"""The one error of this room that callers catch by name."""
+
+
+class NoFaceFoundError(ValueError):
+    """No usable face in a picture, in a frame, or in a whole clip."""

@@ -1,0 +1,58 @@
+"""Which of several faces is meant: the largest, the one that was meant in the frame before, or one by number."""
+
+from __future__ import annotations
+
+import torch
+
+from .landmarker import Faces
+
+FACE_CHOICES = ("largest", "follow")
+# A face whose centre moved further than this many face sizes since it was last seen is another one.
+FOLLOWING_REACH = 1.0
+# After so many frames without the followed face, the largest face is followed instead.
+FOLLOWING_PATIENCE = 25
+
+
+class FaceChooser:
+    """Chooses one face a frame; made anew for every clip.
+
+    Args:
+        face: "largest", "follow" or an index into the faces ordered by size, largest first.
+    """
+
+    def __init__(self, face: str | int):
+        self.face = face
+        self.last_centre: torch.Tensor | None = None
+        self.last_size = 0.0
+        self.was_alone = True
+        self.num_missed = 0
+
+    def choose(self, faces: Faces) -> int | None:
+        """Row of the chosen face among the faces of the next frame; None if it is not there."""
+        if self.face == "follow":
+            return self._follow(faces)
+        wanted = 0 if self.face == "largest" else int(self.face)
+        return wanted if wanted < len(faces) else None
+
+    def _follow(self, faces: Faces) -> int | None:
+        """The face nearest to the last place.
+
+        If other faces were around, one beyond reach is not taken: the followed person may have turned away. If the face
+        was alone it is taken wherever it is, because then the picture was cut or moved.
+        """
+        if not len(faces):
+            self.num_missed += 1
+            return None
+        centres = faces.points[..., :2].mean(1)
+        if self.last_centre is None or self.num_missed >= FOLLOWING_PATIENCE:
+            row = 0
+        else:
+            distances = (centres - self.last_centre).norm(dim=-1)
+            row = int(distances.argmin())
+            if not self.was_alone and distances[row] > FOLLOWING_REACH * self.last_size:
+                self.num_missed += 1
+                return None
+        extent = faces.points[row, :, :2].amax(0) - faces.points[row, :, :2].amin(0)
+        self.last_centre, self.last_size = centres[row], extent.max().item()
+        self.was_alone, self.num_missed = len(faces) == 1, 0
+        return row

@@ -20,6 +20,7 @@ from ..images import PROVENANCE, save_png, temporary_sibling, unwritable
 from .audio import AudioTrack
 
 CONTAINER_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+LARGEST_DENOMINATOR = 100_000  # averages of long clips would not fit into the 32-bit fractions of a container
 DEFAULT_CRF = 18  # x264: visually lossless for most material
 BT709 = 1  # H.273 code point for primaries, transfer and matrix alike
 
@@ -34,7 +35,7 @@ class VideoWriter:
 
     Args:
         path: output; its parent folder must exist.
-        frame_rate: frames a second, kept exactly in rate and time base.
+        frame_rate: frames a second, kept exactly in rate and time base (denominators up to 100000).
         size: (height, width) of the frames, pixels.
         audio_from: file whose first audio stream is passed through, cut to the length of the video; None for silence.
         crf: x264 quality, 0 (lossless) to 51.
@@ -55,7 +56,7 @@ class VideoWriter:
         provenance: bool = True,
     ) -> None:
         self.path = Path(path)
-        self.frame_rate = Fraction(frame_rate)
+        self.frame_rate = Fraction(frame_rate).limit_denominator(LARGEST_DENOMINATOR)
         self.size = tuple(size)
         self.audio_from = audio_from
         self.crf = crf

@@ -40,6 +40,13 @@ def test_rate_and_every_frame_are_kept(tmp_path, suffix, rate):
     assert names(tmp_path) == [f"out{suffix}"]
 
 
+def test_unwieldy_average_rate_is_brought_to_what_containers_can_hold(tmp_path):
+    rate = Fraction(61_237 * 90_000, 183_919_993)
+    source = open_frames(write(tmp_path / "out.mp4", rate=rate))
+    assert float(source.frame_rate) == pytest.approx(float(rate), rel=1e-6)
+    assert len(list(source)) == 30
+
+
 def test_time_stamps_are_exact_multiples_of_the_frame_duration(tmp_path):
     with av.open(str(write(tmp_path / "out.mp4"))) as container:
         assert [frame.pts * frame.time_base for frame in container.decode(video=0)] == [n / RATE for n in range(30)]

@@ -43,7 +43,9 @@ class TfliteGraph:
         self.tflite = tflite
         self.model = tflite.Model.GetRootAs(data, 0)
         self.graph = self.model.Subgraphs(0)
-        self.operator_names = {value: key for key, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
+        self.operator_names = {
+            value: key for key, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)
+        }
         self.inputs = self.graph.InputsAsNumpy().tolist()
         self.outputs = self.graph.OutputsAsNumpy().tolist()
 
@@ -119,7 +121,9 @@ class GraphConverter:
             axes = np.atleast_1d(self._constant(inputs[1])).tolist()
             rank = len(self.source.shape(inputs[0]))
             if len(self.source.shape(output)) != rank:
-                raise ValueError(f"Expected {name} to keep its axes, received one that drops them; extend the converter.")
+                raise ValueError(
+                    f"Expected {name} to keep its axes, received one that drops them; extend the converter."
+                )
             self._node(REDUCTIONS[name], inputs[:1], output, axes=[axis % rank for axis in axes])
         else:
             self._add_layout(name, inputs, output, record)
@@ -130,7 +134,9 @@ class GraphConverter:
         if name == "PAD":
             before, after = self._constant(inputs[1]).T.tolist()
             if any(before) or any(after[:3]):
-                raise ValueError(f"Expected padding behind the channels only, received {before}, {after}; extend the converter.")
+                raise ValueError(
+                    f"Expected padding behind the channels only, received {before}, {after}; extend the converter."
+                )
             self._node("pad_channels", inputs[:1], output, count=after[3])
         elif name == "RESHAPE":
             channels_first = self.is_picture and len(self.source.shape(inputs[0])) == 4
@@ -239,7 +245,7 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def read_message(data: bytes) -> list[tuple[int, int | bytes]]:
-    """(field number, raw value) pairs of a protocol-buffer message with integers, 32-bit and length-delimited fields."""
+    """(field number, raw value) pairs of a protocol-buffer message of integers, 32-bit and length-delimited fields."""
     fields, position = [], 0
     while position < len(data):
         key, position = read_varint(data, position)

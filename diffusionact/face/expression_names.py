@@ -1,7 +1,7 @@
 """Names of the 52 expression values, in the order of the blendshape net.
 
-Entry 0 is the net's `_neutral`, which it always leaves near 0; the other 51 are the ARKit blendshapes without `tongueOut`.
-`Left` and `Right` are the subject's own sides.
+Entry 0 is the net's `_neutral`, which it always leaves near 0; the other 51 are the ARKit blendshapes without
+`tongueOut`. `Left` and `Right` are the subject's own sides.
 """
 
 EXPRESSION_NAMES = (

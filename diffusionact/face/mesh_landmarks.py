@@ -1,7 +1,7 @@
 """iBUG-68 landmarks and pupils out of the 478 points of MediaPipe's face mesh.
 
-Every landmark is a fixed weighted mean of mesh points, so the whole is one matrix. Contour and nose bridge follow a line
-of mesh points at equal steps of its length on the canonical face.
+Every landmark is a fixed weighted mean of mesh points, so the whole is one matrix. Contour and nose bridge follow a
+line of mesh points at equal steps of its length on the canonical face.
 """
 
 from __future__ import annotations

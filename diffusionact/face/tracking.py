@@ -57,7 +57,9 @@ class OpenFaceTracker(nn.Module):
         if isinstance(face, str):
             check_choice("face", face, FACE_CHOICES)
         elif isinstance(face, bool) or not isinstance(face, int) or face < 0:
-            raise ValueError(f"Expected face as {FACE_CHOICES} or an index from 0, received {face!r}; choose one of these.")
+            raise ValueError(
+                f"Expected face as {FACE_CHOICES} or an index from 0, received {face!r}; choose one of these."
+            )
         check_choice("missing", missing, MISSING_POLICIES)
         check_in_range("detection_threshold", detection_threshold, 0.0, 1.0)
         self.face = face
@@ -144,4 +146,3 @@ class OpenFaceTracker(nn.Module):
             confidence=faces.confidence[row : row + 1],
             found=torch.ones(1, dtype=torch.bool, device=points.device),
         )
-

@@ -83,8 +83,8 @@ class HeadGeometry(nn.Module):
     def apparent_rotation(self, points: Tensor) -> Tensor:
         """Rotation of the head as it appears, whatever the place of the face in the picture.
 
-        This is the weak-perspective fit. The perspective one assumes the angle of view and that the picture is not cropped;
-        off centre it makes a head appear turned that moves sideways only.
+        This is the weak-perspective fit. The perspective one assumes an angle of view and an uncropped picture; with it
+        a head that only moves sideways appears to turn.
 
         Args:
             points: (B, 478, 3) as for `forward`.

@@ -115,7 +115,7 @@ class GraphNet(nn.Module):
             missing = [name for name in self._operands(node) if name not in known]
             if missing or node["kind"] not in OPERATORS:
                 raise ValueError(
-                    f"Expected a graph of known operators and weights, received {node['kind']!r} with missing {missing}; "
-                    f"convert the nets again with diffusionact.conversion.face_landmarker."
+                    f"Expected known operators and weights, received {node['kind']!r} without {missing}; convert the "
+                    f"nets again with diffusionact.conversion.face_landmarker."
                 )
             known.add(node["output"])

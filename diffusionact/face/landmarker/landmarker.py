@@ -136,7 +136,7 @@ class FaceLandmarker(nn.Module):
         return Detections.join(self.detector.detect(frames, views, self.detection_threshold))
 
     def _look_closer(self, frame: Tensor, detections: Detections) -> Detections:
-        """Detect each face again in four turned close-ups: a tile may have cut it, and a coarse view mistakes its turn."""
+        """Detect each face again in close-ups at four turns: tiles cut faces, and coarse views mistake their turn."""
         if not len(detections):
             return detections
         regions = detections.regions

@@ -1,4 +1,4 @@
-"""MediaPipe's face mesh: a picture of one face -> 478 points (the last ten are irises), and 52 blendshapes from them."""
+"""MediaPipe's face mesh: a picture of one face -> 478 points (the last ten are irises) -> 52 blendshapes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FaceMesh(nn.Module):
             pictures: (B, 3, 256, 256) float in [0, 1], the face upright with a margin of half its size.
 
         Returns:
-            (B, 478, 3) unit coordinates of the picture (z in the same unit, smaller is nearer), (B,) presence in [0, 1].
+            (B, 478, 3) unit coordinates of the picture, z in the same unit, smaller is nearer; (B,) presence in [0, 1].
         """
         # Channels-last runs twice as fast on CPUs here.
         points, presence, _ = self.net(pictures.contiguous(memory_format=torch.channels_last))

@@ -1,5 +1,7 @@
 """Inversion and decoding with converted weights give the official code's pictures, step by step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from official_rule import image_input
 from torch import Tensor
 
 from diffusionact.face.landmark_map import draw_landmark_map
+from diffusionact.pipelines import DiffusionActPipeline
 from diffusionact.schedulers import DDIMScheduler
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("two_threads")]
@@ -81,7 +84,7 @@ def test_decoding_passes_through_the_official_pictures(official_components, gold
     compare("picture after 5 decoding steps", steps[-1][0], golden["final"], 2e-3, 1e-5)
 
 
-def test_decoding_without_fine_tuning_gives_the_official_picture(official_components, golden, compare):
-    x_T, code = torch.from_numpy(golden["xT"]), torch.from_numpy(golden["z_source_hat"])
-    picture = decode(official_components.inversion_unet, x_T, code, 2)[-1][0]
+def test_pipeline_without_fine_tuning_gives_the_official_picture(official_components, golden, compare):
+    pipeline = DiffusionActPipeline(replace(official_components, unet=official_components.inversion_unet))
+    picture = pipeline.sample(torch.from_numpy(golden["xT"]), torch.from_numpy(golden["z_source_hat"]), 2)
     compare("picture after 2 decoding steps, EMA", picture[..., ::4, ::4], golden["decode_T2_ema_z_source_s4"], 2e-3)

@@ -139,7 +139,7 @@ def measure(frames: np.ndarray, reference: ReferenceLandmarker, landmarker: Face
 def as_table(results: dict[str, Parity]) -> str:
     """Markdown table, one clip a row."""
     lines = [
-        "| clip | frames | same faces | landmarks px, mean (worst) | blendshapes | rotation deg, mean (worst) | CPU ms |",
+        "| clip | frames | same faces | landmarks px, mean (worst) | blendshapes | turn deg, mean (worst) | CPU ms |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, parity in results.items():
@@ -162,6 +162,7 @@ def main() -> None:
     reference, landmarker = ReferenceLandmarker(arguments.task), FaceLandmarker()
     with torch.inference_mode():
         results = {clip.stem: measure(read_clip(clip), reference, landmarker) for clip in arguments.clips}
+    reference.landmarker.close()
     print(as_table(results))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     report = {"clips": {name: asdict(parity) for name, parity in results.items()}}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .graph import GraphNet
-from .regions import SquareRegions, enlarge_points, sample_regions
+from .regions import SquareRegions, enlarge_points
 
 INPUT_SIZE = 128
 NUM_KEY_POINTS = 6
@@ -132,20 +132,17 @@ class FaceDetector(nn.Module):
         scores = logits[..., 0].clamp(-SCORE_LOGIT_LIMIT, SCORE_LOGIT_LIMIT).sigmoid()
         return torch.cat([centre - extent / 2, centre + extent / 2, points], dim=-1), scores
 
-    def detect(self, frames: Tensor, views: SquareRegions, threshold: float) -> list[Detections]:
-        """Look at each frame through its own view; nothing is merged between views.
+    def detect(self, pictures: Tensor, views: SquareRegions, threshold: float) -> list[Detections]:
+        """Faces in each view; nothing is merged between views.
 
         Args:
-            frames: (V, H, W, 3) uint8, or one frame expanded to as many as there are views.
-            views: V squares.
+            pictures: (V, 3, 128, 128) float in [0, 255], what the views show.
+            views: V squares of the pictures that the results shall refer to.
             threshold: least score.
 
         Returns:
             V results on the CPU.
         """
-        pictures = torch.cat(
-            [sample_regions(frames[row], views[row : row + 1], INPUT_SIZE, "zeros") for row in range(len(views))]
-        )
         values, scores = (tensor.cpu() for tensor in self(pictures / 127.5 - 1.0))
         results = []
         for row in range(len(views)):

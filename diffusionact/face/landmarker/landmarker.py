@@ -103,8 +103,9 @@ class FaceLandmarker(nn.Module):
             F results on the device of the nets.
         """
         view = whole_picture(*frames.shape[1:3])
+        pictures = torch.cat([sample_regions(frame, view, DETECTOR_SIZE, "zeros") for frame in frames])
         views = SquareRegions.join([view] * len(frames))
-        detections = self.detector.detect(frames, views, self.detection_threshold)
+        detections = self.detector.detect(pictures, views, self.detection_threshold)
         found = self._measure(frames, detections, LEAST_PRESENCE)
         return [self._reconsider(frame, faces) for frame, faces in zip(frames, found, strict=True)]
 
@@ -132,8 +133,8 @@ class FaceLandmarker(nn.Module):
         return self._measure(frame[None], [self._look_closer(frame, detections)], LEAST_PRESENCE_SEARCHED)[0]
 
     def _detect_in_views(self, frame: Tensor, views: SquareRegions) -> Detections:
-        frames = frame.expand(len(views), *frame.shape)
-        return Detections.join(self.detector.detect(frames, views, self.detection_threshold))
+        pictures = sample_regions(frame, views, DETECTOR_SIZE, "zeros")
+        return Detections.join(self.detector.detect(pictures, views, self.detection_threshold))
 
     def _look_closer(self, frame: Tensor, detections: Detections) -> Detections:
         """Detect each face again in close-ups at four turns: tiles cut faces, and coarse views mistake their turn."""

@@ -103,6 +103,7 @@ def sample_regions(frame: Tensor, regions: SquareRegions, size: int, padding_mod
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     unit = torch.stack([x.flatten(), y.flatten()], dim=-1)
     places = regions.to(frame.device).to_picture(unit.expand(len(regions), -1, 2))
+    corners = [0, size - 1, size * (size - 1), size * size - 1]
     factors = [_averaging_factor(side / size) for side in regions.side.tolist()]
     # Many views of one large frame share its reduced picture.
     reduced = {factor: _reduce(frame, factor) for factor in set(factors) if factor > 1 and factors.count(factor) > 1}
@@ -111,7 +112,7 @@ def sample_regions(frame: Tensor, regions: SquareRegions, size: int, padding_mod
         if factor in reduced:
             patch, origin = reduced[factor], 0
         else:
-            patch, origin = _cut_out(frame, place, factor)
+            patch, origin = _cut_out(frame, place[corners], factor)
         inside = (place - origin + 0.5) / factor
         grid = inside * 2 / torch.tensor([patch.shape[3], patch.shape[2]], device=frame.device) - 1
         rows.append(F.grid_sample(patch, grid[None, None], padding_mode=padding_mode, align_corners=False)[0, :, 0])
@@ -138,7 +139,7 @@ def _reduce(frame: Tensor, factor: int) -> Tensor:
 
 
 def _cut_out(frame: Tensor, places: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Reduced patch (1, 3, h, w) that covers places (P, 2), and the pixel of the frame at which it begins (2,)."""
+    """Reduced patch (1, 3, h, w) that covers all between places (P, 2), and the pixel of the frame at which it begins (2,)."""
     limit = torch.tensor([frame.shape[1], frame.shape[0]], device=frame.device)
     # Blocks start at multiples of the factor, so that a patch shows the same blocks as the whole frame.
     low = ((places.amin(0) / factor).floor().long() - 1).clamp(min=0).minimum((limit - 1) // factor) * factor

@@ -103,7 +103,15 @@ def test_strong_reduction_averages_instead_of_skipping_pixels():
     stripes = torch.zeros(256, 256, 3, dtype=torch.uint8)
     stripes[:, ::2] = 200
     picture = sample_regions(stripes, whole_picture(256, 256), 16, "border")
-    torch.testing.assert_close(picture[..., 1:-1, 1:-1], torch.full((1, 3, 14, 14), 100.0))
+    torch.testing.assert_close(picture[..., 1:-1, 1:-1], torch.full((1, 3, 14, 14), 100.0), atol=1, rtol=0)
+
+
+def test_a_part_of_a_large_picture_is_sampled_like_the_whole():
+    frame = torch.randint(0, 256, (600, 600, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    part = SquareRegions(torch.tensor([[300.0, 280.0]]), torch.tensor([200.0]), torch.tensor([0.3]))
+    alone = sample_regions(frame, part, 32, "border")
+    shared = sample_regions(frame, SquareRegions.join([part, part]), 32, "border")
+    torch.testing.assert_close(alone, shared[:1], atol=1, rtol=0)
 
 
 def test_tiles_cover_a_wide_picture_to_all_its_borders():
@@ -146,6 +154,6 @@ def test_perspective_fit_recovers_a_face_seen_by_its_own_camera(vertices):
     torch.testing.assert_close(transform[:3, 3], translation, atol=1.0, rtol=0)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 700), (90, 3)])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 700), (90, 3), (1, 5000)])
 def test_pictures_of_odd_shape_have_no_face_and_raise_nothing(shape, landmarker):
     assert len(landmarker(torch.full((1, *shape, 3), 128, dtype=torch.uint8))[0]) == 0

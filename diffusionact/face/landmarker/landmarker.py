@@ -115,7 +115,8 @@ class FaceLandmarker(nn.Module):
         if doubtful and faces.confidence.max() >= DOUBTFUL_CONFIDENCE:
             return faces
         # The smallest tile keeps twice the pixels that the detector reads.
-        factor = max(int(max(frame.shape[:2]) * TILE_FRACTIONS[-1] / (2 * DETECTOR_SIZE)), 1)
+        factor = int(max(frame.shape[:2]) * TILE_FRACTIONS[-1] / (2 * DETECTOR_SIZE))
+        factor = max(min(factor, *frame.shape[:2]), 1)
         small = shrink_frame(frame, factor)
         if doubtful:
             turned = whole_picture(*small.shape[:2], angles=QUARTER_TURNS)

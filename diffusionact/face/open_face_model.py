@@ -7,6 +7,7 @@ camera of `projection.py`. Identity coefficients have unit variance over the pop
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,10 +24,12 @@ DATA_FILE = Path(__file__).with_name("data") / "open_face_model.safetensors"
 # The contour slides over the skin as the head turns, and lids and lips depend on the expression values.
 CONTOUR_WEIGHT = 0.3
 MOVING_WEIGHT = 0.5
-# Assumed standard deviations: of a landmark around the model (share of the crop's side), of the tracker's rotation.
-LANDMARK_SIGMA = 0.01
-ROTATION_SIGMA_RAD = 0.07
-ITERATIONS = 6
+# Assumed standard deviations: of a landmark around the model, on the camera's plane (2 is the crop's side); of the
+# tracker's rotation. They balance the data against the priors.
+LANDMARK_SIGMA_PLANE = 0.01
+ROTATION_SIGMA_RAD = 0.05
+LEAST_SCALE = 1e-3
+ITERATIONS = 4
 
 
 def fit_weights() -> Tensor:
@@ -95,28 +98,51 @@ class OpenFaceModel(nn.Module):
         self, landmarks: Tensor, shape: Tensor, expression: Tensor, head_pose: Tensor, size: int
     ) -> FaceCoefficients:
         """Fit rotation and camera to tracked faces of known identity `shape` (B or 1, K); the rest as in `fit`."""
-        plane = unproject(landmarks, size)
-        tracked = head_pose_to_matrix(head_pose)
         shape = shape.expand(len(landmarks), -1)
         points = self._observed_points(shape, expression)
-        rotation, camera = tracked, _solve_camera(points @ tracked.transpose(1, 2), plane, self.weights)
+        pose = self.place_points(points, landmarks, head_pose_to_matrix(head_pose), size)
+        return FaceCoefficients(shape, expression, pose.rotation, pose.camera)
+
+    def place_points(self, points: Tensor, landmarks: Tensor, rotation: Tensor, size: int) -> Placement:
+        """Rotation and camera that bring points (B, 68, 3) onto landmarks (B, 68, 2) px, near rotation (B, 3, 3)."""
+        plane = unproject(landmarks, size)
+        pose = _Pose(rotation, _solve_camera(points @ rotation.transpose(1, 2), plane, self.weights))
         for _ in range(ITERATIONS):
-            rotation, camera = _refine_pose(points, plane, self.weights, rotation, camera, tracked)
-        return FaceCoefficients(shape, expression, matrix_to_axis_angle(rotation), camera)
+            system = self._linearise(points, plane, pose, rotation)
+            pose = pose.moved(torch.linalg.solve(system.normal, system.right[..., None])[..., 0])
+        return Placement(matrix_to_axis_angle(pose.rotation), pose.camera)
 
     def _fit(
         self, landmarks: Tensor, expression: Tensor, head_pose: Tensor, size: int, shared: bool
     ) -> FaceCoefficients:
-        plane = unproject(landmarks, size)
-        tracked = head_pose_to_matrix(head_pose)
+        """Gauss-Newton on identity and pose together; one identity for all rows if `shared`.
+
+        The pose of each row is eliminated first (Schur complement), so that the rows can share what is left.
+        """
+        plane, tracked = unproject(landmarks, size), head_pose_to_matrix(head_pose)
         shape = self.mean.new_zeros(len(landmarks), self.num_identity)
         points = self._observed_points(shape, expression)
-        rotation, camera = tracked, _solve_camera(points @ tracked.transpose(1, 2), plane, self.weights)
+        pose = _Pose(tracked, _solve_camera(points @ tracked.transpose(1, 2), plane, self.weights))
+        prior = LANDMARK_SIGMA_PLANE**2
+        prior_matrix = prior * torch.eye(self.num_identity, dtype=plane.dtype, device=plane.device)
         for _ in range(ITERATIONS):
-            rotation, camera = _refine_pose(points, plane, self.weights, rotation, camera, tracked)
-            shape = self._solve_shape(plane, expression, rotation, camera, shared)
+            system = self._linearise(points, plane, pose, tracked)
+            design = torch.einsum("bij,knj->bnik", pose.camera[:, :1, None] * pose.rotation[:, :2], self.identity_basis)
+            weighted = design * self.weights[:, None, None]
+            mixed = torch.einsum("bnip,bnik->bpk", system.design, weighted)
+            both = torch.linalg.solve(system.normal, torch.cat([mixed, system.right[..., None]], dim=-1))
+            by_shape, by_residual = both[..., :-1], both[..., -1]
+            reduced = torch.einsum("bnik,bnil->bkl", weighted, design) - mixed.transpose(1, 2) @ by_shape
+            pull = torch.einsum("bnik,bni->bk", weighted, system.residual) - torch.einsum(
+                "bpk,bp->bk", mixed, by_residual
+            )
+            if shared:
+                reduced, pull = reduced.sum(0, keepdim=True), pull.sum(0, keepdim=True)
+            change = torch.linalg.solve(reduced + prior_matrix, (pull - prior * shape[: len(pull)])[..., None])[..., 0]
+            shape = shape + change
+            pose = pose.moved(by_residual - torch.einsum("bpk,bk->bp", by_shape, change.expand_as(shape)))
             points = self._observed_points(shape, expression)
-        return FaceCoefficients(shape, expression, matrix_to_axis_angle(rotation), camera)
+        return FaceCoefficients(shape, expression, matrix_to_axis_angle(pose.rotation), pose.camera)
 
     def _points(self, shape: Tensor, expression: Tensor) -> Tensor:
         identity = torch.einsum("bk,kni->bni", shape, self.identity_basis)
@@ -125,19 +151,58 @@ class OpenFaceModel(nn.Module):
     def _observed_points(self, shape: Tensor, expression: Tensor) -> Tensor:
         return self._points(shape, expression) + self.observation_offset
 
-    def _solve_shape(self, plane: Tensor, expression: Tensor, rotation: Tensor, camera: Tensor, shared: bool) -> Tensor:
-        """Identity (B, K) of given pose; the rows are equal if `shared`."""
-        to_plane = camera[:, :1, None] * rotation[:, :2]
-        average = self._observed_points(plane.new_zeros(len(plane), self.num_identity), expression)
-        residual = plane - _place(average @ rotation.transpose(1, 2), camera)
-        design = torch.einsum("bij,knj->bnik", to_plane, self.identity_basis)
+    def _linearise(self, points: Tensor, plane: Tensor, pose: _Pose, tracked: Tensor) -> _PoseSystem:
+        """Normal equations of a small change of pose, with the rotation held near the tracker's."""
+        turned = points @ pose.rotation.transpose(1, 2)
+        residual = plane - _place(turned, pose.camera)
+        scale, shift_x, shift_y = pose.camera[:, :, None].unbind(1)
+        x, y, z = turned.unbind(-1)
+        zero, one = torch.zeros_like(x), torch.ones_like(x)
+        # A small turn d moves a point p by d x p. Columns: d_x, d_y, d_z, scale, shift of the picture in x and y.
+        row_x = torch.stack([zero, scale * z, -scale * y, x + shift_x, one, zero], dim=-1)
+        row_y = torch.stack([-scale * z, zero, scale * x, y + shift_y, zero, one], dim=-1)
+        design = torch.stack([row_x, row_y], dim=2)
         weighted = design * self.weights[:, None, None]
-        normal = torch.einsum("bnik,bnil->bkl", weighted, design)
-        right = torch.einsum("bnik,bni->bk", weighted, residual)
-        if shared:
-            normal, right = normal.sum(0, keepdim=True), right.sum(0, keepdim=True)
-        prior = (2 * LANDMARK_SIGMA) ** 2 * torch.eye(self.num_identity, dtype=plane.dtype, device=plane.device)
-        return torch.linalg.solve(normal + prior, right[..., None])[..., 0].expand(len(plane), -1)
+        prior = (LANDMARK_SIGMA_PLANE / ROTATION_SIGMA_RAD) ** 2
+        away = matrix_to_axis_angle(pose.rotation @ tracked.transpose(1, 2))
+        pull = torch.cat([-prior * away, torch.zeros_like(away)], dim=-1)
+        normal = torch.einsum("bnip,bniq->bpq", weighted, design) + torch.diag(
+            points.new_tensor([prior] * 3 + [0.0] * 3)
+        )
+        return _PoseSystem(design, residual, normal, torch.einsum("bnip,bni->bp", weighted, residual) + pull)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Rotation (B, 3), axis-angle radians, and camera (B, 3)."""
+
+    rotation: Tensor
+    camera: Tensor
+
+
+@dataclass(frozen=True)
+class _Pose:
+    """Rotation matrices (B, 3, 3) and cameras (B, 3)."""
+
+    rotation: Tensor
+    camera: Tensor
+
+    def moved(self, step: Tensor) -> _Pose:
+        """After a step (B, 6): turn in radians, change of scale, shift on the camera's plane."""
+        scale = (self.camera[:, :1] + step[:, 3:4]).clamp(min=LEAST_SCALE)
+        place = (self.camera[:, :1] + step[:, 3:4]) * self.camera[:, 1:] + step[:, 4:]
+        camera = torch.cat([scale, place / scale], dim=-1)
+        return _Pose(axis_angle_to_matrix(step[:, :3]) @ self.rotation, camera)
+
+
+@dataclass(frozen=True)
+class _PoseSystem:
+    """Linearised pose: design (B, N, 2, 6), residual (B, N, 2), normal equations (B, 6, 6), right side (B, 6)."""
+
+    design: Tensor
+    residual: Tensor
+    normal: Tensor
+    right: Tensor
 
 
 def _place(turned: Tensor, camera: Tensor) -> Tensor:
@@ -151,31 +216,5 @@ def _solve_camera(turned: Tensor, plane: Tensor, weights: Tensor) -> Tensor:
     centre, place = (share * turned[..., :2]).sum(1), (share * plane).sum(1)
     points, places = turned[..., :2] - centre[:, None], plane - place[:, None]
     scale = (share * points * places).sum((1, 2)) / (share * points.square()).sum((1, 2))
-    scale = scale.clamp(min=1e-3)
+    scale = scale.clamp(min=LEAST_SCALE)
     return torch.cat([scale[:, None], place / scale[:, None] - centre], dim=-1)
-
-
-def _refine_pose(
-    points: Tensor, plane: Tensor, weights: Tensor, rotation: Tensor, camera: Tensor, tracked: Tensor
-) -> tuple[Tensor, Tensor]:
-    """One Gauss-Newton step on rotation and camera together, with the rotation held near the tracker's."""
-    turned = points @ rotation.transpose(1, 2)
-    residual = plane - _place(turned, camera)
-    scale = camera[:, :1]
-    x, y, z = turned.unbind(-1)
-    zero, one = torch.zeros_like(x), torch.ones_like(x)
-    # A small turn d moves a point p by d x p. Columns: d_x, d_y, d_z, scale (camera centre fixed), shift x, shift y.
-    row_x = torch.stack([zero, scale * z, -scale * y, x + camera[:, 1:2], one, zero], dim=-1)
-    row_y = torch.stack([-scale * z, zero, scale * x, y + camera[:, 2:3], zero, one], dim=-1)
-    design = torch.stack([row_x, row_y], dim=2)
-    weighted = design * weights[:, None, None]
-    strength = (2 * LANDMARK_SIGMA / ROTATION_SIGMA_RAD) ** 2
-    prior = torch.diag(points.new_tensor([strength] * 3 + [1e-9] * 3))
-    away = matrix_to_axis_angle(rotation @ tracked.transpose(1, 2))
-    pull = torch.cat([-strength * away, torch.zeros_like(away)], dim=-1)
-    normal = torch.einsum("bnip,bniq->bpq", weighted, design) + prior
-    right = torch.einsum("bnip,bni->bp", weighted, residual) + pull
-    step = torch.linalg.solve(normal, right[..., None])[..., 0]
-    new_scale = (scale + step[:, 3:4]).clamp(min=1e-3)
-    shift = (scale * camera[:, 1:] + step[:, 3:4] * camera[:, 1:] + step[:, 4:]) / new_scale
-    return axis_angle_to_matrix(step[:, :3]) @ rotation, torch.cat([new_scale, shift], dim=-1)

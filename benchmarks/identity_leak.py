@@ -2,6 +2,7 @@
 
 Face shape is what remains of landmarks once pose and expression are removed: the frontal, neutral landmarks of the
 fitted identity, px of the 256 px crop. Distances go from the landmarks that drive the network to source and driver.
+The fit draws every face somewhat to the mean, and so to other people: a floor of all the figures.
 `python -m benchmarks.identity_leak [CLIP ...]` prints the table for random people of the model itself, and for every
 pair of the given clips.
 """
@@ -36,10 +37,23 @@ TYPICAL_CAMERA = (0.42, 0.0, -0.05)
 
 @dataclass(frozen=True)
 class Leak:
-    """Mean distance in px, of the shape in the driving landmarks, to the source and to the driver."""
+    """Where the shape in the driving landmarks lies between source and driver.
+
+    Attributes:
+        to_source, to_driver: mean distance of the points, px.
+        share: how far it lies along the way from source to driver, 0 to 1.
+    """
 
     to_source: float
     to_driver: float
+    share: float
+
+    @classmethod
+    def between(cls, seen: Tensor, source: Tensor, driver: Tensor) -> Leak:
+        """Compare neutral landmarks (B, 68, 2); source may be one row."""
+        way = driver - source
+        share = ((seen - source) * way).sum() / way.square().sum()
+        return cls(distance(seen, source), distance(seen, driver), float(share))
 
     @property
     def ratio(self) -> float:
@@ -76,7 +90,7 @@ def measure(model: OpenFaceModel, source: FaceCoefficients, driver: FaceCoeffici
     leaks = []
     for driving in (replace(driver, shape=source.shape), driver):
         seen = shape_in(model, model.landmarks(driving, ALIGNED_SIZE), driving)
-        leaks.append(Leak(distance(seen, shapes[0]), distance(seen, shapes[1])))
+        leaks.append(Leak.between(seen, *shapes))
     return leaks[0], leaks[1]
 
 
@@ -113,7 +127,7 @@ def random_people_table(model: OpenFaceModel, count: int, noise_px: float) -> li
     true_shapes = [neutral_landmarks(model, people.shape) for people in truth]
     return [
         ("recombined, against the fitted faces", after),
-        ("recombined, against the true faces", Leak(*(distance(mixed, shape) for shape in true_shapes))),
+        ("recombined, against the true faces", Leak.between(mixed, *true_shapes)),
         ("driver's own landmarks", without),
     ]
 
@@ -138,8 +152,8 @@ def clip_table(model: OpenFaceModel, faces: dict[str, FaceCoefficients]) -> list
         picture, driving = first_row(faces[source]), faces[driver]
         mixed = recombine(picture, driving)
         seen = shape_in(model, model.landmarks(mixed, ALIGNED_SIZE), mixed)
-        distances = (distance(seen, neutral_landmarks(model, shape)) for shape in (picture.shape, driving.shape))
-        rows.append((f"{source} driven by {driver}", Leak(*distances)))
+        shapes = (neutral_landmarks(model, shape) for shape in (picture.shape, driving.shape))
+        rows.append((f"{source} driven by {driver}", Leak.between(seen, *shapes)))
     return rows
 
 
@@ -160,9 +174,9 @@ def main() -> None:
         rows = random_people_table(model, count=500, noise_px=1.0)
         faces = {path.stem: fitted_clip(model, path, options.every) for path in options.clips}
         rows += clip_table(model, faces)
-    print(f"{'face shape in the driving landmarks':60s} to source  to driver  ratio")
+    print(f"{'face shape in the driving landmarks':60s} to source  to driver  ratio  share")
     for name, leak in rows:
-        print(f"{name:60s} {leak.to_source:6.2f} px {leak.to_driver:7.2f} px {leak.ratio:6.1f}")
+        print(f"{name:60s} {leak.to_source:6.2f} px {leak.to_driver:7.2f} px {leak.ratio:6.1f} {leak.share:6.2f}")
     for name, clip in faces.items():
         print(f"{name + ', first frame against its others':60s} {repeatability(model, clip):6.2f} px")
 

@@ -95,5 +95,5 @@ def test_recombined_landmarks_carry_the_sources_shape_and_not_the_drivers(model)
         seen = observe(model, people, 1.0, generator)
         fitted.append(model.fit(seen, people.expression, head_pose, 256))
     recombined, drivers_own = measure(model, *fitted)
-    assert recombined.ratio > 5
-    assert drivers_own.ratio < 0.5
+    assert recombined.ratio > 5 and abs(recombined.share) < 0.1  # the fit itself draws to the mean
+    assert drivers_own.ratio < 0.5 and drivers_own.share > 0.9

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..types import FaceCoefficients
 from .ibug68 import CONTOUR, INNER_LIPS, LEFT_EYE, NUM_LANDMARKS, OUTER_LIPS, RIGHT_EYE
-from .projection import project, unproject
+from .projection import project, to_plane, unproject
 from .rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle
 
 DATA_FILE = Path(__file__).with_name("data") / "open_face_model.safetensors"
@@ -133,9 +133,8 @@ class OpenFaceModel(nn.Module):
             both = torch.linalg.solve(system.normal, torch.cat([mixed, system.right[..., None]], dim=-1))
             by_shape, by_residual = both[..., :-1], both[..., -1]
             reduced = torch.einsum("bnik,bnil->bkl", weighted, design) - mixed.transpose(1, 2) @ by_shape
-            pull = torch.einsum("bnik,bni->bk", weighted, system.residual) - torch.einsum(
-                "bpk,bp->bk", mixed, by_residual
-            )
+            unexplained = system.residual - torch.einsum("bnip,bp->bni", system.design, by_residual)
+            pull = torch.einsum("bnik,bni->bk", weighted, unexplained)
             if shared:
                 reduced, pull = reduced.sum(0, keepdim=True), pull.sum(0, keepdim=True)
             change = torch.linalg.solve(reduced + prior_matrix, (pull - prior * shape[: len(pull)])[..., None])[..., 0]
@@ -154,7 +153,7 @@ class OpenFaceModel(nn.Module):
     def _linearise(self, points: Tensor, plane: Tensor, pose: _Pose, tracked: Tensor) -> _PoseSystem:
         """Normal equations of a small change of pose, with the rotation held near the tracker's."""
         turned = points @ pose.rotation.transpose(1, 2)
-        residual = plane - _place(turned, pose.camera)
+        residual = plane - to_plane(turned, pose.camera)
         scale, shift_x, shift_y = pose.camera[:, :, None].unbind(1)
         x, y, z = turned.unbind(-1)
         zero, one = torch.zeros_like(x), torch.ones_like(x)
@@ -203,11 +202,6 @@ class _PoseSystem:
     residual: Tensor
     normal: Tensor
     right: Tensor
-
-
-def _place(turned: Tensor, camera: Tensor) -> Tensor:
-    """Rotated points (B, N, 3) on the camera's plane (B, N, 2)."""
-    return camera[:, None, :1] * (turned[..., :2] + camera[:, None, 1:])
 
 
 def _solve_camera(turned: Tensor, plane: Tensor, weights: Tensor) -> Tensor:

@@ -21,12 +21,17 @@ def project(points: Tensor, camera: Tensor, size: int) -> Tensor:
     Returns:
         (B, N, 2) px, x right, y down.
     """
-    plane = camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
+    plane = to_plane(points, camera)
     return size / 2 * (1.0 + plane * _y_flip(plane))
 
 
+def to_plane(points: Tensor, camera: Tensor) -> Tensor:
+    """Rotated points (B, N, 3) as places s (X + t_x), s (Y + t_y) on the camera's plane (B, N, 2)."""
+    return camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
+
+
 def unproject(landmarks: Tensor, size: int) -> Tensor:
-    """The places s (X + t_x), s (Y + t_y) on the camera's plane (B, N, 2) of pixels (B, N, 2)."""
+    """The places on the camera's plane (B, N, 2), see `to_plane`, of pixels (B, N, 2)."""
     return (landmarks / (size / 2) - 1.0) * _y_flip(landmarks)
 
 

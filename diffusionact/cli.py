@@ -52,7 +52,7 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("reenact", help="a source picture and a driving video in, a reenacted video out")
     parser.add_argument("source", type=Path, help="source picture, or a source saved by `diffusionact encode`")
     parser.add_argument("driving", type=Path, help="video, animated image, folder of frames, or one picture")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mkv, .webm, or .png for a picture")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder")
     _add_model_options(parser)
     _add_source_options(parser)
     _add_driver_options(parser)
@@ -86,6 +86,7 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--diffusionact", type=Path, required=True, help="diffusionact_model.pt")
     parser.add_argument("--diffae", type=Path, help="last.ckpt of the diffusion autoencoder, to compare with")
     parser.add_argument("--output", type=Path, required=True, help="the new model folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there already")
     parser.set_defaults(run=convert.run)
 
 

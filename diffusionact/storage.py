@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from .images import written_under_temporary_name
 from .types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 
 KINDS = {kind.__name__: kind for kind in (SourceCodes, FacePose)}
@@ -19,18 +20,20 @@ FORMAT = "1"
 
 
 def save_value(value: SourceCodes | FacePose, path: Path, model: str = "") -> None:
-    """Write a value under a temporary name and rename it at the end.
+    """Write a value; the file appears under its name only when it is complete.
 
     Args:
         value: what to save.
         path: the file, ending in .safetensors.
         model: fingerprint of the model that made it, checked when loading.
+
+    Raises:
+        OSError: if the folder is absent or cannot be written.
     """
     tensors, numbers = _flatten(value)
     metadata = {"kind": type(value).__name__, "format": FORMAT, "model": model, "numbers": json.dumps(numbers)}
-    temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary, metadata)
-    temporary.replace(path)
+    with written_under_temporary_name(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def load_value(path: Path, kind: type, model: str = "") -> Any:
@@ -42,8 +45,11 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
         model: fingerprint of the model that will use it; "" does not check.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if the file is something else, is damaged, or was made with another model.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a saved {kind.__name__}, received {path}, which is no file. Check the path.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

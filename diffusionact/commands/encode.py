@@ -6,7 +6,7 @@ import argparse
 import logging
 
 from ..storage import save_value
-from .loading import load_pipeline, load_source
+from .loading import load_pipeline, load_source, prepare_output
 
 logger = logging.getLogger(__name__)
 
@@ -17,10 +17,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError: if the output does not end in .safetensors, or the picture is unusable.
     """
-    if options.output.suffix != ".safetensors":
-        raise ValueError(f"Expected an output ending in .safetensors, received {options.output}. Rename it.")
+    prepare_output(options.output, (".safetensors",))
     pipeline = load_pipeline(options)
     source, _ = load_source(pipeline, options.source, options)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
     save_value(source, options.output, pipeline.fingerprint)
     logger.info("Source written to %s", options.output)

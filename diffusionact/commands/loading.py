@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -41,6 +43,30 @@ def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
     """Load the model that --model, --device and --dtype name."""
     dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
     return DiffusionActPipeline.from_pretrained(options.model, dtype, choose_device(options.device))
+
+
+def prepare_output(path: Path, suffixes: Collection[str]) -> None:
+    """Make the output's folder and see that it can be written, before any work is done.
+
+    Raises:
+        ValueError: if the name ends in something else than `suffixes`.
+        OSError: if the folder cannot be made or written.
+    """
+    if path.suffix.lower() not in suffixes:
+        known = ", ".join(suffix or "no suffix (a folder of PNG files)" for suffix in suffixes)
+        raise ValueError(f"Expected an output ending in {known}, received {str(path)!r}. Change its suffix.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"Expected a folder to write {path.name!r} into, received {str(path.parent)!r} ({error.strerror}). "
+            "Choose another output path."
+        ) from error
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(
+            f"Expected a folder that can be written, received {str(path.parent)!r} without the permission. "
+            "Choose another output path."
+        )
 
 
 def face_choice(word: str) -> str | int:

@@ -20,13 +20,14 @@ from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..schedulers import make_scheduler
 from ..types import SourceCodes
 from ..video import FrameSource, VideoWriter, open_frames
-from .loading import load_pipeline, load_source, pose_options
+from .loading import load_pipeline, load_source, pose_options, prepare_output
 from .report import ReenactmentReport
 
 logger = logging.getLogger(__name__)
 
 DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
 PANEL_SIZE = 256
+OUTPUT_SUFFIXES = (".mp4", ".mov", ".mkv", ".png", "")
 
 
 def run_demo(options: argparse.Namespace) -> None:
@@ -68,11 +69,13 @@ def run(options: argparse.Namespace) -> None:
     if report is not None:
         figures = report.figures(seconds / count)
         logger.info("%s", json.dumps(figures, indent=2))
-        options.report.parent.mkdir(parents=True, exist_ok=True)
         options.report.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def _check(options: argparse.Namespace) -> None:
+    prepare_output(options.output, OUTPUT_SUFFIXES)
+    if options.report:
+        prepare_output(options.report, (".json",))
     check_in_range("--chunk-size", options.chunk_size, 1, 4096)
     check_in_range("--feather", options.feather, 0.0, 0.5)
     for name, steps in (("--steps", options.steps), ("--inversion-steps", options.inversion_steps)):

@@ -13,8 +13,8 @@ from .semantic_encoder import SemanticEncoder
 class ReenactmentEncoder(ModelMixin, ConfigMixin):
     """z_r = E(image + conv(landmark_map)), with E a copy of the semantic encoder.
 
-    The 1x1 convolution starts at zero, so that a fresh reenactment encoder is the semantic encoder. The default arguments
-    are the official network (30,150,412 parameters). Source: DiffusionAct, section 3.2.
+    The 1x1 convolution starts at zero, so that a fresh reenactment encoder is the semantic encoder. The default
+    arguments are the official network (30,150,412 parameters). Source: DiffusionAct, section 3.2.
 
     The arguments are those of `SemanticEncoder`.
     """

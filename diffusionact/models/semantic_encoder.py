@@ -26,8 +26,8 @@ class EncoderBlock(nn.Module):
 class SemanticEncoder(ModelMixin, ConfigMixin):
     """Encode pictures into semantic codes.
 
-    The default arguments are the official encoder (30,150,400 parameters). Source: BeatGANsEncoderModel with the pooling
-    `adaptivenonzero` of the diffusion autoencoder, checked against its outputs.
+    The default arguments are the official encoder (30,150,400 parameters). Source: BeatGANsEncoderModel with the
+    pooling `adaptivenonzero` of the diffusion autoencoder, checked against its outputs.
 
     Args:
         sample_size: side of the picture, pixels.

@@ -1,7 +1,7 @@
 """The noise-predicting UNet of the diffusion autoencoder, conditioned on the time and on a semantic code.
 
-One class serves the official 256 px network (the default arguments) and small ones. `patch_size` folds squares of pixels
-into channels, so that a small network works at a fraction of the picture's resolution.
+One class serves the official 256 px network (the default arguments) and small ones. `patch_size` folds squares of
+pixels into channels, so that a small network works at a fraction of the picture's resolution.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
     both           -> reenact       -> semantic codes (F, D)
     codes          -> decode        -> pictures (F, 3, H, W)
 
-`stream` does the last three lazily, in chunks; `__call__` does all of it. The sampler's arithmetic is float32, whatever the
-UNets' dtype; the encoders stay float32, as in the official code.
+`stream` does the last three lazily, in chunks; `__call__` does all of it. The sampler's arithmetic is float32, whatever
+the UNets' dtype; the encoders stay float32, as in the official code.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class DiffusionActPipeline:
         for module in self._modules():
             module.to(device)
         for unet in (self.unet, self.inversion_unet):
-            unet.to(dtype=dtype, memory_format=torch.channels_last)
+            # diffusers' own `to` warns about an empty list of float32 modules.
+            torch.nn.Module.to(unet, dtype=dtype, memory_format=torch.channels_last)
         return self
 
     @property

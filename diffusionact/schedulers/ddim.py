@@ -77,7 +77,7 @@ class DDIMScheduler(SchedulerMixin, ConfigMixin):
         fixed = (beta_schedule, set_alpha_to_one, steps_offset, timestep_spacing)
         if fixed != ("linear", True, 0, "leading"):
             raise ValueError(
-                "Expected beta_schedule 'linear', set_alpha_to_one True, steps_offset 0 and timestep_spacing 'leading', "
+                "Expected beta_schedule 'linear', set_alpha_to_one True, steps_offset 0, timestep_spacing 'leading', "
                 f"received {fixed}. Use a scheduler of diffusers for other schedules."
             )
         betas = np.linspace(beta_start, beta_end, num_train_timesteps, dtype=np.float64)

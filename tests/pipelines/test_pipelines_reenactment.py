@@ -3,11 +3,11 @@
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
+from tiny_model import make_tiny_components
 
 from diffusionact import DiffusionActPipeline, PoseOptions
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.types import concatenate
-from tiny_model import make_tiny_components
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ except ModuleNotFoundError:  # Python 3.10; pytest brings it
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 BROUGHT_BY_COMFYUI = {"torch", "numpy", "pillow"}
 
 
@@ -44,3 +45,11 @@ def test_every_direct_dependency_has_a_tested_version():
             continue
         version = next(iter(tested[name].specifier)).version
         assert requirement.specifier.contains(version), requirement
+
+
+def test_every_data_file_of_the_package_goes_into_the_wheel():
+    package = ROOT / "diffusionact"
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["diffusionact"]
+    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    present = {path for path in package.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert present <= packed

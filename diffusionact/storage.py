@@ -63,12 +63,18 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
             f"Expected a file with {kind.__name__}, received {path} with {metadata.get('kind', 'something else')}. "
             "Choose the right file."
         )
-    if model and metadata["model"] != model:
+    maker = metadata.get("model", "")
+    if model and maker != model:
         raise ValueError(
             f"Expected {kind.__name__} made with this model ({model}), received {path} made with "
-            f"{metadata['model'] or 'an unknown one'}. Encode the source again with this model."
+            f"{maker or 'an unknown one'}. Encode the source again with this model."
         )
-    return _build(kind, tensors, json.loads(metadata["numbers"]), "")
+    try:
+        return _build(kind, tensors, json.loads(metadata["numbers"]), "")
+    except KeyError as error:
+        raise ValueError(
+            f"Expected every part of {kind.__name__}, received {path} without {error}. Make the file again."
+        ) from error
 
 
 def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, int]]:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from diffusionact.storage import load_value, save_value
 from diffusionact.types import CropTransform, FaceCoefficients, FacePose, SourceCodes
@@ -35,6 +36,12 @@ def test_another_kind_of_file_is_refused(source, tmp_path):
     save_value(source, tmp_path / "source.safetensors")
     with pytest.raises(ValueError, match="FacePose"):
         load_value(tmp_path / "source.safetensors", FacePose)
+
+
+def test_a_file_that_lacks_a_part_is_refused(tmp_path):
+    save_file({"image": torch.zeros(1)}, tmp_path / "part.safetensors", {"kind": "SourceCodes", "numbers": "{}"})
+    with pytest.raises(ValueError, match="Make the file again"):
+        load_value(tmp_path / "part.safetensors", SourceCodes)
 
 
 def test_a_damaged_file_is_refused(tmp_path):

@@ -15,9 +15,9 @@ def run(options: argparse.Namespace) -> None:
     """Encode `options.source` into `options.output`.
 
     Raises:
-        ValueError: if the output does not end in .safetensors, or the picture is unusable.
+        ValueError: if the output does not end in .safetensors or is the source itself, or the picture is unusable.
     """
-    prepare_output(options.output, (".safetensors",))
+    prepare_output(options.output, (".safetensors",), (options.source,))
     pipeline = load_pipeline(options)
     source, _ = load_source(pipeline, options.source, options)
     save_value(source, options.output, pipeline.fingerprint)

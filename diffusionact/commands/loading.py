@@ -30,11 +30,12 @@ def choose_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        # torch raises an AssertionError where it was built without the backend.
+        torch.empty(1, device=device).cpu()  # the device "meta" fails here: it holds no values
+    except (RuntimeError, AssertionError, ImportError) as error:
+        # torch raises an AssertionError or an ImportError where it was built without the backend.
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise ValueError(
-            f"Expected a device of this machine, received {name!r} ({str(error).splitlines()[0]}). Use --device cpu."
+            f"Expected a device of this machine, received {name!r} ({reason}). Use --device cpu."
         ) from error
     return device
 
@@ -45,16 +46,27 @@ def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
     return DiffusionActPipeline.from_pretrained(options.model, dtype, choose_device(options.device))
 
 
-def prepare_output(path: Path, suffixes: Collection[str]) -> None:
+def prepare_output(path: Path, suffixes: Collection[str], inputs: Collection[Path] = ()) -> None:
     """Make the output's folder and see that it can be written, before any work is done.
 
     Raises:
-        ValueError: if the name ends in something else than `suffixes`.
-        OSError: if the folder cannot be made or written.
+        ValueError: if the name ends in something else than `suffixes`, or is that of one of the `inputs`.
+        OSError: if the folder cannot be made or written, or a folder of files lies at `path`.
     """
     if path.suffix.lower() not in suffixes:
         known = ", ".join(suffix or "no suffix (a folder of PNG files)" for suffix in suffixes)
         raise ValueError(f"Expected an output ending in {known}, received {str(path)!r}. Change its suffix.")
+    if path.exists() and any(source.exists() and path.samefile(source) for source in inputs):
+        raise ValueError(
+            f"Expected an output beside the inputs, received {str(path)!r}, which is an input and would be lost. "
+            "Choose another output path."
+        )
+    is_taken = (path.suffix or any(path.iterdir())) if path.is_dir() else path.exists() and not path.suffix
+    if is_taken:
+        raise FileExistsError(
+            f"Expected a file to replace or a new or empty folder, received {str(path)!r} which is in use. "
+            "Remove it or choose another output path."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -77,7 +89,7 @@ def face_choice(word: str) -> str | int:
     """
     if word in ("largest", "follow"):
         return word
-    if not word.isdigit():
+    if not word.isdecimal():
         raise ValueError(f"Expected a face: largest, follow or an index from 0, received {word!r}. Use --face largest.")
     return int(word)
 

@@ -34,6 +34,7 @@ def run_demo(options: argparse.Namespace) -> None:
     """Reenact the bundled source with the bundled driving clip."""
     options.source = DEMO_MEDIA / "source.png"
     options.driving = DEMO_MEDIA / "driving.mp4"
+    options.side_by_side = not options.paste_back
     run(options)
 
 
@@ -46,41 +47,60 @@ def run(options: argparse.Namespace) -> None:
         OSError: if the output cannot be written.
     """
     _check(options)
+    how = pose_options(options)
     driving = open_frames(options.driving)
+    _check_single_picture(options, driving)
     pipeline = load_pipeline(options)
+    scheduler = make_scheduler(options.scheduler, pipeline.scheduler.config)
+    # A number of steps that the scheduler refuses is found before the source is inverted.
+    scheduler.set_timesteps(options.steps or pipeline.config.num_inference_steps)
     source, picture = load_source(pipeline, options.source, options)
     started = time.perf_counter()
-    stream = pipeline.stream(
-        source,
-        driving,
-        pose_options(options),
-        float(driving.frame_rate),
-        options.steps,
-        make_scheduler(options.scheduler, pipeline.scheduler.config),
-        options.chunk_size,
-    )
+    rate = float(driving.frame_rate)
+    counter = _FrameCounter()
+    stream = counter.watch(pipeline.stream(source, driving, how, rate, options.steps, scheduler, options.chunk_size))
     report = ReenactmentReport(pipeline, source) if options.report else None
     if report is not None:
         stream = report.watch(stream)
-    compose = _composer(options, pipeline, source, picture)
-    count = _write(options, driving, stream, compose)
-    seconds = time.perf_counter() - started
-    logger.info("%d frames in %.1f s (%.2f s a frame), written to %s", count, seconds, seconds / count, options.output)
+    _write(options, driving, stream, _composer(options, pipeline, source, picture))
+    seconds = time.perf_counter() - started - (report.seconds if report else 0.0)
+    per_frame = seconds / counter.frames
+    count, without_face = counter.frames, counter.without_face
+    if without_face:
+        filled = f"their poses are filled in (--missing {options.missing})"
+        logger.info("%d of %d driving frames showed no face; %s", without_face, count, filled)
+    logger.info("%d frames in %.1f s (%.2f s a frame), written to %s", count, seconds, per_frame, options.output)
     if report is not None:
-        figures = report.figures(seconds / count)
+        figures = report.figures(per_frame)
         logger.info("%s", json.dumps(figures, indent=2))
         options.report.write_text(json.dumps(figures, indent=2) + "\n")
 
 
+class _FrameCounter:
+    """Counts the frames that pass, and those in which the driving face was not seen."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.without_face = 0
+
+    def watch(self, stream: Iterator[ReenactedFrame]) -> Iterator[ReenactedFrame]:
+        for frame in stream:
+            self.frames += 1
+            self.without_face += int(not frame.pose.found)
+            yield frame
+
+
 def _check(options: argparse.Namespace) -> None:
-    prepare_output(options.output, OUTPUT_SUFFIXES)
+    prepare_output(options.output, OUTPUT_SUFFIXES, (options.source, options.driving))
     if options.report:
         prepare_output(options.report, (".json",))
     check_in_range("--chunk-size", options.chunk_size, 1, 4096)
     check_in_range("--feather", options.feather, 0.0, 0.5)
-    for name, steps in (("--steps", options.steps), ("--inversion-steps", options.inversion_steps)):
-        if steps is not None:
-            check_in_range(name, steps, 1, 1000)
+    if options.steps is not None:
+        # The solvers of diffusers need one timestep more than they take steps.
+        check_in_range("--steps", options.steps, 1, 1000 if options.scheduler == "ddim" else 999)
+    if options.inversion_steps is not None:
+        check_in_range("--inversion-steps", options.inversion_steps, 1, 1000)
     if options.paste_back and options.side_by_side:
         raise ValueError(
             "Expected --paste-back or --side-by-side, received both. Leave one out: they make different pictures."
@@ -89,6 +109,15 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(
             f"Expected a source picture for --paste-back, received the saved source {options.source}. "
             "Give the picture itself."
+        )
+
+
+def _check_single_picture(options: argparse.Namespace, driving: FrameSource) -> None:
+    if options.output.suffix.lower() == ".png" and driving.frame_count != 1:
+        raise ValueError(
+            f"Expected one driving picture for the output {str(options.output)!r}, received the clip {options.driving} "
+            f"of {driving.frame_count or 'many'} frames. Choose an output ending in .mp4, or without suffix for a "
+            "folder of pictures."
         )
 
 
@@ -128,21 +157,21 @@ def _write(
     driving: FrameSource,
     stream: Iterator[ReenactedFrame],
     compose: Callable[[ReenactedFrame, Tensor], Tensor],
-) -> int:
-    """Write all frames with a progress bar; returns their number."""
-    bar = tqdm(zip(stream, driving, strict=True), desc="Reenact", total=driving.frame_count, unit="frame")
-    composed = (compose(frame, driving_frame).cpu() for frame, driving_frame in bar)
-    first = next(composed, None)
-    if first is None:
-        raise ValueError(f"Expected a driving clip with frames, received none from {options.driving}. Check the file.")
-    if options.output.suffix.lower() == ".png":
-        images.save_png(options.output, first)
-        return 1
-    audio = None if options.no_audio or not driving.has_audio else options.driving
-    count = 1
-    with VideoWriter(options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio) as writer:
-        writer.write(first)
-        for frame in composed:
-            writer.write(frame)
-            count += 1
-    return count
+) -> None:
+    """Write all frames with a progress bar."""
+    pairs = zip(stream, driving, strict=True)
+    with tqdm(pairs, desc="Reenact", total=driving.frame_count, unit="frame") as bar:
+        composed = (compose(frame, driving_frame).cpu() for frame, driving_frame in bar)
+        first = next(composed, None)
+        if first is None:
+            raise ValueError(
+                f"Expected a driving clip with frames, received none from {options.driving}. Check the file."
+            )
+        if options.output.suffix.lower() == ".png":
+            images.save_png(options.output, first)
+            return
+        audio = None if options.no_audio or not driving.has_audio else options.driving
+        with VideoWriter(options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio) as writer:
+            writer.write(first)
+            for frame in composed:
+                writer.write(frame)

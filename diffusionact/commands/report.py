@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import sys
+import time
 from collections.abc import Iterator
 
 import torch
@@ -18,11 +18,20 @@ from ..face.tracking import OpenFaceTracker
 from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..types import SourceCodes
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 JAW_OPEN = EXPRESSION_NAMES.index("jawOpen")
 
 
 class ReenactmentReport:
-    """Accumulates one row a frame; nothing but a few numbers of each frame is kept."""
+    """Accumulates one row a frame; nothing but a few numbers of each frame is kept.
+
+    Attributes:
+        seconds: time spent here so far, which is no part of the reenactment.
+    """
 
     def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes):
         self.pipeline = pipeline
@@ -33,11 +42,15 @@ class ReenactmentReport:
         self.landmark_errors: list[float] = []
         self.identity: list[float] = []
         self.frames = 0
+        self.frames_without_driver = 0
+        self.seconds = 0.0
 
     def watch(self, stream: Iterator[ReenactedFrame]) -> Iterator[ReenactedFrame]:
         """Pass frames through and note what the tracker sees in them."""
         for frame in stream:
+            started = time.perf_counter()
             self._add(frame)
+            self.seconds += time.perf_counter() - started
             yield frame
 
     def figures(self, seconds_per_frame: float) -> dict[str, float | int | None]:
@@ -46,6 +59,7 @@ class ReenactmentReport:
         correlation = [_pearson(asked[:, column], seen[:, column]) for column in range(3)]
         return {
             "frames": self.frames,
+            "driving_frames_without_a_face": self.frames_without_driver,
             "frames_with_a_face_in_the_output": len(self.seen),
             "yaw_r": correlation[0],
             "pitch_r": correlation[1],
@@ -53,11 +67,12 @@ class ReenactmentReport:
             "landmark_nme_percent": _mean(self.landmark_errors),
             "identity_cosine": _mean(self.identity),
             "seconds_per_frame": round(seconds_per_frame, 4),
-            "peak_memory_mb": round(peak_memory_mb(self.pipeline.device), 1),
+            "peak_memory_mb": peak_memory_mb(self.pipeline.device),
         }
 
     def _add(self, frame: ReenactedFrame) -> None:
         self.frames += 1
+        self.frames_without_driver += int(not frame.pose.found)
         # The tracker likes 256 px; small models are enlarged for it.
         large = images.resize(frame.image, ALIGNED_SIZE)
         try:
@@ -84,12 +99,14 @@ class ReenactmentReport:
         return float(100 * (tracked - asked).norm(dim=-1).mean() / span)
 
 
-def peak_memory_mb(device: torch.device) -> float:
-    """Highest memory use so far: of the GPU where there is one, else of the process, in megabytes."""
+def peak_memory_mb(device: torch.device) -> float | None:
+    """Highest memory use so far: of the GPU where there is one, else of the process, in megabytes; None if unknown."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    if resource is None:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, kilobytes elsewhere
+    return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10, 1)  # bytes there, kilobytes elsewhere
 
 
 def _pearson(first: Tensor, second: Tensor) -> float | None:

@@ -23,13 +23,14 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 from .. import images
-from ..checks import check_frames, check_images, check_in_range
+from ..checks import check_finite, check_frames, check_images, check_in_range
 from ..face.alignment import align_face
+from ..face.errors import NoFaceFoundError
 from ..face.landmark_map import draw_landmark_map, landmark_map_at
 from ..face.open_face_model import OpenFaceModel
 from ..face.pose_extraction import ALIGNED_SIZE, DEFAULT_POSE_OPTIONS, PoseExtractor, PoseOptions, fit_in_crop
 from ..face.tracking import OpenFaceTracker
-from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
+from ..types import CropTransform, FaceObservation, FacePose, SourceCodes, concatenate, map_tensors
 from ..weights import ModelComponents, load_components, save_components
 from .precision import default_dtype
 
@@ -146,7 +147,7 @@ class DiffusionActPipeline:
         """
         check_frames("source", image[None])
         tracker = OpenFaceTracker(face, "error").to(self.device)
-        observation = tracker.observe(image[None].to(self.device))
+        observation = self._find_source_face(tracker, image[None].to(self.device))
         aligned, crop = align_face(image, observation.landmarks[0].cpu(), ALIGNED_SIZE)
         picture = images.resize(images.uint8_to_model(aligned[None].to(self.device)), self.sample_size)
         crop = map_tensors(crop, lambda tensor: tensor.to(self.device))
@@ -295,6 +296,7 @@ class DiffusionActPipeline:
             x_t = self.scheduler.reverse_step(prediction, timestep, x_t).prev_sample
             if on_step is not None:
                 on_step(done, len(self.scheduler.inversion_timesteps))
+        check_finite("x_T of the source", x_t)
         return x_t
 
     @torch.no_grad()
@@ -320,7 +322,9 @@ class DiffusionActPipeline:
             x_t = scheduler.step(prediction, timestep, x_t).prev_sample
             if on_step is not None:
                 on_step(done, len(scheduler.timesteps))
-        return x_t
+        check_finite("the reenacted pictures", x_t)
+        # Our DDIM ends within the range; solvers of diffusers leave it a little.
+        return x_t.clamp(-1.0, 1.0)
 
     def landmark_map(self, pose: FacePose) -> Tensor:
         """Draw poses as the (F, 3, H, W) condition of the reenactment encoder."""
@@ -330,6 +334,19 @@ class DiffusionActPipeline:
         else:
             drawn = landmark_map_at(pose.landmarks, pose.pupils, self.sample_size, self.config.landmark_canvas)
         return drawn.to(self.device)
+
+    @staticmethod
+    def _find_source_face(tracker: OpenFaceTracker, image: Tensor) -> FaceObservation:
+        try:
+            return tracker.observe(image)
+        except NoFaceFoundError as error:
+            count = len(tracker.detect(image[0])) if isinstance(tracker.face, int) else 0
+            if not count:
+                raise NoFaceFoundError(f"Source: {error}") from error
+            raise NoFaceFoundError(
+                f"Expected a source picture with face {tracker.face}, counted from 0, received one with {count} "
+                f"face{'s' if count > 1 else ''}. Choose a smaller index."
+            ) from error
 
     def _extractor(self, options: PoseOptions, frame_rate: float) -> PoseExtractor:
         return PoseExtractor(self.face_model, self.config.landmark_frame, self.sample_size, options, frame_rate)

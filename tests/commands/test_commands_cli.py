@@ -108,6 +108,40 @@ def test_an_encoded_source_gives_the_same_video_as_the_picture(reenact, source, 
     assert np.array_equal(read_clip(from_picture)[0], read_clip(from_saved)[0])
 
 
+def test_an_input_is_never_overwritten(reenact, source, driving, capsys):
+    before = driving.read_bytes()
+    code, path = reenact(source, driving, output=driving.name)
+    assert code == 2 and path == driving
+    assert "is an input" in capsys.readouterr().err
+    assert driving.read_bytes() == before
+
+
+def test_a_folder_of_files_is_never_replaced(reenact, source, driving, tmp_path, capsys):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "mine.txt").write_text("mine")
+    code, path = reenact(source, driving, output="frames")
+    assert code == 2 and (path / "mine.txt").read_text() == "mine"
+    assert "in use" in capsys.readouterr().err
+
+
+def test_a_clip_is_not_squeezed_into_one_picture(reenact, source, driving, capsys):
+    code, path = reenact(source, driving, output="out.png")
+    assert code == 2 and not path.exists()
+    assert "4 frames" in capsys.readouterr().err
+
+
+def test_solvers_that_leave_the_range_can_be_pasted_back(reenact, source, driving):
+    code, path = reenact(source, driving, "--scheduler", "dpm", "--paste-back")
+    assert code == 0 and path.exists()
+
+
+def test_frames_without_a_face_are_reported(reenact, source, face, tmp_path):
+    write_clip(tmp_path / "gap.mp4", [face, np.full_like(face, 110), face])
+    code, _ = reenact(source, tmp_path / "gap.mp4", "--report", str(tmp_path / "report.json"))
+    assert code == 0
+    assert json.loads((tmp_path / "report.json").read_text())["driving_frames_without_a_face"] == 1
+
+
 @pytest.fixture(scope="module")
 def nan_model_folder(tiny_model_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nan") / "model"
@@ -145,6 +179,8 @@ def truncated(path, clip):
         ("absurd chunk", "--chunk-size"),
         ("absurd gain", "expression_gain"),
         ("unknown device", "device"),
+        ("device without values", "device"),
+        ("source face out of range", "1 face"),
         ("unknown suffix", "Expected"),
     ],
 )
@@ -187,6 +223,10 @@ def test_bad_input_exits_with_2_a_message_and_no_file(
         options = ["--gain", "1e9"]
     elif problem == "unknown device":
         options = ["--device", "toaster"]
+    elif problem == "device without values":
+        options = ["--device", "meta"]
+    elif problem == "source face out of range":
+        options = ["--source-face", "5"]
     elif problem == "unknown suffix":
         output = "result/out.exe"
     code, path = reenact(source, driving, *options, output=output)

@@ -1,5 +1,7 @@
 """The pipeline with tiny random networks on a real face."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
@@ -71,6 +73,17 @@ def test_relative_motion_against_the_same_frame_keeps_the_sources_own_pose(pipel
     own = pipeline.extract_pose(portrait[None], source, PoseOptions(smoothing=0.0))
     torch.testing.assert_close(pose.landmarks[0], own.landmarks[0], atol=0.1, rtol=0)
     torch.testing.assert_close(pose.landmarks[0], pose.landmarks[1])
+
+
+def test_the_official_landmark_frame_is_the_tight_crop_drawn_as_it_is(portrait):
+    components = make_tiny_components(256)
+    official = DiffusionActPipeline(replace(components, config=replace(components.config, landmark_frame="crop224")))
+    source = official.encode_source(portrait)
+    landmarks = official.extract_pose(portrait[None], source, PoseOptions(smoothing=0.0)).landmarks[0]
+    low, high = landmarks.amin(dim=0), landmarks.amax(dim=0)
+    # The crop is centred on the face's box and 1.375 times its mean side, on 224 px.
+    torch.testing.assert_close((low + high) / 2, torch.full((2,), 112.0), atol=8, rtol=0)
+    assert abs(float((high - low).mean()) - 224 / 1.375) < 16
 
 
 def test_a_reference_frame_beyond_the_clip_is_refused(pipeline, source, portrait):

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from .commands import bench, convert, encode, reenact
 from .face.pose_extraction import DRIVER_CROPS
 from .schedulers import SCHEDULERS
@@ -27,6 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"diffusionact: {error}\n")
+        return BAD_INPUT
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+        reason = str(error).split(". ")[0] or "none left"
+        sys.stderr.write(
+            f"diffusionact: Expected enough memory, received: {reason}. "
+            "Choose a smaller --chunk-size or picture, or --device cpu.\n"
+        )
         return BAD_INPUT
     except KeyboardInterrupt:
         sys.stderr.write("diffusionact: interrupted; nothing was written\n")

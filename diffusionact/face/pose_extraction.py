@@ -17,7 +17,7 @@ from ..types import CropTransform, FaceCoefficients, FaceObservation, FacePose, 
 from .alignment import clip_crop_transform, crop_transform, transform_points
 from .crop_frame import crop_frame_transform
 from .open_face_model import OpenFaceModel
-from .retargeting import MotionOptions, face_pose, recombine
+from .retargeting import MotionOptions, face_pose, recombine, relative_gaze
 from .rotations import head_pose_to_matrix, matrix_to_head_pose
 from .smoothing import OneEuroFilter, smooth_observations
 from .tracking import OpenFaceTracker
@@ -36,7 +36,7 @@ class PoseOptions:
         missing: frames without a face: "error", "hold" or "interpolate".
         driver_crop: "frame" crops every frame anew (the official way; removes roll and translation), "clip" uses one
             smoothed upright crop, so that roll and translation are carried over.
-        relative: motion relative to the reference frame is added to the source's own pose and expression.
+        relative: motion relative to the reference frame is added to the source's own pose, expression and gaze.
         reference_frame: the driving frame that counts as the source's pose in relative motion, 0-based.
         expression_gain: factor on the driver's expression.
         smoothing: 0 (off) to 1 (strong) One Euro smoothing of the tracked face.
@@ -137,20 +137,27 @@ class PoseExtractor:
             ValueError: if the reference frame lies beyond the end of the clip.
         """
         faces = self._cropped_faces(frames)
-        if self.options.relative:
-            faces, reference = self._find_reference(faces)
-        else:
-            reference = None
         motion = MotionOptions(relative=self.options.relative, expression_gain=self.options.expression_gain)
+        if not self.options.relative:
+            for face in faces:
+                coefficients = recombine(source.coefficients, face.coefficients, motion)
+                yield self.in_landmark_frame(coefficients, face)
+            return
+        faces, reference = self._find_reference(faces)
         for face in faces:
-            coefficients = recombine(source.coefficients, face.coefficients, motion, reference)
-            yield self.in_landmark_frame(coefficients, face)
+            coefficients = recombine(source.coefficients, face.coefficients, motion, reference.coefficients)
+            gaze = relative_gaze(source.gaze, face.observation.gaze, reference.observation.gaze)
+            yield self.in_landmark_frame(coefficients, replace(face, observation=replace(face.observation, gaze=gaze)))
 
     def in_landmark_frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> FacePose:
-        """Draw coefficients as landmarks and pupils in the model's landmark frame."""
+        """Draw coefficients as landmarks and pupils in the model's landmark frame.
+
+        The official crop is that of the tracked driver. In relative motion it is that of the drawn face, which has the
+        source's place and size in its picture and not the driver's.
+        """
         pose = face_pose(self.face_model, coefficients, face.observation.gaze, face.observation.found, ALIGNED_SIZE)
         if self.landmark_frame == "crop224":
-            crop = crop_frame_transform(face.observation.landmarks)
+            crop = crop_frame_transform(pose.landmarks if self.options.relative else face.observation.landmarks)
             return replace(
                 pose,
                 landmarks=transform_points(crop.matrix, pose.landmarks),
@@ -177,13 +184,13 @@ class PoseExtractor:
                 crop = replace(upright, matrix=smooth_crop(upright.matrix))
             yield fit_in_crop(self.face_model, observation, crop)
 
-    def _find_reference(self, faces: Iterator[CroppedFace]) -> tuple[Iterator[CroppedFace], FaceCoefficients]:
+    def _find_reference(self, faces: Iterator[CroppedFace]) -> tuple[Iterator[CroppedFace], CroppedFace]:
         """Read up to the reference frame; hand out all faces again from the first."""
         waiting: list[CroppedFace] = []
         for face in faces:
             waiting.append(face)
             if len(waiting) > self.options.reference_frame:
-                return self._rejoin(waiting, faces), face.coefficients
+                return self._rejoin(waiting, faces), face
         raise ValueError(
             f"Expected reference_frame within the driving clip, received {self.options.reference_frame} for "
             f"{len(waiting)} frames. Choose a smaller frame number."

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..types import FaceCoefficients, FacePose
-from .gaze import pupils_from_gaze
+from .gaze import MAX_GAZE_RAD, pupils_from_gaze
 from .open_face_model import OpenFaceModel
 from .rotations import axis_angle_to_matrix, matrix_to_axis_angle, matrix_to_head_pose
 
@@ -96,6 +96,11 @@ def face_pose(
         gaze=gaze,
         found=found,
     )
+
+
+def relative_gaze(source: Tensor, driver: Tensor, reference: Tensor) -> Tensor:
+    """The source's gaze (1, 2), changed as the driver's (B, 2) has since the reference (1, 2); radians, clamped."""
+    return (source + driver - reference).clamp(-MAX_GAZE_RAD, MAX_GAZE_RAD)
 
 
 def _relative_rotation(source: Tensor, driver: Tensor, reference: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from tiny_model import make_tiny_components
 from diffusionact import DiffusionActPipeline, PoseOptions
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.types import concatenate
+from diffusionact.weights import PipelineConfig
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,18 @@ def test_the_official_landmark_frame_is_the_tight_crop_drawn_as_it_is(portrait):
     # The crop is centred on the face's box and 1.375 times its mean side, on 224 px.
     torch.testing.assert_close((low + high) / 2, torch.full((2,), 112.0), atol=8, rtol=0)
     assert abs(float((high - low).mean()) - 224 / 1.375) < 16
+
+
+@pytest.mark.parametrize(("landmark_frame", "tolerance_px"), [("aligned", 0.01), ("crop224", 4.0)])
+def test_relative_motion_of_a_still_stranger_keeps_the_sources_place_and_gaze(portrait, landmark_frame, tolerance_px):
+    config = PipelineConfig(landmark_frame=landmark_frame, num_inference_steps=2, num_inversion_steps=2)
+    pipeline = DiffusionActPipeline(replace(make_tiny_components(), config=config))
+    source = pipeline.encode_source(portrait)
+    stranger = portrait[:, ::3].repeat_interleave(2, dim=1)[None]  # a face a third narrower that looks elsewhere
+    own = pipeline.extract_pose(portrait[None], source, PoseOptions(smoothing=0.0))
+    moved = pipeline.extract_pose(stranger, source, PoseOptions(relative=True, smoothing=0.0))
+    torch.testing.assert_close(moved.gaze, own.gaze, atol=1e-4, rtol=0)
+    assert (moved.landmarks - own.landmarks).norm(dim=-1).mean() < tolerance_px
 
 
 def test_a_reference_frame_beyond_the_clip_is_refused(pipeline, source, portrait):

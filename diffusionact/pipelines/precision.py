@@ -12,4 +12,5 @@ def default_dtype(device: torch.device) -> torch.dtype:
     if device.type == "mps":
         return torch.float16
     # Without matrix units for bfloat16 a CPU is slower with it than with float32.
-    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+    has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()  # older torch cannot tell
+    return torch.bfloat16 if has_matrix_units else torch.float32

@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     report = ReenactmentReport(pipeline, source) if options.report else None
     if report is not None:
         stream = report.watch(stream)
-    _write(options, driving, stream, _composer(options, pipeline, source, picture))
+    _write(options, driving, _compose(options, pipeline, source, picture, driving, stream))
     seconds = time.perf_counter() - started - (report.seconds if report else 0.0)
     per_frame = seconds / counter.frames
     count, without_face = counter.frames, counter.without_face
@@ -73,7 +73,8 @@ def run(options: argparse.Namespace) -> None:
     if report is not None:
         figures = report.figures(per_frame)
         logger.info("%s", json.dumps(figures, indent=2))
-        options.report.write_text(json.dumps(figures, indent=2) + "\n")
+        with images.written_under_temporary_name(options.report) as temporary:
+            temporary.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 class _FrameCounter:
@@ -121,26 +122,27 @@ def _check_single_picture(options: argparse.Namespace, driving: FrameSource) -> 
         )
 
 
-def _composer(
-    options: argparse.Namespace, pipeline: DiffusionActPipeline, source: SourceCodes, picture: Tensor | None
-) -> Callable[[ReenactedFrame, Tensor], Tensor]:
-    """Choose how a reenacted frame and its driving frame become one uint8 (H, W, 3) output frame."""
+def _compose(
+    options: argparse.Namespace,
+    pipeline: DiffusionActPipeline,
+    source: SourceCodes,
+    picture: Tensor | None,
+    driving: FrameSource,
+    stream: Iterator[ReenactedFrame],
+) -> Iterator[Tensor]:
+    """Turn reenacted frames into uint8 (H, W, 3) output frames: as they are, beside the driver, or pasted back."""
     if options.paste_back:
-        full = picture.to(pipeline.device)
-
-        def pasted(frame: ReenactedFrame, driving: Tensor) -> Tensor:
-            return paste_back(full[None], frame.image, source.crop, options.feather, options.match_colour)[0]
-
-        return pasted
-    if options.side_by_side:
+        full = picture.to(pipeline.device)[None]
+        for frame in stream:
+            yield paste_back(full, frame.image, source.crop, options.feather, options.match_colour)[0]
+    elif options.side_by_side:
         source_panel = _panel(images.model_to_uint8(source.image)[0])
-
-        def side_by_side(frame: ReenactedFrame, driving: Tensor) -> Tensor:
+        for frame, driving_frame in zip(stream, driving, strict=True):
             reenacted = _panel(images.model_to_uint8(frame.image)[0])
-            return torch.cat([source_panel, _panel(driving), reenacted], dim=1)
-
-        return side_by_side
-    return lambda frame, driving: images.model_to_uint8(frame.image)[0]
+            yield torch.cat([source_panel, _panel(driving_frame), reenacted], dim=1)
+    else:
+        for frame in stream:
+            yield images.model_to_uint8(frame.image)[0]
 
 
 def _panel(frame: Tensor) -> Tensor:
@@ -152,17 +154,11 @@ def _panel(frame: Tensor) -> Tensor:
     return images.model_to_uint8(resized)[0]
 
 
-def _write(
-    options: argparse.Namespace,
-    driving: FrameSource,
-    stream: Iterator[ReenactedFrame],
-    compose: Callable[[ReenactedFrame, Tensor], Tensor],
-) -> None:
-    """Write all frames with a progress bar."""
-    pairs = zip(stream, driving, strict=True)
-    with tqdm(pairs, desc="Reenact", total=driving.frame_count, unit="frame") as bar:
-        composed = (compose(frame, driving_frame).cpu() for frame, driving_frame in bar)
-        first = next(composed, None)
+def _write(options: argparse.Namespace, driving: FrameSource, frames: Iterator[Tensor]) -> None:
+    """Write all output frames with a progress bar."""
+    with tqdm(frames, desc="Reenact", total=driving.frame_count, unit="frame") as bar:
+        written = (frame.cpu() for frame in bar)
+        first = next(written, None)
         if first is None:
             raise ValueError(
                 f"Expected a driving clip with frames, received none from {options.driving}. Check the file."
@@ -173,5 +169,5 @@ def _write(
         audio = None if options.no_audio or not driving.has_audio else options.driving
         with VideoWriter(options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio) as writer:
             writer.write(first)
-            for frame in composed:
+            for frame in written:
                 writer.write(frame)

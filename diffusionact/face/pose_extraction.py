@@ -122,8 +122,6 @@ class PoseExtractor:
         self.sample_size = sample_size
         self.options = options
         self.frame_rate = frame_rate
-        self.tracker = OpenFaceTracker(options.face, options.missing, options.detection_threshold)
-        self.tracker.to(next(face_model.buffers()).device)
 
     def stream(self, frames: Iterable[Tensor], source: SourceCodes) -> Iterator[FacePose]:
         """Yield one pose a frame, in order.
@@ -172,7 +170,10 @@ class PoseExtractor:
         )
 
     def _cropped_faces(self, frames: Iterable[Tensor]) -> Iterator[CroppedFace]:
-        observations: Iterable[FaceObservation] = self.tracker.stream(frames)
+        options = self.options
+        tracker = OpenFaceTracker(options.face, options.missing, options.detection_threshold)
+        tracker.to(next(self.face_model.buffers()).device)
+        observations: Iterable[FaceObservation] = tracker.stream(frames)
         if self.options.smoothing > 0:
             observations = smooth_observations(observations, self.frame_rate, self.options.smoothing)
         smooth_crop = OneEuroFilter(self.frame_rate, min_cutoff=0.05, beta=0.0)

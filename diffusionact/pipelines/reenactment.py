@@ -60,6 +60,7 @@ class DiffusionActPipeline:
         unet: decodes; fine-tuned in the official model.
         inversion_unet: finds x_T; the same object as `unet` in models whose decoder was not fine-tuned.
         reenactment_encoder, semantic_encoder, scheduler, config: see `weights.ModelComponents`.
+        fingerprint: a short hash of the model as it was loaded, to tell whose codes a saved source holds.
     """
 
     def __init__(self, components: ModelComponents):
@@ -71,6 +72,7 @@ class DiffusionActPipeline:
         self.scheduler = components.scheduler
         self.config = components.config
         self.face_model = OpenFaceModel.from_bundled()
+        self.fingerprint = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
         for module in self._modules():
             module.eval().requires_grad_(False)
 
@@ -119,12 +121,6 @@ class DiffusionActPipeline:
     def sample_size(self) -> int:
         """Side of the model's pictures, pixels."""
         return self.unet.config.sample_size
-
-    @property
-    def fingerprint(self) -> str:
-        """A short hash of the model, to tell whose codes a saved source holds."""
-        stem = self.reenactment_encoder.encoder.conv_in.weight.detach().float().cpu().contiguous()
-        return hashlib.sha256(stem.numpy().tobytes()).hexdigest()[:16]
 
     @torch.no_grad()
     def encode_source(
@@ -381,6 +377,11 @@ def _predict(unet: torch.nn.Module, x_t: Tensor, timestep: Tensor, semantic_code
     dtype = next(unet.parameters()).dtype
     sample = x_t.to(dtype=dtype, memory_format=torch.channels_last)
     return unet(sample, timestep, semantic_code.to(dtype)).sample.float()
+
+
+def _fingerprint(*layers: torch.nn.Conv2d) -> str:
+    weights = [layer.weight.detach().float().cpu().contiguous().numpy().tobytes() for layer in layers]
+    return hashlib.sha256(b"".join(weights)).hexdigest()[:16]
 
 
 def _offset(on_step: StepCallback | None, start: int, total: int) -> StepCallback | None:

@@ -106,7 +106,7 @@ def main() -> None:
     for row in rows:
         print("  ".join(f"{name} {value}" for name, value in row.items()))
     if options.output:
-        options.output.write_text(json.dumps({"pairs": options.pairs, "rows": rows}, indent=2) + "\n")
+        options.output.write_text(json.dumps({"pairs": rows[-1]["found"], "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,6 @@ def default_dtype(device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.type == "mps":
         return torch.float16
-    # Without matrix units for bfloat16 a CPU is slower with it than with float32.
-    has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()  # older torch cannot tell
-    return torch.bfloat16 if has_matrix_units else torch.float32
+    # Without instructions for bfloat16 a CPU is slower with it than with float32. Older versions of torch cannot tell.
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return torch.bfloat16 if any(probe is not None and probe() for probe in probes) else torch.float32

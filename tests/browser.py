@@ -1,0 +1,72 @@
+"""A headless Chromium for tests that look at a page as a person would. Fixtures: `open_page`, `screenshots`.
+
+Drives the browser that is installed (CHROMIUM names another one); nothing is downloaded.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(__file__).resolve().parents[1] / "build"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium_path() -> str | None:
+    """The browser to drive: CHROMIUM, or the first of NAMES on the path."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """One browser process for all tests; each page gets its own empty profile."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright (dev extra) is absent")
+    path = chromium_path()
+    if path is None:
+        pytest.skip(f"no Chromium: none of {', '.join(NAMES)} is on the path, and CHROMIUM is not set")
+    with playwright.sync_playwright() as driver:
+        process = driver.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        yield process
+        process.close()
+
+
+@pytest.fixture
+def open_page(browser) -> Iterator[Callable]:
+    """`open_page(url, width=1280, height=800)` gives a playwright Page in a fresh profile.
+
+    `page.errors` lists uncaught JavaScript errors and failed console messages so far, as strings.
+    """
+    contexts = []
+
+    def open_page(url: str, width: int = 1280, height: int = 800, locale: str = "en-US"):
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale)
+        contexts.append(context)
+        page = context.new_page()
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+        page.goto(url, wait_until="domcontentloaded")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where tests leave pictures for people: SCREENSHOTS, or `build/screenshots` (ignored by git)."""
+    folder = Path(os.environ.get("SCREENSHOTS") or BUILD / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,4 +1,4 @@
-"""Where weights live, how they are found or fetched, and how a model folder is read and written.
+"""How a model folder is found or fetched, read and written.
 
 A model folder holds one sub-folder a component (config.json and safetensors, as diffusers writes them) and
 model_index.json. Components are built by the classes named here; module paths in model_index.json are never imported.
@@ -29,9 +29,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .checks import check_choice, check_positive_int
-from .models import ReenactmentEncoder, SemanticEncoder, UNet
-from .schedulers import DDIMScheduler
+from ..checks import check_choice, check_positive_int
+from ..models import ReenactmentEncoder, SemanticEncoder, UNet
+from ..schedulers import DDIMScheduler
+from .folders import find_weights, weights_folder
 
 COMPONENTS: dict[str, type[ConfigMixin]] = {
     "unet": UNet,
@@ -48,7 +49,7 @@ LANDMARK_FRAMES = ("crop224", "aligned")
 FACE_MODELS = ("open",)
 
 DEMO_NAME = "demo"
-DEMO_FOLDER = Path(__file__).resolve().parent / "demo" / "model"
+DEMO_FOLDER = Path(__file__).resolve().parents[1] / "demo" / "model"
 # A Hub repository, and nothing else of it than what a model folder is made of.
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 HUB_PATTERNS = [INDEX_NAME, *(f"{name}/*{suffix}" for name in COMPONENTS for suffix in (".json", ".safetensors"))]
@@ -110,7 +111,8 @@ def resolve_model_folder(name_or_path: str | Path = DEMO_NAME, revision: str | N
     Downloads go to the Hub's own cache; HF_HOME, HF_ENDPOINT and HF_HUB_OFFLINE are respected.
 
     Args:
-        name_or_path: "demo", a folder, or a repository id such as "name/model". A folder that exists wins over the Hub.
+        name_or_path: "demo", a folder, the name of a model in the weights folder, or a repository id such as
+            "name/model"; the first of these that is there.
         revision: branch, tag or commit of a Hub repository.
 
     Raises:
@@ -119,8 +121,8 @@ def resolve_model_folder(name_or_path: str | Path = DEMO_NAME, revision: str | N
     name, folder = str(name_or_path), Path(name_or_path)
     if name == DEMO_NAME:
         folder = DEMO_FOLDER
-    elif not folder.exists() and HUB_ID.fullmatch(name):
-        folder = _fetch(name, revision)
+    elif not folder.exists():
+        folder = _in_weights_folder(name) or (_fetch(name, revision) if HUB_ID.fullmatch(name) else folder)
     elif folder.is_file():
         raise FileNotFoundError(
             f"Expected a model folder, received the file {folder}. Give the folder that holds {INDEX_NAME}; turn the "
@@ -129,8 +131,8 @@ def resolve_model_folder(name_or_path: str | Path = DEMO_NAME, revision: str | N
     if not (folder / INDEX_NAME).is_file():
         raise FileNotFoundError(
             f"Expected a model folder with {INDEX_NAME}, received {folder}, which "
-            f"{'holds none' if folder.is_dir() else 'does not exist'}. Give {DEMO_NAME!r}, the folder of a model, or a "
-            "Hub repository such as name/model."
+            f"{'holds none' if folder.is_dir() else 'does not exist'}. Give {DEMO_NAME!r}, the folder of a model, the "
+            f"name of one in {weights_folder()}, or a Hub repository such as name/model."
         )
     return folder
 
@@ -346,6 +348,13 @@ def _existing(path: Path) -> Path:
             "The folder is incomplete or of another kind of model; fetch the model again."
         )
     return path
+
+
+def _in_weights_folder(name: str) -> Path | None:
+    """The model of that name there; a name that leaves the folder is not looked for."""
+    is_inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+    index = find_weights(name, INDEX_NAME) if is_inside else None
+    return index.parent if index else None
 
 
 def _fetch(repository: str, revision: str | None) -> Path:

@@ -1,7 +1,9 @@
 # Needs Python 3.10 or newer and make, nothing else.
 #   make demo       reenact the bundled source with the bundled driving clip; prints where the video lies
-#   make test       all tests; `make test-fast` leaves out the slow ones
+#   make test       all tests; `make test-fast` leaves out the slow ones and needs no ComfyUI
 #   make lint       style checks
+#   make comfyui    a real ComfyUI for tests, in .comfyui (2.5 GB; `make test` calls it); `make test-comfyui` its tests alone
+# Your own ComfyUI serves as well: COMFYUI_DIR=/path/to/ComfyUI COMFYUI_PYTHON=/path/to/its/python make test
 PYTHON ?= python3
 VENV ?= .venv
 PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
@@ -9,23 +11,31 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --qu
 # Tiny networks on shared cores: one OpenMP thread can be ten times faster than two.
 TEST_THREADS ?= 1
 
-.PHONY: demo test test-fast lint clean
+# With a ComfyUI of your own nothing is installed.
+COMFYUI_STAMP = $(if $(COMFYUI_DIR),,.comfyui/installed)
+
+.PHONY: demo test test-fast test-comfyui comfyui lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/python -m diffusionact demo
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev $(COMFYUI_STAMP)
 	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest
 
 test-fast: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest -m "not slow"
 
+test-comfyui: $(VENV)/.installed-dev $(COMFYUI_STAMP)
+	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest tests/comfyui
+
+comfyui: $(COMFYUI_STAMP)
+
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m ruff check .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .comfyui build dist *.egg-info
 
 # The stamps are as new as the last installation; editing either file below installs again.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
@@ -37,6 +47,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing what the tests need into $(VENV)."
 	$(PIP_INSTALL) -e ".[dev]"
+	@touch $@
+
+.comfyui/installed: tests/comfyui/install.py tests/comfyui/constraints.txt requirements.txt | $(VENV)/bin/python
+	$(VENV)/bin/python tests/comfyui/install.py .comfyui
 	@touch $@
 
 $(VENV)/bin/python:

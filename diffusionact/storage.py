@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -15,7 +16,7 @@ from .images import written_under_temporary_name
 from .types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 
 KINDS = {kind.__name__: kind for kind in (SourceCodes, FacePose)}
-NESTED = {"crop": CropTransform, "coefficients": FaceCoefficients}
+NESTED = {"crop": CropTransform, "frame": CropTransform, "coefficients": FaceCoefficients}
 FORMAT = "1"
 
 
@@ -83,7 +84,8 @@ def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str,
     for field in fields(value):
         item, name = getattr(value, field.name), prefix + field.name
         if isinstance(item, Tensor):
-            tensors[name] = item.cpu().contiguous()
+            # A copy, because two parts may be views of the same memory, which the format refuses.
+            tensors[name] = item.cpu().clone(memory_format=torch.contiguous_format)
         elif isinstance(item, int):
             numbers[name] = item
         else:

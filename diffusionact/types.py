@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CropTransform:
-    """Affine maps from full-image pixels to the pixels of a square crop.
+    """Affine maps from the pixels of one picture to those of a square in it.
 
     Attributes:
-        matrix: (B, 2, 3) float, full-image px -> crop px.
-        size: side of the crop, pixels.
+        matrix: (B, 2, 3) float, px of the picture (the full image, unless said otherwise) -> px of the square.
+        size: side of the square, pixels.
     """
 
     matrix: Tensor
@@ -35,9 +35,10 @@ class FaceCoefficients:
 
     Attributes:
         shape: (B, K) identity.
-        expression: (B, E); E is 52 blendshapes in [0, 1] for the open model.
-        rotation: (B, 3) axis-angle, radians, head frame of `face/rotations.py`.
-        camera: (B, 3) scale, t_x, t_y of the weak-perspective camera in a crop.
+        expression: (B, E); 52 blendshapes in [0, 1] for the open model, 50 coefficients and the jaw's axis-angle for
+            FLAME.
+        rotation: (B, 3) axis-angle, radians, in the face model's own frame (open: head frame of `face/rotations.py`).
+        camera: (B, 3) scale, t_x, t_y of the weak-perspective camera in a square of the face model's `camera_size`.
     """
 
     shape: Tensor
@@ -75,21 +76,31 @@ class FaceObservation:
 class FacePose:
     """How the source shall be posed in each of F frames: the condition of the reenactment encoder.
 
+    Landmarks, pupils and head pose are drawn from the other values by `face.retargeting.face_pose`; change those and
+    draw again instead of moving points.
+
     Attributes:
         landmarks: (F, 68, 2) px of the model's landmark frame, source shape with the driver's pose and expression.
         pupils: (F, 2, 2) px of the same frame, the subject's right eye first.
         head_pose: (F, 3) yaw, pitch, roll in degrees.
-        expression: (F, 52).
         gaze: (F, 2) pitch, yaw in radians.
         found: (F,) bool, False where the driving face was not seen and the missing-face policy filled in.
+        coefficients: F rows, of the face model that drew the landmarks.
+        frame: F rows, px of the coefficients' camera square -> px of the model's landmark frame.
     """
 
     landmarks: Tensor
     pupils: Tensor
     head_pose: Tensor
-    expression: Tensor
     gaze: Tensor
     found: Tensor
+    coefficients: FaceCoefficients
+    frame: CropTransform
+
+    @property
+    def expression(self) -> Tensor:
+        """(F, E) expression values of the face model."""
+        return self.coefficients.expression
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,8 @@ class SourceCodes:
     Attributes:
         image: (1, 3, H, W) in [-1, 1], the aligned source.
         crop: full picture -> aligned source.
-        coefficients: the source's own face coefficients, camera in the aligned crop.
+        coefficients: the source's own face coefficients, one row.
+        frame: the coefficients' camera square -> the model's landmark frame, one row.
         gaze: (1, 2) pitch, yaw in radians.
         semantic_code: (1, D).
         stochastic_code: (1, 3, H, W), x_T.
@@ -108,6 +120,7 @@ class SourceCodes:
     image: Tensor
     crop: CropTransform
     coefficients: FaceCoefficients
+    frame: CropTransform
     gaze: Tensor
     semantic_code: Tensor
     stochastic_code: Tensor

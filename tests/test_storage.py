@@ -13,7 +13,8 @@ def source():
     coefficients = FaceCoefficients(torch.rand(1, 4), torch.rand(1, 52), torch.rand(1, 3), torch.rand(1, 3))
     crop = CropTransform(torch.rand(1, 2, 3), 32)
     image = torch.rand(1, 3, 32, 32)
-    return SourceCodes(image, crop, coefficients, torch.rand(1, 2), torch.rand(1, 8), torch.rand(1, 3, 32, 32))
+    codes = torch.rand(1, 8), torch.rand(1, 3, 32, 32)
+    return SourceCodes(image, crop, coefficients, crop, torch.rand(1, 2), *codes)
 
 
 def test_a_saved_source_comes_back_bit_by_bit(source, tmp_path):

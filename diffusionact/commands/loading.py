@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import images
-from ..face.pose_extraction import PoseOptions
+from ..face.pose_options import PoseOptions
 from ..pipelines import DiffusionActPipeline
 from ..storage import load_value
 from ..types import SourceCodes, map_tensors

@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import images
 from ..face.errors import NoFaceFoundError
 from ..face.expression_names import EXPRESSION_NAMES
-from ..face.pose_extraction import ALIGNED_SIZE
+from ..face.open_face_model import ALIGNED_SIZE, OpenFaceModel
 from ..face.tracking import OpenFaceTracker
 from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..types import SourceCodes
@@ -36,6 +36,7 @@ class ReenactmentReport:
     def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes):
         self.pipeline = pipeline
         self.source = source
+        self.face_model = OpenFaceModel.from_bundled().to(pipeline.device)
         self.tracker = OpenFaceTracker("largest", "error").to(pipeline.device)
         self.asked: list[Tensor] = []
         self.seen: list[Tensor] = []
@@ -85,7 +86,7 @@ class ReenactmentReport:
             torch.tensor([*observation.head_pose[0, :2].tolist(), float(observation.expression[0, JAW_OPEN])])
         )
         self.landmark_errors.append(self._landmark_error(frame, observation.landmarks))
-        fitted = self.pipeline.face_model.fit(
+        fitted = self.face_model.fit(
             observation.landmarks, observation.expression, observation.head_pose, ALIGNED_SIZE
         )
         self.identity.append(float(F.cosine_similarity(fitted.shape, self.source.coefficients.shape)[0]))

@@ -84,6 +84,12 @@ def invert_transform(matrix: Tensor) -> Tensor:
     return torch.cat([linear, -linear @ matrix[..., 2:]], dim=-1)
 
 
+def compose_transforms(second: Tensor, first: Tensor) -> Tensor:
+    """The affine maps (B, 2, 3) that apply `first` (B, 2, 3), then `second` (B, 2, 3)."""
+    linear = second[..., :2] @ first[..., :2]
+    return torch.cat([linear, second[..., :2] @ first[..., 2:] + second[..., 2:]], dim=-1)
+
+
 def align_face(image: Tensor, landmarks: Tensor, size: int = 256) -> tuple[Tensor, CropTransform]:
     """Cut the aligned face out of a picture; beyond its borders the picture is mirrored, blurred and faded.
 

@@ -17,9 +17,12 @@ from torch import Tensor, nn
 from ..types import FaceCoefficients
 from .ibug68 import CONTOUR, INNER_LIPS, LEFT_EYE, NUM_LANDMARKS, OUTER_LIPS, RIGHT_EYE
 from .projection import project, to_plane, unproject
-from .rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle
+from .rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle, matrix_to_head_pose
 
 DATA_FILE = Path(__file__).with_name("data") / "open_face_model.safetensors"
+
+# Side of the aligned crop that faces are fitted in, pixels: that of the official code.
+ALIGNED_SIZE = 256
 
 # The contour slides over the skin as the head turns, and lids and lips depend on the expression values.
 CONTOUR_WEIGHT = 0.3
@@ -50,6 +53,8 @@ class OpenFaceModel(nn.Module):
         observation_offset: (68, 3) where the tracker sees each landmark, relative to where the model has it.
     """
 
+    camera_size = ALIGNED_SIZE
+
     def __init__(self, mean: Tensor, identity_basis: Tensor, expression_basis: Tensor, observation_offset: Tensor):
         super().__init__()
         self.register_buffer("mean", mean)
@@ -67,6 +72,27 @@ class OpenFaceModel(nn.Module):
     def num_identity(self) -> int:
         """K, the number of identity coefficients."""
         return len(self.identity_basis)
+
+    @property
+    def num_expression(self) -> int:
+        """E, the number of expression values."""
+        return len(self.expression_basis)
+
+    def head_pose(self, rotation: Tensor) -> Tensor:
+        """Yaw, pitch, roll in degrees (B, 3) of rotations (B, 3) axis-angle."""
+        return matrix_to_head_pose(axis_angle_to_matrix(rotation))
+
+    def rotation(self, head_pose: Tensor) -> Tensor:
+        """Axis-angle (B, 3) of yaw, pitch, roll in degrees (B, 3)."""
+        return matrix_to_axis_angle(head_pose_to_matrix(head_pose))
+
+    def limit_expression(self, expression: Tensor) -> Tensor:
+        """Blendshapes (B, 52) clamped to [0, 1]."""
+        return expression.clamp(0.0, 1.0)
+
+    def named_expression(self, change: Tensor) -> Tensor:
+        """The same values: this model's expression is named."""
+        return change
 
     def points(self, coefficients: FaceCoefficients) -> Tensor:
         """Landmarks (B, 68, 3) in the head frame, before rotation."""

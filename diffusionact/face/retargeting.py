@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..types import FaceCoefficients, FacePose
+from ..types import CropTransform, FaceCoefficients, FacePose
+from .alignment import transform_points
+from .face_reader import FaceModel
 from .gaze import MAX_GAZE_RAD, pupils_from_gaze
-from .open_face_model import OpenFaceModel
-from .rotations import axis_angle_to_matrix, matrix_to_axis_angle, matrix_to_head_pose
+from .rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ ABSOLUTE_MOTION = MotionOptions()
 
 
 def recombine(
+    face_model: FaceModel,
     source: FaceCoefficients,
     driver: FaceCoefficients,
     motion: MotionOptions = ABSOLUTE_MOTION,
@@ -42,6 +44,7 @@ def recombine(
     Relative: the source's expression, rotation, scale and place, changed as the driver's have since `reference`.
 
     Args:
+        face_model: the model of all coefficients; limits the expression.
         source: one row.
         driver: B rows.
         motion: absolute or relative, and the gain.
@@ -61,40 +64,42 @@ def recombine(
         )
     shape = source.shape.expand(len(driver.expression), -1)
     if reference is None:
-        expression = (motion.expression_gain * driver.expression).clamp(0.0, 1.0)
+        expression = face_model.limit_expression(motion.expression_gain * driver.expression)
         return FaceCoefficients(shape, expression, driver.rotation, driver.camera)
     change = motion.expression_gain * (driver.expression - reference.expression)
     return FaceCoefficients(
         shape=shape,
-        expression=(source.expression + change).clamp(0.0, 1.0),
+        expression=face_model.limit_expression(source.expression + change),
         rotation=_relative_rotation(source.rotation, driver.rotation, reference.rotation),
         camera=_relative_camera(source.camera, driver.camera, reference.camera),
     )
 
 
 def face_pose(
-    face_model: OpenFaceModel, coefficients: FaceCoefficients, gaze: Tensor, found: Tensor, size: int
+    face_model: FaceModel, coefficients: FaceCoefficients, gaze: Tensor, found: Tensor, frame: CropTransform
 ) -> FacePose:
     """Draw coefficients as landmarks, with the pupils of `gaze` placed in their eyes (Eq. 9).
 
     Args:
         face_model: the model the coefficients belong to.
         coefficients: B rows.
-        gaze: (B, 2) pitch, yaw in radians, the driver's.
+        gaze: (B, 2) pitch, yaw in radians.
         found: (B,) bool, a driving face was seen.
-        size: side of the crop, pixels.
+        frame: B rows, camera's square -> landmark frame; must not turn the picture.
 
     Returns:
-        B rows, landmarks and pupils in px of the crop.
+        B rows, landmarks and pupils in px of the landmark frame.
     """
-    landmarks = face_model.landmarks(coefficients, size)
+    landmarks = face_model.landmarks(coefficients, face_model.camera_size)
+    pupils = pupils_from_gaze(landmarks, gaze)
     return FacePose(
-        landmarks=landmarks,
-        pupils=pupils_from_gaze(landmarks, gaze),
-        head_pose=matrix_to_head_pose(axis_angle_to_matrix(coefficients.rotation)),
-        expression=coefficients.expression,
+        landmarks=transform_points(frame.matrix, landmarks),
+        pupils=transform_points(frame.matrix, pupils),
+        head_pose=face_model.head_pose(coefficients.rotation),
         gaze=gaze,
         found=found,
+        coefficients=coefficients,
+        frame=frame,
     )
 
 

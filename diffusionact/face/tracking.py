@@ -106,6 +106,19 @@ class OpenFaceTracker(nn.Module):
         """
         return fill_missing_faces(self._look(self._batches_of_one(frames)), self.missing)
 
+    def follow(self, faces: Iterable[Faces]) -> Iterator[FaceObservation]:
+        """`stream` for faces that MediaPipe's nets found elsewhere.
+
+        Args:
+            faces: all faces of one frame each, largest first, in px of the frame; confidence, boxes, key points and
+                transforms are not used for choosing.
+
+        Raises:
+            NoFaceFoundError: as `observe`.
+        """
+        chooser = FaceChooser(self.face)
+        return fill_missing_faces((self._choose(chooser, found) for found in faces), self.missing)
+
     def detect(self, frame: Tensor) -> list[DetectedFace]:
         """All faces of one picture, largest first: the order of the index `face`.
 
@@ -130,8 +143,11 @@ class OpenFaceTracker(nn.Module):
         chooser = FaceChooser(self.face)
         for chunk in chunks:
             for faces in self.landmarker(chunk.to(self.device)):
-                row = chooser.choose(faces)
-                yield None if row is None else self._observation(faces, row)
+                yield self._choose(chooser, faces)
+
+    def _choose(self, chooser: FaceChooser, faces: Faces) -> FaceObservation | None:
+        row = chooser.choose(faces)
+        return None if row is None else self._observation(faces, row)
 
     def _observation(self, faces: Faces, row: int) -> FaceObservation:
         mesh = faces.points[row : row + 1]

@@ -24,13 +24,13 @@ from torch import Tensor
 
 from .. import images
 from ..checks import check_finite, check_frames, check_images, check_in_range
-from ..face.alignment import align_face
-from ..face.errors import NoFaceFoundError
+from ..face.face_reader import CroppedFace, FaceReader
 from ..face.landmark_map import draw_landmark_map, landmark_map_at
-from ..face.open_face_model import OpenFaceModel
-from ..face.pose_extraction import ALIGNED_SIZE, DEFAULT_POSE_OPTIONS, PoseExtractor, PoseOptions, fit_in_crop
-from ..face.tracking import OpenFaceTracker
-from ..types import CropTransform, FaceObservation, FacePose, SourceCodes, concatenate, map_tensors
+from ..face.open_face_reader import OpenFaceReader
+from ..face.pose_editing import fit_pose
+from ..face.pose_extraction import LandmarkFrame, PoseExtractor
+from ..face.pose_options import DEFAULT_POSE_OPTIONS, PoseOptions
+from ..types import CropTransform, FacePose, SourceCodes, concatenate
 from ..weights import ModelComponents, load_components, save_components
 from .precision import default_dtype
 
@@ -55,15 +55,17 @@ class DiffusionActPipeline:
 
     Args:
         components: the networks, the scheduler and the model's configuration.
+        faces: tracker and face model; None takes the open ones.
 
     Attributes:
         unet: decodes; fine-tuned in the official model.
         inversion_unet: finds x_T; the same object as `unet` in models whose decoder was not fine-tuned.
         reenactment_encoder, semantic_encoder, scheduler, config: see `weights.ModelComponents`.
+        faces: reads faces; its `face_model` draws them.
         fingerprint: a short hash of the model as it was loaded, to tell whose codes a saved source holds.
     """
 
-    def __init__(self, components: ModelComponents):
+    def __init__(self, components: ModelComponents, faces: FaceReader | None = None):
         self.components = components
         self.unet = components.unet
         self.inversion_unet = components.inversion_unet
@@ -71,7 +73,8 @@ class DiffusionActPipeline:
         self.semantic_encoder = components.semantic_encoder
         self.scheduler = components.scheduler
         self.config = components.config
-        self.face_model = OpenFaceModel.from_bundled()
+        self.faces = faces or OpenFaceReader()
+        self.landmark_frame = LandmarkFrame(self.config.landmark_frame, self.sample_size)
         self.fingerprint = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
         for module in self._modules():
             module.eval().requires_grad_(False)
@@ -107,6 +110,7 @@ class DiffusionActPipeline:
         """Move everything to `device`; `dtype`, where given, is for the two UNets only."""
         for module in self._modules():
             module.to(device)
+        self.faces.to(device)
         for unet in (self.unet, self.inversion_unet):
             # diffusers' own `to` warns about an empty list of float32 modules.
             torch.nn.Module.to(unet, dtype=dtype, memory_format=torch.channels_last)
@@ -142,19 +146,16 @@ class DiffusionActPipeline:
             NoFaceFoundError: if the picture shows no such face.
         """
         check_frames("source", image[None])
-        tracker = OpenFaceTracker(face, "error").to(self.device)
-        observation = self._find_source_face(tracker, image[None].to(self.device))
-        aligned, crop = align_face(image, observation.landmarks[0].cpu(), ALIGNED_SIZE)
-        picture = images.resize(images.uint8_to_model(aligned[None].to(self.device)), self.sample_size)
-        crop = map_tensors(crop, lambda tensor: tensor.to(self.device))
-        cropped = fit_in_crop(self.face_model, observation, crop)
-        pose = self._extractor(DEFAULT_POSE_OPTIONS, 25.0).in_landmark_frame(cropped.coefficients, cropped)
+        found = self.faces.read_source(image, face)
+        picture = images.resize(images.uint8_to_model(found.aligned[None].to(self.device)), self.sample_size)
+        pose = self._extractor(DEFAULT_POSE_OPTIONS).in_landmark_frame(found.face.coefficients, found.face)
         semantic_code = self.reenactment_encoder(picture, self.landmark_map(pose))
         return SourceCodes(
             image=picture,
-            crop=self._crop_at_sample_size(crop),
-            coefficients=cropped.coefficients,
-            gaze=cropped.observation.gaze,
+            crop=self._crop_at_sample_size(found.face.crop),
+            coefficients=pose.coefficients,
+            frame=pose.frame,
+            gaze=pose.gaze,
             semantic_code=semantic_code,
             stochastic_code=self.invert(picture, semantic_code, num_inversion_steps, on_step),
         )
@@ -179,12 +180,33 @@ class DiffusionActPipeline:
             NoFaceFoundError: see `PoseOptions.missing`.
             ValueError: if there are no frames.
         """
-        poses = list(self._extractor(options, frame_rate).stream(self._to_device(driving), source))
+        faces = self.faces.read(self._to_device(driving), options, frame_rate)
+        return self.extract_pose_from(faces, source, options)
+
+    @torch.no_grad()
+    def extract_pose_from(
+        self, faces: Iterator[CroppedFace], source: SourceCodes, options: PoseOptions = DEFAULT_POSE_OPTIONS
+    ) -> FacePose:
+        """`extract_pose` of driving faces that were read elsewhere, for example by `OpenFaceReader.fit`.
+
+        Raises:
+            ValueError: if there are no frames.
+        """
+        poses = list(self._extractor(options).stream(faces, source))
         if not poses:
             raise ValueError(
                 "Expected a driving clip with at least one frame, received none. Check that the file shows a picture."
             )
         return concatenate(poses)
+
+    @torch.no_grad()
+    def fit_pose(self, source: SourceCodes, pose: FacePose) -> FacePose:
+        """Draw a pose for this source and this model, whichever it was made for: shared poses keep identities apart.
+
+        Raises:
+            ValueError: if the pose was read with another kind of tracker.
+        """
+        return fit_pose(self.faces, self.landmark_frame, source, pose)
 
     @torch.no_grad()
     def reenact(self, source: SourceCodes, pose: FacePose) -> Tensor:
@@ -239,7 +261,8 @@ class DiffusionActPipeline:
         Arguments are those of `extract_pose` and `decode`.
         """
         check_in_range("chunk_size", chunk_size, 1, 4096)
-        poses = self._extractor(options, frame_rate).stream(self._to_device(driving), source)
+        faces = self.faces.read(self._to_device(driving), options, frame_rate)
+        poses = self._extractor(options).stream(faces, source)
         while True:
             with torch.no_grad():
                 chunk = list(islice(poses, chunk_size))
@@ -331,21 +354,8 @@ class DiffusionActPipeline:
             drawn = landmark_map_at(pose.landmarks, pose.pupils, self.sample_size, self.config.landmark_canvas)
         return drawn.to(self.device)
 
-    @staticmethod
-    def _find_source_face(tracker: OpenFaceTracker, image: Tensor) -> FaceObservation:
-        try:
-            return tracker.observe(image)
-        except NoFaceFoundError as error:
-            count = len(tracker.detect(image[0])) if isinstance(tracker.face, int) else 0
-            if not count:
-                raise NoFaceFoundError(f"Source: {error}") from error
-            raise NoFaceFoundError(
-                f"Expected a source picture with face {tracker.face}, counted from 0, received one with {count} "
-                f"face{'s' if count > 1 else ''}. Choose a smaller index."
-            ) from error
-
-    def _extractor(self, options: PoseOptions, frame_rate: float) -> PoseExtractor:
-        return PoseExtractor(self.face_model, self.config.landmark_frame, self.sample_size, options, frame_rate)
+    def _extractor(self, options: PoseOptions) -> PoseExtractor:
+        return PoseExtractor(self.faces.face_model, self.faces.camera_frame, self.landmark_frame, options)
 
     def _crop_at_sample_size(self, crop: CropTransform) -> CropTransform:
         scale = self.sample_size / crop.size
@@ -368,8 +378,7 @@ class DiffusionActPipeline:
             )
 
     def _modules(self) -> tuple[torch.nn.Module, ...]:
-        networks = (self.unet, self.inversion_unet, self.reenactment_encoder, self.semantic_encoder)
-        return (*networks, self.face_model)
+        return (self.unet, self.inversion_unet, self.reenactment_encoder, self.semantic_encoder)
 
 
 def _predict(unet: torch.nn.Module, x_t: Tensor, timestep: Tensor, semantic_code: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,23 +14,45 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# What the authors' checkpoints may name besides tensors and plain values: module and name.
-# Lightning's classes are replaced by an inert stand-in; it is not needed here.
-LIGHTNING_CLASSES = (
+# What the authors' checkpoints may name besides tensors and plain values: module and name. Lightning's and OmegaConf's
+# classes are replaced by inert stand-ins; neither package is needed here.
+FOREIGN_CLASSES = (
+    ("omegaconf.base", "ContainerMetadata"),
+    ("omegaconf.base", "Metadata"),
+    ("omegaconf.dictconfig", "DictConfig"),
+    ("omegaconf.listconfig", "ListConfig"),
+    ("omegaconf.nodes", "AnyNode"),
+    ("pytorch_lightning.callbacks.early_stopping", "EarlyStopping"),
     ("pytorch_lightning.callbacks.lr_monitor", "LearningRateMonitor"),
     ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
     ("pytorch_lightning.utilities.parsing", "AttributeDict"),
+    ("typing", "Any"),
 )
+# Plain types that a file may name instead of holding their values.
+PLAIN_TYPES = (dict, int, list, defaultdict)
 # numpy's plain numbers, under the module's name before and since numpy 2.
 NUMPY_SCALAR_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 NUMPY_SCALAR_TYPES = ("float64", "float32", "int64")
+OLD_FORMAT_START = pickle.dumps(torch.serialization.MAGIC_NUMBER, 2)[:-1]
+# What damaged and hostile files make torch's reader raise.
+READING_ERRORS = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, AttributeError, TypeError, ValueError)
+
+
+class _Inert(dict):
+    """Takes whatever it is made with and does nothing; what is set in it is kept as in a dict."""
+
+    def __init__(self, *_: object):
+        super().__init__()
+
+    def __setstate__(self, state: object) -> None:
+        """Forget the state."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Open a checkpoint; its tensors stay in the file until they are used.
+    """Open a checkpoint; tensors of the zip format stay in the file until they are used.
 
     Args:
-        path: written by torch.save in the zip format, that is, by PyTorch 1.6 or newer.
+        path: written by torch.save; S3FD and FAN were published in the format before PyTorch 1.6.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -37,16 +60,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"Expected a checkpoint, received {path}, which is no file. Check the path.")
-    if not zipfile.is_zipfile(path):
+    is_zip = zipfile.is_zipfile(path)
+    if not is_zip and not _begins_like_old_format(path):
         raise ValueError(
-            f"Expected a checkpoint in PyTorch's zip format, received {path} ({path.stat().st_size} bytes), which is "
-            "damaged, not downloaded completely, or in the format before PyTorch 1.6. Download it again; an old one "
-            "must be opened and saved again with a PyTorch that wrote it."
+            f"Expected a checkpoint written by PyTorch, received {path} ({path.stat().st_size} bytes), which is "
+            "damaged, not downloaded completely, or something else. Download it again."
         )
     try:
         with _names_allowed():
-            content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+            content = torch.load(path, map_location="cpu", mmap=is_zip or None, weights_only=True)
+    except READING_ERRORS as error:
         raise ValueError(
             f"Expected a checkpoint with weights and plain values only, received {path} "
             f"({_first_line(error)}). Nothing in it was run. Download the authors' file again; take only its "
@@ -81,8 +104,14 @@ def _names_allowed() -> AbstractContextManager[None]:
         return nullcontext()
     numbers = [np.dtype, *(type(np.dtype(name)) for name in NUMPY_SCALAR_TYPES)]
     scalars = [_numpy_scalar_of(module) for module in NUMPY_SCALAR_MODULES]
-    stand_ins = [type(name, (dict,), {"__module__": module}) for module, name in LIGHTNING_CLASSES]
-    return torch.serialization.safe_globals([*numbers, *scalars, *stand_ins])
+    stand_ins = [type(name, (_Inert,), {"__module__": module}) for module, name in FOREIGN_CLASSES]
+    return torch.serialization.safe_globals([*numbers, *scalars, *stand_ins, *PLAIN_TYPES])
+
+
+def _begins_like_old_format(path: Path) -> bool:
+    """The format before PyTorch 1.6 begins with a pickled number, in pickle protocol 2."""
+    with path.open("rb") as stream:
+        return stream.read(len(OLD_FORMAT_START)) == OLD_FORMAT_START
 
 
 def _numpy_scalar_of(module: str) -> Callable[..., Any]:

@@ -1,6 +1,8 @@
 """The official model with weights by rule: written in the authors' layout, converted and loaded once a session."""
 
 import shutil
+import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +29,22 @@ def official_components(golden_dir: Path, tmp_path_factory: pytest.TempPathFacto
     for network in (components.unet, components.inversion_unet):
         network.requires_grad_(False)
     yield components
+
+
+@pytest.fixture
+def foreign_class(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], type]:
+    """A class of a package that is not installed, for as long as the test runs."""
+
+    def make(module: str, name: str) -> type:
+        kind = type(name, (), {"__module__": module})
+        parts = module.split(".")
+        for end in range(1, len(parts) + 1):
+            package = ".".join(parts[:end])
+            monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
+        setattr(sys.modules[module], name, kind)
+        return kind
+
+    return make
 
 
 @pytest.fixture(scope="module")

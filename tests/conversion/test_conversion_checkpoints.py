@@ -5,6 +5,7 @@ import pickle
 import sys
 import types
 import zipfile
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -51,21 +52,47 @@ def test_classes_of_lightning_are_read_as_inert_values(tmp_path, monkeypatch):
     assert read_checkpoint(tmp_path / "last.ckpt")["state_dict"] == {}
 
 
-def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path):
-    torch.save({"state_dict": Dangerous(tmp_path / "ran")}, tmp_path / "a.pt")
+def test_the_format_before_pytorch_1_6_is_read(tmp_path):
+    torch.save({"a": torch.arange(3.0)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert read_checkpoint(tmp_path / "old.pth")["a"].tolist() == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_settings_of_omegaconf_are_read_as_inert_values(tmp_path, foreign_class, new):
+    config, metadata, node = (
+        foreign_class(f"omegaconf.{module}", name)()
+        for module, name in (("dictconfig", "DictConfig"), ("base", "ContainerMetadata"), ("nodes", "AnyNode"))
+    )
+    config.__dict__ = {"_metadata": metadata, "_content": {"jaw": node}, "kind": dict}
+    content = {"state_dict": {"a": torch.ones(2)}, "hyper_parameters": config, "counts": defaultdict(list)}
+    torch.save(content, tmp_path / "a.ckpt", _use_new_zipfile_serialization=new)
+    assert read_checkpoint(tmp_path / "a.ckpt")["state_dict"]["a"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, new):
+    content = {"state_dict": Dangerous(tmp_path / "ran")}
+    torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=new)
     with pytest.raises(ValueError, match=r"weights and plain values only, received .*a\.pt.*Nothing in it was run"):
         read_checkpoint(tmp_path / "a.pt")
     assert not (tmp_path / "ran").exists()
 
 
-def test_old_truncated_and_other_files_are_refused(tmp_path):
-    torch.save({}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+def test_truncated_and_other_files_are_refused(tmp_path):
     (tmp_path / "other.pt").write_bytes(pickle.dumps({"a": 1}))
     torch.save({"a": torch.zeros(1000)}, tmp_path / "whole.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:2000])
-    for name in ("old.pt", "other.pt", "cut.pt"):
-        with pytest.raises(ValueError, match=rf"Expected .*zip format, received .*{name} \(\d+ bytes\).*again"):
+    for name in ("other.pt", "cut.pt"):
+        with pytest.raises(ValueError, match=rf"Expected .*by PyTorch, received .*{name} \(\d+ bytes\).*again"):
             read_checkpoint(tmp_path / name)
+
+
+@pytest.mark.parametrize("length", [20, 200, 2000])
+def test_a_truncated_file_of_the_old_format_is_refused(tmp_path, length):
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "old.pth").read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"received .*cut\.pth.*again"):
+        read_checkpoint(tmp_path / "cut.pth")
 
 
 def test_a_checkpoint_that_is_no_dict_is_refused(tmp_path):

@@ -3,8 +3,6 @@
 import io
 import os
 import pickle
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -13,22 +11,6 @@ from diffusionact.conversion.array_pickles import read_arrays
 
 VALUES = np.arange(12.0).reshape(3, 4)
 DENSE = np.array([[0.0, 2.0, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, -3.0]])
-
-
-@pytest.fixture
-def foreign_class(monkeypatch):
-    """A class of a package that is not installed, for as long as the test runs."""
-
-    def make(module, name):
-        kind = type(name, (), {"__module__": module})
-        parts = module.split(".")
-        for end in range(1, len(parts) + 1):
-            package = ".".join(parts[:end])
-            monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
-        setattr(sys.modules[module], name, kind)
-        return kind
-
-    return make
 
 
 def instance(kind, **state):

@@ -3,6 +3,7 @@
 #   make test       all tests; `make test-fast` leaves out the slow ones and needs no ComfyUI
 #   make lint       style checks
 #   make comfyui    a real ComfyUI for tests, in .comfyui (2.5 GB; `make test` calls it); `make test-comfyui` its tests alone
+#   make workflows  writes the templates of workflows/ from tests/comfyui/workflow_sources; needs Chromium
 # Your own ComfyUI serves as well: COMFYUI_DIR=/path/to/ComfyUI COMFYUI_PYTHON=/path/to/its/python make test
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ TEST_THREADS ?= 1
 # With a ComfyUI of your own nothing is installed.
 COMFYUI_STAMP = $(if $(COMFYUI_DIR),,.comfyui/installed)
 
-.PHONY: demo test test-fast test-comfyui comfyui lint clean
+.PHONY: demo test test-fast test-comfyui comfyui workflows lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -30,6 +31,9 @@ test-comfyui: $(VENV)/.installed-dev $(COMFYUI_STAMP)
 	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest tests/comfyui
 
 comfyui: $(COMFYUI_STAMP)
+
+workflows: $(VENV)/.installed-dev $(COMFYUI_STAMP)
+	PYTHONPATH=tests $(VENV)/bin/python tests/comfyui/make_workflows.py $(NAMES)
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m ruff check .

@@ -6,6 +6,8 @@ Drives the browser that is installed (CHROMIUM names another one); nothing is do
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,39 +30,47 @@ def chromium_path() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
+@contextmanager
+def launched_browser() -> Iterator:
+    """A headless browser process, as playwright's Browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        process = driver.chromium.launch(executable_path=chromium_path(), headless=True, args=FLAGS)
+        try:
+            yield process
+        finally:
+            process.close()
+
+
+def open_page_in(browser, url: str, width: int = 1280, height: int = 800, locale: str = "en-US"):
+    """A playwright Page in a profile of its own.
+
+    Its attribute `errors` lists uncaught JavaScript errors and console errors so far, as strings.
+    """
+    page = browser.new_context(viewport={"width": width, "height": height}, locale=locale).new_page()
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+    page.goto(url, wait_until="domcontentloaded")
+    return page
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator:
-    """One browser process for all tests; each page gets its own empty profile."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright (dev extra) is absent")
-    path = chromium_path()
-    if path is None:
+    """One browser process for all tests."""
+    pytest.importorskip("playwright.sync_api", reason="playwright (dev extra) is absent")
+    if chromium_path() is None:
         pytest.skip(f"no Chromium: none of {', '.join(NAMES)} is on the path, and CHROMIUM is not set")
-    with playwright.sync_playwright() as driver:
-        process = driver.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+    with launched_browser() as process:
         yield process
-        process.close()
 
 
 @pytest.fixture
 def open_page(browser) -> Iterator[Callable]:
-    """`open_page(url, width=1280, height=800)` gives a playwright Page in a fresh profile.
-
-    `page.errors` lists uncaught JavaScript errors and failed console messages so far, as strings.
-    """
-    contexts = []
-
-    def open_page(url: str, width: int = 1280, height: int = 800, locale: str = "en-US"):
-        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale)
-        contexts.append(context)
-        page = context.new_page()
-        page.errors = []
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
-        page.goto(url, wait_until="domcontentloaded")
-        return page
-
-    yield open_page
-    for context in contexts:
+    """`open_page(url, width=1280, height=800)`, see `open_page_in`; the pages are closed after the test."""
+    yield partial(open_page_in, browser)
+    for context in browser.contexts:
         context.close()
 
 

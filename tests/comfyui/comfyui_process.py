@@ -56,6 +56,13 @@ def copy_pack(target: Path) -> None:
             shutil.copy2(ROOT / name, target / name)
 
 
+def copy_demo_media(base: Path) -> None:
+    """Put the demo's picture and clip where ComfyUI looks for inputs."""
+    (base / "input").mkdir(parents=True, exist_ok=True)
+    for file in (ROOT / "diffusionact" / "demo" / "media").iterdir():
+        shutil.copy2(file, base / "input" / file.name)
+
+
 def free_port() -> int:
     """A TCP port that nobody listens on now."""
     with socket.socket() as listener:

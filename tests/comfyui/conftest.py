@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from comfyui_client import ComfyUIClient
-from comfyui_process import Installation, ServerProcess
+from comfyui_process import Installation, ServerProcess, copy_demo_media
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +27,9 @@ def comfyui_installation() -> Installation:
 @pytest.fixture(scope="session")
 def comfyui_base(comfyui_installation, tmp_path_factory: pytest.TempPathFactory):
     """The server's folder of custom nodes, models, inputs and outputs."""
-    return tmp_path_factory.mktemp("comfyui")
+    base = tmp_path_factory.mktemp("comfyui")
+    copy_demo_media(base)
+    return base
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,60 @@
+"""Decode: semantic codes -> pictures and video; the costly step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import InputImpl, Types, io
+
+from ..diffusionact import images
+from .compatibility import ESSENTIALS_CATEGORY, make_schema
+from .conversion import to_image
+from .model_management import LoadedModel
+from .progress import Progress
+from .rendering import render
+from .sampling_options import Sampling, sampling_inputs
+from .sockets import Codes, CodesSocket, ModelSocket, Source, SourceSocket
+
+
+class Decode(io.ComfyNode):
+    """Renders the reenacted source with the UNet."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "Decode",
+            display_name="Decode (DiffusionAct)",
+            description="Renders the reenacted source. This takes nearly all of the time. All frames are kept in "
+            "memory; for long clips use DiffusionAct Reenact Video.",
+            search_aliases=["render face", "diffusion decode", "sample face"],
+            essentials_category=ESSENTIALS_CATEGORY,
+            inputs=[
+                ModelSocket.Input("model", tooltip="From Load DiffusionAct; the one that encoded the source."),
+                SourceSocket.Input("source", tooltip="The source that the codes were made for."),
+                CodesSocket.Input("codes", tooltip="From Reenact."),
+                *sampling_inputs(),
+                io.Audio.Input("audio", optional=True, tooltip="Sound for the video in place of the driver's."),
+            ],
+            outputs=[
+                io.Image.Output("image", tooltip="The reenacted face, one picture for each driving frame."),
+                io.Video.Output("video", tooltip="The same at the driver's rate, with its sound."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, model: LoadedModel, source: Source, codes: Codes, audio: dict[str, Any] | None = None, **sampling: Any
+    ) -> io.NodeOutput:
+        """Render all frames."""
+        for fingerprint, what in ((source.fingerprint, "a source"), (codes.fingerprint, "codes")):
+            model.check(fingerprint, what)
+        how = Sampling.from_inputs(**sampling)
+        progress = Progress(how.steps * len(codes.semantic_codes))
+        chunks = render(model, source.codes, codes.semantic_codes, how, progress)
+        image = to_image(torch.cat([images.model_to_unit(pictures) for pictures in chunks]))
+        parts = Types.VideoComponents(
+            images=image, audio=audio or codes.timing.audio, frame_rate=codes.timing.frame_rate
+        )
+        return io.NodeOutput(image, InputImpl.VideoFromComponents(parts))

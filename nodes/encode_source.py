@@ -1,0 +1,79 @@
+"""Encode Source: a picture -> everything that is computed once per source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..diffusionact import images
+from ..diffusionact.types import map_tensors
+from .compatibility import make_schema
+from .conversion import one_frame, to_image, to_mask
+from .face_choice import SOURCE_FACES, chosen_face, face_in_box, face_inputs
+from .model_management import LoadedModel
+from .pasting import crop_mask
+from .progress import Progress
+from .sockets import ModelSocket, Source, SourceSocket
+
+
+class EncodeSource(io.ComfyNode):
+    """Finds, aligns and inverts the source's face."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "EncodeSource",
+            display_name="Encode Source (DiffusionAct)",
+            description="Finds the face of the source picture and encodes it. This is done once per source; save it "
+            "with Save Source.",
+            search_aliases=["invert portrait", "source face", "face crop", "ddim inversion"],
+            inputs=[
+                ModelSocket.Input("model", tooltip="From Load DiffusionAct."),
+                io.Image.Input("image", tooltip="The picture of the person to animate. Of a batch, the first."),
+                *face_inputs(SOURCE_FACES, "Which face of the picture is taken."),
+                io.Int.Input(
+                    "inversion_steps",
+                    default=0,
+                    min=0,
+                    max=1000,
+                    step=1,
+                    tooltip="Steps of the inversion. 0 takes the model's own number (the paper's is 50). 20 is faster "
+                    "and nearly as faithful.",
+                ),
+                io.BoundingBox.Input(
+                    "bounding_box",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Takes the face nearest to this box, whatever the choice above.",
+                ),
+            ],
+            outputs=[
+                SourceSocket.Output("source", tooltip="The encoded source."),
+                io.Image.Output("aligned", tooltip="The face as the model sees it."),
+                io.Mask.Output("mask", tooltip="Where the face was cut out of the picture."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: LoadedModel,
+        image: Tensor,
+        face: str,
+        face_number: int,
+        inversion_steps: int,
+        bounding_box: Any = None,
+    ) -> io.NodeOutput:
+        """Encode the picture."""
+        pipeline, picture = model.on_device(1), one_frame(image)
+        choice = chosen_face(face, face_number)
+        if bounding_box is not None:
+            choice = face_in_box(picture, bounding_box)
+        progress = Progress(inversion_steps or pipeline.config.num_inversion_steps)
+        codes = pipeline.encode_source(picture, inversion_steps or None, choice, progress.on_step)
+        source = Source(map_tensors(codes, lambda tensor: tensor.cpu()), picture, pipeline.fingerprint)
+        aligned = to_image(images.model_to_unit(codes.image))
+        return io.NodeOutput(source, aligned, to_mask(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

@@ -1,0 +1,40 @@
+"""Reenact: source and poses -> semantic codes; cheap, one encoder pass a frame."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from .compatibility import make_schema
+from .model_management import LoadedModel
+from .progress import Progress
+from .rendering import predict_codes
+from .sockets import Codes, CodesSocket, ModelSocket, Pose, PoseSocket, Source, SourceSocket
+
+
+class Reenact(io.ComfyNode):
+    """Predicts the codes of the source in every pose."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "Reenact",
+            display_name="Reenact (DiffusionAct)",
+            description="Predicts what the source looks like in every pose. Fast; Decode makes the pictures. The "
+            "source's face shape is kept, also where the pose was made for somebody else.",
+            search_aliases=["face reenactment", "animate portrait", "drive face"],
+            inputs=[
+                ModelSocket.Input("model", tooltip="From Load DiffusionAct; the one that encoded the source."),
+                SourceSocket.Input("source", tooltip="From Encode Source or Load Source."),
+                PoseSocket.Input("pose", tooltip="From Extract Pose, Edit Pose or Load Pose."),
+            ],
+            outputs=[CodesSocket.Output("codes", tooltip="For Decode.")],
+        )
+
+    @classmethod
+    def execute(cls, model: LoadedModel, source: Source, pose: Pose) -> io.NodeOutput:
+        """Predict all codes."""
+        model.check(source.fingerprint, "a source")
+        progress = Progress(len(pose.rows.found))
+        codes = predict_codes(model, source.codes, pose.rows, progress)
+        return io.NodeOutput(Codes(codes, source.fingerprint, pose.timing))

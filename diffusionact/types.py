@@ -58,7 +58,7 @@ class FaceObservation:
         pupils: (F, 2, 2) px, the subject's right eye first.
         head_pose: (F, 3) yaw, pitch, roll in degrees.
         gaze: (F, 2) pitch, yaw in radians.
-        expression: (F, 52) blendshapes in [0, 1].
+        expression: (F, E) values of the reader's face model; 52 blendshapes in [0, 1] of the open tracker.
         confidence: (F,) in [0, 1].
         found: (F,) bool, a face was really seen in this frame.
     """

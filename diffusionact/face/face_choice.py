@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
-from .landmarker import Faces
+from torch import Tensor
 
 FACE_CHOICES = ("largest", "follow")
 # A face whose centre moved further than this many face sizes since it was last seen is another one.
@@ -22,28 +20,32 @@ class FaceChooser:
 
     def __init__(self, face: str | int):
         self.face = face
-        self.last_centre: torch.Tensor | None = None
+        self.last_centre: Tensor | None = None
         self.last_size = 0.0
         self.was_alone = True
         self.num_missed = 0
 
-    def choose(self, faces: Faces) -> int | None:
-        """Row of the chosen face among the faces of the next frame; None if it is not there."""
-        if self.face == "follow":
-            return self._follow(faces)
-        wanted = 0 if self.face == "largest" else int(self.face)
-        return wanted if wanted < len(faces) else None
+    def choose(self, points: Tensor) -> int | None:
+        """Row of the chosen face in the next frame; None if it is not there.
 
-    def _follow(self, faces: Faces) -> int | None:
+        Args:
+            points: (N, P, 2 or more) px, points of N faces, largest face first: a mesh, or the corners of a box.
+        """
+        if self.face == "follow":
+            return self._follow(points[..., :2])
+        wanted = 0 if self.face == "largest" else int(self.face)
+        return wanted if wanted < len(points) else None
+
+    def _follow(self, points: Tensor) -> int | None:
         """The face nearest to the last place.
 
         If other faces were around, one beyond reach is not taken: the followed person may have turned away. If the face
         was alone it is taken wherever it is, because then the picture was cut or moved.
         """
-        if not len(faces):
+        if not len(points):
             self.num_missed += 1
             return None
-        centres = faces.points[..., :2].mean(1)
+        centres = points.mean(1)
         if self.last_centre is None or self.num_missed >= FOLLOWING_PATIENCE:
             row = 0
         else:
@@ -52,7 +54,7 @@ class FaceChooser:
             if not self.was_alone and distances[row] > FOLLOWING_REACH * self.last_size:
                 self.num_missed += 1
                 return None
-        extent = faces.points[row, :, :2].amax(0) - faces.points[row, :, :2].amin(0)
+        extent = points[row].amax(0) - points[row].amin(0)
         self.last_centre, self.last_size = centres[row], extent.max().item()
-        self.was_alone, self.num_missed = len(faces) == 1, 0
+        self.was_alone, self.num_missed = len(points) == 1, 0
         return row

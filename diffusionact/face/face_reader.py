@@ -68,6 +68,9 @@ class FaceModel(Protocol):
     def named_expression(self, change: Tensor) -> Tensor:
         """(B, E) of a change (B, 52) of the values in `expression_names.py`."""
 
+    def jaw_open(self, expression: Tensor) -> Tensor:
+        """How far the mouth is opened by the jaw (B,), in the model's own unit, of expressions (B, E)."""
+
 
 class FaceReader(Protocol):
     """Pictures -> coefficients.

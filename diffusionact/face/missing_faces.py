@@ -5,14 +5,17 @@ Works on a lazy sequence and remembers one observation and a count, never frames
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
+from typing import TypeVar
 
 import torch
 
 from ..types import FaceObservation
 from .errors import NoFaceFoundError
 from .rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle, matrix_to_head_pose
+
+T = TypeVar("T")
 
 MISSING_POLICIES = ("error", "hold", "interpolate")
 REMEDY = "Crop tighter, choose a picture in which the face is larger and brighter, or lower the detection threshold."
@@ -34,26 +37,44 @@ def fill_missing_faces(
     Raises:
         NoFaceFoundError: in a frame without a face if `missing` is "error", or if no frame shows a face.
     """
+    return fill_gaps(observations, missing, as_filled, blend, num_frames)
+
+
+def fill_gaps(
+    values: Iterable[T | None],
+    missing: str,
+    mark: Callable[[T], T],
+    between: Callable[[T, T, float], T],
+    num_frames: int | None = None,
+) -> Iterator[T]:
+    """`fill_missing_faces` for any value.
+
+    Args:
+        values: one a frame; None where no face was seen.
+        missing, num_frames: as there.
+        mark: the same value, marked as not seen.
+        between: value between two others at a share of the way, marked as not seen.
+    """
     last, gap, index = None, 0, -1
-    for index, observation in enumerate(observations):
-        if observation is None:
+    for index, value in enumerate(values):
+        if value is None:
             if missing == "error":
                 raise NoFaceFoundError(no_face_message(index, num_frames))
             if missing == "hold" and last is not None:
-                yield as_filled(last)
+                yield mark(last)
             else:
                 gap += 1
             continue
         for step in range(gap):
-            yield as_filled(observation) if last is None else blend(last, observation, (step + 1) / (gap + 1))
-        yield observation
-        last, gap = observation, 0
+            yield mark(value) if last is None else between(last, value, (step + 1) / (gap + 1))
+        yield value
+        last, gap = value, 0
     if last is None and gap:
         if gap == 1:
             raise NoFaceFoundError(no_face_message(0, 1))
         raise NoFaceFoundError(f"No face found in any of the {gap} driving frames. {REMEDY}")
     for _ in range(gap):
-        yield as_filled(last)
+        yield mark(last)
 
 
 def no_face_message(index: int, num_frames: int | None) -> str:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..types import FaceCoefficients
+from .expression_names import EXPRESSION_NAMES
 from .ibug68 import CONTOUR, INNER_LIPS, LEFT_EYE, NUM_LANDMARKS, OUTER_LIPS, RIGHT_EYE
 from .projection import project, to_plane, unproject
 from .rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle, matrix_to_head_pose
@@ -33,6 +34,7 @@ LANDMARK_SIGMA_PLANE = 0.01
 ROTATION_SIGMA_RAD = 0.05
 LEAST_SCALE = 1e-3
 ITERATIONS = 4
+JAW_OPEN = EXPRESSION_NAMES.index("jawOpen")
 
 
 def fit_weights() -> Tensor:
@@ -93,6 +95,10 @@ class OpenFaceModel(nn.Module):
     def named_expression(self, change: Tensor) -> Tensor:
         """The same values: this model's expression is named."""
         return change
+
+    def jaw_open(self, expression: Tensor) -> Tensor:
+        """The value jawOpen (B,) of expressions (B, 52)."""
+        return expression[:, JAW_OPEN]
 
     def points(self, coefficients: FaceCoefficients) -> Tensor:
         """Landmarks (B, 68, 3) in the head frame, before rotation."""

@@ -146,7 +146,7 @@ class OpenFaceTracker(nn.Module):
                 yield self._choose(chooser, faces)
 
     def _choose(self, chooser: FaceChooser, faces: Faces) -> FaceObservation | None:
-        row = chooser.choose(faces)
+        row = chooser.choose(faces.points)
         return None if row is None else self._observation(faces, row)
 
     def _observation(self, faces: Faces, row: int) -> FaceObservation:

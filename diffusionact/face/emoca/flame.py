@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from ...types import FaceCoefficients
+from ..crop_frame import CROP_SIZE
 from ..projection import project
-from ..rotations import axis_angle_to_matrix, matrix_to_head_pose
+from ..rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle, matrix_to_head_pose
+from .named_expression import expression_of_names
 
 NUM_SHAPE = 100
 NUM_EXPRESSION = 50
+NUM_JAW = 3
 NUM_JOINTS = 5
 JAW_JOINT = 2
 # The contour has a row of vertices for each whole degree of yaw: 0 to 39 one way, then 1 to 39 the other.
@@ -74,8 +78,11 @@ class FlameModel(nn.Module):
     """The FLAME head with the landmark embedding of DECA and EMOCA.
 
     `FaceCoefficients` here: shape (B, 100); expression (B, 53), 50 values and the jaw's axis-angle; rotation (B, 3),
-    the head's axis-angle; camera (B, 3) in the 224 px crop.
+    the head's axis-angle; camera (B, 3) in the 224 px crop. See `face_reader.FaceModel`.
     """
+
+    camera_size = CROP_SIZE
+    num_expression = NUM_EXPRESSION + NUM_JAW
 
     def __init__(self, tensors: FlameTensors):
         super().__init__()
@@ -110,7 +117,7 @@ class FlameModel(nn.Module):
 
     def vertices(self, coefficients: FaceCoefficients) -> Tensor:
         """Mesh (B, V, 3) in the head frame, after rotation, before the camera."""
-        values, jaw = coefficients.expression.split([NUM_EXPRESSION, 3], dim=-1)
+        values, jaw = coefficients.expression.split([NUM_EXPRESSION, NUM_JAW], dim=-1)
         shaped = self.template + torch.einsum("bk,vik->bvi", coefficients.shape, self.shape_directions)
         shaped = shaped + torch.einsum("bk,vik->bvi", values, self.expression_directions)
         rest = torch.eye(3, dtype=shaped.dtype, device=shaped.device).expand(len(shaped), 3, 3)
@@ -124,6 +131,26 @@ class FlameModel(nn.Module):
     def head_pose(self, rotation: Tensor) -> Tensor:
         """Yaw, pitch, roll (B, 3) in degrees, convention of `face/rotations.py`, of rotations (B, 3) axis-angle."""
         return matrix_to_head_pose(axis_angle_to_matrix(rotation))
+
+    def rotation(self, head_pose: Tensor) -> Tensor:
+        """Axis-angle (B, 3) of yaw, pitch, roll in degrees (B, 3)."""
+        return matrix_to_axis_angle(head_pose_to_matrix(head_pose))
+
+    def limit_expression(self, expression: Tensor) -> Tensor:
+        """The same values: FLAME's expression has no limits."""
+        return expression
+
+    def named_expression(self, change: Tensor) -> Tensor:
+        """Expression (B, 53) that moves the face as a change (B, 52) of named values would; see `named_expression.py`."""
+        return change @ self._of_names.to(change)
+
+    def jaw_open(self, expression: Tensor) -> Tensor:
+        """How far the jaw hangs (B,), radians, of expressions (B, 53)."""
+        return expression[:, NUM_EXPRESSION]
+
+    @cached_property
+    def _of_names(self) -> Tensor:
+        return expression_of_names(self)
 
     def _skinning_transforms(self, rotations: list[Tensor], joints: Tensor) -> tuple[Tensor, Tensor]:
         """What moves each vertex: (B, V, 3, 3) and (B, V, 3), from rotations at joints (B, 5, 3) at rest."""

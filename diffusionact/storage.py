@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,57 @@ from .types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 KINDS = {kind.__name__: kind for kind in (SourceCodes, FacePose)}
 NESTED = {"crop": CropTransform, "frame": CropTransform, "coefficients": FaceCoefficients}
 FORMAT = "1"
+ATTACHED = "attached."
 
 
-def save_value(value: SourceCodes | FacePose, path: Path, model: str = "") -> None:
+@dataclass(frozen=True)
+class Attachments:
+    """What a file holds beside its value.
+
+    Attributes:
+        model: fingerprint of the model that made the value; "" where it is unknown.
+        notes: name -> text, such as a frame rate.
+        tensors: name -> tensor, such as the whole picture of a source.
+    """
+
+    model: str
+    notes: Mapping[str, str]
+    tensors: Mapping[str, Tensor]
+
+
+def save_value(
+    value: SourceCodes | FacePose,
+    path: Path,
+    model: str = "",
+    notes: Mapping[str, str] | None = None,
+    attached: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write a value; the file appears under its name only when it is complete.
 
     Args:
         value: what to save.
         path: the file, ending in .safetensors.
         model: fingerprint of the model that made it, checked when loading.
+        notes, attached: see `Attachments`; whoever only wants the value need not know them.
 
     Raises:
         OSError: if the folder is absent or cannot be written.
     """
     tensors, numbers = _flatten(value)
+    tensors |= {ATTACHED + name: tensor.cpu().contiguous() for name, tensor in (attached or {}).items()}
     metadata = {"kind": type(value).__name__, "format": FORMAT, "model": model, "numbers": json.dumps(numbers)}
+    metadata["notes"] = json.dumps(dict(notes or {}))
     with written_under_temporary_name(path) as temporary:
         temporary.write_bytes(save(tensors, metadata))
+
+
+def load_attachments(path: Path) -> Attachments:
+    """Read what a file that `load_value` has read holds beside its value."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        names = [name for name in file.keys() if name.startswith(ATTACHED)]  # noqa: SIM118 - not a dict
+        tensors = {name.removeprefix(ATTACHED): file.get_tensor(name) for name in names}
+    return Attachments(metadata.get("model", ""), json.loads(metadata.get("notes", "{}")), tensors)
 
 
 def load_value(path: Path, kind: type, model: str = "") -> Any:

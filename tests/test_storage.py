@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from diffusionact.storage import load_value, save_value
+from diffusionact.storage import load_attachments, load_value, save_value
 from diffusionact.types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 
 
@@ -25,6 +25,15 @@ def test_a_saved_source_comes_back_bit_by_bit(source, tmp_path):
     assert torch.equal(loaded.coefficients.camera, source.coefficients.camera)
     assert loaded.crop.size == 32
     assert list(tmp_path.iterdir()) == [path], "no temporary file stays behind"
+
+
+def test_what_is_attached_comes_back_and_does_not_disturb_the_value(source, tmp_path):
+    path, picture = tmp_path / "source.safetensors", torch.randint(0, 256, (5, 7, 3), dtype=torch.uint8)
+    save_value(source, path, "model-a", {"frame_rate": "30000/1001"}, {"picture": picture})
+    attached = load_attachments(path)
+    assert torch.equal(load_value(path, SourceCodes, "model-a").image, source.image)
+    assert torch.equal(attached.tensors["picture"], picture)
+    assert (attached.model, attached.notes) == ("model-a", {"frame_rate": "30000/1001"})
 
 
 def test_a_source_of_another_model_is_refused(source, tmp_path):

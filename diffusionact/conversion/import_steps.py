@@ -1,0 +1,198 @@
+"""How each part of the weights folder is made from recognised files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from ..face.emoca import build_network
+from ..weights import INDEX_NAME, OfficialFile, catalogue_entry
+from ..weights.provenance import (
+    Provenance,
+    read_provenance,
+    sha256_of_file,
+    write_model_provenance,
+    write_tracker_file,
+)
+from .archives import FoundFile
+from .array_pickles import read_arrays
+from .candidates import check_expression_width, emoca_settings
+from .checkpoints import read_checkpoint, state_dict_of
+from .face_network_names import face_network_state
+from .flame_head import CHECKPOINT_BUFFERS, CHECKPOINT_PREFIX, flame_from_checkpoint, flame_from_files
+from .official import convert_official
+
+# Entry of the catalogue -> attribute of EmocaNetworks, and where the state dict stands in the file; "" is all of it.
+NETWORKS = {
+    "s3fd": ("detector", ""),
+    "fan": ("landmark_net", ""),
+    "gaze": ("gaze_net", "model_state"),
+    "emoca": ("encoders", "state_dict"),
+}
+LAST_EXPRESSION_LAYER = "expression.out.weight"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file.
+
+    Attributes:
+        shown: the file, as the person knows it.
+        what: its name in the catalogue; "unknown" where it is none of the authors' files.
+        result: what became of it, in words.
+        status: "imported", "kept" (made before), "left" (of no use), or "failed".
+    """
+
+    shown: str
+    what: str
+    result: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to, and how: the weights folder, whether to replace what is there, whether to show bars."""
+
+    folder: Path
+    overwrite: bool
+    progress: bool
+
+    def path(self, entry: OfficialFile) -> Path:
+        """Of what the file becomes."""
+        return self.folder / entry.component
+
+    def is_taken(self, entry: OfficialFile) -> bool:
+        """Whether it is there already and may not be replaced."""
+        path = self.path(entry)
+        return not self.overwrite and (path if path.suffix else path / INDEX_NAME).is_file()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of the weights folder.
+
+    Attributes:
+        name: in the catalogue.
+        sources: names of the files that it may be made from; any of them starts it.
+        run: makes it of those that were found; an empty `shown` in its outcomes stands for all of them.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    run: Callable[[Target, Mapping[str, FoundFile]], list[Outcome]]
+
+
+def import_model(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
+    """diffusionact_model.pt becomes a model folder."""
+    entry, file = catalogue_entry("diffusionact"), files["diffusionact"]
+    if target.is_taken(entry):
+        return [_kept(entry, target)]
+    folder = target.path(entry)
+    convert_official(file.path, folder, progress=target.progress, overwrite=True)
+    provenance = Provenance(file.path.name, sha256_of_file(file.path), entry.licence)
+    write_model_provenance(folder, provenance)
+    return [_imported(entry, provenance, target)]
+
+
+def import_network(name: str) -> Callable[[Target, Mapping[str, FoundFile]], list[Outcome]]:
+    """The step of a file that becomes one network of the tracker."""
+
+    def run(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
+        entry, file = catalogue_entry(name), files[name]
+        if target.is_taken(entry):
+            return [_kept(entry, target)]
+        network, _ = NETWORKS[name]
+        tensors = face_network_state(network, _official_state(name, file), file.shown)
+        build_network(network, tensors, file.shown)
+        note = _compare_with_settings(tensors, file) if name == "emoca" else ""
+        provenance = Provenance(file.path.name, sha256_of_file(file.path), entry.licence)
+        write_tracker_file(target.path(entry), tensors, provenance)
+        return [_imported(entry, provenance, target, note)]
+
+    return run
+
+
+def import_flame(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
+    """The head. Buffers inside EMOCA's checkpoint win, as in the official code; else FLAME's own files make it."""
+    state = _official_state("emoca", files["emoca"]) if "emoca" in files else {}
+    if all(CHECKPOINT_PREFIX + name in state for name in CHECKPOINT_BUFFERS):
+        return _import_head_of_emoca(target, files, state)
+    entry = catalogue_entry("flame")
+    missing = [catalogue_entry(name) for name in ("flame", "flame-landmarks") if name not in files]
+    if len(missing) == 2:
+        is_there = target.path(entry).is_file()
+        return [] if is_there else [Outcome("", "flame", f"this checkpoint holds no head; {entry.how_to_get}", "left")]
+    if target.is_taken(entry):
+        return [_kept(entry, target)]
+    if missing:
+        raise ValueError(
+            f"Expected {missing[0].file_names[0]} in the same import, as two files make the head; received one of "
+            f"them. To get the other: {missing[0].how_to_get}."
+        )
+    sources = [files["flame"], files["flame-landmarks"]]
+    tensors = flame_from_files(*(read_arrays(file.path) for file in sources))
+    return [_write_head(target, tensors, sources, ("flame", "flame-landmarks"))]
+
+
+STEPS: tuple[Step, ...] = (
+    Step("diffusionact", ("diffusionact",), import_model),
+    *(Step(name, (name,), import_network(name)) for name in NETWORKS),
+    Step("flame", ("emoca", "flame", "flame-landmarks"), import_flame),
+)
+
+
+def _import_head_of_emoca(target: Target, files: Mapping[str, FoundFile], state: Mapping[str, Tensor]) -> list[Outcome]:
+    entry, file = catalogue_entry("flame"), files["emoca"]
+    provenance = read_provenance(target.path(entry))
+    is_of_flames_files = provenance is not None and " + " in provenance.source
+    if target.is_taken(entry) and not is_of_flames_files:
+        outcome = _kept(entry, target)
+    else:
+        outcome = _write_head(target, flame_from_checkpoint(state, file.shown), [file], ("emoca", "flame"))
+    outcome = replace(outcome, shown=file.shown)
+    others = [other for name, other in files.items() if name != "emoca"]
+    reason = "not needed: EMOCA's checkpoint brought the head, and wins in the official code too"
+    return [outcome, *(Outcome(other.shown, "flame", reason, "left") for other in others)]
+
+
+def _write_head(
+    target: Target, tensors: Mapping[str, Tensor], sources: Sequence[FoundFile], terms: Sequence[str]
+) -> Outcome:
+    entry = catalogue_entry("flame")
+    build_network("flame", tensors, sources[0].shown)
+    provenance = Provenance(
+        " + ".join(file.path.name for file in sources),
+        " + ".join(sha256_of_file(file.path) for file in sources),
+        "; ".join(catalogue_entry(name).licence for name in terms),
+    )
+    write_tracker_file(target.path(entry), tensors, provenance)
+    return _imported(entry, provenance, target)
+
+
+def _official_state(name: str, file: FoundFile) -> Mapping[str, Tensor]:
+    checkpoint, part = read_checkpoint(file.path), NETWORKS[name][1]
+    return state_dict_of(checkpoint if part else {part: checkpoint}, part, file.path)
+
+
+def _compare_with_settings(tensors: Mapping[str, Tensor], file: FoundFile) -> str:
+    width, settings = len(tensors[LAST_EXPRESSION_LAYER]), emoca_settings(file.path)
+    if settings is None:
+        return f"{width} numbers of expression by the weights; no cfg.yaml to compare with"
+    return check_expression_width(width, settings)
+
+
+def _kept(entry: OfficialFile, target: Target) -> Outcome:
+    return Outcome("", entry.name, f"there already: {target.path(entry)}; --overwrite replaces it", "kept")
+
+
+def _imported(entry: OfficialFile, provenance: Provenance, target: Target, note: str = "") -> Outcome:
+    notes = [f"written to {target.path(entry)}", note]
+    if entry.sha256_start and not provenance.source_sha256.startswith(entry.sha256_start):
+        notes.append(
+            f"not the published file, whose sha256 begins with {entry.sha256_start}: this one's begins with "
+            f"{provenance.source_sha256[:10]}"
+        )
+    return Outcome("", entry.name, "; ".join(filter(None, notes)), "imported")

@@ -1,0 +1,208 @@
+"""The whole set of the authors' files in their own layout, filled by the rule of `official_rule`, at full or tiny size.
+
+    python tests/official_files.py --output FOLDER [--tiny] [--only NAME ...]
+
+makes stand-ins for files that may not be passed on, so that the way from them to a picture can be tried.
+"""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from official_head import FULL_GRID, TINY_GRID, checkpoint_buffers, embedding_arrays, head_arrays, write_head
+from official_rule import parameter
+from torch import Tensor
+
+from diffusionact.conversion import official
+from diffusionact.conversion.face_network_names import FACE_NETWORK_NAMES
+from diffusionact.conversion.official_names import CONV1D_TO_LINEAR
+from diffusionact.face.emoca.coefficient_encoders import CoefficientEncoders
+from diffusionact.face.emoca.face_detector import FaceDetector
+from diffusionact.face.emoca.gaze_net import GazeNet
+from diffusionact.face.emoca.landmark_net import LandmarkNet
+
+EMOCA_FOLDER = Path("EMOCA/models/EMOCA_v2_lr_mse_20")
+BEST_CHECKPOINT = "deca-epoch=10-val_loss=3.25.ckpt"
+WORSE_CHECKPOINT = "deca-epoch=03-val_loss=3.50.ckpt"
+SETTINGS = """\
+coarse:
+  model: {exp_deca_global_pose: false, exp_deca_jaw_pose: true}
+detail:
+  inout: {name: EMOCA_v2_lr_mse_20}
+  model: {mode: detail, exp_deca_global_pose: %s, exp_deca_jaw_pose: %s, n_exp: 50}
+"""
+NAMES = ("diffusionact", "diffae", "s3fd", "fan", "gaze", "emoca", "flame")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the networks and the head are; the tiny ones have all the official names."""
+
+    width: int
+    grid: tuple[int, int]
+    num_classes: int
+
+
+FULL = Size(64, FULL_GRID, 1000)
+TINY = Size(4, TINY_GRID, 10)
+
+
+class _Any(dict):
+    """Says yes to every name, so that a table of names is made whole."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def official_state(name: str, network: torch.nn.Module, prefixes: Mapping[str, str]) -> dict[str, Tensor]:
+    """Official key -> value by the rule, for every weight of one of our face networks.
+
+    Args:
+        name: attribute of EmocaNetworks.
+        network: ours, may be on the meta device.
+        prefixes: beginning of an official key -> what stands there in the key that the rule takes.
+    """
+    ours = network.state_dict()
+    state = {}
+    for theirs, mine in FACE_NETWORK_NAMES[name](_Any()).items():
+        if mine in ours:
+            start = next(prefix for prefix in prefixes if theirs.startswith(prefix))
+            state[theirs] = parameter(prefixes[start] + theirs.removeprefix(start), tuple(ours[mine].shape))
+            if theirs.endswith("running_var"):
+                state[theirs.replace("running_var", "num_batches_tracked")] = torch.zeros((), dtype=torch.int64)
+    return state
+
+
+def write_s3fd(folder: Path, size: Size) -> None:
+    state = official_state("detector", FaceDetector(size.width), {"": "s3fd."})
+    torch.save(state, folder / "s3fd-619a316812.pth", _use_new_zipfile_serialization=False)
+
+
+def write_fan(folder: Path, size: Size) -> None:
+    state = official_state("landmark_net", LandmarkNet(size.width), {"": "fan."})
+    torch.save(state, folder / "2DFAN4-11f355bf06.pth.tar", _use_new_zipfile_serialization=False)
+
+
+def write_gaze(folder: Path, size: Size) -> None:
+    network = GazeNet(size.width)
+    state = official_state("gaze_net", network, {"": "gaze."})
+    features = state["gaze_fc.0.weight"].shape[1]
+    for kind, shape in (("weight", (size.num_classes, features)), ("bias", (size.num_classes,))):
+        state[f"gaze_network.fc.{kind}"] = parameter(f"gaze.gaze_network.fc.{kind}", shape)
+    content = {"epoch": 24, "model_state": state}
+    torch.save(content, folder / "gaze_estimation_model.tar", _use_new_zipfile_serialization=False)
+
+
+def write_emoca(folder: Path, size: Size, head: Mapping[str, Tensor], width: int = 50) -> Path:
+    """The folder of EMOCA's model: cfg.yaml and two checkpoints, of which the second is not the best.
+
+    Args:
+        folder: to write the folder into.
+        size: of the networks.
+        head: buffers of the head inside the checkpoints, or none.
+        width: numbers of the expression encoder, 50, 53 or 56.
+
+    Returns:
+        The model's folder.
+    """
+    model = folder / EMOCA_FOLDER
+    checkpoints = model / "detail" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    encoders = CoefficientEncoders(width, size.width)
+    for name, prefix in ((BEST_CHECKPOINT, ""), (WORSE_CHECKPOINT, "worse.")):
+        prefixes = {f"deca.{part}.": f"{prefix}{part}." for part in ("E_flame", "E_expression")}
+        state = official_state("encoders", encoders, prefixes) | dict(head)
+        state["deca.D_detail.0.weight"] = parameter("D_detail.0.weight", (4, 4))
+        content = {"epoch": 10, "global_step": 1000, "optimizer_states": [], "state_dict": state}
+        torch.save(content, checkpoints / name)
+    (model / "cfg.yaml").write_text(SETTINGS % (str(width == 56).lower(), str(width > 50).lower()))
+    return model
+
+
+def write_flame(folder: Path, size: Size) -> None:
+    (folder / "FLAME").mkdir()
+    write_head(folder / "FLAME", head_arrays(size.grid), embedding_arrays(size.grid))
+
+
+def head_buffers(size: Size) -> dict[str, Tensor]:
+    """The head as EMOCA's checkpoint holds it."""
+    return checkpoint_buffers(head_arrays(size.grid), embedding_arrays(size.grid))
+
+
+def write_diffusionact(folder: Path, networks: Mapping[str, torch.nn.Module]) -> None:
+    """diffusionact_model.pt for networks of ours; 1.5 GB at the official size."""
+    content: dict[str, object] = {"best_val_loss": 0.5}
+    for name, origin in official.ORIGINS.items():
+        content.setdefault(origin.part, {}).update(official_weights(name, networks[name]))
+    state = content["state_dict_diff"]
+    copies = {f"model.encoder.{key.removeprefix('ema_model.encoder.')}": state[key] for key in encoder_keys(state)}
+    torch.save(content | {"state_dict_diff": state | copies}, folder / "diffusionact_model.pt")
+
+
+def write_diffae(folder: Path, networks: Mapping[str, torch.nn.Module]) -> None:
+    """last.ckpt of the diffusion autoencoder: `model` is what it was before fine-tuning."""
+    state = official_weights("inversion_unet", networks["unet"]) | official_weights(
+        "semantic_encoder", networks["semantic_encoder"]
+    )
+    copies = {key.removeprefix("ema_"): value for key, value in state.items()}
+    torch.save({"epoch": 1, "global_step": 1, "state_dict": state | copies}, folder / "last.ckpt")
+
+
+def official_weights(name: str, network: torch.nn.Module) -> dict[str, Tensor]:
+    """Official key -> value by the rule, for a network of the model."""
+    ours = network.state_dict()
+    weights = {}
+    for theirs, mine in official.rename_table(name, network).items():
+        is_conv1d = theirs.endswith(CONV1D_TO_LINEAR)
+        shape = (*ours[mine].shape, 1) if is_conv1d and ours[mine].ndim == 2 else tuple(ours[mine].shape)
+        weights[theirs] = parameter(theirs, shape)
+    return weights
+
+
+def encoder_keys(state: Iterable[str]) -> list[str]:
+    return [key for key in state if key.startswith("ema_model.encoder.")]
+
+
+def write_all(
+    folder: Path,
+    size: Size,
+    only: Iterable[str] = NAMES,
+    networks: Mapping[str, torch.nn.Module] | None = None,
+    head_in_emoca: bool = True,
+) -> None:
+    """Write the set, one file after the other; the largest needs about 3 GB of memory at full size.
+
+    Args:
+        folder: is made.
+        size: of the face networks and the head.
+        only: which of NAMES.
+        networks: of the model; None is the official size.
+        head_in_emoca: whether EMOCA's checkpoints hold the head too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in only:
+        if name == "emoca":
+            write_emoca(folder, size, head_buffers(size) if head_in_emoca else {})
+        elif name in ("diffusionact", "diffae"):
+            write = write_diffusionact if name == "diffusionact" else write_diffae
+            write(folder, networks or official.official_networks())
+        else:
+            {"s3fd": write_s3fd, "fan": write_fan, "gaze": write_gaze, "flame": write_flame}[name](folder, size)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--tiny", action="store_true", help="small face networks and head, for tests")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="which files (default: all)")
+    options = parser.parse_args()
+    write_all(options.output, TINY if options.tiny else FULL, options.only)
+    for path in sorted(path for path in options.output.rglob("*") if path.is_file()):
+        print(f"{path.stat().st_size / 2**20:9.1f} MiB  {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -16,10 +16,17 @@ from torch import Tensor
 
 
 def parameter(key: str, shape: tuple[int, ...]) -> Tensor:
-    """The value of an official parameter, float32; `key` carries the holder's prefix, such as `ema_model.`."""
+    """The value of an official parameter, float32; `key` carries the holder's prefix, such as `ema_model.`.
+
+    Counters of training steps, which are whole numbers, are zero.
+    """
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros(shape, dtype=torch.int64)
     noise = _generator(key).standard_normal(shape)
     if len(shape) >= 2:
         noise /= math.sqrt(math.prod(shape[1:]))
+    elif key.endswith("running_var"):
+        noise = 1 + 0.1 * np.abs(noise)
     elif key.endswith(".weight"):
         noise = 1 + 0.1 * noise
     else:
@@ -40,6 +47,28 @@ def image_input(name: str, shape: tuple[int, ...]) -> Tensor:
 def state_dict(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """Fill a whole state dict by the rule."""
     return {key: parameter(key, tuple(shape)) for key, shape in shapes.items()}
+
+
+def unit_input(name: str, shape: tuple[int, ...]) -> Tensor:
+    """A reference input of uniform noise in [0, 1), float32."""
+    return torch.from_numpy(_generator(name).random(shape).astype(np.float32))
+
+
+# The authors' face networks: name in manifests.json, and the prefix that their keys have for the rule alone.
+FACE_PREFIXES = {
+    "s3fd": "s3fd.",
+    "fan4": "fan.",
+    "gaze": "gaze.",
+    "emoca_E_flame": "E_flame.",
+    "emoca_E_expression": "E_expression.",
+}
+
+
+def face_network_weights(manifests: Path, name: str) -> dict[str, Tensor]:
+    """The state dict of one of the authors' face networks, keys as in its own file."""
+    manifest = json.loads(manifests.read_text())
+    prefix = FACE_PREFIXES[name]
+    return {key: parameter(prefix + key, tuple(shape)) for key, shape, _ in manifest[name]}
 
 
 def official_shapes(manifests: Path) -> dict[str, dict[str, tuple[int, ...]]]:

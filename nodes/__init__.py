@@ -3,13 +3,31 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .decode import Decode
+from .edit_pose import EditPose
 from .encode_source import EncodeSource
 from .extract_pose import ExtractPose
 from .load import LoadModel
+from .paste_back import PasteBack
 from .reenact import Reenact
+from .reenact_video import ReenactVideo
+from .save_load_pose import LoadPose, SavePose
+from .save_load_source import LoadSource, SaveSource
 from .weights_folder import register_folder
 
-NODES: list[type[io.ComfyNode]] = [LoadModel, EncodeSource, ExtractPose, Reenact, Decode]
+NODES: list[type[io.ComfyNode]] = [
+    LoadModel,
+    EncodeSource,
+    ExtractPose,
+    EditPose,
+    Reenact,
+    Decode,
+    PasteBack,
+    SavePose,
+    LoadPose,
+    SaveSource,
+    LoadSource,
+    ReenactVideo,
+]
 
 
 class DiffusionActExtension(ComfyExtension):

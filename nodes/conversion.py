@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ..diffusionact import images
-from ..diffusionact.checks import describe
 
 
 def to_frames(image: Tensor) -> Tensor:
@@ -21,24 +20,5 @@ def one_frame(image: Tensor) -> Tensor:
 
 
 def to_image(unit: Tensor) -> Tensor:
-    """Unit pictures (F, H, W, 3) as an IMAGE, where ComfyUI wants results."""
+    """Unit pictures (F, H, W, 3) as an IMAGE, or shares (F, H, W) as a MASK, where ComfyUI wants results."""
     return unit.to(comfy.model_management.intermediate_device(), torch.float32)
-
-
-def to_mask(frames: Tensor) -> Tensor:
-    """Grey uint8 frames (F, H, W, 3) as a MASK (F, H, W) in [0, 1]."""
-    return to_image(images.uint8_to_unit(frames[..., 0]))
-
-
-def to_crop_mask(mask: Tensor, size: int) -> Tensor:
-    """A MASK of the square face (F, S, S) as (F, 1, size, size).
-
-    Raises:
-        ValueError: if it is not square.
-    """
-    if mask.ndim != 3 or mask.shape[1] != mask.shape[2]:
-        raise ValueError(
-            f"Expected a square mask that belongs to the aligned face, received {describe(mask)}. Draw it on the "
-            "aligned picture of Encode Source, or on the reenacted pictures."
-        )
-    return torch.nn.functional.interpolate(mask[:, None], size=(size, size), mode="bilinear", antialias=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import folder_paths
 from comfy_api.latest import Input
@@ -30,18 +29,24 @@ class DrivingClip:
         frame_count: as far as known.
         frame_rate: frames a second.
         file: holds the sound, or None.
-        audio: the sound where it is in memory, else None.
+        in_memory: the VIDEO, where its sound is in memory.
     """
 
     frames: Iterable[Tensor]
     frame_count: int
     frame_rate: Fraction
     file: Path | None = None
-    audio: dict[str, Any] | None = None
+    in_memory: Input.Video | None = None
 
     def timing(self) -> Timing:
         """Rate and sound of the clip; reads the sound."""
-        return Timing(self.frame_rate, self.audio if self.file is None else read_audio(self.file))
+        if self.in_memory is not None:
+            return Timing(self.frame_rate, self.in_memory.get_components().audio)
+        return Timing(self.frame_rate, None if self.file is None else read_audio(self.file))
+
+    def sound_file(self) -> Path | None:
+        """A file with the sound of the clip; sound in memory is written to a temporary one."""
+        return self.file if self.in_memory is None else video_file(self.in_memory)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,9 @@ def open_driving(driving: Tensor | Input.Video, frame_rate: float) -> DrivingCli
         return DrivingClip(_ImageFrames(driving), len(driving), rate)
     if type(driving).get_stream_source is Input.Video.get_stream_source:
         parts = driving.get_components()
-        return DrivingClip(_ImageFrames(parts.images), len(parts.images), Fraction(parts.frame_rate), None, parts.audio)
+        in_memory = driving if parts.audio else None
+        rate = Fraction(parts.frame_rate)
+        return DrivingClip(_ImageFrames(parts.images), len(parts.images), rate, in_memory=in_memory)
     file = video_file(driving)
     frames = open_frames(file)
     sound = file if frames.has_audio else None

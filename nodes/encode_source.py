@@ -8,14 +8,13 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..diffusionact import images
-from ..diffusionact.types import map_tensors
 from .compatibility import make_schema
-from .conversion import one_frame, to_image, to_mask
+from .conversion import one_frame, to_image
+from .encoding import encode
 from .face_choice import SOURCE_FACES, chosen_face, face_in_box, face_inputs
 from .model_management import LoadedModel
 from .pasting import crop_mask
-from .progress import Progress
-from .sockets import ModelSocket, Source, SourceSocket
+from .sockets import ModelSocket, SourceSocket
 
 
 class EncodeSource(io.ComfyNode):
@@ -68,12 +67,10 @@ class EncodeSource(io.ComfyNode):
         bounding_box: Any = None,
     ) -> io.NodeOutput:
         """Encode the picture."""
-        pipeline, picture = model.on_device(1), one_frame(image)
+        picture = one_frame(image)
         choice = chosen_face(face, face_number)
         if bounding_box is not None:
             choice = face_in_box(picture, bounding_box)
-        progress = Progress(inversion_steps or pipeline.config.num_inversion_steps)
-        codes = pipeline.encode_source(picture, inversion_steps or None, choice, progress.on_step)
-        source = Source(map_tensors(codes, lambda tensor: tensor.cpu()), picture, pipeline.fingerprint)
-        aligned = to_image(images.model_to_unit(codes.image))
-        return io.NodeOutput(source, aligned, to_mask(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))
+        source = encode(model, picture, choice, inversion_steps)
+        aligned = to_image(images.model_to_unit(source.codes.image))
+        return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

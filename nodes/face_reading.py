@@ -8,11 +8,11 @@ import comfy.model_management
 from torch import Tensor
 
 from ..diffusionact import PoseOptions, images
-from ..diffusionact.face.face_reader import CroppedFace
+from ..diffusionact.face.face_reader import CroppedFace, FaceModel
 from ..diffusionact.face.landmark_map import draw_landmark_map
 from ..diffusionact.face.open_face_reader import OpenFaceReader
 from ..diffusionact.face.pose_extraction import LandmarkFrame, PoseExtractor
-from ..diffusionact.types import FacePose, SourceCodes, concatenate, map_tensors
+from ..diffusionact.types import FaceCoefficients, FacePose, SourceCodes, concatenate, map_tensors
 from .progress import Progress
 
 TRACKERS = {"open": OpenFaceReader}
@@ -27,6 +27,11 @@ def tracker_names() -> list[str]:
 def make_reader(tracker: str) -> OpenFaceReader:
     """A face reader on ComfyUI's device; its nets are small and go when it goes."""
     return TRACKERS[tracker]().to(comfy.model_management.get_torch_device())
+
+
+def face_model_of(coefficients: FaceCoefficients) -> FaceModel:
+    """The face model, on the CPU, that coefficients belong to."""
+    return OpenFaceReader().face_model
 
 
 def read_poses(

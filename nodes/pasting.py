@@ -1,64 +1,98 @@
-"""Paste back a few frames at a time, and the mask of what was pasted."""
+"""Paste back frame by frame, and the mask of what was pasted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..diffusionact import images
+from ..diffusionact.checks import describe
+from ..diffusionact.face.alignment import compose_transforms
 from ..diffusionact.face.composite import paste_back
 from ..diffusionact.types import CropTransform
 from .sockets import Source
 
+# The original frames may be the source's picture at another size, but not of another shape.
+ASPECT_TOLERANCE = 0.02
+
 
 @dataclass(frozen=True)
 class Pasting:
-    """How faces are laid over the full picture; see `paste_back`.
+    """How faces are laid over full pictures; see `paste_back`.
 
     Attributes:
+        crop: full picture -> face, one row.
         feather: width of the soft border, share of the face's square.
         match_colour: take over the original's colours.
-        mask: (F or 1, 1, S, S) in [0, 1], or None.
+        mask: MASK (F or 1, ...) of the full picture, or of the square face; or None.
     """
 
+    crop: CropTransform
     feather: float = 0.1
     match_colour: bool = True
     mask: Tensor | None = None
 
-    def paste(self, full: Tensor, faces: Tensor, crop: CropTransform) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield each finished frame uint8 (1, H, W, 3) and what was pasted, as grey uint8 of the same shape.
+    def frame(self, full: Tensor, face: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        """The finished frame, unit (1, H, W, 3), and the share of the face in each of its pixels, (1, H, W).
 
         Args:
-            full: uint8 (F or 1, H, W, 3).
-            faces: (F, 3, S, S) in [-1, 1].
-            crop: full picture -> face, one row.
+            full: uint8 (H, W, 3).
+            face: (1, 3, S, S) in [-1, 1].
+            index: which frame of the clip this is.
         """
-        for index in range(len(faces)):
-            frame = full[min(index, len(full) - 1)]
-            mask = None if self.mask is None else self.mask[min(index, len(self.mask) - 1)][None]
-            face = faces[index : index + 1]
-            pasted = paste_back(frame, face, crop, self.feather, self.match_colour, mask)
-            yield pasted, paste_back(torch.zeros_like(frame), torch.ones_like(face), crop, self.feather, mask=mask)
+        mask = None if self.mask is None else self.mask[min(index, len(self.mask) - 1)][None].to(face)
+        over_full = mask is not None and mask.shape[1:] == full.shape[:2]
+        within = None if mask is None or over_full else _square(mask, face.shape[-1])
+        pasted = paste_back(full, face, self.crop, self.feather, self.match_colour, within)
+        white = torch.ones_like(face)
+        alpha = paste_back(torch.zeros_like(full), white, self.crop, self.feather, mask=within)[..., 0]
+        pasted, share = images.uint8_to_unit(pasted), images.uint8_to_unit(alpha)
+        if over_full:
+            pasted = torch.lerp(images.uint8_to_unit(full)[None].to(pasted), pasted, mask[..., None])
+            share = share * mask
+        return pasted, share
 
 
 def crop_mask(source: Source) -> Tensor:
-    """Where the face was cut out of the source: grey uint8 (1, H, W, 3)."""
+    """Where the face was cut out of the source's picture: MASK (1, H, W)."""
     white = torch.ones_like(source.codes.image)
-    return paste_back(torch.zeros_like(source.picture), white, source.codes.crop, feather=0.0)
+    frames = paste_back(torch.zeros_like(source.picture), white, source.codes.crop, feather=0.0)
+    return images.uint8_to_unit(frames[..., 0])
 
 
-def check_frame_counts(full: Tensor, faces: Tensor) -> None:
-    """Raise ValueError unless there is one full picture, or one for each face."""
-    if len(full) not in (1, len(faces)):
+def crop_of(source: Source, originals: Tensor) -> CropTransform:
+    """The source's crop for original frames (F, H, W, 3), which may be the picture at another size.
+
+    Raises:
+        ValueError: if they have another shape.
+    """
+    (height, width), (full_height, full_width) = source.picture.shape[:2], originals.shape[1:3]
+    x, y = width / full_width, height / full_height
+    if abs(x / y - 1.0) > ASPECT_TOLERANCE:
         raise ValueError(
-            f"Expected one original picture or as many as there are reenacted ones ({len(faces)}), received "
-            f"{len(full)}. Connect the clip that was reenacted, or a single picture."
+            f"Expected original frames of the shape of the encoded picture ({width} x {height}), received "
+            f"{full_width} x {full_height}. Connect the picture that was encoded, at any size."
+        )
+    # Integer pixels are pixel centres.
+    to_encoded = torch.tensor([[[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5]]])
+    return replace(source.codes.crop, matrix=compose_transforms(source.codes.crop.matrix, to_encoded))
+
+
+def check_frame_counts(originals: Tensor, faces: Tensor) -> None:
+    """Raise ValueError unless there is one original, or one for each face."""
+    if len(originals) not in (1, len(faces)):
+        raise ValueError(
+            f"Expected one original frame or as many as there are reenacted ones ({len(faces)}), received "
+            f"{len(originals)}. Connect a clip of the same length, or a single picture."
         )
 
 
-def picture_of(frame: Tensor) -> Tensor:
-    """uint8 (1, H, W, 3) -> unit picture."""
-    return images.uint8_to_unit(frame)
+def _square(mask: Tensor, size: int) -> Tensor:
+    if mask.shape[1] != mask.shape[2]:
+        raise ValueError(
+            f"Expected a mask of the size of the original frames, or a square one of the face, received "
+            f"{describe(mask)}. Draw it on the original or on the aligned picture."
+        )
+    return torch.nn.functional.interpolate(mask[:, None], size=(size, size), mode="bilinear", antialias=True)

@@ -17,16 +17,16 @@ from .sampling_options import Sampling
 ENCODER_CHUNK_SIZE = 16
 
 
-def predict_codes(model: LoadedModel, source: SourceCodes, pose: FacePose, progress: Progress) -> Tensor:
-    """Semantic codes (F, D) of the source in every pose; one step of progress a frame."""
+def predict_codes(model: LoadedModel, source: SourceCodes, pose: FacePose, progress: Progress | None = None) -> Tensor:
+    """Semantic codes (F, D) of the source in every pose; one step of progress a frame, where it is wanted."""
     pipeline = model.on_device(ENCODER_CHUNK_SIZE)
     source = map_tensors(source, lambda tensor: tensor.to(pipeline.device))
-    begin = progress.done
 
     def work(rows: slice) -> Tensor:
         part = map_tensors(pose, lambda tensor: tensor[rows].to(pipeline.device))
         codes = pipeline.reenact(source, pipeline.fit_pose(source, part)).cpu()
-        progress.advance_to(begin + rows.stop)
+        if progress is not None:
+            progress.advance_to(rows.stop)
         return codes
 
     return torch.cat(list(in_chunks(work, len(pose.found), ENCODER_CHUNK_SIZE, free_memory)))

@@ -1,0 +1,81 @@
+"""Driving frames -> a finished video file, chunk after chunk; nothing grows with the length of the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+from torch import Tensor
+
+from ..diffusionact import PoseOptions, images
+from ..diffusionact.types import FacePose, concatenate
+from ..diffusionact.video import VideoWriter
+from .driving import DrivingClip
+from .face_reading import make_reader, read_poses
+from .model_management import LoadedModel
+from .pasting import Pasting
+from .progress import Progress
+from .rendering import predict_codes, render
+from .sampling_options import Sampling
+from .sockets import Source
+
+
+def write_reenactment(
+    path: Path,
+    model: LoadedModel,
+    source: Source,
+    clip: DrivingClip,
+    options: PoseOptions,
+    sampling: Sampling,
+    pasting: Pasting | None,
+) -> None:
+    """Reenact a clip into a file, with its rate and sound.
+
+    Args:
+        path: appears when it is complete; nothing stays behind after an error or an interruption.
+        model: renders.
+        source: is animated.
+        clip: drives.
+        options: how the clip is read.
+        sampling: how frames are rendered.
+        pasting: lays the faces over the source's picture; None writes the faces alone.
+
+    Raises:
+        NoFaceFoundError: see `PoseOptions.missing`.
+    """
+    reader, progress = make_reader("open"), Progress(sampling.steps * clip.frame_count)
+    faces = reader.read(clip.frames, options, float(clip.frame_rate))
+    poses = read_poses(reader, faces, source.codes, options)
+    frames = _frames(model, source, poses, sampling, pasting, progress)
+    first = next(frames, None)
+    if first is None:
+        raise ValueError("Expected a driving video with frames, received none. Check the video before this node.")
+    with VideoWriter(path, clip.frame_rate, tuple(first.shape[:2]), audio_from=clip.sound_file()) as writer:
+        for frame in chain([first], frames):
+            writer.write(frame)
+
+
+def _frames(
+    model: LoadedModel,
+    source: Source,
+    poses: Iterator[FacePose],
+    sampling: Sampling,
+    pasting: Pasting | None,
+    progress: Progress,
+) -> Iterator[Tensor]:
+    """Yield uint8 (H, W, 3) frames."""
+    while chunk := list(islice(poses, sampling.chunk_size)):
+        begin = progress.done
+        codes = predict_codes(model, source.codes, concatenate(chunk))
+        for pictures in render(model, source.codes, codes, sampling, progress):
+            for picture in pictures:
+                yield _finished(source, picture[None], pasting)
+        progress.advance_to(begin + len(chunk) * sampling.steps)
+
+
+def _finished(source: Source, face: Tensor, pasting: Pasting | None) -> Tensor:
+    if pasting is None:
+        return images.model_to_uint8(face)[0]
+    pasted, _ = pasting.frame(source.picture, face, 0)
+    return images.unit_to_uint8(pasted)[0]

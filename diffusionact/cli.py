@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from .commands import bench, convert, encode, reenact
+from .commands import bench, convert, encode, reenact, weights
 from .face.pose_options import DRIVER_CROPS
 from .schedulers import SCHEDULERS
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Third-party warnings about optional speed-ups are noise to a person at a terminal.
     warnings.filterwarnings("ignore")
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (ValueError, OSError) as error:
         sys.stderr.write(f"diffusionact: {error}\n")
         return BAD_INPUT
@@ -40,7 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("diffusionact: interrupted; nothing was written\n")
         return INTERRUPTED
-    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_encode(commands)
     _add_convert(commands)
+    _add_weights(commands)
     _add_bench(commands)
     return parser
 
@@ -97,6 +97,25 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the new model folder")
     parser.add_argument("--overwrite", action="store_true", help="replace a model that is there already")
     parser.set_defaults(run=convert.run)
+
+
+def _add_weights(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("weights", help="the authors' files: what is there, what is missing, bringing them")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="every file: what for, from where, licence, found or missing")
+    listing.set_defaults(run=weights.run_list)
+    check = actions.add_parser("check", help="read everything fully; exit code 1 if something is broken")
+    check.set_defaults(run=weights.run_check)
+    bring = actions.add_parser("import", help="recognise the authors' files and convert them into the weights folder")
+    bring.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="file, folder, zip or tar archive")
+    bring.add_argument("--overwrite", action="store_true", help="replace what is there already")
+    bring.set_defaults(run=weights.run_import)
+    fetch = actions.add_parser("fetch", help="download a file whose licence allows it, and import it")
+    fetch.add_argument("name", help="see `diffusionact weights list`")
+    fetch.add_argument("--yes", action="store_true", help="agree to the licence without being asked")
+    fetch.add_argument("--url", help="another address of the same file; its hash is checked all the same")
+    fetch.add_argument("--overwrite", action="store_true", help="replace what is there already")
+    fetch.set_defaults(run=weights.run_fetch)
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:

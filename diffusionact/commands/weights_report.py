@@ -1,0 +1,99 @@
+"""What is in the weights folder: one entry of the catalogue in words, and what is wrong with a part that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from ..face.emoca import COMPONENTS, build_network
+from ..weights import INDEX_NAME, OfficialFile, find_weights, load_components, weights_folder
+from ..weights.provenance import Provenance, read_provenance, sha256_of_tensors
+
+# File of the tracker -> attribute of EmocaNetworks.
+NETWORKS = {file_name: name for name, (file_name, _) in COMPONENTS.items()}
+
+
+def is_present(component: str) -> bool:
+    """Whether a part of the weights folder is there."""
+    return _path(component) is not None
+
+
+def describe(entry: OfficialFile) -> str:
+    """A few lines for a person: what, where, from where, on what terms, and whether it is there."""
+    path = _path(entry.component) if entry.component else None
+    lines = [f"{entry.name:<16} {_state(entry, path)}", entry.purpose + _parameters(entry)]
+    lines.append(f"file:    {', '.join(entry.file_names)}")
+    if path:
+        lines.append(f"made of: {_origin(entry, read_provenance(path))}")
+    else:
+        lines.append(f"get it:  {entry.how_to_get}")
+    lines += [f"from:    {entry.origin}", f"licence: {entry.licence}"]
+    return "\n    ".join(lines)
+
+
+def problem(component: str) -> str | None:
+    """Read a part fully and build its network; what is wrong with it, or None.
+
+    Args:
+        component: its path in the weights folder; it is there.
+    """
+    path = _path(component)
+    try:
+        if path.is_dir():
+            load_components(path)
+        else:
+            _check_tracker_file(path)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return None
+
+
+def model_names() -> list[str]:
+    """Names of the model folders in the weights folder that new files go into."""
+    return sorted(index.parent.name for index in weights_folder().glob(f"*/{INDEX_NAME}"))
+
+
+def _check_tracker_file(path: Path) -> None:
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"Expected a whole safetensors file, received {path.stat().st_size} bytes ({error}). Import it again."
+        ) from error
+    build_network(NETWORKS[path.name], tensors, str(path))
+    provenance = read_provenance(path)
+    if provenance and sha256_of_tensors(tensors) != provenance.content_sha256:
+        raise ValueError(
+            "Expected the weights that were imported, received others: the file has changed. Import again."
+        )
+
+
+def _path(component: str) -> Path | None:
+    is_file = component.endswith(".safetensors")
+    found = find_weights(*component.split("/"), *(() if is_file else (INDEX_NAME,)))
+    return found if found is None or is_file else found.parent
+
+
+def _state(entry: OfficialFile, path: Path | None) -> str:
+    if not entry.component:
+        return "not needed"
+    return f"found    {path}" if path else "missing"
+
+
+def _parameters(entry: OfficialFile) -> str:
+    return f" ({entry.num_parameters / 1e6:.1f} million values)" if entry.num_parameters else ""
+
+
+def _origin(entry: OfficialFile, provenance: Provenance | None) -> str:
+    if provenance is None:
+        return "unknown: it carries no note"
+    if not entry.sha256_start:
+        verdict = "no published hash to compare with"
+    elif provenance.source_sha256.startswith(entry.sha256_start):
+        verdict = "hash ok"
+    else:
+        verdict = f"hash DIFFERS from the published {entry.sha256_start}"
+    hashes = " + ".join(digest[:10] for digest in provenance.source_sha256.split(" + "))
+    return f"{provenance.source}, sha256 {hashes}: {verdict}"

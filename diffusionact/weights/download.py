@@ -13,9 +13,10 @@ from tqdm import tqdm
 from .provenance import sha256_of_file
 
 PART_SUFFIX = ".part"
-CHUNK_BYTES = 2**20
+# Small, since the last piece before a break is lost.
+CHUNK_BYTES = 2**14
 TIMEOUT_S = (10, 60)  # to connect, and between two pieces
-ATTEMPTS = 5
+ATTEMPTS = 5  # in a row that bring nothing
 # Of the user's way to the server; the rest are the server's own answers, which asking again does not change.
 PASSING_ERRORS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
@@ -28,36 +29,35 @@ def download(url: str, path: Path, sha256_start: str, progress: bool = True, pau
         path: where it goes once it is whole and its hash is right.
         sha256_start: first digits of its sha256.
         progress: show a bar.
-        pause_s: before the second attempt; doubled each time.
+        pause_s: after a break; doubled with each attempt that brings nothing.
 
     Raises:
-        OSError: if the server does not answer, refuses, or the connection breaks again and again.
+        OSError: if the server does not answer, refuses, or the connection stays broken.
         ValueError: if the file is another one than was published; nothing is kept then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + PART_SUFFIX)
     with tqdm(desc=path.name, unit="B", unit_scale=True, disable=not progress) as bar:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(pause_s * 2 ** (attempt - 1))
+        attempt, is_whole = 0, False
+        while not is_whole:
+            done, reason = _size(part), "it ended early"
             try:
                 is_whole = _continue(url, part, bar)
             except PASSING_ERRORS as error:
-                reason = error
+                reason = str(error)
             except requests.RequestException as error:
                 raise OSError(
                     f"Expected {path.name} from {url}, received: {error}. Look whether the address still holds, or "
                     "give another one with --url; a file that you have is taken by `diffusionact weights import`."
                 ) from error
-            else:
-                if is_whole:
-                    break
-                reason = EOFError("the connection ended early")
-        else:
-            raise OSError(
-                f"Expected {path.name} from {url}, received {_size(part)} bytes in {ATTEMPTS} attempts ({reason}). "
-                "Check the connection and run the command again: it goes on from there."
-            ) from reason
+            attempt = 0 if _size(part) > done else attempt + 1
+            if attempt == ATTEMPTS:
+                raise OSError(
+                    f"Expected {path.name} from {url}, received {_size(part)} bytes and then {ATTEMPTS} times nothing "
+                    f"({reason}). Check the connection and run the command again: it goes on from there."
+                )
+            if not is_whole:
+                time.sleep(pause_s * 2**attempt)
     received = sha256_of_file(part)
     if not received.startswith(sha256_start):
         part.unlink()

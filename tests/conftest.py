@@ -1,7 +1,9 @@
 """Fixtures shared by every room of the tests."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,3 +54,32 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tiny_model import make_tiny_model
 
     return make_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="module")
+def two_threads() -> Iterator[None]:
+    """Full-size networks are faster on two threads, unlike the tiny ones of the other tests."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def compare(record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture) -> Callable[..., None]:
+    """Compare with a reference array, print and record the measured difference, and hold it against the tolerance."""
+
+    def hold(
+        quantity: str, ours: torch.Tensor, golden: np.ndarray, atol: float, mean_atol: float | None = None
+    ) -> None:
+        assert tuple(ours.shape) == golden.shape
+        difference = (ours.double() - torch.from_numpy(golden).double()).abs()
+        worst, mean = difference.max().item(), difference.mean().item()
+        record_property(quantity, worst)
+        allowed = f"max {atol:.0e}" + (f", mean {mean_atol:.0e}" if mean_atol else "")
+        with capsys.disabled():
+            print(f"\n| {quantity} | {worst:.1e} | {mean:.1e} | {allowed} |", end="")
+        assert worst <= atol
+        assert mean_atol is None or mean <= mean_atol
+
+    return hold

@@ -1,7 +1,7 @@
 """Around the landmark network: the square that it sees of a face, and its heat maps as whole pixels of the picture.
 
-Every rounding is the official code's: corners and landmarks are truncated to whole pixels. Sources: 2D-FAN's cropping and
-decoding; held against the official output in tests/face/emoca/test_emoca_landmark_crop.py.
+Every rounding is the official code's: corners and landmarks are truncated to whole pixels. Sources: 2D-FAN's cropping
+and decoding; held against the official output in tests/face/emoca/test_emoca_landmark_crop.py.
 """
 
 from __future__ import annotations
@@ -65,12 +65,13 @@ def crop_for_landmarks(picture: Tensor, square: FaceSquare) -> Tensor:
     Returns:
         (3, 256, 256); divide by 255 for the network.
     """
-    (left, top), (right, bottom) = (
-        square.to_picture(torch.tensor([[1.0, 1.0], [CROP_SIZE] * 2]), CROP_SIZE).int().tolist()
-    )
-    height, width = picture.shape[1:]
-    # Negative padding cuts.
-    cut = F.pad(picture, (-left, right - width, -top, bottom - height))
+    corners = square.to_picture(torch.tensor([[1.0, 1.0], [CROP_SIZE] * 2]), CROP_SIZE)
+    (left, top), (right, bottom) = corners.int().tolist()
+    cut = picture.new_zeros(3, max(bottom - top, 1), max(right - left, 1))
+    inside = picture[:, max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    if inside.numel():
+        row, column = max(-top, 0), max(-left, 0)
+        cut[:, row : row + inside.shape[1], column : column + inside.shape[2]] = inside
     resized = F.interpolate(cut[None], (CROP_SIZE, CROP_SIZE), mode="bilinear", align_corners=False, antialias=True)
     return resized[0]
 

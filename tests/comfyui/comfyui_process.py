@@ -37,6 +37,11 @@ class Installation:
             return cls(folder, Path(os.environ.get("COMFYUI_PYTHON", folder / "venv" / "bin" / "python")))
         return cls(own / "ComfyUI", own / "venv" / "bin" / "python") if (own / "installed").exists() else None
 
+    def has_gpu(self) -> bool:
+        """Whether its torch sees a GPU."""
+        command = [self.python, "-c", "import sys, torch; sys.exit(not torch.cuda.is_available())"]
+        return subprocess.run(command).returncode == 0
+
 
 def listed_files(*options: str) -> set[str]:
     """Files of the working tree as git lists them."""
@@ -73,7 +78,9 @@ def free_port() -> int:
 class ServerProcess:
     """One ComfyUI server. `base` has its custom_nodes, models, input, output, temp and user folders."""
 
-    def __init__(self, installation: Installation, base: Path, *arguments: str) -> None:
+    def __init__(
+        self, installation: Installation, base: Path, *arguments: str, device: tuple[str, ...] = ("--cpu",)
+    ) -> None:
         self.base = base
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -82,7 +89,7 @@ class ServerProcess:
             (base / name).mkdir(parents=True, exist_ok=True)
         if not (base / "custom_nodes" / PACK_FOLDER).exists():
             copy_pack(base / "custom_nodes" / PACK_FOLDER)
-        command = [installation.python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", self.port]
+        command = [installation.python, "main.py", *device, "--listen", "127.0.0.1", "--port", self.port]
         command += ["--base-directory", base, "--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
         command += ["--disable-auto-launch", "--disable-api-nodes", *arguments]
         # One OpenMP thread: with two, tiny forward passes are ten times slower where cores are shared. No pytest or

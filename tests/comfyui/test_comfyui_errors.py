@@ -1,0 +1,59 @@
+"""What a user of ComfyUI reads when something is wrong: a message at the node, in plain words."""
+
+import numpy as np
+import pytest
+from clips import write_driver
+from comfyui_client import WorkflowRejectedError
+from graphs import Graph, reenactment
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def inputs(comfyui_server):
+    """The input folder, with a driver and a picture without a face."""
+    folder = comfyui_server.server.base / "input"
+    write_driver(folder / "short.mp4", 4)
+    Image.fromarray(np.full((96, 96, 3), 120, np.uint8)).save(folder / "grey.png")
+    return folder
+
+
+def error_of(client, graph: Graph) -> tuple[str, str]:
+    """Node id and message of a run that fails; its log must not hold a second error."""
+    run = client.run(graph.prompt)
+    assert run.status == "error"
+    return run.error["node_id"], run.error["exception_message"]
+
+
+def test_a_source_without_a_face_is_named_with_a_cure(comfyui_server, inputs):
+    node, message = error_of(comfyui_server, reenactment(comfyui_server, "short.mp4", source="grey.png"))
+    assert node == "source"
+    assert "face" in message.lower() and "Traceback" not in message
+    assert message.count(".") >= 1 and len(message) < 400
+
+
+def test_a_reference_frame_after_the_end_is_named(comfyui_server, inputs):
+    graph = reenactment(comfyui_server, "short.mp4")
+    graph.set("pose", relative_motion=True, reference_frame=99)
+    node, message = error_of(comfyui_server, graph)
+    assert node == "pose"
+    assert "99" in message and "4" in message
+
+
+@pytest.mark.parametrize(
+    ("node", "name", "value", "expected"),
+    [
+        ("model", "model", "not there", "not there"),
+        ("decode", "steps", 0, "smaller than min"),
+        ("decode", "preset", "best", "not in"),
+        ("source", "inversion_steps", "many", "INT"),
+        ("pose", "source", ["picture", 0], "IMAGE"),
+        ("codes", "pose", ["source", 0], "DIFFUSIONACT_SOURCE"),
+    ],
+)
+def test_a_wrong_input_is_refused_before_anything_runs(comfyui_server, inputs, node, name, value, expected):
+    graph = reenactment(comfyui_server, "short.mp4")
+    graph.set(node, **{name: value})
+    with pytest.raises(WorkflowRejectedError) as caught:
+        comfyui_server.queue(graph.prompt)
+    assert caught.value.node_errors.keys() == {node}
+    assert expected in " ".join(caught.value.node_errors[node])

@@ -3,6 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .decode import Decode
+from .demo_media import DemoMedia
 from .edit_pose import EditPose
 from .encode_source import EncodeSource
 from .extract_pose import ExtractPose
@@ -16,6 +17,7 @@ from .weights_folder import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
     LoadModel,
+    DemoMedia,
     EncodeSource,
     ExtractPose,
     EditPose,

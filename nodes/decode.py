@@ -14,7 +14,8 @@ from .model_management import LoadedModel
 from .progress import Progress
 from .rendering import render
 from .sampling_options import Sampling, sampling_inputs
-from .sockets import Codes, CodesSocket, ModelSocket, Source, SourceSocket
+from .sockets import CodesSocket, ModelSocket, SourceSocket
+from .values import Codes, Source
 
 
 class Decode(io.ComfyNode):

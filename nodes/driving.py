@@ -15,7 +15,7 @@ from torch import Tensor
 from ..diffusionact import images
 from ..diffusionact.video import open_frames
 from .audio import read_audio
-from .sockets import Timing
+from .values import Timing
 
 LARGEST_DENOMINATOR = 1001
 

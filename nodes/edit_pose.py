@@ -7,9 +7,10 @@ from comfy_api.latest import io, ui
 from ..diffusionact.face.pose_editing import PoseEdit, PoseMix, edit_pose, mix_poses, source_pose
 from .compatibility import ESSENTIALS_CATEGORY, make_schema
 from .conversion import to_image
-from .face_reading import draw, face_model_of
+from .face_reading import draw, reader_of
 from .pose_sliders import MIX_PREFIX, edit_inputs, mix_inputs
-from .sockets import Pose, PoseSocket, Source, SourceSocket, Timing
+from .sockets import PoseSocket, SourceSocket
+from .values import Pose, Source, Timing
 
 
 class EditPose(io.ComfyNode):
@@ -51,7 +52,7 @@ class EditPose(io.ComfyNode):
     ) -> io.NodeOutput:
         """Mix, then edit."""
         pose = pose or own_pose(source)
-        rows, face_model = pose.rows, face_model_of(pose.rows.coefficients)
+        rows, face_model = pose.rows, reader_of(pose.rows.coefficients).face_model
         shares = {name: sliders.pop(name) for name in list(sliders) if name.startswith(MIX_PREFIX)}
         if second_pose is not None:
             mix = PoseMix(**{name.removeprefix(MIX_PREFIX): share for name, share in shares.items()})
@@ -71,4 +72,4 @@ def own_pose(source: Source | None) -> Pose:
         raise ValueError(
             "Expected a pose or a source to change, received neither. Connect Extract Pose, Load Pose or Encode Source."
         )
-    return Pose(source_pose(face_model_of(source.codes.coefficients), source.codes), Timing())
+    return Pose(source_pose(reader_of(source.codes.coefficients).face_model, source.codes), Timing())

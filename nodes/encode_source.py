@@ -12,6 +12,7 @@ from .compatibility import make_schema
 from .conversion import one_frame, to_image
 from .encoding import encode
 from .face_choice import SOURCE_FACES, chosen_face, face_in_box, face_inputs
+from .face_reading import tracker_input
 from .model_management import LoadedModel
 from .pasting import crop_mask
 from .sockets import ModelSocket, SourceSocket
@@ -42,6 +43,7 @@ class EncodeSource(io.ComfyNode):
                     tooltip="Steps of the inversion. 0 takes the model's own number (the paper's is 50). 20 is faster "
                     "and nearly as faithful.",
                 ),
+                tracker_input(optional=True),
                 io.BoundingBox.Input(
                     "bounding_box",
                     optional=True,
@@ -64,6 +66,7 @@ class EncodeSource(io.ComfyNode):
         face: str,
         face_number: int,
         inversion_steps: int,
+        tracker: str = "open",
         bounding_box: Any = None,
     ) -> io.NodeOutput:
         """Encode the picture."""
@@ -71,6 +74,6 @@ class EncodeSource(io.ComfyNode):
         choice = chosen_face(face, face_number)
         if bounding_box is not None:
             choice = face_in_box(picture, bounding_box)
-        source = encode(model, picture, choice, inversion_steps)
+        source = encode(model, picture, choice, inversion_steps, tracker)
         aligned = to_image(images.model_to_unit(source.codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

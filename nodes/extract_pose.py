@@ -10,11 +10,12 @@ from torch import Tensor
 from .compatibility import make_schema
 from .conversion import to_image
 from .driving import open_driving
-from .face_reading import draw, join_poses, make_reader, read_poses, tracker_names
+from .face_reading import draw, join_poses, make_reader, read_poses, tracker_input
 from .landmarks import driving_faces
 from .motion_options import MOTION_INPUTS, frame_rate_input, pose_options
 from .progress import Progress
-from .sockets import LandmarksSocket, Pose, PoseSocket, Source, SourceSocket
+from .sockets import LandmarksSocket, PoseSocket, SourceSocket
+from .values import Pose, Source
 
 
 class ExtractPose(io.ComfyNode):
@@ -35,12 +36,7 @@ class ExtractPose(io.ComfyNode):
                     [io.Video, io.Image],
                     tooltip="The clip that drives: a VIDEO, which brings its own rate and sound, or an IMAGE batch.",
                 ),
-                io.Combo.Input(
-                    "tracker",
-                    options=tracker_names(),
-                    default="open",
-                    tooltip="What finds the face. open is bundled and free to use.",
-                ),
+                tracker_input(),
                 *MOTION_INPUTS,
                 frame_rate_input(),
                 LandmarksSocket.Input(

@@ -5,39 +5,61 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import comfy.model_management
+from comfy_api.latest import io
 from torch import Tensor
 
 from ..diffusionact import PoseOptions, images
-from ..diffusionact.face.face_reader import CroppedFace, FaceModel
+from ..diffusionact.face.face_reader import CroppedFace, FaceReader
 from ..diffusionact.face.landmark_map import draw_landmark_map
-from ..diffusionact.face.open_face_reader import OpenFaceReader
 from ..diffusionact.face.pose_extraction import LandmarkFrame, PoseExtractor
+from ..diffusionact.pipelines.trackers import load_faces, usable_trackers
 from ..diffusionact.types import FaceCoefficients, FacePose, SourceCodes, concatenate, map_tensors
+from .compatibility import ADVANCED
 from .progress import Progress
 
-TRACKERS = {"open": OpenFaceReader}
 MAP_SIZE = 256
 
 
-def tracker_names() -> list[str]:
-    """The trackers whose files are there."""
-    return list(TRACKERS)
+def tracker_input(optional: bool = False) -> io.Input:
+    """The input `tracker`."""
+    return io.Combo.Input(
+        "tracker",
+        options=list(usable_trackers()),
+        default="open",
+        optional=optional,
+        extra_dict=ADVANCED if optional else None,
+        tooltip="What finds and measures the face. open is bundled and free to use. emoca appears when the authors' "
+        "files lie in models/diffusionact/emoca, insightface when that package is installed.",
+    )
 
 
-def make_reader(tracker: str) -> OpenFaceReader:
+def make_reader(tracker: str) -> FaceReader:
     """A face reader on ComfyUI's device; its nets are small and go when it goes."""
-    return TRACKERS[tracker]().to(comfy.model_management.get_torch_device())
+    return load_faces(tracker).to(comfy.model_management.get_torch_device())
 
 
-def face_model_of(coefficients: FaceCoefficients) -> FaceModel:
-    """The face model, on the CPU, that coefficients belong to."""
-    return OpenFaceReader().face_model
+def reader_of(coefficients: FaceCoefficients) -> FaceReader:
+    """A face reader, on the CPU, whose face model drew coefficients; insightface measures with the open one."""
+    reader = load_faces("open")
+    is_open = coefficients.expression.shape[1] == reader.face_model.num_expression
+    return reader if is_open else load_faces("emoca")
+
+
+def check_same_tracker(reader: FaceReader, source: SourceCodes) -> None:
+    """Raise ValueError unless a source was encoded with this reader's face model."""
+    received, expected = source.coefficients.expression.shape[1], reader.face_model.num_expression
+    if received != expected:
+        raise ValueError(
+            f"Expected a source encoded with the tracker {reader.name!r} ({expected} expression values), received one "
+            f"with {received}. Choose the same tracker in Encode Source and Extract Pose."
+        )
 
 
 def read_poses(
-    reader: OpenFaceReader, faces: Iterator[CroppedFace], source: SourceCodes, options: PoseOptions
+    reader: FaceReader, faces: Iterator[CroppedFace], source: SourceCodes, options: PoseOptions
 ) -> Iterator[FacePose]:
     """Yield the poses of driving faces for a source, on the CPU, one row each."""
+    check_same_tracker(reader, source)
     name = "aligned" if source.frame.size == source.image.shape[-1] else "crop224"
     frame = LandmarkFrame(name, source.image.shape[-1])
     extractor = PoseExtractor(reader.face_model, reader.camera_frame, frame, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import comfy.model_management
@@ -10,6 +11,7 @@ import comfy.ops
 import torch
 
 from ..diffusionact import DiffusionActPipeline
+from ..diffusionact.face.face_reader import FaceReader
 from ..diffusionact.weights import ModelComponents
 
 # Activations of a UNet call, as a multiple of one float32 picture of the network's first level; measured, with reserve.
@@ -28,6 +30,12 @@ class ManagedPipeline(DiffusionActPipeline):
         """Where the networks run."""
         return comfy.model_management.get_torch_device()
 
+    def with_faces(self, faces: FaceReader) -> ManagedPipeline:
+        """The same networks with another tracker; this pipeline stays as it is."""
+        other = copy.copy(self)
+        other.faces = faces.to(self.device)
+        return other
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -42,13 +50,12 @@ class LoadedModel:
     patcher: comfy.model_patcher.ModelPatcher
 
     def on_device(self, batch_size: int) -> ManagedPipeline:
-        """The pipeline, with its weights and the memory for batches of `batch_size` pictures ready."""
+        """The pipeline, with its weights and the memory for batches of `batch_size` pictures at hand."""
         pixels = batch_size * self.pipeline.sample_size**2
         channels = self.pipeline.unet.config.block_out_channels[0]
         patch = self.pipeline.unet.config.patch_size
         memory = ACTIVATION_LEVELS * channels * pixels / patch**2 * 4
         comfy.model_management.load_models_gpu([self.patcher], memory_required=memory)
-        self.pipeline.faces.to(self.pipeline.device)
         return self.pipeline
 
     def check(self, fingerprint: str, what: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
 from ..diffusionact import PoseOptions
@@ -86,24 +88,13 @@ def frame_rate_input() -> io.Input:
 
 
 def pose_options(
-    face: str,
-    face_number: int,
-    missing_face: str,
-    relative_motion: bool,
-    reference_frame: int,
-    smoothing: float,
-    expression_gain: float,
-    head_motion: str,
-    detection_threshold: float,
+    face: str, face_number: int, missing_face: str, relative_motion: bool, head_motion: str, **same_names: Any
 ) -> PoseOptions:
-    """From the values of `MOTION_INPUTS`."""
+    """From the values of `MOTION_INPUTS`; `same_names` are called alike there and in `PoseOptions`."""
     return PoseOptions(
         face=chosen_face(face, face_number),
         missing=missing_face,
         driver_crop=HEAD_MOTIONS[head_motion],
         relative=relative_motion,
-        reference_frame=reference_frame,
-        expression_gain=expression_gain,
-        smoothing=smoothing,
-        detection_threshold=detection_threshold,
+        **same_names,
     )

@@ -13,7 +13,8 @@ from .compatibility import make_schema
 from .conversion import to_frames, to_image
 from .pasting import Pasting, check_frame_counts, crop_of
 from .progress import Progress
-from .sockets import Source, SourceSocket
+from .sockets import SourceSocket
+from .values import Source
 
 
 class PasteBack(io.ComfyNode):

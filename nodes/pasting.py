@@ -12,7 +12,7 @@ from ..diffusionact.checks import describe
 from ..diffusionact.face.alignment import compose_transforms
 from ..diffusionact.face.composite import paste_back
 from ..diffusionact.types import CropTransform
-from .sockets import Source
+from .values import Source
 
 # The original frames may be the source's picture at another size, but not of another shape.
 ASPECT_TOLERANCE = 0.02

@@ -49,7 +49,8 @@ class Progress:
         self._bar.update_absolute(done, preview=_preview(picture))
 
     def on_step(self, done: int, total: int) -> None:
-        """The pipeline's callback after each UNet call."""
+        """For work that counts its own steps, such as UNet calls or bytes."""
+        self._bar.total = total
         self.advance_to(done)
 
 

@@ -8,7 +8,8 @@ from .compatibility import make_schema
 from .model_management import LoadedModel
 from .progress import Progress
 from .rendering import predict_codes
-from .sockets import Codes, CodesSocket, ModelSocket, Pose, PoseSocket, Source, SourceSocket
+from .sockets import CodesSocket, ModelSocket, PoseSocket, SourceSocket
+from .values import Codes, Pose, Source
 
 
 class Reenact(io.ComfyNode):

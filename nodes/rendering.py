@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..diffusionact.types import FacePose, SourceCodes, map_tensors
 from .chunks import in_chunks
+from .face_reading import reader_of
 from .model_management import LoadedModel
 from .progress import Progress, WatchedScheduler
 from .sampling_options import Sampling
@@ -19,7 +20,7 @@ ENCODER_CHUNK_SIZE = 16
 
 def predict_codes(model: LoadedModel, source: SourceCodes, pose: FacePose, progress: Progress | None = None) -> Tensor:
     """Semantic codes (F, D) of the source in every pose; one step of progress a frame, where it is wanted."""
-    pipeline = model.on_device(ENCODER_CHUNK_SIZE)
+    pipeline = model.on_device(ENCODER_CHUNK_SIZE).with_faces(reader_of(source.coefficients))
     source = map_tensors(source, lambda tensor: tensor.to(pipeline.device))
 
     def work(rows: slice) -> Tensor:

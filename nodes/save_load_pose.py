@@ -12,7 +12,8 @@ from .compatibility import make_schema
 from .conversion import to_image
 from .face_reading import draw
 from .saved_files import file_fingerprint, file_input, new_file, prefix_input, problem_with_file, saved_path
-from .sockets import STILL_FRAME_RATE, Pose, PoseSocket, Timing
+from .sockets import PoseSocket
+from .values import STILL_FRAME_RATE, Pose, Timing
 
 FRAME_RATE, SAMPLE_RATE, WAVEFORM = "frame_rate", "sample_rate", "waveform"
 

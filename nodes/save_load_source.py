@@ -10,7 +10,8 @@ from .compatibility import make_schema
 from .conversion import to_image
 from .pasting import crop_mask
 from .saved_files import file_fingerprint, file_input, new_file, prefix_input, problem_with_file, saved_path
-from .sockets import Source, SourceSocket
+from .sockets import SourceSocket
+from .values import Source
 
 PICTURE = "picture"
 

@@ -1,79 +1,9 @@
-"""The values that travel between the nodes, and the names of their sockets.
-
-Frozen dataclasses of CPU tensors; a node never changes what it received. Clips carry the driver's rate and sound.
-"""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any
+"""The pack's own socket types, and one of ComfyUI's; what travels on them is in `values.py`."""
 
 from comfy_api.latest import io
-from torch import Tensor
-
-from ..diffusionact.types import FacePose, SourceCodes
 
 ModelSocket = io.Custom("DIFFUSIONACT_MODEL")
 SourceSocket = io.Custom("DIFFUSIONACT_SOURCE")
 PoseSocket = io.Custom("DIFFUSIONACT_POSE")
 CodesSocket = io.Custom("DIFFUSIONACT_CODES")
 LandmarksSocket = io.Custom("FACE_LANDMARKS")
-
-STILL_FRAME_RATE = Fraction(25)
-
-
-@dataclass(frozen=True)
-class Source:
-    """An encoded source.
-
-    Attributes:
-        codes: from `DiffusionActPipeline.encode_source`.
-        picture: uint8 (H, W, 3), the whole picture that the face was cut from.
-        fingerprint: of the model that encoded it.
-    """
-
-    codes: SourceCodes
-    picture: Tensor
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Timing:
-    """When the frames of a clip play, and to what sound.
-
-    Attributes:
-        frame_rate: frames a second, exact.
-        audio: ComfyUI's AUDIO, or None.
-    """
-
-    frame_rate: Fraction = STILL_FRAME_RATE
-    audio: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Poses of a clip.
-
-    Attributes:
-        rows: F of them.
-        timing: of the driver.
-    """
-
-    rows: FacePose
-    timing: Timing
-
-
-@dataclass(frozen=True)
-class Codes:
-    """Predicted semantic codes of a clip.
-
-    Attributes:
-        semantic_codes: (F, D).
-        fingerprint: of the model that predicted them.
-        timing: of the driver.
-    """
-
-    semantic_codes: Tensor
-    fingerprint: str
-    timing: Timing

@@ -18,7 +18,7 @@ from .pasting import Pasting
 from .progress import Progress
 from .rendering import predict_codes, render
 from .sampling_options import Sampling
-from .sockets import Source
+from .values import Source
 
 
 def write_reenactment(

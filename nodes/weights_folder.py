@@ -6,8 +6,10 @@ from pathlib import Path
 
 import folder_paths
 
-from ..diffusionact.weights import DEMO_FOLDER, DEMO_NAME, INDEX_NAME, resolve_model_folder, use_folders
+from ..diffusionact.weights import DEMO_FOLDER, DEMO_NAME, INDEX_NAME, use_folders
 from ..diffusionact.weights.model_folder import HUB_ID
+from .hub_download import download
+from .progress import Progress
 
 FOLDER_NAME = "diffusionact"
 
@@ -37,8 +39,10 @@ def model_folder(name: str) -> Path | None:
 
 
 def fetch_model(repository: str) -> Path:
-    """The folder of a Hub repository, downloaded where it is not there yet."""
-    return resolve_model_folder(repository)
+    """The folder of a Hub repository, below models/diffusionact by its name; downloaded or repaired where needed."""
+    progress = Progress(1)
+    folder = Path(folder_paths.get_folder_paths(FOLDER_NAME)[0]) / repository
+    return download(repository, folder, progress.on_step)
 
 
 def problem_with_model(name: str, repository: str) -> str:

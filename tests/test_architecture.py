@@ -8,6 +8,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "diffusionact"
 FILES = sorted(PACKAGE.rglob("*.py"))
+NODES = ROOT / "nodes"
+NODE_FILES = sorted(NODES.rglob("*.py"))
+NODE_LINES = 100
 BANNED = {"train", "nodes", "gradio", "gradio_app", "accelerate", "cv2", "comfy", "comfy_api", "folder_paths"}
 # room -> rooms it must not import
 REVERSED = {
@@ -61,6 +64,35 @@ def test_package_imports_itself_relatively_and_nothing_banned(file):
         assert "*" not in names
         if level == 0:
             assert module.split(".")[0] not in BANNED | {"diffusionact"}
+
+
+@pytest.mark.parametrize("file", NODE_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_nodes_work_in_a_folder_of_any_name_without_installing_the_library(file):
+    for level, module, names in imports_of(file):
+        assert "*" not in names
+        if level == 0:
+            assert module.split(".")[0] not in {"diffusionact", "nodes", "train", "gradio", "gradio_app", "accelerate"}
+        elif level == 2:
+            assert module.split(".")[0] == "diffusionact"
+            assert not {"conversion", "commands", "cli"} & {*module.split("."), *names}
+        else:
+            assert level == 1
+
+
+@pytest.mark.parametrize("file", NODE_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_node_files_are_short_and_execute_is_shorter(file):
+    text = file.read_text()
+    assert len(text.splitlines()) <= NODE_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name == "execute":
+            assert node.end_lineno - node.body[0].lineno < 20
+
+
+def test_the_entry_point_imports_nothing_of_comfyui_or_ours_until_it_is_called():
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    imported = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert [alias.name for node in imported for alias in node.names] == ["logging"]
+    assert "NODE_CLASS_MAPPINGS" not in ast.dump(tree), "with it, ComfyUI would not look at the entry point"
 
 
 def test_public_names_are_the_agreed_ones():

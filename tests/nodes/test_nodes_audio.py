@@ -1,0 +1,47 @@
+"""Sound of a video file as ComfyUI's AUDIO."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+import torch
+
+RATE = 48000
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """One second of black at 30000/1001 frames a second, with a tone in stereo that is silent on one side."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("libx264", rate=Fraction(30000, 1001))
+        pictures.width = pictures.height = 64
+        pictures.pix_fmt = "yuv420p"
+        sound = container.add_stream("aac", rate=RATE, layout="stereo")
+        for _ in range(30):
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")))
+        tone = np.stack([np.sin(np.arange(RATE) * 2 * np.pi * 440 / RATE), np.zeros(RATE)]).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = RATE, 0
+        container.mux(sound.encode(frame))
+        container.mux(pictures.encode(None))
+        container.mux(sound.encode(None))
+    return path
+
+
+def test_sound_is_read_with_its_channels_rate_and_length(node_module, clip):
+    audio = node_module("audio").read_audio(clip)
+    assert audio["sample_rate"] == RATE
+    waveform = audio["waveform"]
+    assert waveform.shape[:2] == (1, 2)
+    assert waveform.dtype == torch.float32
+    assert abs(waveform.shape[2] - RATE) < 0.05 * RATE
+    assert waveform[0, 0].square().mean().sqrt() == pytest.approx(0.5**0.5, abs=0.05)
+    assert waveform[0, 1].abs().max() < 0.05
+
+
+def test_a_video_without_sound_has_none(node_module):
+    from diffusionact.commands.reenact import DEMO_MEDIA
+
+    assert node_module("audio").read_audio(DEMO_MEDIA / "driving.mp4") is None

@@ -1,0 +1,77 @@
+"""Pasting faces over full pictures, by masks of either kind and at other sizes."""
+
+import pytest
+import torch
+
+from diffusionact.types import CropTransform, FaceCoefficients, SourceCodes
+
+
+@pytest.fixture
+def source(node_module):
+    """A grey picture of 60 x 80 px whose face is the square of 40 px at (20, 10)."""
+    crop = CropTransform(torch.tensor([[[0.8, 0.0, 0.8 * -20.5 + 0.3], [0.0, 0.8, 0.8 * -10.5 + 0.3]]]), 32)
+    coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)))
+    image = torch.zeros(1, 3, 32, 32)
+    codes = SourceCodes(image, crop, coefficients, crop, torch.zeros(1, 2), torch.zeros(1, 8), image)
+    picture = torch.full((60, 80, 3), 100, dtype=torch.uint8)
+    return node_module("values").Source(codes, picture, "model")
+
+
+@pytest.fixture
+def white():
+    return torch.ones(1, 3, 32, 32)
+
+
+def test_the_mask_covers_the_square_that_was_cut_out(node_module, source):
+    mask = node_module("pasting").crop_mask(source)
+    assert mask.shape == (1, 60, 80)
+    assert mask[0, 30, 40] == 1.0
+    assert mask[0, 5].max() == 0.0
+    assert mask[0, :, 10].max() == 0.0
+    assert mask.sum() == pytest.approx(40 * 40, rel=0.2), "but for the round corners"
+
+
+def test_the_face_is_pasted_and_the_rest_stays(node_module, source, white):
+    pasting = node_module("pasting").Pasting(source.codes.crop, feather=0.0, match_colour=False)
+    picture, share = pasting.frame(source.picture, white, 0)
+    assert picture[0, 30, 40].tolist() == [1.0, 1.0, 1.0]
+    assert torch.equal(picture[share == 0], torch.full_like(picture[share == 0], 100 / 255))
+
+
+def test_a_mask_of_the_full_picture_limits_what_is_pasted(node_module, source, white):
+    mask = torch.zeros(1, 60, 80)
+    mask[:, :, :40] = 1.0
+    pasting = node_module("pasting").Pasting(source.codes.crop, 0.0, False, mask)
+    picture, share = pasting.frame(source.picture, white, 0)
+    assert picture[0, 30, 38, 0] == 1.0
+    assert picture[0, 30, 42, 0] == pytest.approx(100 / 255)
+    assert share[0, :, 40:].max() == 0.0
+
+
+def test_a_square_mask_belongs_to_the_face(node_module, source, white):
+    mask = torch.zeros(1, 16, 16)
+    mask[:, :, :8] = 1.0
+    pasting = node_module("pasting").Pasting(source.codes.crop, 0.0, False, mask)
+    _, share = pasting.frame(source.picture, white, 0)
+    assert share[0, 30, 30] > 0.95
+    assert share[0, 30, 50] < 0.05
+
+
+def test_a_mask_of_another_shape_is_refused(node_module, source, white):
+    pasting = node_module("pasting").Pasting(source.codes.crop, mask=torch.zeros(1, 10, 20))
+    with pytest.raises(ValueError, match="Draw it on the original"):
+        pasting.frame(source.picture, white, 0)
+
+
+def test_originals_of_twice_the_size_get_the_face_at_twice_the_size(node_module, source, white):
+    module = node_module("pasting")
+    large = torch.full((1, 120, 160, 3), 100, dtype=torch.uint8)
+    pasting = module.Pasting(module.crop_of(source, large), 0.0, False)
+    _, share = pasting.frame(large[0], white, 0)
+    expected = module.crop_mask(source).repeat_interleave(2, 1).repeat_interleave(2, 2)
+    assert (share - expected).abs().mean() < 0.02
+
+
+def test_originals_of_another_shape_are_refused(node_module, source):
+    with pytest.raises(ValueError, match="Connect the picture that was encoded"):
+        node_module("pasting").crop_of(source, torch.zeros(1, 60, 60, 3))

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..face.emoca.flame import NUM_EXPRESSION, NUM_SHAPE
 from ..weights import some_of
 
-NUM_SHAPE = 100
-NUM_EXPRESSION = 50
 # Of 400 directions of FLAME's file, the expression's begin here.
 FIRST_EXPRESSION = 300
 
-# FLAME's file -> the name inside EMOCA's checkpoint, which has the same arrays in its own layout.
+# generic_model.pkl and landmark_embedding.npy.
 MODEL_ARRAYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
 EMBEDDING_ARRAYS = (
     "static_lmk_faces_idx",

@@ -56,43 +56,56 @@ class _Any(dict):
         return True
 
 
-def official_state(name: str, network: torch.nn.Module, prefixes: Mapping[str, str]) -> dict[str, Tensor]:
-    """Official key -> value by the rule, for every weight of one of our face networks.
+def official_layout(name: str, network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    """Official key -> shape, for every tensor that the authors' file has of one of our face networks.
 
     Args:
         name: attribute of EmocaNetworks.
         network: ours, may be on the meta device.
-        prefixes: beginning of an official key -> what stands there in the key that the rule takes.
     """
     ours = network.state_dict()
+    names = {theirs: mine for theirs, mine in FACE_NETWORK_NAMES[name](_Any()).items() if mine in ours}
+    layout = {theirs: tuple(ours[mine].shape) for theirs, mine in names.items()}
+    counters = [key.replace("running_var", "num_batches_tracked") for key in layout if key.endswith("running_var")]
+    return layout | dict.fromkeys(counters, ())
+
+
+def official_state(layout: Mapping[str, tuple[int, ...]], prefixes: Mapping[str, str]) -> dict[str, Tensor]:
+    """Official key -> value by the rule.
+
+    Args:
+        layout: official key -> shape.
+        prefixes: beginning of an official key -> what stands there in the key that the rule takes.
+    """
     state = {}
-    for theirs, mine in FACE_NETWORK_NAMES[name](_Any()).items():
-        if mine in ours:
-            start = next(prefix for prefix in prefixes if theirs.startswith(prefix))
-            state[theirs] = parameter(prefixes[start] + theirs.removeprefix(start), tuple(ours[mine].shape))
-            if theirs.endswith("running_var"):
-                state[theirs.replace("running_var", "num_batches_tracked")] = torch.zeros((), dtype=torch.int64)
+    for key, shape in layout.items():
+        start = next(prefix for prefix in prefixes if key.startswith(prefix))
+        state[key] = parameter(prefixes[start] + key.removeprefix(start), shape)
     return state
 
 
 def write_s3fd(folder: Path, size: Size) -> None:
-    state = official_state("detector", FaceDetector(size.width), {"": "s3fd."})
+    state = official_state(official_layout("detector", FaceDetector(size.width)), {"": "s3fd."})
     torch.save(state, folder / "s3fd-619a316812.pth", _use_new_zipfile_serialization=False)
 
 
 def write_fan(folder: Path, size: Size) -> None:
-    state = official_state("landmark_net", LandmarkNet(size.width), {"": "fan."})
+    state = official_state(official_layout("landmark_net", LandmarkNet(size.width)), {"": "fan."})
     torch.save(state, folder / "2DFAN4-11f355bf06.pth.tar", _use_new_zipfile_serialization=False)
 
 
 def write_gaze(folder: Path, size: Size) -> None:
-    network = GazeNet(size.width)
-    state = official_state("gaze_net", network, {"": "gaze."})
-    features = state["gaze_fc.0.weight"].shape[1]
-    for kind, shape in (("weight", (size.num_classes, features)), ("bias", (size.num_classes,))):
-        state[f"gaze_network.fc.{kind}"] = parameter(f"gaze.gaze_network.fc.{kind}", shape)
+    state = official_state(gaze_layout(GazeNet(size.width), size), {"": "gaze."})
     content = {"epoch": 24, "model_state": state}
     torch.save(content, folder / "gaze_estimation_model.tar", _use_new_zipfile_serialization=False)
+
+
+def gaze_layout(network: GazeNet, size: Size) -> dict[str, tuple[int, ...]]:
+    """With ImageNet's classes, which the file has and nobody asks for."""
+    layout = official_layout("gaze_net", network)
+    features = layout["gaze_fc.0.weight"][1]
+    classes = {"weight": (size.num_classes, features), "bias": (size.num_classes,)}
+    return layout | {f"gaze_network.fc.{kind}": shape for kind, shape in classes.items()}
 
 
 def write_emoca(folder: Path, size: Size, head: Mapping[str, Tensor], width: int = 50) -> Path:
@@ -110,10 +123,10 @@ def write_emoca(folder: Path, size: Size, head: Mapping[str, Tensor], width: int
     model = folder / EMOCA_FOLDER
     checkpoints = model / "detail" / "checkpoints"
     checkpoints.mkdir(parents=True)
-    encoders = CoefficientEncoders(width, size.width)
+    layout = official_layout("encoders", CoefficientEncoders(width, size.width))
     for name, prefix in ((BEST_CHECKPOINT, ""), (WORSE_CHECKPOINT, "worse.")):
         prefixes = {f"deca.{part}.": f"{prefix}{part}." for part in ("E_flame", "E_expression")}
-        state = official_state("encoders", encoders, prefixes) | dict(head)
+        state = official_state(layout, prefixes) | dict(head)
         state["deca.D_detail.0.weight"] = parameter("D_detail.0.weight", (4, 4))
         content = {"epoch": 10, "global_step": 1000, "optimizer_states": [], "state_dict": state}
         torch.save(content, checkpoints / name)
@@ -152,13 +165,17 @@ def write_diffae(folder: Path, networks: Mapping[str, torch.nn.Module]) -> None:
 
 def official_weights(name: str, network: torch.nn.Module) -> dict[str, Tensor]:
     """Official key -> value by the rule, for a network of the model."""
+    return official_state(model_layout(name, network), {"": ""})
+
+
+def model_layout(name: str, network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    """Official key -> shape; linear layers of attention are Conv1d there."""
     ours = network.state_dict()
-    weights = {}
+    layout = {}
     for theirs, mine in official.rename_table(name, network).items():
         is_conv1d = theirs.endswith(CONV1D_TO_LINEAR)
-        shape = (*ours[mine].shape, 1) if is_conv1d and ours[mine].ndim == 2 else tuple(ours[mine].shape)
-        weights[theirs] = parameter(theirs, shape)
-    return weights
+        layout[theirs] = (*ours[mine].shape, 1) if is_conv1d and ours[mine].ndim == 2 else tuple(ours[mine].shape)
+    return layout
 
 
 def encoder_keys(state: Iterable[str]) -> list[str]:

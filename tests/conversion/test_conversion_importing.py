@@ -1,4 +1,4 @@
-"""Files of the authors into the weights folder: recognised by content, converted; one bad file does not stop the rest."""
+"""The authors' files into the weights folder: recognised by content, converted; a bad one does not stop the others."""
 
 import json
 import shutil

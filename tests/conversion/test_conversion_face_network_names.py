@@ -36,9 +36,10 @@ def test_every_official_weight_fills_one_of_ours(golden_dir, name):
     with torch.device("meta"):
         network = NETWORKS[name][0]()
     converted = face_network_state(name, official_state(golden_dir, name), "file")
+    expected = network.state_dict()
     assert converted.keys() == weight_names(network)
     for key, tensor in converted.items():
-        assert tensor.shape == network.state_dict()[key].shape, key
+        assert tensor.shape == expected[key].shape, key
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..checks import check_choice
+
 FACE_CHOICES = ("largest", "follow")
 # A face whose centre moved further than this many face sizes since it was last seen is another one.
 FOLLOWING_REACH = 1.0
 # After so many frames without the followed face, the largest face is followed instead.
 FOLLOWING_PATIENCE = 25
+
+
+def check_face(face: str | int) -> None:
+    """Raise ValueError unless `face` is one of FACE_CHOICES or an index."""
+    if isinstance(face, str):
+        check_choice("face", face, FACE_CHOICES)
+    elif isinstance(face, bool) or not isinstance(face, int) or face < 0:
+        raise ValueError(f"Expected face as {FACE_CHOICES} or an index from 0, received {face!r}; choose one of these.")
 
 
 class FaceChooser:

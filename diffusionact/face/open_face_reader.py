@@ -13,7 +13,7 @@ from .alignment import align_face, clip_crop_transform, crop_transform, transfor
 from .errors import NoFaceFoundError
 from .face_reader import CroppedFace, SourceFace
 from .open_face_model import ALIGNED_SIZE, OpenFaceModel
-from .pose_options import PoseOptions
+from .pose_options import DEFAULT_POSE_OPTIONS, PoseOptions
 from .rotations import head_pose_to_matrix, matrix_to_head_pose
 from .smoothing import OneEuroFilter, smooth_observations
 from .tracking import OpenFaceTracker
@@ -43,7 +43,7 @@ class OpenFaceReader:
 
     def read_source(self, image: Tensor, face: str | int) -> SourceFace:
         """See `FaceReader`."""
-        tracker = OpenFaceTracker(face, "error").to(self.device)
+        tracker = self.make_tracker(face, "error", DEFAULT_POSE_OPTIONS.detection_threshold).to(self.device)
         observation = _observe_source(tracker, image[None].to(self.device))
         aligned, crop = align_face(image, observation.landmarks[0].cpu(), ALIGNED_SIZE)
         crop = map_tensors(crop, lambda tensor: tensor.to(self.device))
@@ -51,8 +51,12 @@ class OpenFaceReader:
 
     def read(self, frames: Iterable[Tensor], options: PoseOptions, frame_rate: float) -> Iterator[CroppedFace]:
         """See `FaceReader`."""
-        tracker = OpenFaceTracker(options.face, options.missing, options.detection_threshold).to(self.device)
+        tracker = self.make_tracker(options.face, options.missing, options.detection_threshold).to(self.device)
         return self.fit(tracker.stream(frames), options, frame_rate)
+
+    def make_tracker(self, face: str | int, missing: str, detection_threshold: float) -> OpenFaceTracker:
+        """The tracker of one clip or picture."""
+        return OpenFaceTracker(face, missing, detection_threshold)
 
     def fit(
         self, observations: Iterable[FaceObservation], options: PoseOptions, frame_rate: float

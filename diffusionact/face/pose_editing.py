@@ -17,7 +17,7 @@ from .face_reader import FaceModel, FaceReader
 from .gaze import MAX_GAZE_RAD
 from .pose_extraction import LandmarkFrame
 from .retargeting import face_pose
-from .rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from .rotations import blend_rotations
 
 # The value of eyeBlink at which the open face model's lids meet; above it they cross.
 CLOSED = 0.75
@@ -155,7 +155,7 @@ def mix_poses(face_model: FaceModel, first: FacePose, second: FacePose, mix: Pos
     share = expression_shares(face_model, mix).to(one.expression)
     mixed = replace(
         one,
-        rotation=_blend_rotations(one.rotation, other.rotation, mix.head),
+        rotation=blend_rotations(one.rotation, other.rotation, mix.head),
         camera=torch.lerp(one.camera, other.camera, mix.head),
         expression=one.expression + share * (other.expression - one.expression),
     )
@@ -251,10 +251,3 @@ def _same_length(first: FacePose, second: FacePose) -> tuple[FacePose, FacePose]
         )
     count = max(lengths)
     return tuple(pose if len(pose.found) == count else concatenate([pose] * count) for pose in (first, second))
-
-
-def _blend_rotations(first: Tensor, second: Tensor, share: float) -> Tensor:
-    """Axis-angle (B, 3) on the shortest way from `first` to `second`."""
-    start, end = axis_angle_to_matrix(first), axis_angle_to_matrix(second)
-    way = matrix_to_axis_angle(end @ start.transpose(1, 2))
-    return matrix_to_axis_angle(axis_angle_to_matrix(share * way) @ start)

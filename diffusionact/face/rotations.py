@@ -42,6 +42,13 @@ def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
     return factor * imaginary
 
 
+def blend_rotations(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """Axis-angle (B, 3) on the shortest way between two (B, 3); share 0 gives `first`, 1 `second`."""
+    start, end = axis_angle_to_matrix(first), axis_angle_to_matrix(second)
+    way = matrix_to_axis_angle(end @ start.transpose(1, 2))
+    return matrix_to_axis_angle(axis_angle_to_matrix(share * way) @ start)
+
+
 def head_pose_to_matrix(head_pose_deg: Tensor) -> Tensor:
     """Rotation matrices (B, 3, 3) of head poses (B, 3): yaw, pitch, roll in degrees."""
     yaw, pitch, roll = torch.deg2rad(head_pose_deg).unbind(-1)

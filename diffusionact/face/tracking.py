@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..checks import check_choice, check_frames, check_in_range
 from ..types import FaceObservation, concatenate
-from .face_choice import FACE_CHOICES, FaceChooser
+from .face_choice import FaceChooser, check_face
 from .gaze import gaze_from_pupils
 from .landmarker import FaceLandmarker, Faces
 from .landmarker.graph import DATA_FOLDER
@@ -50,21 +50,23 @@ class OpenFaceTracker(nn.Module):
             index, 0 being the largest.
         missing: frames without that face: "error", "hold" the last face seen, or "interpolate" across the gap.
         detection_threshold: least score of the face detector, 0 to 1.
+        landmarker: finds and measures faces; None takes the bundled nets with that threshold.
     """
 
-    def __init__(self, face: str | int = "largest", missing: str = "interpolate", detection_threshold: float = 0.5):
+    def __init__(
+        self,
+        face: str | int = "largest",
+        missing: str = "interpolate",
+        detection_threshold: float = 0.5,
+        landmarker: FaceLandmarker | None = None,
+    ):
         super().__init__()
-        if isinstance(face, str):
-            check_choice("face", face, FACE_CHOICES)
-        elif isinstance(face, bool) or not isinstance(face, int) or face < 0:
-            raise ValueError(
-                f"Expected face as {FACE_CHOICES} or an index from 0, received {face!r}; choose one of these."
-            )
+        check_face(face)
         check_choice("missing", missing, MISSING_POLICIES)
         check_in_range("detection_threshold", detection_threshold, 0.0, 1.0)
         self.face = face
         self.missing = missing
-        self.landmarker = FaceLandmarker(detection_threshold)
+        self.landmarker = landmarker or FaceLandmarker(detection_threshold)
         canonical = load_file(DATA_FOLDER / "face_geometry.safetensors")["vertices"]
         self.register_buffer("landmark_matrix", landmark_matrix(canonical), persistent=False)
 

@@ -26,13 +26,13 @@ from .. import images
 from ..checks import check_finite, check_frames, check_images, check_in_range
 from ..face.face_reader import CroppedFace, FaceReader
 from ..face.landmark_map import draw_landmark_map, landmark_map_at
-from ..face.open_face_reader import OpenFaceReader
 from ..face.pose_editing import fit_pose
 from ..face.pose_extraction import LandmarkFrame, PoseExtractor
 from ..face.pose_options import DEFAULT_POSE_OPTIONS, PoseOptions
 from ..types import CropTransform, FacePose, SourceCodes, concatenate
 from ..weights import ModelComponents, load_components, save_components
 from .precision import default_dtype
+from .trackers import load_faces
 
 StepCallback = Callable[[int, int], None]
 
@@ -55,14 +55,15 @@ class DiffusionActPipeline:
 
     Args:
         components: the networks, the scheduler and the model's configuration.
-        faces: tracker and face model; None takes the open ones.
+        faces: tracker and face model, from `trackers.load_faces`; None takes the open ones.
 
     Attributes:
         unet: decodes; fine-tuned in the official model.
         inversion_unet: finds x_T; the same object as `unet` in models whose decoder was not fine-tuned.
         reenactment_encoder, semantic_encoder, scheduler, config: see `weights.ModelComponents`.
         faces: reads faces; its `face_model` draws them.
-        fingerprint: a short hash of the model as it was loaded, to tell whose codes a saved source holds.
+        fingerprint: a short hash of the model as it was loaded, and the tracker, to tell whose codes a saved source
+            holds.
     """
 
     def __init__(self, components: ModelComponents, faces: FaceReader | None = None):
@@ -73,9 +74,10 @@ class DiffusionActPipeline:
         self.semantic_encoder = components.semantic_encoder
         self.scheduler = components.scheduler
         self.config = components.config
-        self.faces = faces or OpenFaceReader()
+        self.faces = faces or load_faces("open")
         self.landmark_frame = LandmarkFrame(self.config.landmark_frame, self.sample_size)
-        self.fingerprint = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
+        weights = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
+        self.fingerprint = weights if self.faces.name == "open" else f"{weights}-{self.faces.name}"
         for module in self._modules():
             module.eval().requires_grad_(False)
 
@@ -86,6 +88,7 @@ class DiffusionActPipeline:
         dtype: torch.dtype | None = None,
         device: torch.device | str = "cpu",
         revision: str | None = None,
+        tracker: str = "open",
     ) -> DiffusionActPipeline:
         """Load a model folder, the bundled "demo" model, or a Hub repository.
 
@@ -94,13 +97,17 @@ class DiffusionActPipeline:
             dtype: of the UNets; None takes bfloat16 or float16 where the device is faster with it, else float32.
             device: where everything is put.
             revision: branch, tag or commit of a Hub repository.
+            tracker: one of `trackers.TRACKERS`.
 
         Raises:
-            FileNotFoundError: if there is no such model, or a file of it is missing.
-            ValueError: if weights do not fit or are not finite.
+            FileNotFoundError: if there is no such model, or a file of it or of the tracker is missing.
+            ModuleNotFoundError: if the tracker's package is not installed.
+            ValueError: if there is no such tracker, or weights do not fit or are not finite.
         """
+        # The tracker first: it is quickly loaded, and what it lacks is quickly told.
+        faces = load_faces(tracker)
         components = load_components(name_or_path, revision=revision)
-        return cls(components).to(device, dtype or default_dtype(torch.device(device)))
+        return cls(components, faces).to(device, dtype or default_dtype(torch.device(device)))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write a model folder that `from_pretrained` loads."""

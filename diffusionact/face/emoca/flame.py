@@ -141,7 +141,7 @@ class FlameModel(nn.Module):
         return expression
 
     def named_expression(self, change: Tensor) -> Tensor:
-        """Expression (B, 53) that moves the face as a change (B, 52) of named values would; see `named_expression.py`."""
+        """Expression (B, 53) that moves the face as a change (B, 52) of named values does; see `named_expression`."""
         return change @ self._of_names.to(change)
 
     def jaw_open(self, expression: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """The whole set of the authors' files in their own layout, filled by the rule of `official_rule`, at full or tiny size.
 
-    python tests/official_files.py --output FOLDER [--tiny] [--only NAME ...]
+    python tests/official_files.py --output FOLDER [--tiny] [--sees] [--only NAME ...]
 
-makes stand-ins for files that may not be passed on, so that the way from them to a picture can be tried.
+makes stand-ins for files that may not be passed on, so that the way from them to a picture can be tried. With `--sees`
+the face detector's weights are those of `seeing_detector` instead, because the rule's find no face anywhere.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 from official_head import FULL_GRID, TINY_GRID, checkpoint_buffers, embedding_arrays, head_arrays, write_head
 from official_rule import parameter
+from seeing_detector import seeing_weights
 from torch import Tensor
 
 from diffusionact.conversion import official
@@ -84,8 +86,11 @@ def official_state(layout: Mapping[str, tuple[int, ...]], prefixes: Mapping[str,
     return state
 
 
-def write_s3fd(folder: Path, size: Size) -> None:
+def write_s3fd(folder: Path, size: Size, sees: bool = False) -> None:
     state = official_state(official_layout("detector", FaceDetector(size.width)), {"": "s3fd."})
+    if sees:
+        seeing, names = seeing_weights(FaceDetector(size.width)), FACE_NETWORK_NAMES["detector"](state)
+        state = {theirs: seeing[names[theirs]] for theirs in state}
     torch.save(state, folder / "s3fd-619a316812.pth", _use_new_zipfile_serialization=False)
 
 
@@ -188,6 +193,7 @@ def write_all(
     only: Iterable[str] = NAMES,
     networks: Mapping[str, torch.nn.Module] | None = None,
     head_in_emoca: bool = True,
+    sees: bool = False,
 ) -> None:
     """Write the set, one file after the other; the largest needs about 3 GB of memory at full size.
 
@@ -197,6 +203,7 @@ def write_all(
         only: which of NAMES.
         networks: of the model; None is the official size.
         head_in_emoca: whether EMOCA's checkpoints hold the head too.
+        sees: whether the face detector sees a face.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in only:
@@ -205,8 +212,10 @@ def write_all(
         elif name in ("diffusionact", "diffae"):
             write = write_diffusionact if name == "diffusionact" else write_diffae
             write(folder, networks or official.official_networks())
+        elif name == "s3fd":
+            write_s3fd(folder, size, sees)
         else:
-            {"s3fd": write_s3fd, "fan": write_fan, "gaze": write_gaze, "flame": write_flame}[name](folder, size)
+            {"fan": write_fan, "gaze": write_gaze, "flame": write_flame}[name](folder, size)
 
 
 def main() -> None:
@@ -214,9 +223,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder to write into")
     parser.add_argument("--tiny", action="store_true", help="small face networks and head, for tests")
+    parser.add_argument("--sees", action="store_true", help="a face detector that sees a face in every picture")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="which files (default: all)")
     options = parser.parse_args()
-    write_all(options.output, TINY if options.tiny else FULL, options.only)
+    write_all(options.output, TINY if options.tiny else FULL, options.only, sees=options.sees)
     for path in sorted(path for path in options.output.rglob("*") if path.is_file()):
         print(f"{path.stat().st_size / 2**20:9.1f} MiB  {path}")
 

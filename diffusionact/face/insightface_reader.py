@@ -132,8 +132,8 @@ class InsightFaceReader(OpenFaceReader):
 def detections_of(boxes: Tensor, points: Tensor, scores: Tensor) -> Detections:
     """Boxes (N, 4) and five points (N, 5, 2) px as the bundled detector has them, with regions for the mesh net.
 
-    The five points are both eyes, nose tip and both mouth corners; the six are eyes, nose tip, mouth and ears. An ear is
-    set where the box ends beside the eye.
+    The five points are both eyes, nose tip and both mouth corners; the six are eyes, nose tip, mouth and ears. An ear
+    is set where the box ends beside the eye.
     """
     right_eye, left_eye, nose = points[:, 0], points[:, 1], points[:, 2]
     mouth = (points[:, 3] + points[:, 4]) / 2

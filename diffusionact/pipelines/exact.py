@@ -1,9 +1,10 @@
 """The authors' inference procedure to the letter, for a pair of pictures or frame by frame for a clip.
 
-Both pictures are squeezed to 256 px and aligned twice over; the source is inverted in 50 steps by the untouched UNet and
-decoded in 20 by the fine-tuned one, in float32. Nothing is smoothed, filled in or chosen: the face with the best score
-counts. Every rounding is the official code's. Two things differ, both harmless: a picture without a face is an error
-(there it is uninitialised memory), and pictures are written with the fixed range instead of their own extremes.
+Both pictures are squeezed to 256 px and aligned, and landmarks are found before and after; the source is inverted in 50
+steps by the untouched UNet and decoded in 20 by the fine-tuned one, in float32. Nothing is smoothed, filled in or
+chosen: the face with the best score counts. Every rounding is the official code's. Two things differ: a picture without
+a face is an error (there it is uninitialised memory), and pictures are written with the fixed range, not stretched to
+their own extremes.
 """
 
 from __future__ import annotations

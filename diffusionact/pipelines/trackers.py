@@ -53,7 +53,7 @@ def _emoca_folder() -> Path:
     missing = _missing_files(folder)
     if missing:
         raise FileNotFoundError(
-            f"Expected the authors' face networks in {weights_folder() / TRACKER_FOLDER_NAME}, received a folder without "
+            f"Expected the authors' face networks in {weights_folder() / TRACKER_FOLDER_NAME}, received it without "
             f"{', '.join(missing)}. `diffusionact weights list` says where each file comes from; put them there with "
             "`diffusionact weights import`, or use the tracker 'open'."
         )

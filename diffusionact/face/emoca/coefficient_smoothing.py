@@ -14,8 +14,8 @@ from ..missing_faces import as_filled, blend
 from ..rotations import blend_rotations
 from ..smoothing import FASTEST_CUTOFF_HZ, SLOWEST_CUTOFF_HZ, OneEuroFilter
 
-# Growth of the cutoff, Hz per (unit a second), in the manner of `face/smoothing.py`. Units: deviations of the expression,
-# radians of head, jaw and gaze, half crops of the camera, pixels of the crop.
+# Growth of the cutoff, Hz per (unit a second), in the manner of `face/smoothing.py`. Units: deviations of the
+# expression, radians of head, jaw and gaze, half crops of the camera, pixels of the crop.
 EXPRESSION_BETA = 1.0
 ANGLE_BETA = 4.6
 CAMERA_BETA = 8.0

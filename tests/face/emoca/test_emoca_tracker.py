@@ -1,4 +1,4 @@
-"""The paper's face reader over pictures and clips, with tiny networks and a detector that sees one face in the middle."""
+"""The paper's face reader over pictures and clips: tiny networks, and a detector that sees one face in the middle."""
 
 from dataclasses import replace
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from .commands import bench, convert, encode, reenact, weights
+from .commands import app, bench, convert, encode, reenact, weights
 from .face.pose_options import DRIVER_CROPS
 from .schedulers import SCHEDULERS
 
@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_weights(commands)
     _add_bench(commands)
+    _add_app(commands)
     return parser
 
 
@@ -126,6 +127,20 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--skip-official", action="store_true", help="leave out the 256 px official size")
     parser.add_argument("--output", type=Path, help="also write the figures as JSON")
     parser.set_defaults(run=bench.run)
+
+
+def _add_app(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("app", help="a page in the browser: animate, edit expressions, batch")
+    parser.add_argument("--model", default="demo", help="demo, a model folder, or a Hub id (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    parser.add_argument("--host", help="address to listen on; 0.0.0.0 lets others in (default: this machine only)")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
+    parser.add_argument("--root-path", help="path under which a proxy serves the app, such as /faces")
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    parser.add_argument("--max-frames", type=int, default=750, help="most frames of one video (default: %(default)s)")
+    parser.add_argument("--max-upload-mb", type=int, default=64, help="largest upload (default: %(default)s)")
+    parser.add_argument("--queue", type=int, default=16, help="jobs that may wait (default: %(default)s)")
+    parser.set_defaults(run=app.run)
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""The Gradio app around the library; the only room that imports gradio."""

@@ -1,0 +1,209 @@
+"""The Animate tab: a picture and a clip in, videos out, with the frame being made in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from diffusionact import PoseOptions
+
+from .animation import AnimateJob, Progress
+from .checks import check_picture, check_time, check_video
+from .context import Context
+from .controls import Controls, driver_options, quality_choice
+from .examples import EXAMPLES
+from .messages import plain, told_plainly
+from .status import estimate_html, progress_html, ready_html
+from .vision_panel import VisionPanel
+
+
+class AnimateTab:
+    """Builds the tab inside the current `gr.Blocks` and connects it."""
+
+    def __init__(self, context: Context):
+        self.context = context
+        self.controls = Controls()
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=300):
+                self._inputs()
+            with gr.Column(scale=6, min_width=300):
+                self._outputs()
+        self._connect()
+
+    def _inputs(self) -> None:
+        add = self.controls.add
+        with gr.Row():
+            add("source", gr.Image(
+                label="Source picture", type="filepath", sources=["upload", "webcam", "clipboard"], height=230,
+                elem_id="animate-source", buttons=[],
+            ))
+            add("driving", gr.Video(
+                label="Driving video", sources=["upload", "webcam"], height=230, elem_id="animate-driving",
+                webcam_options=gr.WebcamOptions(mirror=False), buttons=[],
+            ))
+        self.gallery = gr.Gallery(
+            value=[(str(example.poster), example.title) for example in EXAMPLES],
+            label="Or try an example", columns=3, rows=1, height=170, object_fit="cover", allow_preview=False,
+            interactive=False, buttons=[], elem_id="examples",
+        )
+        quality_choice(self.controls)
+        with gr.Accordion("Options", open=False):
+            driver_options(self.controls, self.context.limits)
+        self.vision = VisionPanel(self.context, self.controls)
+        self.estimate = gr.HTML(estimate_html(), elem_id="estimate")
+        with gr.Row():
+            self.start = gr.Button("Animate", variant="primary", size="lg", elem_id="animate-start")
+            self.stop = gr.Button("Stop", variant="stop", size="lg", interactive=False, elem_id="animate-stop")
+
+    def _outputs(self) -> None:
+        self.status = gr.HTML(ready_html(), elem_id="animate-status")
+        with gr.Tabs(elem_id="results") as self.results:
+            with gr.Tab("Live", id="live"):
+                self.stage = gr.Image(
+                    label="Source, driver, result", type="numpy", interactive=False, height=300, format="jpeg",
+                    buttons=[], elem_id="stage",
+                )
+            with gr.Tab("Side by side", id="side"):
+                self.side = gr.Video(
+                    label="Side by side", interactive=False, height=300, loop=True, elem_id="side-by-side"
+                )
+            with gr.Tab("Full frame", id="full"):
+                self.full = gr.Video(
+                    label="Full frame", interactive=False, height=300, loop=True, elem_id="full-frame"
+                )
+        with gr.Row():
+            self.save_side = gr.DownloadButton("Save side by side", interactive=False, size="md")
+            self.save_full = gr.DownloadButton("Save full frame", interactive=False, size="md")
+
+    def _connect(self) -> None:
+        inputs = self.controls.all()
+        private = {"api_visibility": "private"}
+        run_outputs = [
+            self.status, self.results, self.stage, self.side, self.full, self.save_side, self.save_full, self.start,
+            self.stop,
+        ]
+        self.start.click(
+            told_plainly(self._run), inputs, run_outputs, show_progress="hidden", concurrency_id="render", **private
+        ).failure(self._idle, None, [self.status, self.start, self.stop], queue=False, show_progress="hidden", **private)
+        self.stop.click(self._stop, None, [self.stop], queue=False, show_progress="hidden", **private)
+        driving, frames = self.controls["driving"], self.controls["frames"]
+        driving.change(
+            told_plainly(self._new_clip), [driving], [frames], show_progress="hidden", **private
+        ).then(told_plainly(self._estimate), inputs, [self.estimate], show_progress="hidden", **private)
+        for name in ("source", "quality", "frames"):
+            self.controls[name].change(
+                told_plainly(self._estimate), inputs, [self.estimate], show_progress="hidden", **private
+            )
+        self.gallery.select(
+            self._choose_example, None,
+            [self.controls["source"], driving, self.status, self.results, self.side, self.full, self.save_side,
+             self.save_full],
+            show_progress="hidden", **private,
+        )
+
+    def _choose_example(self, chosen: gr.SelectData) -> tuple:
+        """Fill in an example together with its kept result."""
+        example = EXAMPLES[chosen.index]
+        side, full = str(example.side_by_side), str(example.full_frame)
+        status = ready_html(f"{example.title}: a kept result", example.note)
+        saves = [gr.DownloadButton(value=path, interactive=True) for path in (side, full)]
+        return str(example.source), str(example.driving), status, gr.Tabs(selected="side"), side, full, *saves
+
+    def _new_clip(self, path: str | None) -> Any:
+        """Let the number of frames end where the clip does."""
+        if path is None:
+            return gr.Slider(maximum=self.context.limits.frames, value=self.context.limits.frames)
+        count = check_video(path, self.context.limits).frame_count or self.context.limits.frames
+        most = min(count, self.context.limits.frames)
+        return gr.Slider(maximum=max(2, most), value=most)
+
+    def _estimate(self, data: dict) -> str:
+        """Say how long the job would take, before it is begun."""
+        values = self.controls.values(data)
+        if not (values["source"] and values["driving"]):
+            return estimate_html()
+        clip = check_video(values["driving"], self.context.limits)
+        frames = min(clip.frame_count or values["frames"], values["frames"])
+        return estimate_html(self._seconds(values, frames), frames, clip.frame_count, self.context.limits)
+
+    def _seconds(self, values: dict[str, Any], frames: int) -> float:
+        engine = self.context.engine
+        encoded = engine.is_encoded(Path(values["source"]), values["source_face"])
+        inversion = 0 if encoded else engine.inversion_steps
+        return engine.costs.estimate(frames, engine.steps(values["quality"]), inversion)
+
+    def _run(self, data: dict, request: gr.Request) -> Iterator[dict]:
+        """Render; every update shows what is new."""
+        values = self.controls.values(data)
+        source = check_picture(values["source"], self.context.limits)
+        clip = check_video(values["driving"], self.context.limits)
+        job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))
+        check_time(self._seconds(values, job.total), job.total, self.context.limits)
+        yield {
+            self.start: gr.Button(interactive=False),
+            self.stop: gr.Button(interactive=True),
+            self.results: gr.Tabs(selected="live"),
+        }
+        for progress in self.context.animate(job):
+            yield self._show(progress)
+
+    def _show(self, progress: Progress) -> dict:
+        updates = {self.status: progress_html(progress)}
+        if progress.preview is not None:
+            updates[self.stage] = progress.preview.numpy()
+        if progress.stage in ("done", "stopped", "broken"):
+            updates |= self._finished(progress)
+        return updates
+
+    def _finished(self, progress: Progress) -> dict:
+        updates: dict = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
+        if progress.reason:
+            gr.Warning(plain(progress.reason), title="The clip broke off; the frames before it are kept", duration=15)
+        if progress.side_by_side is None:
+            return updates
+        side, full = str(progress.side_by_side), str(progress.full_frame)
+        return updates | {
+            self.results: gr.Tabs(selected="side"),
+            self.side: side,
+            self.full: full,
+            self.save_side: gr.DownloadButton(value=side, interactive=True),
+            self.save_full: gr.DownloadButton(value=full, interactive=True),
+        }
+
+    def _stop(self, request: gr.Request) -> Any:
+        self.context.sessions.stop(request.session_hash)
+        return gr.Button(interactive=False)
+
+    def _idle(self) -> tuple:
+        return ready_html(), gr.Button(interactive=True), gr.Button(interactive=False)
+
+
+def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, folder: Path) -> AnimateJob:
+    """The job that the controls describe.
+
+    Raises:
+        ValueError: if an option is out of range.
+    """
+    return AnimateJob(
+        source=source,
+        driving=clip,
+        folder=folder,
+        source_face=values["source_face"],
+        options=PoseOptions(
+            face=values["driving_face"],
+            missing=values["missing"],
+            driver_crop="clip" if values["carry_roll"] else "frame",
+            relative=values["relative"],
+            expression_gain=values["expression_gain"],
+            smoothing=values["smoothing"],
+        ),
+        steps=context.engine.steps(values["quality"]),
+        frames=int(min(values["frames"], context.limits.frames)),
+        feather=values["feather"],
+        match_colour=values["match_colour"],
+        keep_sound=values["keep_sound"],
+        output_side_px=context.limits.output_side_px,
+    )

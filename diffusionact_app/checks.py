@@ -1,0 +1,85 @@
+"""Uploads are looked at before any work: kind, size, number of pixels and frames, and the time that a job would take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from diffusionact.video import FrameSource, open_frames
+
+from .costs import in_words
+from .settings import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Limits
+
+MEGABYTE = 1024 * 1024
+MEGAPIXEL = 1_000_000
+
+
+def check_picture(path: str | None, limits: Limits, name: str = "source") -> Path:
+    """See that an upload is a picture of usable size.
+
+    Raises:
+        ValueError: if it is absent, of another kind, too large, or unreadable.
+    """
+    if not path:
+        raise ValueError(f"Expected a {name} picture, received none. Upload one, or choose an example.")
+    picture = Path(path)
+    _check_file(picture, f"{name} picture", PICTURE_SUFFIXES, limits)
+    try:
+        with Image.open(picture) as opened:
+            width, height = opened.size
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"Expected a {name} picture that opens, received {picture.name!r}, which does not. "
+            "Export it again as PNG or JPEG."
+        ) from error
+    if width * height > limits.picture_megapixels * MEGAPIXEL:
+        raise ValueError(
+            f"Expected a {name} picture of at most {limits.picture_megapixels} megapixels, received "
+            f"{width} x {height} px. Make it smaller."
+        )
+    return picture
+
+
+def check_video(path: str | None, limits: Limits) -> FrameSource:
+    """See that an upload is a clip of usable size, and open it.
+
+    Raises:
+        ValueError: if it is absent, of another kind, too large, or unreadable.
+    """
+    if not path:
+        raise ValueError("Expected a driving video, received none. Upload or record one, or choose an example.")
+    _check_file(Path(path), "driving video", VIDEO_SUFFIXES + PICTURE_SUFFIXES, limits)
+    clip = open_frames(path)
+    if max(clip.size) > limits.video_side_px:
+        raise ValueError(
+            f"Expected a driving video of at most {limits.video_side_px} px a side, received "
+            f"{clip.size[1]} x {clip.size[0]} px. Make it smaller."
+        )
+    return clip
+
+
+def check_time(seconds: float, frames: int, limits: Limits) -> None:
+    """See that a job ends in reasonable time.
+
+    Raises:
+        ValueError: if its estimate is beyond the limit.
+    """
+    if seconds > limits.seconds:
+        raise ValueError(
+            f"Expected a job of at most {in_words(limits.seconds)}, received {frames} frames, which would take about "
+            f"{in_words(seconds)} here. Choose fewer frames or a lower quality."
+        )
+
+
+def _check_file(path: Path, what: str, suffixes: tuple[str, ...], limits: Limits) -> None:
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(
+            f"Expected a {what} ending in {', '.join(suffixes)}, received {path.name!r}. Export it as one of these."
+        )
+    size = path.stat().st_size
+    if size > limits.upload_mb * MEGABYTE:
+        raise ValueError(
+            f"Expected a {what} of at most {limits.upload_mb} MB, received {path.name!r} of {size / MEGABYTE:.0f} MB. "
+            "Cut or compress it."
+        )

@@ -1,0 +1,134 @@
+"""The one pipeline behind the page, shared by all visitors: encoded sources are kept, work is done in turns."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import torch
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from torch import Tensor
+
+from diffusionact import DiffusionActPipeline, OpenFaceTracker, PoseOptions, ReenactedFrame, SourceCodes
+from diffusionact.face.face_reader import CroppedFace
+from diffusionact.face.pose_editing import PoseEdit, edit_pose, source_pose
+from diffusionact.images import load_image, model_to_uint8
+from diffusionact.schedulers import make_scheduler
+
+from .costs import CostModel
+from .turns import Turns
+
+MOST_SOURCES = 16
+# What the quality choice means: decoding steps, None being the model's own number.
+QUALITIES: dict[str, int | None] = {"Draft": 5, "Balanced": 10, "Full": None}
+PREVIEW_STEPS = 4
+
+OnStep = Callable[[int, int], None]
+
+
+class Engine:
+    """A loaded model and what is known about its speed.
+
+    Args:
+        pipeline: the model; decoding uses a sampler of its own for each job, so jobs do not disturb each other.
+    """
+
+    def __init__(self, pipeline: DiffusionActPipeline):
+        self.pipeline = pipeline
+        self.costs = CostModel()
+        self._turns = Turns()
+        self._sources: OrderedDict[tuple[str, str | int], SourceCodes] = OrderedDict()
+        self._tracker = OpenFaceTracker("largest").to(pipeline.device)
+
+    @property
+    def inversion_steps(self) -> int:
+        """Steps that encoding a source takes."""
+        return self.pipeline.config.num_inversion_steps
+
+    def steps(self, quality: str) -> int:
+        """Decoding steps of one of QUALITIES."""
+        return QUALITIES[quality] or self.pipeline.config.num_inference_steps
+
+    def warm_up(self) -> None:
+        """Run the UNet once, so that the first visitor neither waits for it nor reads a wild estimate."""
+        size, config = self.pipeline.sample_size, self.pipeline.unet.config
+        noise, code = torch.zeros(1, 3, size, size), torch.zeros(1, config.semantic_dim)
+        for _ in range(2):  # the first call is slower than those that follow
+            started = time.perf_counter()
+            self.pipeline.sample(noise.to(self.pipeline.device), code.to(self.pipeline.device), 2)
+        self.costs.call = (time.perf_counter() - started) / 2
+        self.costs.tracking = min(0.1, 2 * self.costs.call)
+
+    def is_encoded(self, path: Path, face: str | int = "largest") -> bool:
+        """Whether `encode` would answer at once."""
+        return _key(path, face) in self._sources
+
+    def encode(self, path: Path, face: str | int = "largest", on_step: OnStep | None = None) -> SourceCodes:
+        """Encode a source picture, or take it from the last MOST_SOURCES ones.
+
+        Raises:
+            NoFaceFoundError: if the picture shows no such face.
+            ValueError: if it is no picture.
+        """
+        key = _key(path, face)
+        with self._turns:
+            if key not in self._sources:
+                picture, started = load_image(path), time.perf_counter()
+                self._sources[key] = self.pipeline.encode_source(picture, face=face, on_step=on_step)
+                self.costs.learn_calls(time.perf_counter() - started, self.inversion_steps)
+            self._sources.move_to_end(key)
+            while len(self._sources) > MOST_SOURCES:
+                self._sources.popitem(last=False)
+            return self._sources[key]
+
+    def stream(
+        self, source: SourceCodes, driving: Iterable[Tensor], options: PoseOptions, frame_rate: float, steps: int
+    ) -> Iterator[ReenactedFrame]:
+        """`DiffusionActPipeline.stream`, giving way to other jobs after every chunk."""
+        scheduler = self._sampler()
+        chunk = self.costs.chunk_size(steps)
+        frames = self.pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk)
+        while True:
+            with self._turns:
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
+
+    def edit(self, path: Path, face: str | int, edit: PoseEdit, steps: int) -> tuple[Tensor, Tensor]:
+        """The aligned source, and the same with sliders applied: uint8 (H, W, 3) each, on the CPU.
+
+        Raises:
+            NoFaceFoundError: if the picture shows no such face.
+        """
+        source = self.encode(path, face)
+        model = self.pipeline.faces.face_model
+        with self._turns:
+            pose = edit_pose(model, source_pose(model, source), edit)
+            edited = self.pipeline.decode(source, self.pipeline.reenact(source, pose), steps, self._sampler())
+        return model_to_uint8(source.image)[0].cpu(), model_to_uint8(edited)[0].cpu()
+
+    def face_boxes(self, picture: Tensor) -> Tensor:
+        """(N, 4) left, top, right, bottom px of all faces in a picture uint8 (H, W, 3), largest first."""
+        with self._turns, torch.no_grad():
+            faces = self._tracker.detect(picture)
+        return torch.stack([face.box.cpu() for face in faces]) if faces else torch.zeros(0, 4)
+
+    def measure(self, picture: Tensor, face: int) -> CroppedFace:
+        """Read one face of a picture uint8 (H, W, 3) as the pipeline does for sources.
+
+        Raises:
+            NoFaceFoundError: if there is no such face.
+        """
+        with self._turns, torch.no_grad():
+            return self.pipeline.faces.read_source(picture, face).face
+
+    def _sampler(self) -> SchedulerMixin:
+        return make_scheduler("ddim", self.pipeline.scheduler.config)
+
+
+def _key(path: Path, face: str | int) -> tuple[str, str | int]:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest(), face

@@ -1,0 +1,96 @@
+"""Start the app: model, folder for files, page, server. No telemetry, no share link, nothing fetched but the model."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# Read by gradio when it is imported.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import gradio as gr
+import torch
+
+from diffusionact import DiffusionActPipeline
+from diffusionact.commands.loading import choose_device
+
+from .context import make_context
+from .engine import Engine
+from .examples import DEMO_MEDIA, MEDIA
+from .page import build_page
+from .sessions import Sessions
+from .settings import AppSettings
+from .theme import STYLE, make_theme
+from .zero_gpu import IS_ZERO_GPU
+
+logger = logging.getLogger(__name__)
+
+
+def make_page(settings: AppSettings) -> gr.Blocks:
+    """Load the model and build the page.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+        ValueError: if it cannot be loaded, or there is no such device.
+    """
+    _set_threads(settings.threads)
+    files = _files_folder(settings.files)
+    engine = Engine(DiffusionActPipeline.from_pretrained(settings.model, device=choose_device(settings.device)))
+    if not IS_ZERO_GPU:  # there is no GPU outside of calls
+        engine.warm_up()
+    sessions = Sessions(files / "results", settings.limits.keep_seconds)
+    return build_page(make_context(engine, settings.limits, sessions))
+
+
+def serve(settings: AppSettings, block: bool = True) -> gr.Blocks:
+    """Start the app; with `block` until it is interrupted.
+
+    Raises:
+        OSError: if the port is taken.
+    """
+    page = make_page(settings)
+    page.queue(max_size=settings.limits.queue, default_concurrency_limit=settings.limits.at_once)
+    page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        root_path=settings.root_path,
+        inbrowser=settings.open_browser,
+        share=False,
+        theme=make_theme(),
+        css_paths=[STYLE],
+        max_file_size=settings.limits.upload_mb * 1024 * 1024,
+        allowed_paths=[str(MEDIA), str(DEMO_MEDIA)],
+        enable_monitoring=False,
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        footer_links=["api"],
+        prevent_thread_lock=not block,
+    )
+    return page
+
+
+def _set_threads(threads: int | None) -> None:
+    """Half of the processors: they are mostly hyper-threads, and small networks get slower with more."""
+    if threads is None and "OMP_NUM_THREADS" not in os.environ:
+        threads = max(1, (os.cpu_count() or 2) // 2)
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def _files_folder(chosen: Path | None) -> Path:
+    """The folder for uploads and results, as gradio knows it too."""
+    if chosen is None and "GRADIO_TEMP_DIR" in os.environ:
+        chosen = Path(os.environ["GRADIO_TEMP_DIR"])
+    if chosen is None:
+        chosen = Path(tempfile.mkdtemp(prefix="diffusionact-app-"))
+        atexit.register(shutil.rmtree, chosen, ignore_errors=True)
+    chosen = chosen.resolve()
+    chosen.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(chosen)
+    return chosen

@@ -1,0 +1,65 @@
+"""Folders for the results of each visitor: names nobody can guess, gone when the page is closed or after a while."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+import uuid
+from pathlib import Path
+
+from .animation import STOP_NAME
+
+
+class Sessions:
+    """Keeps which folders belong to which browser session.
+
+    Args:
+        root: folder inside the app's folder of uploads, made if absent.
+        keep_seconds: age at which folders are removed even while their page is open.
+    """
+
+    def __init__(self, root: Path, keep_seconds: int):
+        self.root = root
+        self.keep_seconds = keep_seconds
+        self._folders: dict[str, list[Path]] = {}
+        self._lock = threading.Lock()
+        root.mkdir(parents=True, exist_ok=True)
+
+    def new_folder(self, session: str) -> Path:
+        """A fresh empty folder for one job of a session."""
+        self.remove_old()
+        folder = self.root / uuid.uuid4().hex
+        folder.mkdir()
+        with self._lock:
+            self._folders.setdefault(session, []).append(folder)
+        return folder
+
+    def stop(self, session: str) -> None:
+        """Ask the jobs of a session to end."""
+        for folder in self._of(session):
+            if folder.is_dir():
+                (folder / STOP_NAME).touch()
+
+    def close(self, session: str) -> None:
+        """End the jobs of a session whose page was closed, and remove its files."""
+        self.stop(session)
+        with self._lock:
+            folders = self._folders.pop(session, [])
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def remove_old(self) -> None:
+        """Remove folders that nobody has written into for `keep_seconds`."""
+        oldest = time.time() - self.keep_seconds
+        for folder in self.root.iterdir():
+            try:
+                is_old = folder.stat().st_mtime < oldest
+            except FileNotFoundError:  # another session's close was faster
+                continue
+            if is_old:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _of(self, session: str) -> list[Path]:
+        with self._lock:
+            return list(self._folders.get(session, []))

@@ -1,0 +1,64 @@
+"""What the person who starts the app decides: model, device, address and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one visitor may ask for.
+
+    Attributes:
+        upload_mb: largest upload, megabytes.
+        picture_megapixels: largest source picture.
+        video_side_px: longest side of a driving frame.
+        frames: most frames of one video.
+        seconds: longest estimated run, seconds.
+        batch_sources: most sources of one batch.
+        queue: jobs that may wait; further ones are turned away.
+        at_once: jobs that run together.
+        output_side_px: longest side of the full-frame output; larger sources are shrunk for it.
+        keep_seconds: age at which files of visitors are removed while the app runs.
+    """
+
+    upload_mb: int = 64
+    picture_megapixels: int = 40
+    video_side_px: int = 4096
+    frames: int = 750
+    seconds: int = 1800
+    batch_sources: int = 12
+    queue: int = 16
+    at_once: int = 2
+    output_side_px: int = 1280
+    keep_seconds: int = 3600
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """How the app is started.
+
+    Attributes:
+        model: "demo", a model folder, or a Hub id.
+        device: "auto", "cpu", "cuda", "mps", ...
+        host, port: address to listen on; None leaves them to GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+        root_path: path under which a proxy serves the app, such as "/faces"; None leaves it to GRADIO_ROOT_PATH.
+        open_browser: open the page at start.
+        threads: threads of torch; None keeps OMP_NUM_THREADS, or takes half of the processors.
+        files: folder for uploads and results; None makes one that is removed at the end.
+        limits: see `Limits`.
+    """
+
+    model: str = "demo"
+    device: str = "auto"
+    host: str | None = None
+    port: int | None = None
+    root_path: str | None = None
+    open_browser: bool = False
+    threads: int | None = None
+    files: Path | None = None
+    limits: Limits = field(default_factory=Limits)

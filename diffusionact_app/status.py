@@ -1,0 +1,69 @@
+"""Progress, estimates and summaries as small pieces of HTML, read out politely by screen readers."""
+
+from __future__ import annotations
+
+from html import escape
+
+from .animation import Progress
+from .costs import in_words
+from .settings import Limits
+
+
+def ready_html(title: str = "Ready", note: str = "Choose a picture and a clip, or an example, and press Animate.") -> str:
+    """What stands there before and between jobs."""
+    return _block(f"<strong>{escape(title)}</strong> <span>{escape(note)}</span>", 0.0)
+
+
+def progress_html(progress: Progress) -> str:
+    """One line and a bar."""
+    share = progress.done / progress.total if progress.total else 0.0
+    spent = in_words(progress.seconds)
+    if progress.stage == "encoding":
+        line = f"<strong>Reading the source</strong> <span>step {progress.done} of {progress.total}</span>"
+        return _block(line, share)
+    if progress.stage == "rendering":
+        each = progress.rendering_seconds / progress.done
+        left = in_words(each * (progress.total - progress.done))
+        line = (
+            f"<strong>Frame {progress.done} of {progress.total}</strong> <span>{each:.2f} s a frame</span> "
+            f"<span>about {left} left</span>"
+        )
+        return _block(line, share)
+    words = {"done": "Done", "stopped": "Stopped", "broken": "Broke off"}
+    line = f"<strong>{words[progress.stage]}</strong> <span>{_frames(progress)} in {spent}</span>"
+    if progress.rendering_seconds:
+        line += f" <span>{progress.rendering_seconds / progress.done:.2f} s a frame</span>"
+    if progress.without_face:
+        line += f" <span>{progress.without_face} without a face, filled in</span>"
+    return _block(line, share)
+
+
+def estimate_html(
+    seconds: float | None = None, frames: int = 0, of_frames: int | None = None, limits: Limits | None = None
+) -> str:
+    """How long the job would take."""
+    if seconds is None:
+        return '<p class="estimate">The time it takes is shown here before you start.</p>'
+    count = f"{frames} frame{'s' if frames > 1 else ''}"
+    if of_frames and of_frames > frames:
+        count += f" of {of_frames}"
+    text, kind = f"{count}, about {in_words(seconds)}.", "estimate"
+    if limits is not None and seconds > limits.seconds:
+        text += f" The limit is {in_words(limits.seconds)}: choose fewer frames or a lower quality."
+        kind += " too-long"
+    return f'<p class="{kind}">{text}</p>'
+
+
+def _frames(progress: Progress) -> str:
+    if progress.stage == "done":
+        return f"{progress.done} frame{'s' if progress.done > 1 else ''}"
+    return f"{progress.done} of {progress.total} frames"
+
+
+def _block(line: str, share: float) -> str:
+    percent = round(100 * share)
+    return (
+        f'<div class="status" role="status" aria-live="polite"><div class="status-line">{line}</div>'
+        f'<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
+        f'aria-label="Progress"><div style="width:{percent}%"></div></div></div>'
+    )

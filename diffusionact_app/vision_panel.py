@@ -1,0 +1,61 @@
+"""The fold "What the model sees": landmarks and crop on source and driver; a click on a face chooses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from diffusionact.images import load_image
+
+from .checks import check_picture, check_video
+from .context import Context
+from .controls import Controls
+from .messages import told_plainly
+from .vision import face_at, look
+
+LARGEST = {"source": "largest", "driving": "follow"}
+
+
+class VisionPanel:
+    """Two pictures, and which face of each is used."""
+
+    def __init__(self, context: Context, controls: Controls):
+        self.context = context
+        self.shown: dict[str, gr.Image] = {}
+        with gr.Accordion("What the model sees", open=False, elem_id="vision"):
+            gr.Markdown(
+                "Green: the face that is used, with its landmarks. Orange: the crop. Click a face to choose it."
+            )
+            with gr.Row():
+                for kind, label in (("source", "Source"), ("driving", "Driver, first frame")):
+                    self.shown[kind] = gr.Image(
+                        label=label, type="pil", interactive=False, height=260, format="jpeg", buttons=[],
+                        elem_id=f"vision-{kind}",
+                    )
+        for kind in LARGEST:
+            chosen = controls.add(f"{kind}_face", gr.State(LARGEST[kind]))
+            self._connect(kind, controls[kind], chosen)
+
+    def _connect(self, kind: str, upload: Any, chosen: gr.State) -> None:
+        def show(path: str | None) -> tuple:
+            if path is None:
+                return None, LARGEST[kind], []
+            found = look(self.context.engine, self._picture(kind, path), 0)
+            return found.picture, LARGEST[kind], found.boxes.tolist()
+
+        def choose(path: str, places: list, event: gr.SelectData) -> tuple:
+            face = face_at(places, *event.index)
+            if face is None:
+                raise ValueError("Expected a click on a face, received one beside all of them. Click inside a box.")
+            return look(self.context.engine, self._picture(kind, path), face).picture, face
+
+        places = gr.State([])
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        upload.change(told_plainly(show), [upload], [self.shown[kind], chosen, places], **quiet)
+        self.shown[kind].select(told_plainly(choose), [upload, places], [self.shown[kind], chosen], **quiet)
+
+    def _picture(self, kind: str, path: str) -> Any:
+        if kind == "source":
+            return load_image(check_picture(path, self.context.limits))
+        return next(iter(check_video(path, self.context.limits)))

@@ -1,0 +1,34 @@
+"""Hugging Face ZeroGPU lends a GPU for the length of one call. Elsewhere the decorator does nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+IS_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")
+
+# Start of the worker and safety; nobody has to pay for what is not used, but a call that runs over is cut off.
+OVERHEAD_S = 15.0
+# A call of the 256 px UNet for one frame, and reading one frame, on ZeroGPU's cards. Deliberately generous.
+CALL_S = 0.03
+FRAME_S = 0.06
+LONGEST_S = 240
+
+
+def duration(frames: int, steps: int, inversion_steps: int) -> int:
+    """Seconds of GPU to ask for: inversion, then frames x steps."""
+    seconds = OVERHEAD_S + CALL_S * (inversion_steps + frames * steps) + FRAME_S * frames
+    return min(LONGEST_S, round(seconds))
+
+
+def on_gpu(seconds: Callable[..., int]) -> Callable[[Callable], Callable]:
+    """Decorate a handler that needs the GPU; `seconds` takes the handler's arguments."""
+
+    def decorate(handler: Callable) -> Callable:
+        if not IS_ZERO_GPU:
+            return handler
+        import spaces
+
+        return spaces.GPU(duration=seconds)(handler)
+
+    return decorate

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from ..face.emoca import COMPONENTS, build_network
 from ..weights import INDEX_NAME, OfficialFile, find_weights, load_components, weights_folder
-from ..weights.provenance import Provenance, read_provenance, sha256_of_tensors
+from ..weights.provenance import Provenance, read_provenance, sha256_of_model, sha256_of_tensors
 
 # File of the tracker -> attribute of EmocaNetworks.
 NETWORKS = {file_name: name for name, (file_name, _) in COMPONENTS.items()}
@@ -41,10 +41,10 @@ def problem(component: str) -> str | None:
     """
     path = _path(component)
     try:
-        if path.is_dir():
-            load_components(path)
-        else:
-            _check_tracker_file(path)
+        content = _check_model(path) if path.is_dir() else _check_tracker_file(path)
+        provenance = read_provenance(path)
+        if provenance and content != provenance.content_sha256:
+            raise ValueError("Expected the weights that were imported, received others: import them again.")
     except (ValueError, OSError) as error:
         return str(error)
     return None
@@ -55,7 +55,12 @@ def model_names() -> list[str]:
     return sorted(index.parent.name for index in weights_folder().glob(f"*/{INDEX_NAME}"))
 
 
-def _check_tracker_file(path: Path) -> None:
+def _check_model(path: Path) -> str:
+    load_components(path)
+    return sha256_of_model(path)
+
+
+def _check_tracker_file(path: Path) -> str:
     try:
         tensors = load_file(path)
     except SafetensorError as error:
@@ -63,11 +68,7 @@ def _check_tracker_file(path: Path) -> None:
             f"Expected a whole safetensors file, received {path.stat().st_size} bytes ({error}). Import it again."
         ) from error
     build_network(NETWORKS[path.name], tensors, str(path))
-    provenance = read_provenance(path)
-    if provenance and sha256_of_tensors(tensors) != provenance.content_sha256:
-        raise ValueError(
-            "Expected the weights that were imported, received others: the file has changed. Import again."
-        )
+    return sha256_of_tensors(tensors)
 
 
 def _path(component: str) -> Path | None:

@@ -58,7 +58,7 @@ CATALOGUE: tuple[OfficialFile, ...] = (
     ),
     OfficialFile(
         name="diffae",
-        purpose="not needed; `convert --diffae` compares it with diffusionact_model.pt",
+        purpose="for comparison only: `convert --diffae` holds diffusionact_model.pt against it",
         file_names=("last.ckpt",),
         origin="phizaz/diffae, model ffhq256_autoenc",
         how_to_get="download ffhq256_autoenc by the links in the README of phizaz/diffae",
@@ -98,6 +98,7 @@ CATALOGUE: tuple[OfficialFile, ...] = (
         how_to_get=f"download it by the {_AUTHORS_README}",
         licence="CC BY-NC-SA 4.0 (ETH-XGaze): non-commercial, share alike",
         component=f"{TRACKER_FOLDER_NAME}/gaze_net.safetensors",
+        num_parameters=25_561_130,
     ),
     OfficialFile(
         name="emoca",
@@ -107,6 +108,7 @@ CATALOGUE: tuple[OfficialFile, ...] = (
         how_to_get="register at emoca.is.tue.mpg.de, accept the terms, download the model EMOCA_v2_lr_mse_20",
         licence=f"EMOCA: {_MPI_LICENCE}",
         component=f"{TRACKER_FOLDER_NAME}/coefficient_encoders.safetensors",
+        num_parameters=51_505_566,
     ),
     OfficialFile(
         name="flame",

@@ -33,6 +33,7 @@ from ..checks import check_choice, check_positive_int
 from ..models import ReenactmentEncoder, SemanticEncoder, UNet
 from ..schedulers import DDIMScheduler
 from .folders import find_weights, weights_folder
+from .provenance import PROVENANCE_NAME
 
 COMPONENTS: dict[str, type[ConfigMixin]] = {
     "unet": UNet,
@@ -214,7 +215,11 @@ def model_folder_writer(folder: str | Path, overwrite: bool = False) -> Iterator
         yield temporary
         folder.mkdir(exist_ok=True)
         (folder / INDEX_NAME).unlink(missing_ok=True)
-        for name in (*COMPONENTS, INDEX_NAME):  # the index goes first and comes last: with an index, all is there
+        for name in (
+            *COMPONENTS,
+            PROVENANCE_NAME,
+            INDEX_NAME,
+        ):  # the index goes first and comes last: with an index, all is there
             _replace(temporary / name, folder / name)
     finally:
         shutil.rmtree(temporary)

@@ -27,7 +27,7 @@ class Provenance:
         source: name of the authors' file, or several with " + " between them.
         source_sha256: hash of that file, or of each.
         licence: the terms that go with the file.
-        content_sha256: hash of the tensors that were written; shows damage later.
+        content_sha256: hash of what was written; shows damage later.
     """
 
     source: str
@@ -50,8 +50,9 @@ def write_tracker_file(path: Path, tensors: Mapping[str, Tensor], provenance: Pr
 
 def write_model_provenance(folder: Path, provenance: Provenance) -> None:
     """Put the note beside the networks of a model folder."""
+    notes = asdict(provenance) | {"content_sha256": sha256_of_model(folder)}
     with images.written_under_temporary_name(folder / PROVENANCE_NAME) as temporary:
-        temporary.write_text(json.dumps(asdict(provenance), indent=2) + "\n")
+        temporary.write_text(json.dumps(notes, indent=2) + "\n")
 
 
 def read_provenance(path: Path) -> Provenance | None:
@@ -73,6 +74,14 @@ def sha256_of_file(path: Path) -> str:
     with path.open("rb") as stream:
         while chunk := stream.read(READ_BYTES):
             digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_of_model(folder: Path) -> str:
+    """Hash of the weights of all networks in a model folder, in hex."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*/*.safetensors")):
+        digest.update(f"{path.relative_to(folder).as_posix()} {sha256_of_file(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -17,6 +17,7 @@ from diffusionact.commands import weights as command
 from diffusionact.commands.weights import DOWNLOADS
 from diffusionact.conversion.importing import import_files
 from diffusionact.weights import CATALOGUE, catalogue
+from diffusionact.weights.provenance import Provenance, write_model_provenance
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,15 @@ def test_list_and_check_name_other_models_too(run, folder):
     (folder / "mine" / "unet" / "config.json").write_text("{")
     code, text = run("check")
     assert code == 1 and "BROKEN   mine: Expected JSON" in text
+
+
+def test_check_finds_a_changed_model_that_still_loads(run, folder):
+    make_tiny_model(folder / "diffusionact")
+    write_model_provenance(folder / "diffusionact", Provenance("diffusionact_model.pt", "0" * 64, "none"))
+    assert run("check")[0] == 0
+    flip_a_bit(folder / "diffusionact" / "unet" / "diffusion_pytorch_model.safetensors")
+    code, text = run("check")
+    assert code == 1 and "BROKEN   diffusionact: Expected the weights that were imported" in text
 
 
 def test_check_of_an_empty_folder_says_what_to_do_and_is_no_failure(run):

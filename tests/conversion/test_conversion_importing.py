@@ -14,8 +14,8 @@ from tiny_model import make_tiny_components
 from diffusionact.conversion import official
 from diffusionact.conversion.importing import import_files
 from diffusionact.face.emoca import COMPONENTS, load_emoca_networks
-from diffusionact.weights import CATALOGUE, load_components, on_meta
-from diffusionact.weights.provenance import read_provenance, sha256_of_file
+from diffusionact.weights import CATALOGUE, load_components, on_meta, save_components
+from diffusionact.weights.provenance import read_provenance, sha256_of_file, sha256_of_model
 
 TRACKER_FILES = {f"emoca/{name}" for name, _ in COMPONENTS.values()}
 
@@ -223,7 +223,10 @@ def test_the_model_is_converted_into_a_folder_of_its_name(bring, tmp_path, monke
     assert load_components(folder).config.landmark_frame == "crop224"
     notes = json.loads((folder / "provenance.json").read_text())
     assert notes["source"] == "diffusionact_model.pt" and "ask them" in notes["licence"]
+    assert notes["content_sha256"] == sha256_of_model(folder)
     assert ("kept", "diffusionact") in bring(tmp_path / "diffusionact_model.pt")
+    save_components(tiny, folder, overwrite=True)
+    assert not (folder / "provenance.json").exists(), "the note of a model that was replaced must go"
 
 
 def test_the_catalogue_names_the_files_that_the_tracker_reads():

@@ -52,7 +52,8 @@ def problem(component: str) -> str | None:
 
 def model_names() -> list[str]:
     """Names of the model folders in the weights folder that new files go into."""
-    return sorted(index.parent.name for index in weights_folder().glob(f"*/{INDEX_NAME}"))
+    names = (index.parent.name for index in weights_folder().glob(f"*/{INDEX_NAME}"))
+    return sorted(name for name in names if not name.startswith("."))  # a hidden one is still being written
 
 
 def _check_model(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import pickletools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +20,9 @@ NUMBER_TYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4"
 OBJECT_TYPES = {"O", "O4", "O8"}
 MAX_FILE_BYTES = 2**31
 MAX_VALUES = 2**28  # of one array; FLAME's largest has 6 million
+# Numbers of the table that pickles keep repeated values in; the reader makes room for the largest at once.
+TABLE_CODES = ("PUT", "BINPUT", "LONG_BINPUT")
+MAX_TABLE = 2**20
 # What a damaged or hostile pickle makes the reader raise.
 PICKLE_ERRORS = (
     pickle.UnpicklingError,
@@ -26,6 +30,7 @@ PICKLE_ERRORS = (
     EOFError,
     ImportError,
     LookupError,
+    MemoryError,
     OverflowError,
     RecursionError,
     TypeError,
@@ -248,6 +253,11 @@ def _read_npy(stream: BinaryIO) -> object:
 
 
 def _read_pickle(stream: BinaryIO) -> object:
+    start = stream.tell()
+    for code, argument, _ in pickletools.genops(stream):
+        if code.name in TABLE_CODES and argument > MAX_TABLE:
+            raise pickle.UnpicklingError(f"a pickle with a table of {argument} entries")
+    stream.seek(start)
     # Latin-1: numbers of Python 2 were written as its strings.
     return _ArrayUnpickler(stream, encoding="latin1").load()
 

@@ -147,6 +147,8 @@ def hostile_pickles(marker):
             b"ccopy_reg\n_reconstructor\n(c__builtin__\nset\nc__builtin__\nobject\nNtR.",
             "",
         ),
+        "an endless table": (b"\x80\x02Nr\xff\xff\xff\x7f.", "table of 2147483647"),
+        "an endless text": (b"\x80\x04\x8e" + (2**60).to_bytes(8, "little") + b".", ""),
         "another codec": (b"c_codecs\nencode\n(S'a'\nS'rot13'\ntR.", "rot13"),
     }
 

@@ -53,10 +53,12 @@ def saved_path(file: str) -> Path:
 
 def problem_with_file(file: str) -> str:
     """Why a file cannot be loaded, in words; empty if nothing is known against it."""
-    path = saved_path(file or SUFFIX).resolve()  # with nothing saved yet, ComfyUI has no file to name
     homes = (folder_paths.get_input_directory(), folder_paths.get_output_directory())
-    is_inside = any(path.is_relative_to(Path(home).resolve()) for home in homes)
-    if is_inside and path.suffix == SUFFIX and path.is_file():
+    try:
+        path = saved_path(file or SUFFIX).resolve()  # with nothing saved yet, ComfyUI has no file to name
+    except ValueError:  # newer versions of ComfyUI refuse what leads out of their folders
+        path = Path()
+    if path.suffix == SUFFIX and path.is_file() and any(path.is_relative_to(Path(home).resolve()) for home in homes):
         return ""
     return f"Expected a saved file in the output or input folder, received {file!r}. Save one, or refresh the list."
 

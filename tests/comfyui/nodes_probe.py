@@ -1,0 +1,197 @@
+"""Runs inside ComfyUI's own Python: `nodes_probe.py COMFYUI BASE PROBE` loads the pack as ComfyUI does, prints JSON.
+
+A probe calls the nodes' classes in a running ComfyUI without a server, and looks at what a server does not show.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+BASE = Path(sys.argv[2]).resolve()
+PACK = next((BASE / "custom_nodes").iterdir())
+
+
+def load_pack() -> dict:
+    """The pack's node classes by id without prefix."""
+    os.chdir(sys.argv[1])
+    sys.path.insert(0, os.getcwd())
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    sys.argv[1:] = ["--cpu", "--disable-api-nodes", "--base-directory", str(BASE)]
+    import utils.extra_config  # noqa: F401 - before `comfy/utils.py` takes the name, as in ComfyUI's main.py
+
+    import nodes
+
+    assert asyncio.run(nodes.load_custom_node(str(PACK), module_parent="custom_nodes"))
+    mappings = nodes.NODE_CLASS_MAPPINGS
+    return {name.removeprefix("DiffusionAct_"): mappings[name] for name in mappings if name.startswith("DiffusionAct_")}
+
+
+def load_still(name: str) -> torch.Tensor:
+    """A picture of the input folder as an IMAGE."""
+    import numpy as np
+    from PIL import Image
+
+    return torch.from_numpy(np.array(Image.open(BASE / "input" / name).convert("RGB")))[None] / 255
+
+
+class Session:
+    """The demo model, an encoded source, and the codes of a few poses, made by the nodes."""
+
+    def __init__(self) -> None:
+        self.nodes = load_pack()
+        self.model = self.run("LoadModel", model="demo", dtype="float32")[0]
+        self.source = self.run(
+            "EncodeSource", model=self.model, image=load_still("source.png"), face="largest", face_number=0,
+            inversion_steps=3,
+        )[0]  # fmt: skip
+        poses = [self.pose(yaw=float(yaw)) for yaw in range(-10, 15, 5)]
+        self.codes = [self.run("Reenact", model=self.model, source=self.source, pose=pose)[0] for pose in poses]
+
+    def run(self, name: str, **inputs):
+        """Execute a node under inference mode, as ComfyUI does."""
+        with torch.inference_mode():
+            return self.nodes[name].execute(**inputs)
+
+    def pose(self, **sliders: float):
+        return self.run("EditPose", source=self.source, **sliders)[0]
+
+    def clip_codes(self):
+        """All codes as one clip."""
+        from dataclasses import replace
+
+        return replace(self.codes[0], semantic_codes=torch.cat([codes.semantic_codes for codes in self.codes]))
+
+    def decode(self, chunk_size: int = 4) -> torch.Tensor:
+        how = {"preset": "custom", "steps": 2, "scheduler": "ddim", "chunk_size": chunk_size}
+        return self.run("Decode", model=self.model, source=self.source, codes=self.clip_codes(), **how)[0]
+
+
+def out_of_memory(session: Session) -> dict:
+    """The device has room for two frames: sizes of the UNet's batches, and how far the result is from the plain one."""
+    plain, sizes = session.decode(), []
+
+    def refuse(module, arguments):
+        sizes.append(len(arguments[0]))
+        if sizes[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    hook = session.model.pipeline.unet.register_forward_pre_hook(refuse)
+    limited = session.decode()
+    hook.remove()
+    return {"sizes": sizes, "difference": (limited - plain).abs().max().item(), "frames": len(limited)}
+
+
+def chunk_sizes(session: Session) -> dict:
+    """How far results are apart for chunks of one, three and five frames."""
+    plain = session.decode(5)
+    return {str(size): (session.decode(size) - plain).abs().max().item() for size in (1, 3)}
+
+
+def interruption(session: Session) -> dict:
+    """Cancel is pressed in the third UNet call: how many calls happen, and what is raised."""
+    import comfy.model_management as management
+
+    calls = []
+
+    def press_cancel(module, arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            management.interrupt_current_processing()
+
+    hook = session.model.pipeline.unet.register_forward_pre_hook(press_cancel)
+    try:
+        session.decode(1)
+        raised = None
+    except management.InterruptProcessingException as error:
+        raised = type(error).__name__
+    hook.remove()
+    return {"calls": len(calls), "raised": raised}
+
+
+def low_memory(session: Session) -> dict:
+    """ComfyUI loads a third of the weights and fetches the others layer by layer."""
+    import comfy.model_management as management
+
+    patcher, codes = session.model.patcher, session.clip_codes().semantic_codes
+
+    def decode() -> torch.Tensor:  # past the node, which would load all of it: a CPU never lacks room for a CPU's model
+        with torch.inference_mode():
+            return session.model.pipeline.decode(session.source.codes, codes, 2)
+
+    plain = decode()
+    management.unload_all_models()
+    unloaded = patcher.loaded_size()
+    patcher.load(patcher.load_device, lowvram_model_memory=patcher.model_size() // 3)
+    fetched = sum(getattr(module, "comfy_cast_weights", False) for module in patcher.model.modules())
+    loaded, partial = patcher.loaded_size() / patcher.model_size(), patcher.model.model_lowvram
+    difference = (decode() - plain).abs().max().item()
+    return {"unloaded": unloaded, "fetched": fetched, "loaded": loaded, "partial": partial, "difference": difference}
+
+
+def values_stay(session: Session) -> dict:
+    """Whether running nodes twice changes what they were given, and the result."""
+    before = [tensor.clone() for tensor in tensors_of(session.source)]
+    first, second = session.decode(), session.decode()
+    pose = session.pose(smile=1.0)
+    rows = [tensor.clone() for tensor in tensors_of(pose.rows)]
+    session.run("Reenact", model=session.model, source=session.source, pose=pose)
+    same = [torch.equal(a, b) for a, b in zip(before, tensors_of(session.source), strict=True)]
+    same += [torch.equal(a, b) for a, b in zip(rows, tensors_of(pose.rows), strict=True)]
+    devices = {str(tensor.device) for tensor in tensors_of(session.source)}
+    return {"inputs_same": all(same), "results_same": torch.equal(first, second), "devices": sorted(devices)}
+
+
+def landmarks(session: Session) -> dict:
+    """FACE_LANDMARKS with the pack's own measurements: how far the poses are from those of the tracker, pixels."""
+    from fractions import Fraction
+
+    import av
+    from comfy_api.latest import InputImpl, Types
+
+    with av.open(str(BASE / "input" / "driving.mp4")) as container:
+        frames = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)][:12]
+    extract = sys.modules[session.nodes["ExtractPose"].__module__]
+    tracker = sys.modules[extract.__package__ + ".landmarks"].OpenFaceTracker()
+    names = sys.modules[extract.__package__ + ".landmarks"].EXPRESSION_NAMES
+    found = [[as_comfyui(faces, names)] for faces in tracker.landmarker(torch.stack(frames))]
+    parts = Types.VideoComponents(images=torch.stack(frames) / 255, audio=None, frame_rate=Fraction(25))
+    driving, inputs = InputImpl.VideoFromComponents(parts), {"source": session.source, "tracker": "open"}
+    motion = {
+        "face": "follow", "face_number": 0, "missing_face": "error", "relative_motion": False, "reference_frame": 0,
+        "smoothing": 0.0, "expression_gain": 1.0, "head_motion": "turn", "detection_threshold": 0.5, "frame_rate": 25.0,
+    }  # fmt: skip
+    tracked = session.run("ExtractPose", driving=driving, **inputs, **motion)[0]
+    given = session.run("ExtractPose", driving=driving, face_landmarks={"frames": found}, **inputs, **motion)[0]
+    apart = (tracked.rows.landmarks - given.rows.landmarks).abs().max().item()
+    return {"apart": apart, "turned": (given.rows.head_pose.amax(0) - given.rows.head_pose.amin(0)).max().item()}
+
+
+def as_comfyui(faces, names) -> dict:
+    """The largest face as ComfyUI's node hands it on: x and y in the frame, all three in a square of 192."""
+    points = faces.points[0]
+    low, high = points[:, :2].amin(0), points[:, :2].amax(0)
+    inside = points * (192 / (high - low).max())
+    values = dict(zip(names, faces.blendshapes[0].tolist(), strict=True))
+    return {
+        "landmarks_xy": points[:, :2].numpy(), "landmarks_3d": inside.numpy(), "score": 0.9, "presence": 5.0,
+        "bbox_xyxy": torch.cat([low, high]).numpy(), "blendshapes": values,
+    }  # fmt: skip
+
+
+def tensors_of(value) -> list[torch.Tensor]:
+    """All tensors in a tree of dataclasses."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    names = getattr(value, "__dataclass_fields__", {})
+    return [tensor for name in names for tensor in tensors_of(getattr(value, name))]
+
+
+if __name__ == "__main__":
+    probe = globals()[sys.argv[3]]
+    print("PROBE " + json.dumps(probe(Session())))

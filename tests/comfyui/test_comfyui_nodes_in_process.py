@@ -1,0 +1,64 @@
+"""The nodes' classes inside a real ComfyUI, without its server: memory, interruption, values on sockets."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROBES = Path(__file__).with_name("nodes_probe.py")
+
+
+@pytest.fixture
+def probe(comfyui_installation, comfyui_base):
+    """Run one function of nodes_probe.py in ComfyUI's Python; returns what it found."""
+
+    def run(name: str) -> dict:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON"))}
+        done = subprocess.run(
+            [comfyui_installation.python, PROBES, comfyui_installation.comfyui, comfyui_base, name],
+            env=environment | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+        )
+        found = [line for line in done.stdout.splitlines() if line.startswith("PROBE ")]
+        assert found, done.stderr[-3000:]
+        return json.loads(found[0].removeprefix("PROBE "))
+
+    return run
+
+
+def test_a_device_that_runs_out_of_memory_gets_smaller_chunks_and_the_same_pictures(probe):
+    found = probe("out_of_memory")
+    assert found["sizes"] == [4, 2, 2, 2, 2, 1, 1]
+    assert found["frames"] == 5
+    assert found["difference"] < 1e-5
+
+
+def test_the_chunk_size_does_not_change_the_pictures(probe):
+    assert all(difference < 1e-5 for difference in probe("chunk_sizes").values())
+
+
+def test_cancel_stops_within_the_running_unet_call(probe):
+    assert probe("interruption") == {"calls": 3, "raised": "InterruptProcessingException"}
+
+
+def test_a_model_that_does_not_fit_is_fetched_layer_by_layer(probe):
+    found = probe("low_memory")
+    assert found["unloaded"] == 0, "Unload Models gives everything back"
+    assert found["partial"]
+    assert found["fetched"] > 10
+    assert 0.1 < found["loaded"] < 0.34
+    assert found["difference"] < 1e-5
+
+
+def test_comfyuis_face_landmarks_replace_the_tracker(probe):
+    found = probe("landmarks")
+    assert found["apart"] < 0.05
+    assert found["turned"] > 1.0, "the clip moves"
+
+
+def test_nodes_leave_their_inputs_alone_and_repeat_themselves(probe):
+    assert probe("values_stay") == {"inputs_same": True, "results_same": True, "devices": ["cpu"]}

@@ -13,6 +13,7 @@ import torch
 
 from .commands import app, bench, convert, encode, reenact, weights
 from .face.pose_options import DRIVER_CROPS
+from .pipelines import TRACKERS
 from .schedulers import SCHEDULERS
 
 BAD_INPUT = 2
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore")
     try:
         return options.run(options) or 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         sys.stderr.write(f"diffusionact: {error}\n")
         return BAD_INPUT
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
@@ -68,6 +69,9 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     _add_driver_options(parser)
     _add_decode_options(parser)
     _add_output_options(parser)
+    parser.add_argument(
+        "--exact", action="store_true", help="the official procedure to the letter; needs the authors' files"
+    )
     parser.set_defaults(run=reenact.run)
 
 
@@ -79,7 +83,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     _add_driver_options(parser)
     _add_decode_options(parser)
     _add_output_options(parser)
-    parser.set_defaults(run=reenact.run_demo, side_by_side=True)
+    parser.set_defaults(run=reenact.run_demo, side_by_side=True, exact=False)
 
 
 def _add_encode(commands: argparse._SubParsersAction) -> None:
@@ -131,7 +135,7 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
 
 def _add_app(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("app", help="a page in the browser: animate, edit expressions, batch")
-    parser.add_argument("--model", default="demo", help="demo, a model folder, or a Hub id (default: %(default)s)")
+    parser.add_argument("--model", default="demo", help="demo, a folder, a name in the weights folder, or a Hub id")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 lets others in (default: this machine only)")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
@@ -145,10 +149,13 @@ def _add_app(commands: argparse._SubParsersAction) -> None:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model")
-    group.add_argument("--model", default="demo", help="demo, a model folder, or a Hub id (default: %(default)s)")
+    group.add_argument("--model", default="demo", help="demo, a folder, a name in the weights folder, or a Hub id")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     group.add_argument(
         "--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"), help="of the UNets"
+    )
+    group.add_argument(
+        "--tracker", default="open", choices=TRACKERS, help="what reads the faces (default: %(default)s)"
     )
 
 

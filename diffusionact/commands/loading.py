@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from .. import images
 from ..face.pose_options import PoseOptions
 from ..pipelines import DiffusionActPipeline
+from ..pipelines.reenactment import StepCallback
 from ..storage import load_value
 from ..types import SourceCodes, map_tensors
 
@@ -41,9 +43,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
-    """Load the model that --model, --device and --dtype name."""
+    """Load the model and the tracker that --model, --tracker, --device and --dtype name."""
     dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
-    return DiffusionActPipeline.from_pretrained(options.model, dtype, choose_device(options.device))
+    device = choose_device(options.device)
+    return DiffusionActPipeline.from_pretrained(options.model, dtype, device, tracker=options.tracker)
 
 
 def prepare_output(path: Path, suffixes: Collection[str], inputs: Collection[Path] = ()) -> None:
@@ -119,13 +122,19 @@ def load_source(
     if path.suffix == ".safetensors":
         source = load_value(path, SourceCodes, pipeline.fingerprint)
         return map_tensors(source, lambda tensor: tensor.to(pipeline.device)), None
-    picture = images.load_image(path)
+    picture, face = images.load_image(path), face_choice(options.source_face)
+    with inversion_progress() as on_step:
+        source = pipeline.encode_source(picture, options.inversion_steps, face, on_step)
+    return source, picture
+
+
+@contextmanager
+def inversion_progress() -> Iterator[StepCallback]:
+    """A progress bar over the steps from a picture to x_T."""
     with tqdm(desc="Encode source", unit="step", leave=False) as bar:
 
         def on_step(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        face = face_choice(options.source_face)
-        source = pipeline.encode_source(picture, options.inversion_steps, face, on_step)
-    return source, picture
+        yield on_step

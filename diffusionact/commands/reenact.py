@@ -16,11 +16,13 @@ from tqdm import tqdm
 from .. import images
 from ..checks import check_in_range
 from ..face.composite import paste_back
-from ..pipelines import DiffusionActPipeline, ReenactedFrame
+from ..pipelines import DiffusionActPipeline, ExactReenactment, ReenactedFrame
+from ..pipelines.exact import NUM_INFERENCE_STEPS
 from ..schedulers import make_scheduler
 from ..types import SourceCodes
 from ..video import FrameSource, VideoWriter, open_frames
-from .loading import load_pipeline, load_source, pose_options, prepare_output
+from .exact_options import settle_exact
+from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
 from .report import ReenactmentReport
 
 logger = logging.getLogger(__name__)
@@ -47,18 +49,16 @@ def run(options: argparse.Namespace) -> None:
         OSError: if the output cannot be written.
     """
     _check(options)
-    how = pose_options(options)
+    if options.exact:
+        settle_exact(options)
     driving = open_frames(options.driving)
     _check_single_picture(options, driving)
     pipeline = load_pipeline(options)
-    scheduler = make_scheduler(options.scheduler, pipeline.scheduler.config)
-    # A number of steps that the scheduler refuses is found before the source is inverted.
-    scheduler.set_timesteps(options.steps or pipeline.config.num_inference_steps)
-    source, picture = load_source(pipeline, options.source, options)
+    begin = _begin_exact if options.exact else _begin
+    source, picture, frames = begin(options, pipeline, driving)
     started = time.perf_counter()
-    rate = float(driving.frame_rate)
     counter = _FrameCounter()
-    stream = counter.watch(pipeline.stream(source, driving, how, rate, options.steps, scheduler, options.chunk_size))
+    stream = counter.watch(frames)
     report = ReenactmentReport(pipeline, source) if options.report else None
     if report is not None:
         stream = report.watch(stream)
@@ -75,6 +75,31 @@ def run(options: argparse.Namespace) -> None:
         logger.info("%s", json.dumps(figures, indent=2))
         with images.written_under_temporary_name(options.report) as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _begin(
+    options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource
+) -> tuple[SourceCodes, Tensor | None, Iterator[ReenactedFrame]]:
+    """The encoded source, its picture, None for a saved one, and the frames to come."""
+    how, rate = pose_options(options), float(driving.frame_rate)
+    scheduler = make_scheduler(options.scheduler, pipeline.scheduler.config)
+    # A number of steps that the scheduler refuses is found before the source is inverted.
+    scheduler.set_timesteps(options.steps or pipeline.config.num_inference_steps)
+    source, picture = load_source(pipeline, options.source, options)
+    frames = pipeline.stream(source, driving, how, rate, options.steps, scheduler, options.chunk_size)
+    return source, picture, frames
+
+
+def _begin_exact(
+    options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource
+) -> tuple[SourceCodes, Tensor, Iterator[ReenactedFrame]]:
+    """As `_begin`, by the official procedure."""
+    exact = ExactReenactment(pipeline)
+    pipeline.scheduler.set_timesteps(options.steps or NUM_INFERENCE_STEPS)
+    picture = images.load_image(options.source)
+    with inversion_progress() as on_step:
+        source = exact.encode_source(picture, options.inversion_steps, on_step)
+    return source, picture, exact.stream(source, driving, options.steps)
 
 
 class _FrameCounter:
@@ -95,6 +120,7 @@ def _check(options: argparse.Namespace) -> None:
     prepare_output(options.output, OUTPUT_SUFFIXES, (options.source, options.driving))
     if options.report:
         prepare_output(options.report, (".json",))
+    pose_options(options)  # its values are checked where it is made
     check_in_range("--chunk-size", options.chunk_size, 1, 4096)
     check_in_range("--feather", options.feather, 0.0, 0.5)
     if options.steps is not None:

@@ -1,4 +1,4 @@
-"""Figures of a reenacted clip: our own tracker looks at every output frame and compares it with what was asked for."""
+"""Figures of a reenacted clip: a tracker looks at every output frame and compares it with what was asked for."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor
 
 from .. import images
 from ..face.errors import NoFaceFoundError
-from ..face.expression_names import EXPRESSION_NAMES
-from ..face.open_face_model import ALIGNED_SIZE, OpenFaceModel
-from ..face.tracking import OpenFaceTracker
+from ..face.insightface_reader import InsightFaceReader
 from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..types import SourceCodes
+from .output_tracking import SeenFace, output_tracker
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None
 
-JAW_OPEN = EXPRESSION_NAMES.index("jawOpen")
+INNER = slice(17, None)
+OUTER_EYE_CORNERS = (36, 45)
 
 
 class ReenactmentReport:
@@ -36,8 +36,8 @@ class ReenactmentReport:
     def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes):
         self.pipeline = pipeline
         self.source = source
-        self.face_model = OpenFaceModel.from_bundled().to(pipeline.device)
-        self.tracker = OpenFaceTracker("largest", "error").to(pipeline.device)
+        self.tracker = output_tracker(pipeline.faces, pipeline.device)
+        self.embedding = _Embedding(pipeline, source)
         self.asked: list[Tensor] = []
         self.seen: list[Tensor] = []
         self.landmark_errors: list[float] = []
@@ -55,10 +55,15 @@ class ReenactmentReport:
             yield frame
 
     def figures(self, seconds_per_frame: float) -> dict[str, float | int | None]:
-        """The report: correlations with the driver, landmark error, identity, speed and memory."""
+        """The report: correlations with the driver, landmark error, identity, speed and memory; None: not measured.
+
+        The landmark error is in percent of the distance between the outer eye corners; `identity_cosine` compares
+        identity coefficients of the tracker's face model, `arcface_cosine` (CSIM) the embeddings of insightface.
+        """
         asked, seen = torch.stack(self.asked or [torch.zeros(3)]), torch.stack(self.seen or [torch.zeros(3)])
         correlation = [_pearson(asked[:, column], seen[:, column]) for column in range(3)]
         return {
+            "tracker": self.pipeline.faces.name,
             "frames": self.frames,
             "driving_frames_without_a_face": self.frames_without_driver,
             "frames_with_a_face_in_the_output": len(self.seen),
@@ -67,6 +72,7 @@ class ReenactmentReport:
             "jaw_open_r": correlation[2],
             "landmark_nme_percent": _mean(self.landmark_errors),
             "identity_cosine": _mean(self.identity),
+            "arcface_cosine": _mean(self.embedding.cosines),
             "seconds_per_frame": round(seconds_per_frame, 4),
             "peak_memory_mb": peak_memory_mb(self.pipeline.device),
         }
@@ -74,30 +80,42 @@ class ReenactmentReport:
     def _add(self, frame: ReenactedFrame) -> None:
         self.frames += 1
         self.frames_without_driver += int(not frame.pose.found)
-        # The tracker likes 256 px; small models are enlarged for it.
-        large = images.resize(frame.image, ALIGNED_SIZE)
         try:
-            observation = self.tracker.observe(images.model_to_uint8(large))
+            seen = self.tracker.look(frame)
         except NoFaceFoundError:
             return
-        pose = frame.pose
-        self.asked.append(torch.tensor([*pose.head_pose[0, :2].tolist(), float(pose.expression[0, JAW_OPEN])]))
-        self.seen.append(
-            torch.tensor([*observation.head_pose[0, :2].tolist(), float(observation.expression[0, JAW_OPEN])])
-        )
-        self.landmark_errors.append(self._landmark_error(frame, observation.landmarks))
-        fitted = self.face_model.fit(
-            observation.landmarks, observation.expression, observation.head_pose, ALIGNED_SIZE
-        )
-        self.identity.append(float(F.cosine_similarity(fitted.shape, self.source.coefficients.shape)[0]))
+        pose, face_model = frame.pose, self.pipeline.faces.face_model
+        asked_jaw = face_model.jaw_open(pose.expression)
+        self.asked.append(torch.tensor([*pose.head_pose[0, :2].tolist(), float(asked_jaw)]))
+        self.seen.append(torch.tensor([*seen.head_pose[0, :2].tolist(), float(seen.jaw_open)]))
+        self.landmark_errors.append(_landmark_error(seen))
+        self.identity.append(float(F.cosine_similarity(seen.shape, self.source.coefficients.shape)[0]))
+        self.embedding.add(frame.image)
 
-    def _landmark_error(self, frame: ReenactedFrame, landmarks: Tensor) -> float:
-        """Mean distance of the inner 51 landmarks to the asked ones, percent of the outer eye corners' distance."""
-        scale = frame.image.shape[-1] / ALIGNED_SIZE
-        tracked = ((landmarks[0] + 0.5) * scale - 0.5)[17:]
-        asked = frame.pose.landmarks[0, 17:].to(tracked.device)
-        span = (asked[45 - 17] - asked[36 - 17]).norm()
-        return float(100 * (tracked - asked).norm(dim=-1).mean() / span)
+
+class _Embedding:
+    """Cosine of each output frame's identity embedding with the source's, where insightface is in use."""
+
+    def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes):
+        self.cosines: list[float] = []
+        self.models = pipeline.faces.models if isinstance(pipeline.faces, InsightFaceReader) else None
+        self.source = self._embed(source.image)
+
+    def add(self, image: Tensor) -> None:
+        """Compare one output picture (1, 3, H, W)."""
+        embedding = self._embed(image) if self.source is not None else None
+        if embedding is not None:
+            self.cosines.append(float(embedding @ self.source))
+
+    def _embed(self, image: Tensor) -> Tensor | None:
+        return None if self.models is None else self.models.embedding(images.model_to_uint8(image)[0])
+
+
+def _landmark_error(seen: SeenFace) -> float:
+    """Mean distance of the inner 51 landmarks to the asked ones, percent of the outer eye corners' distance."""
+    right, left = (seen.asked[corner] for corner in OUTER_EYE_CORNERS)
+    distance = (seen.landmarks[INNER] - seen.asked[INNER]).norm(dim=-1).mean()
+    return float(100 * distance / (left - right).norm())
 
 
 def peak_memory_mb(device: torch.device) -> float | None:

@@ -70,6 +70,15 @@ def check_finite(name: str, tensor: Tensor) -> None:
         )
 
 
+def check_same_shape(name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:
+    """Raise ValueError unless two tensors have one shape; a comparison would else be spread over an axis in silence."""
+    if tensor.shape != other.shape:
+        raise ValueError(
+            f"Expected {name} and {other_name} in one shape, received {tuple(tensor.shape)} and {tuple(other.shape)}; "
+            f"compare item by item, of the same size."
+        )
+
+
 def check_positive_int(name: str, value: int) -> None:
     """Raise ValueError unless `value` is an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:

@@ -21,6 +21,8 @@ REVERSED = {
     "schedulers": {"face", "models", "pipelines", "weights", "conversion", "commands"},
     "face": {"models", "schedulers", "pipelines", "weights", "conversion", "commands"},
     "pipelines": {"conversion", "commands", "cli"},
+    "losses": {"models", "schedulers", "pipelines", "weights", "conversion", "commands", "video", "metrics"},
+    "metrics": {"models", "schedulers", "pipelines", "weights", "conversion", "commands", "video", "losses"},
     "weights": {"conversion", "commands", "pipelines", "face"},
     "video": {"models", "face", "pipelines", "conversion", "commands"},
     "conversion": {"commands", "pipelines", "cli"},

@@ -1,4 +1,4 @@
-"""The app file: `python gradio_app.py` starts the page, here or as a Hugging Face Space. Same options as `diffusionact app`."""
+"""The app file, here and on Hugging Face Spaces. `python gradio_app.py` takes the options of `diffusionact app`."""
 
 import sys
 

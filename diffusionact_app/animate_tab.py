@@ -19,6 +19,8 @@ from .messages import plain, told_plainly
 from .status import estimate_html, progress_html, ready_html
 from .vision_panel import VisionPanel
 
+KEPT = "This result was made beforehand at full quality. Press Animate to make it here."
+
 
 class AnimateTab:
     """Builds the tab inside the current `gr.Blocks` and connects it."""
@@ -36,44 +38,68 @@ class AnimateTab:
     def _inputs(self) -> None:
         add = self.controls.add
         with gr.Row():
-            add("source", gr.Image(
-                label="Source picture", type="filepath", sources=["upload", "webcam", "clipboard"], height=230,
-                elem_id="animate-source", buttons=[],
-            ))
-            add("driving", gr.Video(
-                label="Driving video", sources=["upload", "webcam"], height=230, elem_id="animate-driving",
-                webcam_options=gr.WebcamOptions(mirror=False), buttons=[],
-            ))
+            add(
+                "source",
+                gr.Image(
+                    label="Source picture",
+                    type="filepath",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=260,
+                    elem_id="animate-source",
+                    buttons=[],
+                ),
+            )
+            add(
+                "driving",
+                gr.Video(
+                    label="Driving video",
+                    sources=["upload", "webcam"],
+                    height=260,
+                    elem_id="animate-driving",
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                    buttons=[],
+                ),
+            )
         self.gallery = gr.Gallery(
-            value=[(str(example.poster), example.title) for example in EXAMPLES],
-            label="Or try an example", columns=3, rows=1, height=170, object_fit="cover", allow_preview=False,
-            interactive=False, buttons=[], elem_id="examples",
+            value=[(str(example.source), example.title) for example in EXAMPLES],
+            label="Or try an example",
+            columns=3,
+            rows=1,
+            height=150,
+            object_fit="cover",
+            allow_preview=False,
+            interactive=False,
+            buttons=[],
+            elem_id="examples",
         )
         quality_choice(self.controls)
-        with gr.Accordion("Options", open=False):
-            driver_options(self.controls, self.context.limits)
-        self.vision = VisionPanel(self.context, self.controls)
-        self.estimate = gr.HTML(estimate_html(), elem_id="estimate")
         with gr.Row():
             self.start = gr.Button("Animate", variant="primary", size="lg", elem_id="animate-start")
             self.stop = gr.Button("Stop", variant="stop", size="lg", interactive=False, elem_id="animate-stop")
+        self.estimate = gr.HTML(estimate_html(), elem_id="estimate")
+        with gr.Accordion("Options", open=False):
+            driver_options(self.controls, self.context.limits)
+        self.vision = VisionPanel(self.context, self.controls)
 
     def _outputs(self) -> None:
         self.status = gr.HTML(ready_html(), elem_id="animate-status")
         with gr.Tabs(elem_id="results") as self.results:
             with gr.Tab("Live", id="live"):
                 self.stage = gr.Image(
-                    label="Source, driver, result", type="numpy", interactive=False, height=300, format="jpeg",
-                    buttons=[], elem_id="stage",
+                    label="Source, driver, result",
+                    type="numpy",
+                    interactive=False,
+                    height=300,
+                    format="jpeg",
+                    buttons=[],
+                    elem_id="stage",
                 )
             with gr.Tab("Side by side", id="side"):
                 self.side = gr.Video(
                     label="Side by side", interactive=False, height=300, loop=True, elem_id="side-by-side"
                 )
             with gr.Tab("Full frame", id="full"):
-                self.full = gr.Video(
-                    label="Full frame", interactive=False, height=300, loop=True, elem_id="full-frame"
-                )
+                self.full = gr.Video(label="Full frame", interactive=False, height=300, loop=True, elem_id="full-frame")
         with gr.Row():
             self.save_side = gr.DownloadButton("Save side by side", interactive=False, size="md")
             self.save_full = gr.DownloadButton("Save full frame", interactive=False, size="md")
@@ -82,35 +108,68 @@ class AnimateTab:
         inputs = self.controls.all()
         private = {"api_visibility": "private"}
         run_outputs = [
-            self.status, self.results, self.stage, self.side, self.full, self.save_side, self.save_full, self.start,
+            self.status,
+            self.results,
+            self.stage,
+            self.side,
+            self.full,
+            self.save_side,
+            self.save_full,
+            self.start,
             self.stop,
         ]
         self.start.click(
             told_plainly(self._run), inputs, run_outputs, show_progress="hidden", concurrency_id="render", **private
-        ).failure(self._idle, None, [self.status, self.start, self.stop], queue=False, show_progress="hidden", **private)
+        ).failure(
+            self._idle, None, [self.status, self.start, self.stop], queue=False, show_progress="hidden", **private
+        )
         self.stop.click(self._stop, None, [self.stop], queue=False, show_progress="hidden", **private)
-        driving, frames = self.controls["driving"], self.controls["frames"]
-        driving.change(
-            told_plainly(self._new_clip), [driving], [frames], show_progress="hidden", **private
-        ).then(told_plainly(self._estimate), inputs, [self.estimate], show_progress="hidden", **private)
-        for name in ("source", "quality", "frames"):
-            self.controls[name].change(
-                told_plainly(self._estimate), inputs, [self.estimate], show_progress="hidden", **private
-            )
+        source, driving = self.controls["source"], self.controls["driving"]
+        quiet = {"show_progress": "hidden", **private}
+        estimate = told_plainly(self._estimate)
+        show_source, shown_source = self.vision.shows("source")
+        show_driving, shown_driving = self.vision.shows("driving")
+        source.change(show_source, [source], shown_source, **quiet)
+        # A clip that cannot be read is complained about once.
+        driving.change(told_plainly(self._new_clip), [driving], [self.controls["frames"]], **quiet).success(
+            show_driving, [driving], shown_driving, **quiet
+        )
+        for name in ("source", "driving", "quality", "frames"):
+            self.controls[name].change(estimate, inputs, [self.estimate], **quiet)
         self.gallery.select(
-            self._choose_example, None,
-            [self.controls["source"], driving, self.status, self.results, self.side, self.full, self.save_side,
-             self.save_full],
-            show_progress="hidden", **private,
+            self._choose_example,
+            None,
+            [
+                self.controls["source"],
+                driving,
+                self.controls["relative"],
+                self.status,
+                self.results,
+                self.side,
+                self.full,
+                self.save_side,
+                self.save_full,
+            ],
+            show_progress="hidden",
+            **private,
         )
 
     def _choose_example(self, chosen: gr.SelectData) -> tuple:
         """Fill in an example together with its kept result."""
         example = EXAMPLES[chosen.index]
         side, full = str(example.side_by_side), str(example.full_frame)
-        status = ready_html(f"{example.title}: a kept result", example.note)
+        status = ready_html(example.title, KEPT)
         saves = [gr.DownloadButton(value=path, interactive=True) for path in (side, full)]
-        return str(example.source), str(example.driving), status, gr.Tabs(selected="side"), side, full, *saves
+        return (
+            str(example.source),
+            str(example.driving),
+            example.relative,
+            status,
+            gr.Tabs(selected="side"),
+            side,
+            full,
+            *saves,
+        )
 
     def _new_clip(self, path: str | None) -> Any:
         """Let the number of frames end where the clip does."""
@@ -125,7 +184,10 @@ class AnimateTab:
         values = self.controls.values(data)
         if not (values["source"] and values["driving"]):
             return estimate_html()
-        clip = check_video(values["driving"], self.context.limits)
+        try:
+            clip = check_video(values["driving"], self.context.limits)
+        except ValueError:  # told by `_new_clip`
+            return estimate_html()
         frames = min(clip.frame_count or values["frames"], values["frames"])
         return estimate_html(self._seconds(values, frames), frames, clip.frame_count, self.context.limits)
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,32 +112,55 @@ def animate(engine: Engine, job: AnimateJob) -> Iterator[Progress]:
     rendering = time.perf_counter()
     last = Progress("rendering", 0, job.total, rendering - started)
     stage, reason = "done", ""
-    paths = job.folder / "full_frame.mp4", job.folder / "side_by_side.mp4"
-    with ExitStack() as writers:
-        outputs: list[VideoWriter] = []
+    with _VideoPair(job) as videos:
         try:
-            for index, (full, side, found) in enumerate(_compose(engine, job, source)):
-                if not outputs:
-                    outputs = [writers.enter_context(_writer(job, path, x)) for path, x in zip(paths, (full, side), strict=True)]
-                for writer, frame in zip(outputs, (full, side), strict=True):
-                    writer.write(frame)
+            for full, side, found in _compose(engine, job, source):
+                videos.write(full, side)
                 now = time.perf_counter()
                 missing = last.without_face + int(not found)
                 last = Progress(
-                    "rendering", index + 1, job.total, now - started, now - rendering, side, without_face=missing
+                    "rendering", last.done + 1, job.total, now - started, now - rendering, side, without_face=missing
                 )
                 yield last
                 if stop.exists():
                     stage = "stopped"
                     break
         except (ValueError, OSError) as error:
-            if not outputs:
+            if not last.done:
                 raise
             stage, reason = "broken", str(error)
-    if not outputs:
+    if not last.done:
         raise ValueError("Expected a driving clip with frames, received none. Check the file.")
     engine.costs.learn_frames(last.rendering_seconds, last.done, job.steps)
-    yield replace(last, stage=stage, reason=reason, preview=None, full_frame=paths[0], side_by_side=paths[1])
+    yield replace(
+        last, stage=stage, reason=reason, preview=None, full_frame=videos.full_frame, side_by_side=videos.side_by_side
+    )
+
+
+class _VideoPair:
+    """Both videos of a job, opened at the first frame; without one nothing is written."""
+
+    def __init__(self, job: AnimateJob):
+        self.job = job
+        self.full_frame = job.folder / "full_frame.mp4"
+        self.side_by_side = job.folder / "side_by_side.mp4"
+        self._open = ExitStack()
+        self._writers: list[VideoWriter] = []
+
+    def __enter__(self) -> _VideoPair:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
+
+    def write(self, full: Tensor, side: Tensor) -> None:
+        if not self._writers:
+            audio = self.job.driving.path if self.job.keep_sound and self.job.driving.has_audio else None
+            for path, frame in ((self.full_frame, full), (self.side_by_side, side)):
+                writer = VideoWriter(path, self.job.driving.frame_rate, tuple(frame.shape[:2]), audio_from=audio)
+                self._writers.append(self._open.enter_context(writer))
+        for writer, frame in zip(self._writers, (full, side), strict=True):
+            writer.write(frame)
 
 
 def _encode(engine: Engine, job: AnimateJob, started: float, stop: Path) -> Iterator[Progress]:
@@ -177,11 +201,6 @@ class _Background:
         if self._error is not None:
             raise self._error
         return self._value
-
-
-def _writer(job: AnimateJob, path: Path, frame: Tensor) -> VideoWriter:
-    audio = job.driving.path if job.keep_sound and job.driving.has_audio else None
-    return VideoWriter(path, job.driving.frame_rate, tuple(frame.shape[:2]), audio_from=audio)
 
 
 def _compose(engine: Engine, job: AnimateJob, source: SourceCodes) -> Iterator[tuple[Tensor, Tensor, bool]]:

@@ -1,4 +1,4 @@
-"""Uploads are looked at before any work: kind, size, number of pixels and frames, and the time that a job would take."""
+"""Uploads are looked at before any work: kind, size, pixels, frames, and the time that a job would take."""
 
 from __future__ import annotations
 

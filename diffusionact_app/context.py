@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from diffusionact.face.pose_editing import PoseEdit
 
 from .animation import AnimateJob, Progress, animate
-from .engine import Engine
+from .engine import EditedSource, Engine
 from .sessions import Sessions
 from .settings import Limits
 from .zero_gpu import duration, on_gpu
@@ -26,14 +24,14 @@ class Context:
         limits: what a visitor may ask for.
         sessions: folders for results.
         animate: renders a job.
-        edit: (source picture, face, sliders, steps) -> (source, edited), uint8 (H, W, 3) each.
+        edit: (source picture, face, sliders, steps) -> pictures before and after.
     """
 
     engine: Engine
     limits: Limits
     sessions: Sessions
     animate: Callable[[AnimateJob], Iterator[Progress]]
-    edit: Callable[[Path, str | int, PoseEdit, int], tuple[Tensor, Tensor]]
+    edit: Callable[[Path, str | int, PoseEdit, int], EditedSource]
 
 
 def make_context(engine: Engine, limits: Limits, sessions: Sessions) -> Context:
@@ -50,7 +48,7 @@ def make_context(engine: Engine, limits: Limits, sessions: Sessions) -> Context:
         yield from animate(engine, job)
 
     @on_gpu(seconds_to_edit)
-    def edit_source(source: Path, face: str | int, edit: PoseEdit, steps: int) -> tuple[Tensor, Tensor]:
+    def edit_source(source: Path, face: str | int, edit: PoseEdit, steps: int) -> EditedSource:
         return engine.edit(source, face, edit, steps)
 
     return Context(engine, limits, sessions, run, edit_source)

@@ -10,7 +10,11 @@ from gradio.components import Component
 from .engine import QUALITIES
 from .settings import Limits
 
-MISSING = [("Fill in between neighbours", "interpolate"), ("Hold the last face", "hold"), ("Stop with a message", "error")]
+MISSING = [
+    ("Fill in between neighbours", "interpolate"),
+    ("Hold the last face", "hold"),
+    ("Stop with a message", "error"),
+]
 
 
 class Controls:
@@ -38,35 +42,74 @@ class Controls:
 
 def quality_choice(controls: Controls) -> None:
     """Speed against quality, three steps."""
-    controls.add("quality", gr.Radio(
-        list(QUALITIES), value="Balanced", label="Quality", info="Full takes four times as long as Draft.",
-        elem_id="quality",
-    ))
+    controls.add(
+        "quality",
+        gr.Radio(
+            list(QUALITIES),
+            value="Balanced",
+            label="Quality",
+            info="Full takes four times as long as Draft.",
+            elem_id="quality",
+        ),
+    )
 
 
 def driver_options(controls: Controls, limits: Limits) -> None:
     """How the clip is read and the result composed; all have sensible values already."""
-    controls.add("frames", gr.Slider(
-        1, limits.frames, value=limits.frames, step=1, label="Frames to render", info="From the start of the clip.",
-        elem_id="frames",
-    ))
-    controls.add("relative", gr.Checkbox(
-        False, label="Relative motion",
-        info="Add the driver's motion to the source's own pose, instead of taking the driver's pose.",
-    ))
-    controls.add("carry_roll", gr.Checkbox(
-        False, label="Carry tilt and movement over", info="One steady crop for the clip, instead of one a frame.",
-    ))
+    controls.add(
+        "frames",
+        gr.Slider(
+            1,
+            limits.frames,
+            value=limits.frames,
+            step=1,
+            label="Frames to render",
+            info="From the start of the clip.",
+            elem_id="frames",
+        ),
+    )
+    controls.add(
+        "relative",
+        gr.Checkbox(
+            False,
+            label="Relative motion",
+            info="Add the driver's motion to the source's own pose, instead of taking the driver's pose.",
+        ),
+    )
+    controls.add(
+        "carry_roll",
+        gr.Checkbox(
+            False,
+            label="Carry tilt and movement over",
+            info="One steady crop for the clip, instead of one a frame.",
+        ),
+    )
     with gr.Row():
-        controls.add("expression_gain", gr.Slider(
-            0.0, 2.0, value=1.0, step=0.05, label="Expression", info="1 is as the driver does it.",
-        ))
+        controls.add(
+            "expression_gain",
+            gr.Slider(
+                0.0,
+                2.0,
+                value=1.0,
+                step=0.05,
+                label="Expression",
+                info="1 is as the driver does it.",
+            ),
+        )
         controls.add("smoothing", gr.Slider(0.0, 1.0, value=0.3, step=0.05, label="Smoothing", info="0 is off."))
     controls.add("missing", gr.Dropdown(MISSING, value="interpolate", label="Frames without a face"))
     with gr.Row():
-        controls.add("feather", gr.Slider(
-            0.0, 0.5, value=0.1, step=0.01, label="Soft edge", info="Of the face in the full frame.",
-        ))
+        controls.add(
+            "feather",
+            gr.Slider(
+                0.0,
+                0.5,
+                value=0.1,
+                step=0.01,
+                label="Soft edge",
+                info="Of the face in the full frame.",
+            ),
+        )
         with gr.Column(min_width=140):
             controls.add("match_colour", gr.Checkbox(False, label="Match colours to the picture"))
             controls.add("keep_sound", gr.Checkbox(True, label="Keep the driver's sound"))

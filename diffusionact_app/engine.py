@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,8 +16,9 @@ from torch import Tensor
 from diffusionact import DiffusionActPipeline, OpenFaceTracker, PoseOptions, ReenactedFrame, SourceCodes
 from diffusionact.face.face_reader import CroppedFace
 from diffusionact.face.pose_editing import PoseEdit, edit_pose, source_pose
-from diffusionact.images import load_image, model_to_uint8
+from diffusionact.images import load_image
 from diffusionact.schedulers import make_scheduler
+from diffusionact.types import CropTransform, map_tensors
 
 from .costs import CostModel
 from .turns import Turns
@@ -24,9 +26,23 @@ from .turns import Turns
 MOST_SOURCES = 16
 # What the quality choice means: decoding steps, None being the model's own number.
 QUALITIES: dict[str, int | None] = {"Draft": 5, "Balanced": 10, "Full": None}
-PREVIEW_STEPS = 4
+PREVIEW_STEPS = 2  # smoother than 4 with the demo model, whose x_T was found in 20
 
 OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class EditedSource:
+    """A source before and after sliders.
+
+    Attributes:
+        before, after: (1, 3, S, S) in [-1, 1], aligned, on the CPU.
+        crop: full picture -> the two.
+    """
+
+    before: Tensor
+    after: Tensor
+    crop: CropTransform
 
 
 class Engine:
@@ -34,10 +50,12 @@ class Engine:
 
     Args:
         pipeline: the model; decoding uses a sampler of its own for each job, so jobs do not disturb each other.
+        name: of the model, as the visitor shall read it.
     """
 
-    def __init__(self, pipeline: DiffusionActPipeline):
+    def __init__(self, pipeline: DiffusionActPipeline, name: str = "demo"):
         self.pipeline = pipeline
+        self.name = name
         self.costs = CostModel()
         self._turns = Turns()
         self._sources: OrderedDict[tuple[str, str | int], SourceCodes] = OrderedDict()
@@ -98,18 +116,18 @@ class Engine:
                 return
             yield frame
 
-    def edit(self, path: Path, face: str | int, edit: PoseEdit, steps: int) -> tuple[Tensor, Tensor]:
-        """The aligned source, and the same with sliders applied: uint8 (H, W, 3) each, on the CPU.
+    def edit(self, path: Path, face: str | int, edit: PoseEdit, steps: int) -> EditedSource:
+        """Render a source with sliders applied.
 
         Raises:
             NoFaceFoundError: if the picture shows no such face.
         """
         source = self.encode(path, face)
         model = self.pipeline.faces.face_model
-        with self._turns:
+        with self._turns, torch.no_grad():
             pose = edit_pose(model, source_pose(model, source), edit)
-            edited = self.pipeline.decode(source, self.pipeline.reenact(source, pose), steps, self._sampler())
-        return model_to_uint8(source.image)[0].cpu(), model_to_uint8(edited)[0].cpu()
+            image = self.pipeline.decode(source, self.pipeline.reenact(source, pose), steps, self._sampler())
+        return EditedSource(source.image.cpu(), image.cpu(), map_tensors(source.crop, Tensor.cpu))
 
     def face_boxes(self, picture: Tensor) -> Tensor:
         """(N, 4) left, top, right, bottom px of all faces in a picture uint8 (H, W, 3), largest first."""

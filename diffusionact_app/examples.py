@@ -1,6 +1,5 @@
-"""The bundled examples with their kept results. `python -m diffusionact_app.examples` renders them again.
-
-Everything is synthetic: the demo's media and faces drawn by `train/data/synthetic`.
+"""The bundled examples with their kept results. Everything is synthetic: the demo's media and faces drawn by
+`train/data/synthetic`. `python -m diffusionact_app.render_examples` makes the results again.
 """
 
 from __future__ import annotations
@@ -8,8 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import diffusionact
+
 MEDIA = Path(__file__).with_name("media")
-DEMO_MEDIA = Path(__file__).resolve().parents[1] / "diffusionact" / "demo" / "media"
+DEMO_MEDIA = Path(diffusionact.__file__).with_name("demo") / "media"
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,15 @@ class Example:
 
     Attributes:
         name: of its folder.
-        title, note: for the visitor.
+        title: for the visitor.
+        relative: add the driver's motion to the source's own pose.
+        frames: of the kept result.
     """
 
     name: str
     title: str
-    note: str
+    relative: bool = False
+    frames: int = 50
 
     @property
     def folder(self) -> Path:
@@ -45,11 +49,9 @@ class Example:
     def full_frame(self) -> Path:
         return self.folder / "full_frame.mp4"
 
-    @property
-    def poster(self) -> Path:
-        return self.folder / "poster.jpg"
-
 
 EXAMPLES = (
-    Example("demo", "The demo", "Made beforehand at full quality. Press Animate to make it again here."),
+    Example("demo", "Long hair", frames=100),
+    Example("short_hair", "Short hair"),
+    Example("grey_hair", "Grey hair, relative motion", relative=True),
 )

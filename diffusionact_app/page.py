@@ -1,4 +1,4 @@
-"""The page: hero, tabs, footer; and the server around it."""
+"""The page: hero, tabs, and what happens when it is closed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import base64
 
 import gradio as gr
 
+from .about_tab import build_about_tab
 from .animate_tab import AnimateTab
+from .batch_tab import BatchTab
 from .context import Context
+from .edit_tab import EditTab
+from .endpoints import add_endpoints
 from .examples import EXAMPLES
 
 TITLE = "DiffusionAct"
@@ -15,21 +19,30 @@ HERO = """
 # A face, moved by a video
 
 Give one picture and a driving clip. DiffusionAct renders that person with the driver's head pose, expression and gaze.
-
-Runs on this machine. Uploads are removed after use. The faces here are synthetic.
 """
 
 
 def build_page(context: Context) -> gr.Blocks:
     """All tabs, connected; not yet served."""
-    with gr.Blocks(
-        title=TITLE, analytics_enabled=False, delete_cache=(context.limits.keep_seconds // 6, context.limits.keep_seconds)
-    ) as page:
+    keep = context.limits.keep_seconds
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(max(1, keep // 6), keep)) as page:
         _hero()
-        with gr.Tabs():
+        with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Animate"):
                 AnimateTab(context)
-        page.unload(_forget(context))
+            with gr.Tab("Edit expression"):
+                edit_tab = EditTab(context)
+            with gr.Tab("Batch"):
+                BatchTab(context)
+            with gr.Tab("About"):
+                build_about_tab(context)
+        add_endpoints(context)
+
+        def forget(request: gr.Request) -> None:
+            context.sessions.close(request.session_hash)
+            edit_tab.forget(request.session_hash)
+
+        page.unload(forget)
     return page
 
 
@@ -38,7 +51,15 @@ def _hero() -> None:
         with gr.Column(scale=5, min_width=280):
             gr.Markdown(HERO, elem_id="hero-text")
         with gr.Column(scale=6, min_width=280):
-            gr.HTML(_hero_clip(), elem_id="hero-clip")
+            gr.HTML(_hero_clip(), elem_id="hero-clip", js_on_load=STILL_FOR_THOSE_WHO_ASK)
+
+
+# Visitors who ask their system for less motion get a clip that waits.
+STILL_FOR_THOSE_WHO_ASK = """
+if (window.matchMedia('(prefers-reduced-motion: reduce)').matches) {
+  const clip = element.querySelector('video'); clip.pause(); clip.controls = true;
+}
+"""
 
 
 def _hero_clip() -> str:
@@ -48,10 +69,3 @@ def _hero_clip() -> str:
         f"src='data:video/mp4;base64,{clip}'></video>"
         "<figcaption><span>Source</span><span>Driver</span><span>Result</span></figcaption></figure>"
     )
-
-
-def _forget(context: Context):
-    def forget(request: gr.Request) -> None:
-        context.sessions.close(request.session_hash)
-
-    return forget

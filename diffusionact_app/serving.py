@@ -14,6 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 import torch
+from gradio.utils import get_upload_folder
 
 from diffusionact import DiffusionActPipeline
 from diffusionact.commands.loading import choose_device
@@ -39,7 +40,8 @@ def make_page(settings: AppSettings) -> gr.Blocks:
     """
     _set_threads(settings.threads)
     files = _files_folder(settings.files)
-    engine = Engine(DiffusionActPipeline.from_pretrained(settings.model, device=choose_device(settings.device)))
+    pipeline = DiffusionActPipeline.from_pretrained(settings.model, device=choose_device(settings.device))
+    engine = Engine(pipeline, Path(settings.model).name)
     if not IS_ZERO_GPU:  # there is no GPU outside of calls
         engine.warm_up()
     sessions = Sessions(files / "results", settings.limits.keep_seconds)
@@ -52,6 +54,7 @@ def serve(settings: AppSettings, block: bool = True) -> gr.Blocks:
     Raises:
         OSError: if the port is taken.
     """
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     page = make_page(settings)
     page.queue(max_size=settings.limits.queue, default_concurrency_limit=settings.limits.at_once)
     page.launch(
@@ -70,8 +73,12 @@ def serve(settings: AppSettings, block: bool = True) -> gr.Blocks:
         pwa=False,
         mcp_server=False,
         footer_links=["api"],
-        prevent_thread_lock=not block,
+        prevent_thread_lock=True,
+        quiet=True,
     )
+    logger.info("The app is at %s (model: %s, files: %s)", page.local_url, settings.model, get_upload_folder())
+    if block:
+        page.block_thread()
     return page
 
 

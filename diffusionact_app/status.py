@@ -9,28 +9,39 @@ from .costs import in_words
 from .settings import Limits
 
 
-def ready_html(title: str = "Ready", note: str = "Choose a picture and a clip, or an example, and press Animate.") -> str:
+def ready_html(
+    title: str = "Ready", note: str = "Choose a picture and a clip, or an example, and press Animate."
+) -> str:
     """What stands there before and between jobs."""
     return _block(f"<strong>{escape(title)}</strong> <span>{escape(note)}</span>", 0.0)
 
 
-def progress_html(progress: Progress) -> str:
-    """One line and a bar."""
+def line_html(title: str, note: str) -> str:
+    """A status without a bar."""
+    return (
+        f'<div class="status-line" role="status" aria-live="polite"><strong>{escape(title)}</strong> '
+        f"<span>{escape(note)}</span></div>"
+    )
+
+
+def progress_html(progress: Progress, title: str = "") -> str:
+    """One line and a bar; a title goes in front."""
     share = progress.done / progress.total if progress.total else 0.0
     spent = in_words(progress.seconds)
+    prefix = f"{escape(title)}: " if title else ""
     if progress.stage == "encoding":
-        line = f"<strong>Reading the source</strong> <span>step {progress.done} of {progress.total}</span>"
+        line = f"<strong>{prefix}Reading the source</strong> <span>step {progress.done} of {progress.total}</span>"
         return _block(line, share)
     if progress.stage == "rendering":
         each = progress.rendering_seconds / progress.done
         left = in_words(each * (progress.total - progress.done))
         line = (
-            f"<strong>Frame {progress.done} of {progress.total}</strong> <span>{each:.2f} s a frame</span> "
+            f"<strong>{prefix}Frame {progress.done} of {progress.total}</strong> <span>{each:.2f} s a frame</span> "
             f"<span>about {left} left</span>"
         )
         return _block(line, share)
     words = {"done": "Done", "stopped": "Stopped", "broken": "Broke off"}
-    line = f"<strong>{words[progress.stage]}</strong> <span>{_frames(progress)} in {spent}</span>"
+    line = f"<strong>{prefix}{words[progress.stage]}</strong> <span>{_frames(progress)} in {spent}</span>"
     if progress.rendering_seconds:
         line += f" <span>{progress.rendering_seconds / progress.done:.2f} s a frame</span>"
     if progress.without_face:

@@ -10,20 +10,41 @@ STYLE = Path(__file__).with_name("style.css")
 FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
-GREEN = gr.themes.Color(
-    "#eef6f3", "#d6eae3", "#b0d6c9", "#82bca9", "#549d87", "#37806b", "#286755", "#205345", "#1b4338", "#17382f", "#0b1f1a"
-)
-INK = gr.themes.Color(
-    "#f8f8f6", "#f0f0ec", "#e1e1db", "#c9cac3", "#9b9d97", "#71746f", "#555854", "#414441", "#2b2e2c", "#1d201e", "#121413"
-)
+# From 50 to 950.
+GREEN = [
+    "#eef6f3",
+    "#d6eae3",
+    "#b0d6c9",
+    "#82bca9",
+    "#549d87",
+    "#37806b",
+    "#286755",
+    "#205345",
+    "#1b4338",
+    "#17382f",
+    "#0b1f1a",
+]
+INK = [
+    "#f8f8f6",
+    "#f0f0ec",
+    "#e1e1db",
+    "#c9cac3",
+    "#9b9d97",
+    "#71746f",
+    "#555854",
+    "#414441",
+    "#2b2e2c",
+    "#1d201e",
+    "#121413",
+]
 
 
 def make_theme() -> gr.themes.Base:
     """The theme of the app, light and dark."""
     base = gr.themes.Base(
-        primary_hue=GREEN,
-        secondary_hue=GREEN,
-        neutral_hue=INK,
+        primary_hue=gr.themes.Color(*GREEN),
+        secondary_hue=gr.themes.Color(*GREEN),
+        neutral_hue=gr.themes.Color(*INK),
         radius_size=gr.themes.sizes.radius_lg,
         font=FONTS,
         font_mono=MONO,

@@ -78,5 +78,3 @@ def crop_corners(matrix: Tensor, size: int) -> Tensor:
     """(4, 2) px of the full picture: the corners of a crop, in order around it."""
     square = torch.tensor([[0.0, 0.0], [size, 0.0], [size, size], [0.0, size]]) - 0.5
     return transform_points(invert_transform(matrix.cpu()), square[None])[0]
-
-

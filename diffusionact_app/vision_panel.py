@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from diffusionact.images import load_image
 
@@ -30,30 +32,44 @@ class VisionPanel:
             with gr.Row():
                 for kind, label in (("source", "Source"), ("driving", "Driver, first frame")):
                     self.shown[kind] = gr.Image(
-                        label=label, type="pil", interactive=False, height=260, format="jpeg", buttons=[],
+                        label=label,
+                        type="pil",
+                        interactive=False,
+                        height=260,
+                        format="jpeg",
+                        buttons=[],
                         elem_id=f"vision-{kind}",
                     )
+        self._places = {kind: gr.State([]) for kind in LARGEST}
+        self._chosen = {kind: controls.add(f"{kind}_face", gr.State(LARGEST[kind])) for kind in LARGEST}
         for kind in LARGEST:
-            chosen = controls.add(f"{kind}_face", gr.State(LARGEST[kind]))
-            self._connect(kind, controls[kind], chosen)
+            self.shown[kind].select(
+                told_plainly(self._chooser(kind)),
+                [controls[kind], self._places[kind]],
+                [self.shown[kind], self._chosen[kind]],
+                show_progress="hidden",
+                api_visibility="private",
+            )
 
-    def _connect(self, kind: str, upload: Any, chosen: gr.State) -> None:
+    def shows(self, kind: str) -> tuple[Callable, list[Component]]:
+        """The handler that takes an upload of a kind, "source" or "driving", and what it fills."""
+
         def show(path: str | None) -> tuple:
             if path is None:
                 return None, LARGEST[kind], []
             found = look(self.context.engine, self._picture(kind, path), 0)
             return found.picture, LARGEST[kind], found.boxes.tolist()
 
+        return told_plainly(show), [self.shown[kind], self._chosen[kind], self._places[kind]]
+
+    def _chooser(self, kind: str) -> Callable:
         def choose(path: str, places: list, event: gr.SelectData) -> tuple:
             face = face_at(places, *event.index)
             if face is None:
                 raise ValueError("Expected a click on a face, received one beside all of them. Click inside a box.")
             return look(self.context.engine, self._picture(kind, path), face).picture, face
 
-        places = gr.State([])
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        upload.change(told_plainly(show), [upload], [self.shown[kind], chosen, places], **quiet)
-        self.shown[kind].select(told_plainly(choose), [upload, places], [self.shown[kind], chosen], **quiet)
+        return choose
 
     def _picture(self, kind: str, path: str) -> Any:
         if kind == "source":

@@ -1,0 +1,110 @@
+"""The About tab: what the model can and cannot do, consent, licences, and a look at a file's note of origin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import gradio as gr
+from PIL import Image
+
+from diffusionact.images import PROVENANCE
+
+from .context import Context
+from .messages import told_plainly
+from .settings import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+
+CAN = """
+### What it does
+
+- Takes **one picture** of a face and moves it as a driving clip, or as sliders say: head pose, expression, gaze.
+- Keeps the source's face shape. The driver's face shape is not copied.
+- Keeps the driver's frame rate and sound, and needs no more memory for a long clip than for a short one.
+
+### What it does not do
+
+- It renders a square around the face, {size} px a side, and pastes that into the picture. Hands, body and background
+  do not move.
+- Large head turns, teeth, glasses, hats and hands in front of the face are hard for it.
+- {model}
+"""
+DEMO = (
+    "This is the small **demo model**: {size} px, trained for about an hour on synthetic heads. It is blurred, hardly "
+    "moves the gaze, and is not meant for photos of real people."
+)
+OTHER = "The loaded model is `{name}`. Its own licence and limits apply."
+USE = f"""
+### Consent and misuse
+
+Re-enact people who agreed to it. Do not use this to deceive, to put words into somebody's mouth, or to get past an
+identity check. Say that the result is generated where you show it.
+
+Every video and picture made here carries a note in its metadata: *{PROVENANCE}*. You can check a file below. The note
+is a courtesy and no proof: other programs can remove it.
+
+### Your files
+
+Uploads and results lie in a folder of this server, under names that cannot be guessed. Results go when you close the
+page; uploads are removed after about an hour, or when the app ends. There is no telemetry; nothing is sent elsewhere.
+
+### Licences
+
+Code, demo model and example faces: Apache-2.0. Face tracker: MediaPipe's nets, Apache-2.0. The authors' weights and
+what belongs to them have licences of their own and are not part of this app. Paper: Bounareli, Tzelepis, Argyriou,
+Patras, Tzimiropoulos, "DiffusionAct: Controllable Diffusion Autoencoder for One-shot Face Reenactment", FG 2025.
+This is an independent implementation.
+"""
+
+
+def build_about_tab(context: Context) -> None:
+    """Two columns of text, and a place to drop a file."""
+    engine = context.engine
+    size = engine.pipeline.sample_size
+    model = DEMO.format(size=size) if engine.name == "demo" else OTHER.format(name=engine.name)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=300):
+            gr.Markdown(CAN.format(size=size, model=model))
+            gr.Markdown("### Check a file")
+            upload = gr.File(
+                label="Picture or video",
+                file_types=[*PICTURE_SUFFIXES, *VIDEO_SUFFIXES],
+                height=130,
+                elem_id="about-file",
+            )
+            answer = gr.Markdown("Drop a file to read its note of origin.", elem_id="about-answer")
+        with gr.Column(min_width=300):
+            gr.Markdown(USE)
+    upload.change(told_plainly(describe_origin), [upload], [answer], show_progress="hidden", api_visibility="private")
+
+
+def describe_origin(path: str | None) -> str:
+    """What a file's metadata says about its origin, as Markdown.
+
+    Raises:
+        ValueError: if the file is neither a picture nor a video.
+    """
+    if path is None:
+        return "Drop a file to read its note of origin."
+    notes = read_notes(Path(path))
+    listed = "".join(f"\n- `{name}`: {value[:200]}" for name, value in notes.items())
+    if any(PROVENANCE in value for value in notes.values()):
+        return f"**Generated.** {Path(path).name} says so itself:{listed}"
+    return f"**No note.** {Path(path).name} does not say that it was generated, which proves nothing.{listed}"
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """Text metadata of a picture or video.
+
+    Raises:
+        ValueError: if the file is neither.
+    """
+    try:
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            with Image.open(path) as picture:
+                return {name: value for name, value in picture.info.items() if isinstance(value, str)}
+        with av.open(str(path)) as container:
+            return dict(container.metadata)
+    except (OSError, SyntaxError, av.FFmpegError) as error:
+        raise ValueError(
+            f"Expected a picture or a video, received {path.name!r}, which does not open. Choose another file."
+        ) from error

@@ -1,0 +1,169 @@
+"""The Batch tab: several sources, one driver, one zip. A source that fails is named and does not stop the others."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from diffusionact.images import written_under_temporary_name
+
+from .animate_tab import make_job
+from .animation import Progress
+from .checks import check_picture, check_time, check_video
+from .context import Context
+from .controls import Controls, driver_options, quality_choice
+from .costs import in_words
+from .messages import plain, told_plainly
+from .settings import PICTURE_SUFFIXES
+from .status import progress_html, ready_html
+
+READY = "Choose pictures and a clip, and press Animate all."
+
+
+class BatchTab:
+    """Builds the tab inside the current `gr.Blocks` and connects it."""
+
+    def __init__(self, context: Context):
+        self.context = context
+        self.controls = Controls()
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=300):
+                self._inputs()
+            with gr.Column(scale=6, min_width=300):
+                self._outputs()
+        private = {"api_visibility": "private"}
+        outputs = [self.status, self.gallery, self.report, self.save, self.start, self.stop]
+        self.start.click(
+            told_plainly(self._run),
+            self.controls.all(),
+            outputs,
+            show_progress="hidden",
+            concurrency_id="render",
+            **private,
+        ).failure(self._idle, None, [self.status, self.start, self.stop], queue=False, **private)
+        self.stop.click(self._stop, None, [self.stop], queue=False, show_progress="hidden", **private)
+
+    def _inputs(self) -> None:
+        add = self.controls.add
+        add(
+            "sources",
+            gr.File(
+                label=f"Source pictures, up to {self.context.limits.batch_sources}",
+                file_count="multiple",
+                file_types=list(PICTURE_SUFFIXES),
+                height=170,
+                elem_id="batch-sources",
+            ),
+        )
+        add(
+            "driving",
+            gr.Video(
+                label="Driving video",
+                sources=["upload", "webcam"],
+                height=260,
+                elem_id="batch-driving",
+                webcam_options=gr.WebcamOptions(mirror=False),
+                buttons=[],
+            ),
+        )
+        quality_choice(self.controls)
+        with gr.Accordion("Options", open=False):
+            driver_options(self.controls, self.context.limits)
+        with gr.Row():
+            self.start = gr.Button("Animate all", variant="primary", size="lg", elem_id="batch-start")
+            self.stop = gr.Button("Stop", variant="stop", size="lg", interactive=False, elem_id="batch-stop")
+
+    def _outputs(self) -> None:
+        self.status = gr.HTML(ready_html("Ready", READY), elem_id="batch-status")
+        self.gallery = gr.Gallery(
+            label="Last frames",
+            columns=1,
+            height=340,
+            object_fit="contain",
+            interactive=False,
+            buttons=[],
+            elem_id="batch-gallery",
+        )
+        self.report = gr.Markdown(elem_id="batch-report")
+        self.save = gr.DownloadButton("Save all as zip", interactive=False, size="md", elem_id="batch-save")
+
+    def _run(self, data: dict, request: gr.Request) -> Iterator[dict]:
+        """Render one source after the other."""
+        values = self.controls.values(data)
+        sources = self._sources(values["sources"])
+        clip = check_video(values["driving"], self.context.limits)
+        frames = int(min(clip.frame_count or values["frames"], values["frames"]))
+        engine = self.context.engine
+        each = engine.costs.estimate(frames, engine.steps(values["quality"]), engine.inversion_steps)
+        check_time(each * len(sources), frames * len(sources), self.context.limits)
+        yield {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True), self.report: ""}
+        made: list[tuple[str, Progress]] = []
+        shown: list[tuple[Any, str]] = []
+        notes: list[str] = []
+        for index, path in enumerate(sources):
+            folder = self.context.sessions.new_folder(request.session_hash)
+            title = f"{Path(path).name}, {index + 1} of {len(sources)}"
+            last = None
+            try:
+                source = check_picture(path, self.context.limits)
+                for last in self.context.animate(make_job(self.context, values | PLAIN_FACES, source, clip, folder)):
+                    frame = last.preview if last.preview is not None else None
+                    if frame is not None:
+                        picture = frame.numpy()
+                    yield {self.status: progress_html(last, title)}
+            except (ValueError, OSError) as error:
+                notes.append(f"**{Path(path).name}**: {plain(str(error))}")
+                continue
+            if last.side_by_side is not None:
+                made.append((f"{index + 1:02d}_{Path(path).stem}", last))
+                shown.append((picture, Path(path).name))
+                yield {self.gallery: shown}
+            if last.reason:
+                notes.append(f"**{Path(path).name}**: {plain(last.reason)}")
+            if last.stage == "stopped":
+                notes.append("Stopped; what was made so far is in the zip.")
+                break
+        yield self._finished(made, notes, request.session_hash)
+
+    def _sources(self, paths: list[str] | None) -> list[str]:
+        if not paths:
+            raise ValueError("Expected source pictures, received none. Upload one or more.")
+        most = self.context.limits.batch_sources
+        if len(paths) > most:
+            raise ValueError(f"Expected at most {most} source pictures, received {len(paths)}. Leave some out.")
+        return paths
+
+    def _finished(self, made: list[tuple[str, Progress]], notes: list[str], session: str) -> dict:
+        updates: dict = {
+            self.report: "\n\n".join(notes),
+            self.start: gr.Button(interactive=True),
+            self.stop: gr.Button(interactive=False),
+        }
+        if not made:
+            return updates | {self.status: ready_html("Nothing was made", "The reasons stand below.")}
+        path = self.context.sessions.new_folder(session) / "reenacted.zip"
+        seconds = sum(progress.seconds for _, progress in made)
+        with written_under_temporary_name(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            for name, progress in made:
+                archive.write(progress.side_by_side, f"{name}_side_by_side.mp4")
+                archive.write(progress.full_frame, f"{name}_full_frame.mp4")
+        note = f"{len(made)} of the sources in {in_words(seconds)}."
+        return updates | {
+            self.status: ready_html("Done", note),
+            self.save: gr.DownloadButton(value=str(path), interactive=True),
+        }
+
+    def _stop(self, request: gr.Request) -> Any:
+        self.context.sessions.stop(request.session_hash)
+        return gr.Button(interactive=False)
+
+    def _idle(self) -> tuple:
+        return ready_html("Ready", READY), gr.Button(interactive=True), gr.Button(interactive=False)
+
+
+# Faces are chosen on the Animate tab only.
+PLAIN_FACES = {"source_face": "largest", "driving_face": "follow"}

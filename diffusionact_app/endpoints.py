@@ -1,0 +1,70 @@
+"""The documented API: the same work as the tabs, with few plain arguments. `docs/app.md` shows calls."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import gradio as gr
+
+from diffusionact.face.pose_editing import PoseEdit
+from diffusionact.images import model_to_uint8, save_png
+
+from .animate_tab import make_job
+from .checks import check_picture, check_time, check_video
+from .context import Context
+from .edit_tab import NAMES
+from .engine import QUALITIES
+from .messages import told_plainly
+
+# What the page's options are set to at first.
+DEFAULTS: dict[str, Any] = {
+    "source_face": "largest", "driving_face": "follow", "missing": "interpolate", "carry_roll": False,
+    "expression_gain": 1.0, "smoothing": 0.3, "feather": 0.1, "match_colour": False, "keep_sound": True,
+}  # fmt: skip
+
+
+def add_endpoints(context: Context) -> None:
+    """Hidden components that carry the API's types, and its two calls."""
+
+    def animate(source: str, driving: str, quality: str, frames: float, relative: bool, request: gr.Request) -> tuple:
+        """Animate a picture with a clip; returns the side-by-side and the full-frame video."""
+        picture, clip = check_picture(source, context.limits), check_video(driving, context.limits)
+        values = DEFAULTS | {"quality": quality, "frames": frames, "relative": relative}
+        job = make_job(context, values, picture, clip, context.sessions.new_folder(request.session_hash or ""))
+        engine = context.engine
+        check_time(engine.costs.estimate(job.total, job.steps, engine.inversion_steps), job.total, context.limits)
+        progress = deque(context.animate(job), maxlen=1).pop()
+        return str(progress.side_by_side), str(progress.full_frame)
+
+    def edit(source: str, sliders: dict, request: gr.Request) -> str:
+        """Move sliders on a picture; returns the aligned face. Sliders: names and values of the Edit tab."""
+        unknown = set(sliders or {}) - set(NAMES)
+        if unknown:
+            raise ValueError(
+                f"Expected sliders among {', '.join(NAMES)}, received {', '.join(sorted(unknown))}. Leave these out."
+            )
+        edited = context.edit(
+            check_picture(source, context.limits), "largest", PoseEdit(**sliders), context.engine.steps("Full")
+        )
+        path = context.sessions.new_folder(request.session_hash or "") / "edited.png"
+        save_png(path, model_to_uint8(edited.after)[0])
+        return str(path)
+
+    with gr.Group(visible=False):
+        source = gr.Image(type="filepath", label="source")
+        driving = gr.Video(label="driving")
+        quality = gr.Radio(list(QUALITIES), value="Balanced", label="quality")
+        frames = gr.Number(value=context.limits.frames, minimum=1, label="frames")
+        relative = gr.Checkbox(False, label="relative")
+        sliders = gr.JSON({}, label="sliders")
+        side, full = gr.Video(label="side_by_side"), gr.Video(label="full_frame")
+        picture = gr.Image(type="filepath", label="edited", format="png")
+        gr.Button().click(
+            told_plainly(animate),
+            [source, driving, quality, frames, relative],
+            [side, full],
+            api_name="animate",
+            concurrency_id="render",
+        )
+        gr.Button().click(told_plainly(edit), [source, sliders], [picture], api_name="edit", concurrency_id="render")

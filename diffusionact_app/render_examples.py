@@ -1,0 +1,34 @@
+"""Render the kept results of the bundled examples: `python -m diffusionact_app.render_examples [NAME ...]`."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+
+from diffusionact import DiffusionActPipeline, PoseOptions
+from diffusionact.video import open_frames
+
+from .animation import AnimateJob, animate
+from .engine import Engine
+from .examples import EXAMPLES, Example
+
+
+def render(engine: Engine, example: Example) -> None:
+    """Write both videos of an example."""
+    job = AnimateJob(
+        source=example.source,
+        driving=open_frames(example.driving),
+        folder=example.folder,
+        options=PoseOptions(relative=example.relative),
+        steps=engine.steps("Full"),
+        frames=example.frames,
+    )
+    deque(animate(engine, job), maxlen=0)
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or [example.name for example in EXAMPLES]
+    shared_engine = Engine(DiffusionActPipeline.from_pretrained("demo"))
+    for chosen in EXAMPLES:
+        if chosen.name in wanted:
+            render(shared_engine, chosen)

@@ -1,0 +1,139 @@
+"""The Animate tab in a headless browser, from upload to download."""
+
+import time
+
+import av
+import pytest
+from visitor import Visitor
+
+pytest.importorskip("gradio", reason="gradio (app extra) is absent")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def visit(open_page, app):
+    """Open the app as a new visitor."""
+    return lambda **size: Visitor(open_page(app.url, **size))
+
+
+def frames_of(path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_example_is_shown_with_its_kept_result_then_rendered_live_and_saved(visit, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    fetched = []
+    page.on("request", lambda request: fetched.append(request.url))
+    page.locator("#examples button").first.click()
+    assert "made beforehand" in visitor.wait_for_text("animate-status", "Long hair")
+    assert visitor.video("side-by-side")["seconds"] == pytest.approx(4.0, abs=0.1)
+
+    visitor.few_frames(6)
+    page.locator("#animate-start").click()
+    page.wait_for_selector("#stage img")
+    assert "6 frames" in visitor.wait_for_text("animate-status", "Done")
+    shown = visitor.video("side-by-side")
+    assert (shown["width"], shown["height"]) == (768, 256)
+    assert shown["seconds"] == pytest.approx(6 / 25, abs=0.05)
+
+    with page.expect_download() as saving:
+        page.get_by_role("button", name="Save full frame").click()
+    saving.value.save_as(tmp_path / "saved.mp4")
+    assert frames_of(tmp_path / "saved.mp4") == 6
+    with av.open(str(tmp_path / "saved.mp4")) as container:
+        assert "AI-generated, DiffusionAct" in container.metadata.values()
+    assert page.errors == []
+    assert [url for url in fetched if url.split(":")[0] in ("http", "https") and "127.0.0.1" not in url] == []
+
+
+def test_stopping_keeps_the_frames_made_so_far(visit, source_file, driving_file):
+    visitor = visit()
+    visitor.choose(source_file, driving_file, 99)
+    visitor.page.locator("#animate-start").click()
+    visitor.wait_for_text("animate-status", "Frame ")
+    visitor.page.locator("#animate-stop").click()
+    status = visitor.wait_for_text("animate-status", "Stopped")
+    done = int(status.split(" of 99")[0].split()[-1])
+    assert 0 < done < 99
+    assert visitor.video("side-by-side")["seconds"] == pytest.approx(done / 25, abs=0.05)
+    assert visitor.page.locator("#animate-start").is_enabled()
+
+
+def test_picture_without_a_face_is_told_in_plain_words_and_the_page_stays_usable(visit, faceless_file, driving_file):
+    visitor = visit()
+    visitor.upload("animate-source", faceless_file)
+    message = visitor.toast()
+    assert "face" in message and "Traceback" not in message
+    visitor.upload("animate-driving", driving_file)
+    visitor.few_frames(3)
+    visitor.page.locator("#animate-start").click()
+    visitor.page.wait_for_function("document.querySelectorAll('.toast-body').length >= 1")
+    visitor.wait_for_text("animate-status", "Ready")
+    visitor.page.wait_for_function("!document.querySelector('#animate-start').disabled")
+
+
+def test_corrupt_clip_is_named_without_the_servers_folders(visit, app, corrupt_file):
+    visitor = visit()
+    visitor.upload("animate-driving", corrupt_file)
+    message = visitor.toast()
+    assert "Expected a complete video" in message and "cut_off.mp4" in message
+    assert str(app.files) not in message and "Traceback" not in message
+
+
+def test_clip_of_100_mb_is_refused_and_the_app_lives_on(visit, app, tmp_path, source_file):
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(100 * 1024 * 1024)
+    visitor = visit()
+    visitor.upload("animate-driving", large)
+    assert "maximum allowed size of 64" in visitor.toast()
+    assert not any(path.stat().st_size > 64 * 1024 * 1024 for path in app.files.rglob("*") if path.is_file())
+    visitor.upload("animate-source", source_file)
+    visitor.page.wait_for_selector("#animate-source img")
+
+
+def test_two_visitors_at_once_get_their_own_results(visit, source_file, two_faces_file, driving_file):
+    first, second = visit(), visit()
+    first.choose(source_file, driving_file, 20)
+    second.choose(two_faces_file, driving_file, 5)
+    first.page.locator("#animate-start").click()
+    first.wait_for_text("animate-status", "Frame ")
+    second.page.locator("#animate-start").click()
+    assert "5 frames" in second.wait_for_text("animate-status", "Done")
+    assert "20 frames" in first.wait_for_text("animate-status", "Done")
+    videos = [visitor.video("side-by-side") for visitor in (first, second)]
+    assert [round(video["seconds"] * 25) for video in videos] == [20, 5]
+    assert videos[0]["url"] != videos[1]["url"]
+
+
+def test_faces_are_shown_and_a_click_on_one_chooses_it(visit, two_faces_file):
+    visitor = visit()
+    page = visitor.page
+    page.get_by_role("button", name="What the model sees").click()
+    visitor.upload("animate-source", two_faces_file)
+    shown = page.locator("#vision-source img")
+    shown.wait_for()
+    before = shown.get_attribute("src")
+    box = shown.bounding_box()
+    # The smaller face lies at (500, 160) of 640 x 320 px; the picture is centred in its frame.
+    scale = min(box["width"] / 640, box["height"] / 320)
+    left, top = (box["width"] - 640 * scale) / 2, (box["height"] - 320 * scale) / 2
+    shown.click(position={"x": left + 500 * scale, "y": top + 150 * scale})
+    page.wait_for_function("src => document.querySelector('#vision-source img').src !== src", arg=before)
+    assert page.locator(".toast-body").count() == 0
+
+
+def test_results_go_when_the_page_is_closed(visit, app, source_file, driving_file):
+    visitor = visit()
+    visitor.choose(source_file, driving_file, 3)
+    visitor.page.locator("#animate-start").click()
+    visitor.wait_for_text("animate-status", "Done")
+    kept = app.files / "results" / visitor.video("side-by-side")["url"].split("/results/")[1].split("/")[0]
+    assert kept.is_dir()
+    visitor.page.context.close()
+    deadline = time.monotonic() + 20
+    while kept.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not kept.exists()

@@ -112,10 +112,9 @@ def main() -> None:
     options = parser.parse_args()
     reader = OpenFaceReader()
     source = reader.read_source(load_image(SOURCE), "largest").face.coefficients
-    figures = {clip.name: measure(clip, reader, source) for clip in options.clips}
-    RESULTS.write_text(
-        json.dumps({"rule": {"centre": RULE_CENTRE_PX, "side": RULE_SIDE_PX}, **figures}, indent=2) + "\n"
-    )
+    figures = {"rule": {"centre": RULE_CENTRE_PX, "side": round(RULE_SIDE_PX, 1)}}
+    figures |= {clip.name: measure(clip, reader, source) for clip in options.clips}
+    RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))
 
 

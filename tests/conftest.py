@@ -75,7 +75,7 @@ def compare(record_property: Callable[[str, object], None], capsys: pytest.Captu
         assert tuple(ours.shape) == golden.shape
         difference = (ours.double() - torch.from_numpy(golden).double()).abs()
         worst, mean = difference.max().item(), difference.mean().item()
-        record_property(quantity, worst)
+        record_property(quantity, {"worst": worst, "mean": mean, "allowed": atol})
         allowed = f"max {atol:.0e}" + (f", mean {mean_atol:.0e}" if mean_atol else "")
         with capsys.disabled():
             print(f"\n| {quantity} | {worst:.1e} | {mean:.1e} | {allowed} |", end="")

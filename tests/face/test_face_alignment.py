@@ -35,12 +35,12 @@ def smooth_picture(height: int, width: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ["centre", "pad", "rot", "big_picture"])
-def test_aligned_pictures_agree_with_the_official_code(golden_dir: Path, name: str):
+def test_aligned_pictures_agree_with_the_official_code(golden_dir: Path, compare, name: str):
     golden = np.load(golden_dir / "align.npz")
     picture = torch.from_numpy(golden["picture_big" if name == "big_picture" else "picture"])
     aligned, _ = align_face(picture, torch.from_numpy(golden[f"{name}_landmarks"]))
-    difference = np.abs(aligned.numpy().astype(int) - golden[f"{name}_out"])
-    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+    # At most one level, in less than 0.1 % of the bytes.
+    compare(f"aligned picture {name}, levels", aligned, golden[f"{name}_out"], 1, 1e-3)
 
 
 def test_transform_puts_the_face_where_the_rule_says():

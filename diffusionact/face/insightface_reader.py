@@ -23,7 +23,8 @@ from .tracking import OpenFaceTracker
 MODEL_NAME = "buffalo_l"
 DEFAULT_ROOT = Path("~/.insightface")
 DETECTION_SIZE = 640
-CONTEXT_OF_CPU = -1
+# -1 keeps onnxruntime on the CPU; from 0 on it takes what it has.
+DEFAULT_CONTEXT = 0
 # The mesh net wants this margin around a box from forehead to chin, as around its own mesh.
 REGION_SCALE = 1.5
 
@@ -38,6 +39,7 @@ class InsightFaceModels:
     Raises:
         ModuleNotFoundError: if the package is not installed.
         FileNotFoundError: if the models are not there.
+        ValueError: if they are broken.
     """
 
     def __init__(self, root: str | Path | None = None, name: str = MODEL_NAME):
@@ -55,9 +57,16 @@ class InsightFaceModels:
                 "insightface project (non-commercial research only) and unpack it there, or use the tracker 'open'."
             )
         from insightface.app import FaceAnalysis
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
-        self.app = FaceAnalysis(name, str(root), allowed_modules=["detection", "recognition"])
-        self.app.prepare(CONTEXT_OF_CPU, det_size=(DETECTION_SIZE, DETECTION_SIZE))
+        try:
+            self.app = FaceAnalysis(name, str(root), allowed_modules=["detection", "recognition"])
+        except (AssertionError, Fail, InvalidGraph, InvalidProtobuf) as error:
+            raise ValueError(
+                f"Expected insightface's detector in {folder}, received files that the package cannot use "
+                f"({' '.join(str(error).split())[:200] or 'no detector among them'}). Unpack the models again."
+            ) from error
+        self.app.prepare(DEFAULT_CONTEXT, det_size=(DETECTION_SIZE, DETECTION_SIZE))
 
     @property
     def embeds(self) -> bool:

@@ -11,14 +11,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
+
+# The base class of whatever HTTP library huggingface_hub uses in its version: no connection, bad answers.
+from huggingface_hub.errors import HTTPError
 from tqdm import tqdm
 
 from ..diffusionact.weights import HUB_PATTERNS, INDEX_NAME
-
-try:
-    from httpx import TransportError  # what huggingface_hub raises from version 1 on; before, all are OSErrors
-except ModuleNotFoundError:
-    TransportError = ConnectionError
 
 ByteCallback = Callable[[int, int], None]
 
@@ -44,7 +42,7 @@ def download(repository: str, folder: Path, on_bytes: ByteCallback) -> Path:
                 return folder
             for path in damaged:
                 path.unlink(missing_ok=True)
-    except (OSError, ValueError, TransportError) as error:
+    except (OSError, ValueError, HTTPError) as error:
         if (folder / INDEX_NAME).is_file() and not isinstance(error, ValueError):
             return folder  # no connection: what lies here is loaded, and checked by the loader
         reason = str(error).strip().splitlines()[0]

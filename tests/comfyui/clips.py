@@ -66,10 +66,7 @@ class SavedVideo:
 
 
 def head_yaw_deg(frames: np.ndarray | list[np.ndarray]) -> np.ndarray:
-    """(F,) how far the head is turned in each frame, as our tracker sees it; NaN where it finds no face."""
-    tracker, yaw = OpenFaceTracker("largest", "hold"), []
-    for frame in frames:
-        enlarged = torch.nn.functional.interpolate(torch.from_numpy(frame.copy()).permute(2, 0, 1)[None].float(), 256)
-        observation = tracker.observe(enlarged[0].permute(1, 2, 0).to(torch.uint8))
-        yaw.append(float(observation.head_pose[0, 0]))
-    return np.array(yaw)
+    """(F,) how far the head is turned in each frame, as our tracker sees it."""
+    pictures = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float()
+    enlarged = torch.nn.functional.interpolate(pictures, 256).permute(0, 2, 3, 1).to(torch.uint8)
+    return OpenFaceTracker("largest", "hold").observe(enlarged).head_pose[:, 0].numpy()

@@ -42,3 +42,29 @@ def fit_view(page) -> None:
     """Zoom so that the whole graph is seen."""
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     page.wait_for_timeout(600)  # the zoom is animated
+
+
+def open_template(page, pack: str, name: str) -> None:
+    """Open the template browser, choose a pack there and click one of its templates."""
+    before = page.evaluate("() => window.app.graph.id")
+    page.get_by_role("button", name="Templates").click()
+    page.get_by_text(pack, exact=True).click()
+    page.get_by_test_id(f"template-workflow-{name}").click()
+    page.wait_for_function("before => window.app.graph.id !== before", arg=before)
+    page.wait_for_timeout(500)  # the dialog fades out
+
+
+def set_widget(page, node_type: str, name: str, value: Any) -> None:
+    """Type a value into the one node of a type."""
+    page.evaluate(
+        """([type, name, value]) => {
+            const node = window.app.graph.nodes.find(node => node.type === type)
+            node.widgets.find(widget => widget.name === name).value = value
+        }""",
+        [node_type, name, value],
+    )
+
+
+def press_run(page) -> None:
+    """Click the Run button."""
+    page.get_by_test_id("queue-button").click()

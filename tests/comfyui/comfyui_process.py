@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-# Dashes, a space and upper case: the pack must not care what a user's folder is called.
-PACK_FOLDER = "ComfyUI-DiffusionAct Pack"
+# A dash and upper case, as after `git clone`: no name of a Python package.
+PACK_FOLDER = "ComfyUI-DiffusionAct"
 START_TIMEOUT = 180
 
 
@@ -79,7 +79,11 @@ class ServerProcess:
     """One ComfyUI server. `base` has its custom_nodes, models, input, output, temp and user folders."""
 
     def __init__(
-        self, installation: Installation, base: Path, *arguments: str, device: tuple[str, ...] = ("--cpu",)
+        self,
+        installation: Installation,
+        base: Path,
+        device: tuple[str, ...] = ("--cpu",),
+        pack_folder: str = PACK_FOLDER,
     ) -> None:
         self.base = base
         self.port = free_port()
@@ -87,11 +91,10 @@ class ServerProcess:
         self.log_file = base / "server.log"
         for name in ("custom_nodes", "models", "input", "output", "temp", "user"):
             (base / name).mkdir(parents=True, exist_ok=True)
-        if not (base / "custom_nodes" / PACK_FOLDER).exists():
-            copy_pack(base / "custom_nodes" / PACK_FOLDER)
+        copy_pack(base / "custom_nodes" / pack_folder)
         command = [installation.python, "main.py", *device, "--listen", "127.0.0.1", "--port", self.port]
         command += ["--base-directory", base, "--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
-        command += ["--disable-auto-launch", "--disable-api-nodes", *arguments]
+        command += ["--disable-auto-launch", "--disable-api-nodes"]
         # One OpenMP thread: with two, tiny forward passes are ten times slower where cores are shared. No pytest or
         # virtual environment of the caller may reach the server.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}

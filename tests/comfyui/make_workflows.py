@@ -4,8 +4,10 @@ A source, `workflow_sources/NAME.json`, has the nodes in API format and says how
 
     note        lines of Markdown for the note left of the first column
     columns     [{"title": str, "nodes": [id, ...]}, ...] from left to right; a column with a title gets a frame
-    nodes       {id: {"class_type", "inputs", optional "title" and "size": [width, height]}}
-    thumbnail   node ids or files of the input folder, shown side by side; the first file of a node, a clip's middle
+    nodes       {id: {"class_type", "inputs", optional "title" and "size": [width, height]}}; widgets that are not
+                named have their defaults
+    thumbnail   node ids or files of the input folder, up to three pictures: the last one large, the others left of it;
+                of clips the same frame, the middle of the shortest
 
 ComfyUI's page lays the nodes out and saves them, then its server runs them for the thumbnail.
 """
@@ -24,7 +26,7 @@ from browser import launched_browser, open_page_in
 from comfyui_client import ComfyUIClient
 from comfyui_page import fit_view, load_api_format, load_ui_format, open_comfyui, saved, shown_prompt
 from comfyui_process import ROOT, Installation, ServerProcess, copy_demo_media
-from PIL import Image
+from PIL import Image, ImageOps
 
 SOURCES = Path(__file__).resolve().parent / "workflow_sources"
 WORKFLOWS = ROOT / "workflows"
@@ -33,7 +35,8 @@ FRAME_TITLE_HEIGHT = 40
 NOTE_SIZE = (380, 420)
 NOTE_COLOURS = {"color": "#233", "bgcolor": "#355"}
 FRAME_COLOUR = "#3f789e"
-THUMBNAIL_HEIGHT = 384
+RESULT_SIZE, INSET_SIZE = 400, 200  # together a picture of 3 : 2
+THUMBNAIL_COLOUR = "#222"
 
 
 def without_nulls(value: Any) -> Any:
@@ -54,30 +57,33 @@ def place_column(column: dict[str, Any], nodes: dict[str, dict], left: float) ->
     return left + width, top - ROW_GAP
 
 
-def lay_out(graph: dict[str, Any], source: dict[str, Any]) -> None:
-    """Give every node of a saved graph its place, and add frames and the note."""
+def place_nodes(graph: dict[str, Any], source: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give every node of a saved graph its place; returns the frames around the columns that have a title."""
     nodes = {str(node["id"]): node for node in graph["nodes"]}
     for name, node in nodes.items():
         wished = source["nodes"][name]
         node["size"] = [max(pair) for pair in zip(node["size"], wished.get("size", (0, 0)), strict=True)]
         if "title" in wished:
             node["title"] = wished["title"]
-    left = 0.0
+    frames, left = [], 0.0
     for number, column in enumerate(source["columns"], 1):
         right, bottom = place_column(column, nodes, left)
         if "title" in column:
             top = -FRAME - FRAME_TITLE_HEIGHT
             box = [left - FRAME, top, right - left + 2 * FRAME, bottom - top + FRAME]
-            frame = {"id": number, "title": column["title"], "bounding": box, "color": FRAME_COLOUR, "flags": {}}
-            graph["groups"].append(frame)
+            frames.append({"id": number, "title": column["title"], "bounding": box, "color": FRAME_COLOUR, "flags": {}})
         left = right + 2 * FRAME + COLUMN_GAP
+    return frames
+
+
+def add_note(graph: dict[str, Any], source: dict[str, Any]) -> None:
+    """Put the source's note left of the first column."""
     size = list(source.get("note_size", NOTE_SIZE))
     place = [-size[0] - FRAME - COLUMN_GAP, TITLE_HEIGHT - FRAME - FRAME_TITLE_HEIGHT]
-    number = graph["last_node_id"] + 1
+    number = graph["last_node_id"] = graph["last_node_id"] + 1
     note = {"id": number, "type": "MarkdownNote", "title": "About", "pos": place, "size": size, "mode": 0, "order": 0}
     note |= {"flags": {}, "inputs": [], "outputs": [], "properties": {}, "widgets_values": ["\n".join(source["note"])]}
     graph["nodes"].append(note | NOTE_COLOURS)
-    graph["last_node_id"] = number
 
 
 def api_format(source: dict[str, Any]) -> dict[str, Any]:
@@ -92,9 +98,12 @@ def make_template(page, name: str, source: dict[str, Any]) -> dict[str, Any]:
         ValueError: if the page would run something else than the source says.
     """
     load_api_format(page, api_format(source))
-    page.wait_for_timeout(1000)  # nodes grow when their pictures have come
-    graph = saved(page)
-    lay_out(graph, source)
+    for _ in range(2):  # nodes grow when their pictures have come, and once more when their column makes them wider
+        page.wait_for_timeout(1000)
+        graph = saved(page)
+        graph["groups"] = place_nodes(graph, source)
+        load_ui_format(page, graph)
+    add_note(graph, source)
     load_ui_format(page, graph)
     shown = without_nulls(saved(page))
     shown["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"diffusionact/workflows/{name}"))
@@ -107,28 +116,28 @@ def make_template(page, name: str, source: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def picture_of(file: Path) -> Image.Image:
-    """A picture, or the middle frame of a clip."""
+def pictures_of(file: Path) -> list[Image.Image]:
+    """All frames of a clip, or the one picture."""
     if file.suffix.lower() not in (".mp4", ".webm", ".mkv", ".mov"):
-        return Image.open(file).convert("RGB")
+        return [Image.open(file).convert("RGB")]
     with av.open(file) as container:
-        frames = list(container.decode(video=0))
-    return frames[len(frames) // 2].to_image()
+        return [frame.to_image() for frame in container.decode(video=0)]
 
 
-def make_thumbnail(client: ComfyUIClient, source: dict[str, Any], file: Path) -> None:
-    """Run the source and put the pictures it names side by side."""
-    run = client.run(api_format(source), timeout=1800)
+def make_thumbnail(client: ComfyUIClient, prompt: dict[str, Any], names: list[str], file: Path) -> None:
+    """Run a workflow and make one picture of `names`, its nodes or input files."""
+    run = client.run(prompt, timeout=1800)
     if run.status != "success":
         raise ValueError(f"{file.stem} ended with {run.status}: {run.error}")
-    shown = {item: run.files.get(item, [client.server.base / "input" / item])[0] for item in source["thumbnail"]}
-    pictures = [picture_of(item) for item in shown.values()]
-    pictures = [item.resize((item.width * THUMBNAIL_HEIGHT // item.height, THUMBNAIL_HEIGHT)) for item in pictures]
-    sheet = Image.new("RGB", (sum(item.width for item in pictures), THUMBNAIL_HEIGHT))
-    left = 0
-    for item in pictures:
-        sheet.paste(item, (left, 0))
-        left += item.width
+    inputs = client.server.base / "input"
+    clips = [pictures_of(file) for item in names for file in run.files.get(item, [inputs / item])]
+    middle = min((len(clip) for clip in clips if len(clip) > 1), default=0) // 2
+    *insets, large = [clip[min(middle, len(clip) - 1)] for clip in clips]
+    sheet = Image.new("RGB", (RESULT_SIZE + INSET_SIZE, RESULT_SIZE), THUMBNAIL_COLOUR)
+    sheet.paste(ImageOps.fit(large, (RESULT_SIZE, RESULT_SIZE)), (INSET_SIZE, 0))
+    top = (RESULT_SIZE - INSET_SIZE * len(insets)) // 2
+    for number, inset in enumerate(insets):
+        sheet.paste(ImageOps.fit(inset, (INSET_SIZE, INSET_SIZE)), (0, top + number * INSET_SIZE))
     sheet.save(file, quality=88)
 
 
@@ -155,10 +164,13 @@ def main() -> None:
                 text = json.dumps(template, indent=1, ensure_ascii=False)
                 (WORKFLOWS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
                 if options.screenshots:
-                    fit_view(page)
-                    page.screenshot(path=options.screenshots / f"{name}.png")
+                    opened = open_comfyui(partial(open_page_in, browser), client)
+                    load_ui_format(opened, template)
+                    fit_view(opened)
+                    opened.screenshot(path=options.screenshots / f"{name}.png")
+                    opened.close()
                 if not options.keep_thumbnails:
-                    make_thumbnail(client, source, WORKFLOWS / f"{name}.jpg")
+                    make_thumbnail(client, shown_prompt(page), source["thumbnail"], WORKFLOWS / f"{name}.jpg")
                 print(WORKFLOWS / f"{name}.json")
     finally:
         server.stop()

@@ -1,22 +1,14 @@
-"""The pack as ComfyUI sees it: loading, the permanent names of nodes and sockets, what a node says about itself."""
+"""The pack as ComfyUI sees it: loading from folders of any name, templates, help pages."""
 
-import json
-from pathlib import Path
+import urllib.request
 
 import pytest
+from comfyui_client import ComfyUIClient
 from comfyui_process import PACK_FOLDER, ROOT, ServerProcess
-
-# Ids, input names and output names are permanent: saved workflows refer to them. Add, never rename or reorder.
-INVENTORY = Path(__file__).with_name("node_inventory.json")
-NUMBERS = ("INT", "FLOAT")
 
 
 def nodes_of_the_pack(client) -> dict[str, dict]:
-    return {name: node for name, node in client.object_info().items() if PACK_FOLDER in node["python_module"]}
-
-
-def declared_inputs(node: dict) -> dict[str, list]:
-    return {**node["input"].get("required", {}), **node["input"].get("optional", {})}
+    return {name: node for name, node in client.object_info().items() if name.startswith("DiffusionAct_")}
 
 
 def test_the_pack_loads_without_an_error_or_a_warning(comfyui_server):
@@ -27,34 +19,31 @@ def test_the_pack_loads_without_an_error_or_a_warning(comfyui_server):
     assert [line for line in start.splitlines() if "DiffusionAct" in line and "seconds:" not in line] == []
 
 
-def test_ids_and_sockets_are_the_permanent_ones(comfyui_server):
-    found = {
-        name: {
-            "inputs": {key: kind[0] for key, kind in declared_inputs(node).items()},
-            "outputs": [list(pair) for pair in zip(node["output_name"], node["output"], strict=True)],
-        }
-        for name, node in nodes_of_the_pack(comfyui_server).items()
-    }
-    assert found == json.loads(INVENTORY.read_text(encoding="utf-8"))
-
-
-def test_every_node_and_input_explains_itself(comfyui_server):
-    for name, node in nodes_of_the_pack(comfyui_server).items():
-        assert name.startswith("DiffusionAct_") and node["category"] == "DiffusionAct"
-        assert node["description"] and node["search_aliases"], name
-        assert all(node["output_tooltips"]), name
-        for key, (kind, options) in declared_inputs(node).items():
-            assert options.get("tooltip"), (name, key)
-            if kind in NUMBERS:
-                assert {"default", "min", "max", "step"} <= options.keys(), (name, key)
-
-
 def test_the_template_browser_lists_our_workflows(comfyui_server):
     shipped = sorted(file.stem for file in (ROOT / "workflows").glob("*.json"))
     assert sorted(comfyui_server.get("/api/workflow_templates").get(PACK_FOLDER, [])) == shipped
 
 
-def test_lowvram_starts_and_loads_the_pack(comfyui_installation, comfyui_base, tmp_path):
+def test_every_node_has_a_help_page_in_english_and_chinese(comfyui_server):
+    root = f"{comfyui_server.server.url}/extensions/{PACK_FOLDER}/docs"
+    for name in nodes_of_the_pack(comfyui_server):
+        for page in (f"{root}/{name}.md", f"{root}/{name}/zh.md"):
+            with urllib.request.urlopen(page) as answer:
+                assert len(answer.read()) > 200, page
+
+
+def test_the_pack_loads_from_a_folder_with_a_space(comfyui_server, comfyui_installation, tmp_path):
+    # ComfyUI serves no templates or help pages from such a folder, of no pack; the nodes work.
+    server = ServerProcess(comfyui_installation, tmp_path, pack_folder="DiffusionAct for ComfyUI 1.0")
+    try:
+        client = ComfyUIClient(server)
+        assert nodes_of_the_pack(client).keys() == nodes_of_the_pack(comfyui_server).keys()
+        client.close()
+    finally:
+        server.stop()
+
+
+def test_lowvram_starts_and_loads_the_pack(comfyui_installation, tmp_path):
     if not comfyui_installation.has_gpu():
         pytest.skip("no GPU: ComfyUI itself starts without --cpu only where there is one")
     server = ServerProcess(comfyui_installation, tmp_path, device=("--lowvram", "--disable-dynamic-vram"))

@@ -6,6 +6,8 @@ primitive or reroute nodes. `test_comfyui_workflows.py` holds the result against
 
 from typing import Any
 
+from graphs import defaults_of
+
 RUNS, MUTED, BYPASSED = 0, 2, 4  # a node's `mode`
 SEEDS = ("seed", "noise_seed")  # the page adds a control to these names without being told
 
@@ -55,7 +57,8 @@ def to_api_format(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict
             continue
         known = object_info[node["type"]]["input"]
         known = {**known.get("required", {}), **known.get("optional", {})}
-        inputs = widget_values(node, known)
+        # A widget that came after the file was saved has its default.
+        inputs = defaults_of(known) | widget_values(node, known)
         for entry in node.get("inputs", []):
             source = source_of(entry["link"], links, nodes) if entry.get("link") is not None else None
             if source is not None:

@@ -1,0 +1,87 @@
+"""Every shipped workflow: it opens in ComfyUI's page as it was saved, and runs on the demo model."""
+
+import json
+
+import numpy as np
+import pytest
+from clips import FRAME_RATE, SavedVideo, decode, head_yaw_deg, write_driver
+from comfyui_page import load_ui_format, open_comfyui, shown_prompt
+from comfyui_process import ROOT
+from PIL import Image
+from workflow_format import to_api_format
+
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+FRAMES = 12
+# Inputs by name, wherever they occur: small enough for two CPU cores.
+SMALL = {"preset": "custom", "steps": 6, "inversion_steps": 5}
+VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov")
+
+
+@pytest.fixture(scope="module")
+def driver(comfyui_server) -> str:
+    """A short driver with much motion, in the input folder."""
+    return write_driver(comfyui_server.server.base / "input" / "workflow_driver.mp4", FRAMES, every=8).name
+
+
+def shrink(prompt: dict, driver: str) -> dict:
+    """Small settings, and a user's own files in place of the demo media, as the notes in the workflows say."""
+    own = {
+        "picture": {"class_type": "LoadImage", "inputs": {"image": "source.png"}},
+        "clip": {"class_type": "LoadVideo", "inputs": {"file": driver}},
+    }
+    media = {name for name, node in prompt.items() if node["class_type"] == "DiffusionAct_DemoMedia"}
+    replaced = {(name, output): [new, 0] for name in media for output, new in enumerate(own)}
+    for node in prompt.values():
+        inputs = node["inputs"]
+        inputs.update({name: value for name, value in SMALL.items() if name in inputs})
+        links = {name: tuple(value) for name, value in inputs.items() if isinstance(value, list)}
+        inputs.update({name: replaced[link] for name, link in links.items() if link in replaced})
+    return {name: node for name, node in prompt.items() if name not in media} | own
+
+
+def with_ids(files, param):
+    return pytest.mark.parametrize(param, files, ids=lambda file: file.stem)
+
+
+@with_ids(WORKFLOWS, "file")
+def test_a_shipped_workflow_runs_and_follows_its_driver(comfyui_server, driver, file):
+    workflow = json.loads(file.read_text(encoding="utf-8"))
+    prompt = shrink(to_api_format(workflow, comfyui_server.object_info()), driver)
+    run = comfyui_server.run(prompt, timeout=600)
+    assert run.status == "success", run.error
+    saved = [files for node, files in run.files.items() if prompt[node]["class_type"].startswith("Save")]
+    assert saved
+    for path in sum(saved, []):
+        if path.suffix in VIDEO_SUFFIXES:
+            video = SavedVideo.read(path)
+            assert len(video.frames) == FRAMES
+            assert video.frame_rate == pytest.approx(FRAME_RATE, abs=0.001)
+            assert video.sound_seconds == pytest.approx(float(FRAMES / FRAME_RATE), abs=0.05)
+            asked = head_yaw_deg(decode(comfyui_server.server.base / "input" / driver))
+            assert np.corrcoef(asked, head_yaw_deg(video.frames))[0, 1] > 0.9
+            pictures = video.frames
+        else:
+            pictures = np.asarray(Image.open(path).convert("RGB"))
+        assert pictures.mean() > 40 and pictures.std() > 20
+
+
+@with_ids(WORKFLOWS, "file")
+def test_the_page_would_send_what_we_test(comfyui_server, open_page, file):
+    workflow = json.loads(file.read_text(encoding="utf-8"))
+    page = open_comfyui(open_page, comfyui_server)
+    load_ui_format(page, workflow)
+    assert shown_prompt(page) == to_api_format(workflow, comfyui_server.object_info())
+
+
+@with_ids(WORKFLOWS, "file")
+def test_a_shipped_workflow_has_a_thumbnail_and_frames_that_hold_its_nodes(file):
+    with Image.open(file.with_suffix(".jpg")) as thumbnail:
+        assert thumbnail.height >= 256
+    workflow = json.loads(file.read_text(encoding="utf-8"))
+    nodes = [node for node in workflow["nodes"] if node["type"] != "MarkdownNote"]
+    assert len(workflow["nodes"]) > len(nodes)  # a note says what it does
+    boxes = [(*node["pos"], *node["size"]) for node in workflow["nodes"]]
+    for index, (x, y, width, height) in enumerate(boxes):
+        for other_x, other_y, other_width, other_height in boxes[:index]:
+            apart_x = x >= other_x + other_width or other_x >= x + width
+            assert apart_x or y >= other_y + other_height or other_y >= y + height

@@ -1,0 +1,39 @@
+"""What docs/comfyui.md and the README point at is there: tests by name, pictures, pages, templates."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "web" / "docs").rglob("*.md"))]
+LARGEST_SCREENSHOT = 250_000  # bytes
+
+
+def defined_tests() -> set[str]:
+    found = set()
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        found |= set(re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_exists(page):
+    named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
+    assert named <= defined_tests()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), target
+
+
+def test_every_template_has_its_picture_in_the_documentation():
+    folder = ROOT / "docs" / "images" / "comfyui"
+    text = (ROOT / "docs" / "comfyui.md").read_text(encoding="utf-8")
+    for workflow in (ROOT / "workflows").glob("*.json"):
+        picture = folder / f"{workflow.stem}.webp"
+        assert f"(images/comfyui/{picture.name})" in text
+        assert 0 < picture.stat().st_size < LARGEST_SCREENSHOT

@@ -29,7 +29,7 @@ class BatchTab:
 
     def __init__(self, context: Context):
         self.context = context
-        self.controls = Controls()
+        self.controls = Controls("batch-")
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self._inputs()

@@ -18,9 +18,14 @@ MISSING = [
 
 
 class Controls:
-    """Named components of a tab; given to a handler as a set, they arrive as one dictionary."""
+    """Named components of a tab; given to a handler as a set, they arrive as one dictionary.
 
-    def __init__(self) -> None:
+    Args:
+        prefix: of the components' ids in the page.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self._components: dict[str, Component] = {}
 
     def add(self, name: str, component: Component) -> Component:
@@ -49,7 +54,7 @@ def quality_choice(controls: Controls) -> None:
             value="Balanced",
             label="Quality",
             info="Full takes four times as long as Draft.",
-            elem_id="quality",
+            elem_id=f"{controls.prefix}quality",
         ),
     )
 
@@ -65,7 +70,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
             step=1,
             label="Frames to render",
             info="From the start of the clip.",
-            elem_id="frames",
+            elem_id=f"{controls.prefix}frames",
         ),
     )
     controls.add(

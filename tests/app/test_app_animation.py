@@ -1,0 +1,172 @@
+"""Jobs of the app's engine with a tiny model: progress, stopping, broken clips, costs, turns, folders."""
+
+import os
+import threading
+import time
+from dataclasses import replace
+from itertools import islice
+
+import av
+import pytest
+import torch
+
+pytest.importorskip("gradio", reason="gradio (app extra) is absent")
+from diffusionact import DiffusionActPipeline  # noqa: E402
+from diffusionact.face.alignment import transform_points  # noqa: E402
+from diffusionact.face.errors import NoFaceFoundError  # noqa: E402
+from diffusionact.face.pose_editing import PoseEdit  # noqa: E402
+from diffusionact.images import load_image  # noqa: E402
+from diffusionact.types import CropTransform  # noqa: E402
+from diffusionact.video import open_frames  # noqa: E402
+from diffusionact_app.animation import STOP_NAME, AnimateJob, animate, shrunk_source  # noqa: E402
+from diffusionact_app.engine import Engine  # noqa: E402
+from diffusionact_app.vision import face_at, look  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model_folder):
+    return Engine(DiffusionActPipeline.from_pretrained(tiny_model_folder), "tiny")
+
+
+@pytest.fixture
+def job(source_file, driving_file, tmp_path):
+    return AnimateJob(source=source_file, driving=open_frames(driving_file), folder=tmp_path, steps=2, frames=3)
+
+
+def frames_of(path) -> list:
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+def test_job_tells_every_step_and_frame_and_leaves_two_videos(engine, job):
+    told = list(animate(engine, job))
+    assert [p.stage for p in told if p.stage != "encoding"] == ["rendering"] * 3 + ["done"]
+    assert [p.done for p in told if p.stage == "rendering"] == [1, 2, 3]
+    assert all(p.preview.shape == (256, 768, 3) for p in told if p.stage == "rendering")
+    assert (told[-1].full_frame, told[-1].side_by_side) == (
+        job.folder / "full_frame.mp4",
+        job.folder / "side_by_side.mp4",
+    )
+    assert [(frame.width, frame.height) for frame in frames_of(told[-1].full_frame)] == [(256, 256)] * 3
+    assert sorted(path.name for path in job.folder.iterdir()) == ["full_frame.mp4", "side_by_side.mp4"]
+
+
+def test_source_is_encoded_once(tiny_model_folder, job):
+    engine = Engine(DiffusionActPipeline.from_pretrained(tiny_model_folder))
+    assert not engine.is_encoded(job.source)
+    first = [p for p in animate(engine, job) if p.stage == "encoding"]
+    assert first[-1].done == first[-1].total == 4
+    assert engine.is_encoded(job.source)
+    assert len([p for p in animate(engine, job) if p.stage == "encoding"]) == 1
+
+
+def test_stop_file_ends_a_job_with_the_frames_so_far(engine, job):
+    told = []
+    for progress in animate(engine, replace(job, frames=50)):
+        told.append(progress)
+        if progress.done == 2 and progress.stage == "rendering":
+            (job.folder / STOP_NAME).touch()
+    assert told[-1].stage == "stopped" and told[-1].done == 2
+    assert len(frames_of(told[-1].side_by_side)) == 2
+
+
+def test_job_given_up_in_the_middle_leaves_nothing(engine, job):
+    running = animate(engine, job)
+    list(islice((p for p in running if p.stage == "rendering"), 1))
+    running.close()
+    assert list(job.folder.iterdir()) == []
+
+
+def test_clip_that_breaks_in_the_middle_gives_the_frames_before(engine, job, tmp_path):
+    clip = tmp_path / "frames"
+    clip.mkdir()
+    good = job.source.read_bytes()
+    for index in range(4):
+        (clip / f"{index}.png").write_bytes(good if index < 3 else good[:2000])
+    engine.costs.call = 10.0  # one frame a chunk
+    *_, last = animate(engine, replace(job, driving=open_frames(clip), frames=9, folder=tmp_path))
+    assert last.stage == "broken" and last.done == 3
+    assert "3.png" in last.reason
+    assert len(frames_of(last.full_frame)) == 3
+
+
+def test_picture_without_a_face_raises_and_writes_nothing(engine, job, faceless_file):
+    with pytest.raises(NoFaceFoundError, match="Source"):
+        list(animate(engine, replace(job, source=faceless_file)))
+    assert list(job.folder.iterdir()) == []
+
+
+def test_large_source_is_shrunk_together_with_its_crop():
+    picture = torch.zeros(300, 600, 3, dtype=torch.uint8)
+    crop = CropTransform(torch.tensor([[[0.5, 0.0, -20.0], [0.0, 0.5, -10.0]]]), 64)
+    small, small_crop = shrunk_source(picture, crop, 200)
+    assert small.shape == (100, 200, 3)
+    point = torch.tensor([[[299.0, 149.0]]])
+    same = (point + 0.5) / 3 - 0.5
+    assert torch.allclose(transform_points(crop.matrix, point), transform_points(small_crop.matrix, same), atol=1e-4)
+
+
+def test_edit_changes_the_picture_and_no_edit_is_the_same_each_time(engine, source_file):
+    plain, again = (engine.edit(source_file, "largest", PoseEdit(), 2).after for _ in range(2))
+    turned = engine.edit(source_file, "largest", PoseEdit(yaw=20.0), 2).after
+    assert torch.equal(plain, again)
+    assert not torch.equal(plain, turned)
+
+
+def test_look_finds_both_faces_and_a_click_tells_which(engine, two_faces_file):
+    found = look(engine, load_image(two_faces_file), "largest")
+    assert found.picture.size == (640, 320)
+    boxes = found.boxes.tolist()
+    assert [face_at(boxes, *point) for point in ((160, 170), (500, 150), (330, 10))] == [0, 1, None]
+
+
+def test_work_is_done_in_order_of_arrival():
+    from diffusionact_app.turns import Turns
+
+    turns, order, arrived = Turns(), [], threading.Event()
+
+    def late(name):
+        arrived.set()
+        with turns:
+            order.append(name)
+
+    threads = []
+    with turns:
+        for name in "abc":
+            arrived.clear()
+            threads.append(threading.Thread(target=late, args=name))
+            threads[-1].start()
+            arrived.wait()
+            time.sleep(0.05)
+        order.append("first")
+    for thread in threads:
+        thread.join()
+    assert order == ["first", "a", "b", "c"]
+
+
+def test_estimates_follow_what_was_measured():
+    from diffusionact_app.costs import CostModel, in_words
+
+    costs = CostModel(call=0.1, tracking=0.1)
+    assert costs.estimate(frames=10, steps=5, inversion_steps=20) == pytest.approx(2.0 + 10 * 0.6)
+    for _ in range(30):
+        costs.learn_frames(seconds=12.0, frames=10, steps=5)
+    assert costs.frame(5) == pytest.approx(1.2, rel=1e-3)
+    assert costs.chunk_size(5) == 1 and CostModel(0.001, 0.001).chunk_size(5) == 8
+    assert [in_words(seconds) for seconds in (0.2, 59.4, 60, 125, 7500)] == [
+        "1 s", "59 s", "1 min", "2 min 5 s", "2 h 5 min",
+    ]  # fmt: skip
+
+
+def test_folders_go_with_their_session_or_with_age(tmp_path):
+    from diffusionact_app.sessions import Sessions
+
+    sessions = Sessions(tmp_path / "results", keep_seconds=60)
+    mine, yours = sessions.new_folder("me"), sessions.new_folder("you")
+    sessions.stop("me")
+    assert (mine / STOP_NAME).exists() and not (yours / STOP_NAME).exists()
+    sessions.close("me")
+    assert not mine.exists() and yours.exists()
+    os.utime(yours, (0, 0))
+    sessions.new_folder("me")
+    assert not yours.exists()

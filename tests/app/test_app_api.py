@@ -1,0 +1,105 @@
+"""The app's doors without a browser: the documented API, what is served, what is refused."""
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio", reason="gradio (app extra) is absent")
+from gradio_client import Client, handle_file  # noqa: E402
+from gradio_client.exceptions import AppError  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def client(app, tmp_path_factory) -> Client:
+    return Client(app.url, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def animate(client, source, driving, frames=2):
+    return client.predict(handle_file(source), handle_file(driving), "Draft", frames, False, api_name="/animate")
+
+
+def test_documented_call_animates_a_picture(client, source_file, driving_file):
+    videos = animate(client, source_file, driving_file)
+    for video in videos:
+        with av.open(video["video"] if isinstance(video, dict) else video) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 2
+            assert container.streams.video[0].average_rate == 25
+
+
+def test_documented_call_edits_a_picture(client, source_file):
+    with Image.open(client.predict(handle_file(source_file), {"smile": 0.8, "yaw": 10}, api_name="/edit")) as picture:
+        assert picture.size == (32, 32)
+        assert picture.info["Comment"] == "AI-generated, DiffusionAct"
+
+
+def test_only_the_two_calls_are_documented(client):
+    calls = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert sorted(calls) == ["/animate", "/edit"]
+    assert [parameter["label"] for parameter in calls["/animate"]["parameters"]] == [
+        "source", "driving", "quality", "frames", "relative",
+    ]  # fmt: skip
+
+
+def test_api_tells_errors_in_plain_words(client, app, faceless_file, driving_file):
+    with pytest.raises(AppError) as raised:
+        animate(client, faceless_file, driving_file)
+    message = str(raised.value)
+    assert "No face found in the picture" in message
+    assert str(app.files) not in message and "Traceback" not in message
+
+
+def test_unknown_slider_is_refused(client, source_file):
+    with pytest.raises(AppError, match="Expected sliders among .* received nose"):
+        client.predict(handle_file(source_file), {"nose": 1.0}, api_name="/edit")
+
+
+def test_pickle_is_refused_whatever_it_is_called(client, source_file, tmp_path):
+    marker = tmp_path / "ran"
+    pickle = tmp_path / "pose.pkl"
+    pickle.write_bytes(f"cos\nsystem\n(S'touch {marker}'\ntR.".encode())
+    renamed = tmp_path / "pose.mp4"
+    renamed.write_bytes(pickle.read_bytes())
+    with pytest.raises(AppError, match=r"Expected a driving video ending in .* received 'pose\.pkl'"):
+        animate(client, source_file, pickle)
+    with pytest.raises(AppError, match="Expected a complete video"):
+        animate(client, source_file, renamed)
+    assert not marker.exists()
+
+
+def test_files_outside_the_upload_folder_are_not_served(app):
+    for path in ("/etc/passwd", Path(__file__).resolve(), app.log, f"{app.files}/../app.log"):
+        assert status_of(f"{app.url}/gradio_api/file={path}") in (403, 404)
+
+
+def test_paths_of_the_server_are_not_taken_as_uploads(app, source_file):
+    data = [{"path": str(Path("/etc/passwd")), "meta": {"_type": "gradio.FileData"}}, {"smile": 0.5}]
+    request = urllib.request.Request(
+        f"{app.url}/gradio_api/call/edit", json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{app.url}/gradio_api/call/edit/{event}", timeout=60) as answer:
+        assert "event: error" in answer.read().decode()
+
+
+def test_telemetry_and_monitoring_are_off(app):
+    with urllib.request.urlopen(f"{app.url}/config", timeout=20) as answer:
+        config = json.load(answer)
+    assert config["analytics_enabled"] is False
+    assert config["run_history"] is False
+    assert status_of(f"{app.url}/monitoring/summary") in (403, 404)

@@ -1,0 +1,85 @@
+"""What uploads are refused before any work, and what the visitor reads then."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio", reason="gradio (app extra) is absent")
+from diffusionact_app.checks import check_picture, check_time, check_video  # noqa: E402
+from diffusionact_app.messages import plain, told_plainly  # noqa: E402
+from diffusionact_app.settings import Limits  # noqa: E402
+
+LIMITS = Limits(upload_mb=1, picture_megapixels=1, video_side_px=200, seconds=100)
+
+
+def test_good_uploads_pass(source_file, driving_file):
+    assert check_picture(str(source_file), LIMITS) == source_file
+    assert check_video(str(driving_file), Limits()).frame_count == 100
+
+
+@pytest.mark.parametrize("check", [check_picture, check_video])
+def test_nothing_chosen_is_told(check):
+    with pytest.raises(ValueError, match="Expected a .* received none. Upload"):
+        check(None, LIMITS)
+
+
+def test_picture_of_another_kind_is_refused_by_its_name(tmp_path):
+    (tmp_path / "codes.pkl").write_bytes(b"cos\nsystem\n")
+    with pytest.raises(ValueError, match="received 'codes.pkl'"):
+        check_picture(str(tmp_path / "codes.pkl"), LIMITS)
+
+
+def test_picture_that_is_none_is_refused_by_its_content(tmp_path):
+    (tmp_path / "codes.png").write_bytes(b"cos\nsystem\n")
+    with pytest.raises(ValueError, match="which does not"):
+        check_picture(str(tmp_path / "codes.png"), LIMITS)
+
+
+def test_picture_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    Image.new("1", (4000, 300)).save(tmp_path / "large.png")
+    with pytest.raises(ValueError, match="at most 1 megapixels, received 4000 x 300"):
+        check_picture(str(tmp_path / "large.png"), LIMITS)
+
+
+def test_file_that_is_too_large_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    with pytest.raises(ValueError, match="at most 1 MB, received 'noise.png' of 1 MB"):
+        check_picture(str(tmp_path / "noise.png"), LIMITS)
+
+
+def test_clip_that_is_too_wide_is_refused(driving_file):
+    with pytest.raises(ValueError, match="at most 200 px a side, received 256 x 256"):
+        check_video(str(driving_file), LIMITS)
+
+
+def test_job_that_would_take_too_long_is_refused():
+    check_time(100.0, 5, LIMITS)
+    with pytest.raises(ValueError, match="at most 1 min 40 s, received 500 frames, which would take about 3 min 20 s"):
+        check_time(200.0, 500, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("received '/tmp/app/1f/face.png' of 3 bytes", "received 'face.png' of 3 bytes"),
+        ("received /srv/app/face.png, which", "received face.png, which"),
+        (r"received 'C:\Users\me\face.png'", "received 'face.png'"),
+        ("0.5 s/frame and 1/2", "0.5 s/frame and 1/2"),
+    ],
+)
+def test_messages_do_not_show_the_servers_folders(message, told):
+    assert plain(message) == told
+
+
+def test_unforeseen_errors_become_a_number_in_the_log(caplog):
+    import gradio
+
+    def broken():
+        raise ZeroDivisionError("secret")
+
+    with pytest.raises(gradio.Error) as raised:
+        told_plainly(broken)()
+    number = raised.value.message.split()[-1].rstrip(".")
+    assert "secret" not in raised.value.message
+    assert number in caplog.text and "secret" in caplog.text

@@ -1,0 +1,105 @@
+"""Rules for every handler of the page, and what the app's command refuses."""
+
+import inspect
+
+import pytest
+
+pytest.importorskip("gradio", reason="gradio (app extra) is absent")
+from diffusionact import DiffusionActPipeline  # noqa: E402
+from diffusionact.cli import build_parser, main  # noqa: E402
+from diffusionact_app.animate_tab import make_job  # noqa: E402
+from diffusionact_app.context import make_context  # noqa: E402
+from diffusionact_app.endpoints import DEFAULTS  # noqa: E402
+from diffusionact_app.engine import QUALITIES, Engine  # noqa: E402
+from diffusionact_app.examples import EXAMPLES  # noqa: E402
+from diffusionact_app.page import build_page  # noqa: E402
+from diffusionact_app.sessions import Sessions  # noqa: E402
+from diffusionact_app.settings import Limits  # noqa: E402
+from diffusionact_app.zero_gpu import duration, on_gpu  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def context(tiny_model_folder, tmp_path_factory):
+    engine = Engine(DiffusionActPipeline.from_pretrained(tiny_model_folder))
+    return make_context(engine, Limits(), Sessions(tmp_path_factory.mktemp("results"), 60))
+
+
+@pytest.fixture(scope="module")
+def page(context):
+    return build_page(context)
+
+
+def test_no_handler_takes_more_than_eight_values(page):
+    assert len(page.fns) > 20
+    for function in page.fns.values():
+        given = 1 if function.inputs_as_dict else len(function.inputs)
+        assert given <= 8, function.name
+        assert len(inspect.signature(function.fn).parameters) <= 9, function.name  # with the request or event
+
+
+def test_every_handler_tells_its_errors_plainly(page):
+    told = [function.fn for function in page.fns.values() if function.inputs]
+    assert told and all(hasattr(handler, "__wrapped__") for handler in told)
+
+
+def test_options_of_the_api_are_those_the_page_begins_with(page, context):
+    import gradio
+
+    from diffusionact_app.animate_tab import AnimateTab
+
+    with gradio.Blocks():
+        tab = AnimateTab(context)
+    begun = {name: tab.controls[name].value for name in DEFAULTS}
+    assert begun == DEFAULTS
+    assert set(DEFAULTS) | {"source", "driving", "quality", "frames", "relative"} == set(
+        tab.controls.values({component: None for component in tab.controls.all()})
+    )
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_qualities_are_numbers_of_steps_that_the_sampler_takes(context, quality):
+    context.engine.pipeline.scheduler.set_timesteps(context.engine.steps(quality))
+
+
+def test_frames_beyond_the_limit_are_not_rendered(context, driving_file, source_file, tmp_path):
+    from diffusionact.video import open_frames
+
+    values = DEFAULTS | {"quality": "Draft", "frames": 10**6, "relative": False}
+    job = make_job(context, values, source_file, open_frames(driving_file), tmp_path)
+    assert job.frames == Limits().frames and job.total == 100
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_every_example_has_its_files(example):
+    for path in (example.source, example.driving, example.side_by_side, example.full_frame):
+        assert path.stat().st_size > 1000
+
+
+def test_gpu_time_grows_with_frames_and_steps_up_to_a_limit():
+    assert duration(100, 20, 50) > duration(100, 10, 50) > duration(10, 10, 50) > duration(1, 1, 0) >= 15
+    assert duration(10**6, 20, 50) == 240
+
+
+def test_decorator_does_nothing_without_zero_gpu():
+    def handler():
+        return 1
+
+    assert on_gpu(lambda: 60)(handler) is handler
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--port", "0"), ("--max-frames", "1"), ("--queue", "0"), ("--max-upload-mb", "0")]
+)
+def test_command_refuses_useless_numbers(capsys, option, value):
+    assert main(["app", option, value]) == 2
+    assert f"Expected {option}" in capsys.readouterr().err
+
+
+def test_command_refuses_a_missing_model(capsys, tmp_path):
+    assert main(["app", "--model", str(tmp_path / "none")]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_command_stays_on_this_machine_unless_told_otherwise():
+    options = build_parser().parse_args(["app"])
+    assert options.host is None and options.root_path is None

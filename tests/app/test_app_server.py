@@ -1,0 +1,38 @@
+"""The server over many runs and behind a proxy's path."""
+
+import shutil
+import urllib.request
+
+import psutil
+import pytest
+
+pytest.importorskip("gradio", reason="gradio (app extra) is absent")
+from conftest import start_app  # noqa: E402
+from gradio_client import Client, handle_file  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+MOST_GROWTH_MB = 30
+
+
+def test_memory_does_not_grow_over_twenty_runs(app, source_file, driving_file, tmp_path):
+    client = Client(app.url, verbose=False, download_files=str(tmp_path))
+    process = psutil.Process(app.pid)
+    sizes = []
+    for _ in range(25):
+        client.predict(handle_file(source_file), handle_file(driving_file), "Draft", 4, False, api_name="/animate")
+        sizes.append(process.memory_info().rss / 1024**2)
+    # The first runs fill caches.
+    assert max(sizes[20:]) - max(sizes[3:8]) < MOST_GROWTH_MB, sizes
+
+
+def test_page_works_below_a_path(tiny_model_folder, tmp_path):
+    process, running = start_app(tiny_model_folder, tmp_path, "--root-path", "/faces")
+    try:
+        with urllib.request.urlopen(f"{running.url}/config", timeout=20) as answer:
+            config = answer.read().decode()
+        assert '"root":"http://127.0.0.1' in config.replace(" ", "") and "/faces" in config
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(running.files, ignore_errors=True)

@@ -14,8 +14,8 @@ from ..diffusionact import DiffusionActPipeline
 from ..diffusionact.face.face_reader import FaceReader
 from ..diffusionact.weights import ModelComponents
 
-# Memory of a UNet call beyond its weights, as a multiple of the first level's float32 activations. Measured on a CPU: 11
-# to 16 for the demo model and the official architecture.
+# Memory of a UNet call beyond its weights, as a multiple of the first level's float32 activations. Measured on a CPU:
+# 11 to 16 for the demo model and the official architecture.
 ACTIVATION_LEVELS = 20
 CASTING = {
     kind: getattr(comfy.ops.disable_weight_init, kind.__name__)

@@ -114,3 +114,26 @@ def test_public_names_are_the_agreed_ones():
             "UNet",
         ]
     )
+
+
+APP = ROOT / "diffusionact_app"
+APP_FILES = sorted(APP.rglob("*.py"))
+# Of the app: what works without a page, and so without gradio.
+APP_WORK = {"animation", "checks", "costs", "engine", "examples", "sessions", "settings", "turns", "vision", "zero_gpu"}
+
+
+@pytest.mark.parametrize("file", APP_FILES, ids=lambda file: file.name)
+def test_app_sees_the_library_from_outside_and_only_its_page_sees_gradio(file):
+    for level, module, names in imports_of(file):
+        assert "*" not in names
+        if level == 0:
+            assert module.split(".")[0] not in BANNED - {"gradio"}
+            assert not any(part.startswith("_") for part in module.split(".") if part != "__future__")
+        if file.stem in APP_WORK:
+            assert module.split(".")[0] != "gradio"
+
+
+def test_nobody_but_the_app_imports_gradio():
+    rooms = [ROOT / "train", ROOT / "benchmarks", NODES, PACKAGE]
+    for file in (file for room in rooms for file in room.rglob("*.py")):
+        assert "gradio" not in {module.split(".")[0] for _, module, _ in imports_of(file)}, file

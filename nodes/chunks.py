@@ -23,7 +23,7 @@ def in_chunks(work: Callable[[slice], T], count: int, chunk_size: int, free_memo
         free_memory: called between two attempts.
 
     Raises:
-        MemoryError: if one row alone is too much.
+        torch.OutOfMemoryError: if one row alone is too much; ComfyUI then unloads all models.
     """
     start = 0
     while start < count:
@@ -51,7 +51,7 @@ def ran_out_of_memory(error: RuntimeError) -> bool:
 
 def _halve(size: int) -> int:
     if size == 1:
-        raise MemoryError(
+        raise torch.OutOfMemoryError(
             "Expected enough memory to render one frame, received none from the device. Close other programs, unload "
             "other models, or load the model in half precision."
         )

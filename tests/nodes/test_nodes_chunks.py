@@ -40,7 +40,7 @@ def test_a_size_that_fitted_is_kept(node_module):
 
 def test_a_device_without_room_for_one_frame_is_an_error_in_words(node_module):
     device = Device(0)
-    with pytest.raises(MemoryError, match="unload other models"):
+    with pytest.raises(torch.OutOfMemoryError, match="unload other models"):
         list(node_module("chunks").in_chunks(device.work, 3, 4, device.free_memory))
 
 

@@ -1,4 +1,4 @@
-"""The small networks behind the losses."""
+"""A linear reader of semantic codes: what of landmarks, pose, gaze and expression a code holds."""
 
 from __future__ import annotations
 

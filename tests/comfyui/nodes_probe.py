@@ -134,6 +134,21 @@ def low_memory(session: Session) -> dict:
     return {"unloaded": unloaded, "fetched": fetched, "loaded": loaded, "partial": partial, "difference": difference}
 
 
+def bounding_box(session: Session) -> dict:
+    """Two people, the larger one on the left: where the middle of the encoded face lies, in widths."""
+    large, found = load_still("source.png"), {}
+    small = torch.nn.functional.interpolate(large.movedim(-1, 1), scale_factor=0.6, mode="bilinear", antialias=True)
+    both = torch.full((1, large.shape[1], 2 * large.shape[2], 3), 0.5)
+    both[:, :, : large.shape[2]] = large
+    both[:, -small.shape[2] :, -small.shape[3] :] = small.movedim(1, -1)
+    box = {"x": 1.6 * large.shape[2], "y": 0.5 * large.shape[1], "width": 60, "height": 60}
+    inputs = {"model": session.model, "image": both, "face": "largest", "face_number": 0, "inversion_steps": 1}
+    for name, boxes in (("without", None), ("with", [[box]])):
+        mask = session.run("EncodeSource", bounding_box=boxes, **inputs)[2][0]
+        found[name] = (torch.arange(mask.shape[1]) * mask.sum(0)).sum().item() / mask.sum().item() / mask.shape[1]
+    return found
+
+
 def values_stay(session: Session) -> dict:
     """Whether running nodes twice changes what they were given, and the result."""
     before = [tensor.clone() for tensor in tensors_of(session.source)]

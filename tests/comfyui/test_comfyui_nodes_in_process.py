@@ -60,5 +60,11 @@ def test_comfyuis_face_landmarks_replace_the_tracker(probe):
     assert found["turned"] > 1.0, "the clip moves"
 
 
+def test_a_bounding_box_chooses_among_several_faces(probe):
+    found = probe("bounding_box")
+    assert found["without"] == pytest.approx(0.25, abs=0.05)
+    assert found["with"] == pytest.approx(0.85, abs=0.05)
+
+
 def test_nodes_leave_their_inputs_alone_and_repeat_themselves(probe):
     assert probe("values_stay") == {"inputs_same": True, "results_same": True, "devices": ["cpu"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..face.emoca.tracker import EmocaFaceReader
-from ..weights import DEMO_NAME, MODEL_FOLDER_NAME, find_weights, weights_folder
+from ..weights import DEMO_NAME, MODEL_FOLDER_NAME
 
 # Option -> the values that do not contradict the procedure; the first is the command's default.
 FITTING: dict[str, tuple[object, ...]] = {
@@ -45,5 +45,4 @@ def settle_exact(options: argparse.Namespace) -> None:
         )
     options.tracker, options.dtype = EmocaFaceReader.name, "float32"
     if options.model == DEMO_NAME:
-        # Not by its name alone: a folder of that name may lie where the command runs.
-        options.model = str(find_weights(MODEL_FOLDER_NAME) or weights_folder() / MODEL_FOLDER_NAME)
+        options.model = MODEL_FOLDER_NAME

@@ -124,6 +124,9 @@ def resolve_model_folder(name_or_path: str | Path = DEMO_NAME, revision: str | N
         folder = DEMO_FOLDER
     elif not folder.exists():
         folder = _in_weights_folder(name) or (_fetch(name, revision) if HUB_ID.fullmatch(name) else folder)
+    elif folder.is_dir() and not (folder / INDEX_NAME).is_file():
+        # A folder that happens to have the model's name, such as this package's own in a checkout.
+        folder = _in_weights_folder(name) or folder
     elif folder.is_file():
         raise FileNotFoundError(
             f"Expected a model folder, received the file {folder}. Give the folder that holds {INDEX_NAME}; turn the "

@@ -54,6 +54,7 @@ def test_the_model_is_found_where_a_folder_of_its_name_lies_in_the_way(pictures)
     assert exact("source.png", "driver.png", "-o", "out.png") == 0
 
 
+@pytest.mark.slow
 def test_a_clip_is_reenacted_with_a_report(pictures):
     assert exact("source.png", "clip", "-o", "out.mp4", "--report", "report.json") == 0
     figures = json.loads((pictures / "report.json").read_text())

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from comfyui_process import PACK_FOLDER, copy_pack
 
 PROBES = Path(__file__).with_name("nodes_probe.py")
 
@@ -13,6 +14,8 @@ PROBES = Path(__file__).with_name("nodes_probe.py")
 @pytest.fixture
 def probe(comfyui_installation, comfyui_base):
     """Run one function of nodes_probe.py in ComfyUI's Python; returns what it found."""
+    if not (comfyui_base / "custom_nodes" / PACK_FOLDER).exists():
+        copy_pack(comfyui_base / "custom_nodes" / PACK_FOLDER)
 
     def run(name: str) -> dict:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON"))}

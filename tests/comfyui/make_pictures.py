@@ -43,7 +43,6 @@ def run_in_page(page, client: ComfyUIClient) -> None:
         if new:
             if new[0]["status"]["status_str"] != "success":
                 raise RuntimeError(f"the run ended with {new[0]['status']}")
-            page.wait_for_timeout(3000)  # previews are fetched and drawn
             return
     raise RuntimeError(f"the run did not end within {LONGEST_RUN} s")
 
@@ -59,8 +58,10 @@ def take_picture(page, client: ComfyUIClient, name: str) -> None:
     """Open, run and photograph one template."""
     load_ui_format(page, json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8")))
     page.wait_for_timeout(1000)
+    fit_view(page)  # nodes fetch their previews when they are seen
     run_in_page(page, client)
     fit_view(page)
+    page.wait_for_timeout(3000)
     drawn_part(page.screenshot()).save(PICTURES / f"{name}.webp", quality=82)
 
 

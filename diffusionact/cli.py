@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -135,7 +136,8 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
 
 def _add_app(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("app", help="a page in the browser: animate, edit expressions, batch")
-    parser.add_argument("--model", default="demo", help="demo, a folder, a name in the weights folder, or a Hub id")
+    model = os.environ.get("DIFFUSIONACT_MODEL", "demo")
+    parser.add_argument("--model", default=model, help="as for reenact (default: DIFFUSIONACT_MODEL, or demo)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 lets others in (default: this machine only)")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")

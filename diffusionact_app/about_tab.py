@@ -39,8 +39,8 @@ USE = f"""
 Re-enact people who agreed to it. Do not use this to deceive, to put words into somebody's mouth, or to get past an
 identity check. Say that the result is generated where you show it.
 
-Every video and picture made here carries a note in its metadata: *{PROVENANCE}*. You can check a file below. The note
-is a courtesy and no proof: other programs can remove it.
+Every video and picture made here carries a note in its metadata: *{PROVENANCE}*. You can check a file on this
+page. The note is a courtesy and no proof: other programs can remove it.
 
 ### Your files
 

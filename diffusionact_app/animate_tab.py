@@ -19,7 +19,9 @@ from .messages import plain, told_plainly
 from .status import estimate_html, progress_html, ready_html
 from .vision_panel import VisionPanel
 
-KEPT = "This result was made beforehand at full quality. Press Animate to make it here."
+KEPT = "Made beforehand at full quality. Press Animate to make it here."
+# On a phone the result lies below the fold.
+SHOW_STATUS = "() => { if (innerWidth < 640) document.getElementById('animate-status').scrollIntoView(); }"
 
 
 class AnimateTab:
@@ -56,6 +58,7 @@ class AnimateTab:
                     sources=["upload", "webcam"],
                     height=260,
                     elem_id="animate-driving",
+                    elem_classes="driver",
                     webcam_options=gr.WebcamOptions(mirror=False),
                     buttons=[],
                 ),
@@ -123,6 +126,7 @@ class AnimateTab:
         ).failure(
             self._idle, None, [self.status, self.start, self.stop], queue=False, show_progress="hidden", **private
         )
+        self.start.click(None, None, None, js=SHOW_STATUS, **private)
         self.stop.click(self._stop, None, [self.stop], queue=False, show_progress="hidden", **private)
         source, driving = self.controls["source"], self.controls["driving"]
         quiet = {"show_progress": "hidden", **private}
@@ -158,7 +162,7 @@ class AnimateTab:
         """Fill in an example together with its kept result."""
         example = EXAMPLES[chosen.index]
         side, full = str(example.side_by_side), str(example.full_frame)
-        status = ready_html(example.title, KEPT)
+        status = ready_html(example.title, KEPT + (" Relative motion is on." if example.relative else ""))
         saves = [gr.DownloadButton(value=path, interactive=True) for path in (side, full)]
         return (
             str(example.source),

@@ -66,6 +66,7 @@ class BatchTab:
                 sources=["upload", "webcam"],
                 height=260,
                 elem_id="batch-driving",
+                elem_classes="driver",
                 webcam_options=gr.WebcamOptions(mirror=False),
                 buttons=[],
             ),

@@ -88,7 +88,7 @@ class EditTab:
                 ),
             )
             self.faces = gr.Gallery(
-                value=[(str(example.source), example.title.split(",")[0]) for example in EXAMPLES],
+                value=[(str(example.source), example.title) for example in EXAMPLES],
                 label="Or one of these",
                 columns=3,
                 height=210,

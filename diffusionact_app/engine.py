@@ -15,6 +15,7 @@ from torch import Tensor
 
 from diffusionact import DiffusionActPipeline, OpenFaceTracker, PoseOptions, ReenactedFrame, SourceCodes
 from diffusionact.face.face_reader import CroppedFace
+from diffusionact.face.open_face_reader import OpenFaceReader
 from diffusionact.face.pose_editing import PoseEdit, edit_pose, source_pose
 from diffusionact.images import load_image
 from diffusionact.schedulers import make_scheduler
@@ -59,7 +60,8 @@ class Engine:
         self.costs = CostModel()
         self._turns = Turns()
         self._sources: OrderedDict[tuple[str, str | int], SourceCodes] = OrderedDict()
-        self._tracker = OpenFaceTracker("largest").to(pipeline.device)
+        # For looking at uploads: on the CPU, where it disturbs no job and needs no lent GPU.
+        self._tracker, self._reader = OpenFaceTracker("largest"), OpenFaceReader()
 
     @property
     def inversion_steps(self) -> int:
@@ -131,18 +133,18 @@ class Engine:
 
     def face_boxes(self, picture: Tensor) -> Tensor:
         """(N, 4) left, top, right, bottom px of all faces in a picture uint8 (H, W, 3), largest first."""
-        with self._turns, torch.no_grad():
+        with torch.no_grad():
             faces = self._tracker.detect(picture)
-        return torch.stack([face.box.cpu() for face in faces]) if faces else torch.zeros(0, 4)
+        return torch.stack([face.box for face in faces]) if faces else torch.zeros(0, 4)
 
     def measure(self, picture: Tensor, face: int) -> CroppedFace:
-        """Read one face of a picture uint8 (H, W, 3) as the pipeline does for sources.
+        """Read one face of a picture uint8 (H, W, 3) as the pipeline with the open tracker does for sources.
 
         Raises:
             NoFaceFoundError: if there is no such face.
         """
-        with self._turns, torch.no_grad():
-            return self.pipeline.faces.read_source(picture, face).face
+        with torch.no_grad():
+            return self._reader.read_source(picture, face).face
 
     def _sampler(self) -> SchedulerMixin:
         return make_scheduler("ddim", self.pipeline.scheduler.config)

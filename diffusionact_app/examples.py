@@ -53,5 +53,5 @@ class Example:
 EXAMPLES = (
     Example("demo", "Long hair", frames=100),
     Example("short_hair", "Short hair"),
-    Example("grey_hair", "Grey hair, relative motion", relative=True),
+    Example("grey_hair", "Grey hair", relative=True),
 )

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 
 IS_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")
+if IS_ZERO_GPU:
+    import spaces  # must come before anything asks torch for a GPU
 
 # Start of the worker and safety; nobody has to pay for what is not used, but a call that runs over is cut off.
 OVERHEAD_S = 15.0
@@ -27,8 +29,6 @@ def on_gpu(seconds: Callable[..., int]) -> Callable[[Callable], Callable]:
     def decorate(handler: Callable) -> Callable:
         if not IS_ZERO_GPU:
             return handler
-        import spaces
-
         return spaces.GPU(duration=seconds)(handler)
 
     return decorate

@@ -30,8 +30,9 @@ def page(context):
 
 
 def test_no_handler_takes_more_than_eight_values(page):
-    assert len(page.fns) > 20
-    for function in page.fns.values():
+    handlers = [function for function in page.fns.values() if function.fn is not None]  # others run in the browser
+    assert len(handlers) > 20
+    for function in handlers:
         given = 1 if function.inputs_as_dict else len(function.inputs)
         assert given <= 8, function.name
         assert len(inspect.signature(function.fn).parameters) <= 9, function.name  # with the request or event

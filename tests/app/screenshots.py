@@ -1,0 +1,76 @@
+"""Pictures of the app for docs/app.md: `PYTHONPATH=.:tests:tests/app python tests/app/screenshots.py URL FOLDER`.
+
+URL is that of an app with the demo model. Every tab, at the width of a desk and of a phone, light and dark.
+"""
+
+import sys
+from pathlib import Path
+
+from browser import launched_browser
+from conftest import DEMO_MEDIA
+from PIL import Image
+from visitor import Visitor
+
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+JPEG_QUALITY = 80
+
+
+def animate(visitor: Visitor, is_first: bool) -> None:
+    """The first visit renders some frames and shows one in the making; later ones show an example."""
+    visitor.page.locator("#examples button").first.click()
+    visitor.wait_for_text("animate-status", "Long hair")
+    visitor.video("side-by-side")
+    if is_first:
+        visitor.few_frames(8)
+        visitor.page.get_by_role("button", name="Options").first.click()
+        visitor.page.locator("#animate-start").click()
+        visitor.wait_for_text("animate-status", "Frame ")
+        visitor.page.wait_for_selector("#stage img")
+
+
+def edit(visitor: Visitor, is_first: bool) -> None:
+    visitor.page.locator("#edit-faces button").nth(0 if is_first else 1).click()
+    visitor.wait_for_text("edit-status", "Full quality")
+    visitor.page.get_by_role("button", name="Look aside").click()
+    visitor.page.wait_for_timeout(6000)
+
+
+def batch(visitor: Visitor, is_first: bool) -> None:
+    visitor.upload("batch-sources", DEMO_MEDIA / "source.png")
+    visitor.upload("batch-driving", DEMO_MEDIA / "driving.mp4")
+    visitor.page.wait_for_selector("#batch-driving video")
+
+
+def about(visitor: Visitor, is_first: bool) -> None:
+    pass
+
+
+TABS = {"Animate": animate, "Edit expression": edit, "Batch": batch, "About": about}
+
+
+def main(url: str, folder: Path) -> None:
+    with launched_browser() as browser:
+        is_first = True
+        for size, (width, height) in SIZES.items():
+            for scheme in ("light", "dark"):
+                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+                page = context.new_page()
+                page.goto(url)
+                visitor = Visitor(page)
+                page.wait_for_function("document.querySelector('#hero-clip video').currentTime > 0.5")
+                for tab, fill in TABS.items():
+                    visitor.tab(tab)
+                    fill(visitor, is_first)
+                    page.wait_for_timeout(800)
+                    name = f"{tab.split()[0].lower()}_{size}_{scheme}"
+                    page.screenshot(path=folder / f"{name}.png", full_page=True)
+                    Image.open(folder / f"{name}.png").convert("RGB").save(
+                        folder / f"{name}.jpg", quality=JPEG_QUALITY, optimize=True
+                    )
+                    (folder / f"{name}.png").unlink()
+                context.close()
+                is_first = False
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

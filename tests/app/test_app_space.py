@@ -1,0 +1,94 @@
+"""The Space's folder, and the GPU that Spaces lend."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+pytest.importorskip("gradio", reason="gradio (app extra) is absent")
+
+ROOT = Path(__file__).resolve().parents[2]
+FILL = ROOT / "space" / "fill.py"
+
+# In place of the package that exists on Spaces only: it tells what was asked for, and calls.
+SPACES = """
+def GPU(duration):
+    def decorate(handler):
+        def call(*arguments):
+            print("asked for", duration(*arguments))
+            return handler(*arguments)
+        return call
+    return decorate
+"""
+JOB = """
+from pathlib import Path
+import sys
+from diffusionact import DiffusionActPipeline
+from diffusionact.video import open_frames
+from diffusionact_app.animation import AnimateJob
+from diffusionact_app.context import make_context
+from diffusionact_app.engine import Engine
+from diffusionact_app.sessions import Sessions
+from diffusionact_app.settings import Limits
+
+model, source, driving, folder = map(Path, sys.argv[1:])
+context = make_context(Engine(DiffusionActPipeline.from_pretrained(model)), Limits(), Sessions(folder / "r", 60))
+*_, last = context.animate(AnimateJob(source, open_frames(driving), folder, steps=2, frames=3))
+print(last.stage, last.done)
+"""
+
+
+def run(*words, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("space") / "filled"
+    done = run(FILL, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_front_matter_names_the_app_and_the_tested_gradio(space):
+    import gradio
+
+    front = yaml.safe_load((space / "README.md").read_text().split("---")[1])
+    assert (space / front["app_file"]).is_file()
+    assert front["sdk"] == "gradio" and front["sdk_version"] == gradio.__version__
+    assert len(front["short_description"]) <= 60
+
+
+def test_requirements_are_installable_lines_without_what_spaces_bring(space):
+    names = {Requirement(line).name for line in (space / "requirements.txt").read_text().splitlines()}
+    assert {"torch", "diffusers", "av", "spaces"} <= names
+    assert "gradio" not in names
+
+
+def test_filled_folder_runs_on_its_own(space):
+    done = run("gradio_app.py", "--model", "nowhere", cwd=space, env=os.environ | {"PYTHONPATH": ""})
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_filling_again_keeps_git_and_foreign_folders_are_left_alone(space, tmp_path):
+    (space / ".git").mkdir(exist_ok=True)
+    assert run(FILL, space).returncode == 0
+    assert (space / ".git").is_dir()
+    (tmp_path / "letters.txt").write_text("dear")
+    refused = run(FILL, tmp_path)
+    assert refused.returncode == 2 and "letters.txt" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
+@pytest.mark.slow
+def test_lent_gpu_is_asked_for_as_long_as_the_job_needs(tiny_model_folder, source_file, driving_file, tmp_path):
+    (tmp_path / "spaces.py").write_text(SPACES)
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    environment = os.environ | {"SPACES_ZERO_GPU": "true", "PYTHONPATH": path}
+    done = run("-c", JOB, tiny_model_folder, source_file, driving_file, tmp_path, env=environment)
+    assert done.stdout.split("\n")[:2] == ["asked for 15", "done 3"], done.stderr

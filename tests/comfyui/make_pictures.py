@@ -58,6 +58,7 @@ def take_picture(page, client: ComfyUIClient, name: str) -> None:
     """Open, run and photograph one template."""
     load_ui_format(page, json.loads((WORKFLOWS / f"{name}.json").read_text(encoding="utf-8")))
     page.wait_for_timeout(1000)
+    client.free()  # results that an earlier template left would be shown without their previews
     fit_view(page)  # nodes fetch their previews when they are seen
     run_in_page(page, client)
     fit_view(page)

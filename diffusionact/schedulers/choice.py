@@ -10,6 +10,13 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from .ddim import DDIMScheduler
 
 SCHEDULERS = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler, "unipc": UniPCMultistepScheduler}
+# The solvers' steps are even in the logarithm of the signal-to-noise ratio, from the last timestep on. Even in time, as
+# DDIM's, they are no better than DDIM: with 6 steps the demo model's source comes back at 27 dB instead of 33 dB.
+SPACING = {
+    "ddim": {},
+    "dpm": {"timestep_spacing": "linspace", "use_lu_lambdas": True},
+    "unipc": {"timestep_spacing": "linspace", "use_exponential_sigmas": True},
+}
 
 
 def make_scheduler(name: str, config: dict[str, Any]) -> SchedulerMixin:
@@ -24,4 +31,4 @@ def make_scheduler(name: str, config: dict[str, Any]) -> SchedulerMixin:
     """
     if name not in SCHEDULERS:
         raise ValueError(f"Expected a scheduler among {', '.join(SCHEDULERS)}, received {name!r}. Choose one of them.")
-    return SCHEDULERS[name].from_config(config)
+    return SCHEDULERS[name].from_config(config, **SPACING[name])

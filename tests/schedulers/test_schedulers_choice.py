@@ -1,0 +1,53 @@
+"""Samplers by name, on pictures whose exact way from noise is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from diffusionact.schedulers import SCHEDULERS, DDIMScheduler, make_scheduler
+
+ALPHA_BAR = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000, dtype=np.float64))
+MEAN, DEVIATION = 0.2, 0.15
+
+
+def predicted_noise(x_t: Tensor, timestep: int) -> Tensor:
+    """The perfect network for pictures whose pixels are drawn from a normal distribution."""
+    a = ALPHA_BAR[int(timestep)]
+    return (1 - a) ** 0.5 * (x_t - a**0.5 * MEAN) / (a * DEVIATION**2 + 1 - a)
+
+
+def error(name: str, num_steps: int) -> float:
+    """How far a sampler ends from the picture that the noise belongs to, root of the mean square."""
+    x_T = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    scheduler = make_scheduler(name, DDIMScheduler().config)
+    scheduler.set_timesteps(num_steps)
+    x_t = x_T
+    for timestep in scheduler.timesteps:
+        x_t = scheduler.step(predicted_noise(x_t, timestep), timestep, x_t).prev_sample
+    exact = MEAN + DEVIATION * x_T  # the last timestep is noise but for a share of 0.006
+    return (x_t - exact).square().mean().sqrt().item()
+
+
+@pytest.mark.parametrize("name", ["dpm", "unipc"])
+@pytest.mark.parametrize("num_steps", [6, 10])
+def test_a_solver_with_few_steps_is_nearer_the_picture_than_ddim_with_twice_as_many(name, num_steps):
+    assert error(name, num_steps) < 0.7 * error("ddim", 2 * num_steps)
+
+
+@pytest.mark.parametrize("name", ["dpm", "unipc"])
+@pytest.mark.parametrize("num_steps", [1, 2, 3, 45, 999])
+def test_a_solver_takes_any_number_of_steps(name, num_steps):
+    assert error(name, num_steps) < DEVIATION * 1.5
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_step_is_one_call_of_the_network(name):
+    scheduler = make_scheduler(name, DDIMScheduler().config)
+    scheduler.set_timesteps(10)
+    assert len(scheduler.timesteps) == 10
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="Choose one of them"):
+        make_scheduler("euler", DDIMScheduler().config)

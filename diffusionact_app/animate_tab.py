@@ -208,20 +208,22 @@ class AnimateTab:
         clip = check_video(values["driving"], self.context.limits)
         job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))
         check_time(self._seconds(values, job.total), job.total, self.context.limits)
-        yield {
-            self.start: gr.Button(interactive=False),
-            self.stop: gr.Button(interactive=True),
-            self.results: gr.Tabs(selected="live"),
-        }
         for progress in self.context.animate(job):
             yield self._show(progress)
 
     def _show(self, progress: Progress) -> dict:
-        updates = {self.status: progress_html(progress)}
+        if progress.stage in ("done", "stopped", "broken"):
+            return {self.status: progress_html(progress), **self._finished(progress)}
+        # The buttons are told every time: of updates that follow each other at once, the page may lose the first.
+        updates = {
+            self.status: progress_html(progress),
+            self.start: gr.Button(interactive=False),
+            self.stop: gr.Button(interactive=True),
+        }
+        if progress.stage == "encoding" or progress.done == 1:
+            updates[self.results] = gr.Tabs(selected="live")
         if progress.preview is not None:
             updates[self.stage] = progress.preview.numpy()
-        if progress.stage in ("done", "stopped", "broken"):
-            updates |= self._finished(progress)
         return updates
 
     def _finished(self, progress: Progress) -> dict:

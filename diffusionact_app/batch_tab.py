@@ -101,7 +101,8 @@ class BatchTab:
         engine = self.context.engine
         each = engine.costs.estimate(frames, engine.steps(values["quality"]), engine.inversion_steps)
         check_time(each * len(sources), frames * len(sources), self.context.limits)
-        yield {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True), self.report: ""}
+        # Told every time: of updates that follow each other at once, the page may lose the first.
+        running = {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True), self.report: ""}
         made: list[tuple[str, Progress]] = []
         shown: list[tuple[Any, str]] = []
         notes: list[str] = []
@@ -115,14 +116,14 @@ class BatchTab:
                     frame = last.preview if last.preview is not None else None
                     if frame is not None:
                         picture = frame.numpy()
-                    yield {self.status: progress_html(last, title)}
+                    yield {self.status: progress_html(last, title), **running}
             except (ValueError, OSError) as error:
                 notes.append(f"**{Path(path).name}**: {plain(str(error))}")
                 continue
             if last.side_by_side is not None:
                 made.append((f"{index + 1:02d}_{Path(path).stem}", last))
                 shown.append((picture, Path(path).name))
-                yield {self.gallery: shown}
+                yield {self.gallery: shown, **running}
             if last.reason:
                 notes.append(f"**{Path(path).name}**: {plain(last.reason)}")
             if last.stage == "stopped":

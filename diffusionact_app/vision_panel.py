@@ -7,7 +7,9 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from PIL import Image
 
+from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.images import load_image
 
 from .checks import check_picture, check_video
@@ -57,7 +59,14 @@ class VisionPanel:
         def show(path: str | None) -> tuple:
             if path is None:
                 return None, LARGEST[kind], []
-            found = look(self.context.engine, self._picture(kind, path), 0)
+            picture = self._picture(kind, path)
+            try:
+                found = look(self.context.engine, picture, 0)
+            except NoFaceFoundError:
+                if kind == "source":
+                    raise
+                gr.Info("The first frame of the clip shows no face. Later frames may.", duration=8)
+                return Image.fromarray(picture.numpy()), LARGEST[kind], []
             return found.picture, LARGEST[kind], found.boxes.tolist()
 
         return told_plainly(show), [self.shown[kind], self._chosen[kind], self._places[kind]]

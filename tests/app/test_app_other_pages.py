@@ -92,7 +92,7 @@ def test_layout_stays_put_while_a_clip_is_rendered(open_page, app, source_file, 
     places = "['animate-start', 'results'].map(id => document.getElementById(id).getBoundingClientRect().top + scrollY)"
     before = page.evaluate(places)
     page.locator("#animate-start").click()
-    page.wait_for_selector("#stage img")
+    page.wait_for_selector("#stage img", state="attached")
     assert page.evaluate(places) == pytest.approx(before, abs=1)
     visitor.wait_for_text("animate-status", "Done")
     visitor.video("side-by-side")

@@ -47,9 +47,9 @@ class Visitor:
         self.page.wait_for_function(script, arg=[element, text])
         return self.page.locator(f"#{element}").inner_text()
 
-    def toast(self) -> str:
-        """The message that pops up."""
-        return self.page.locator(".toast-body").first.inner_text()
+    def toast(self, text: str) -> str:
+        """The message that pops up with a text in it."""
+        return self.page.locator(".toast-body", has_text=text).first.inner_text()
 
     def video(self, element: str) -> dict:
         """Wait until a video can play; its length in seconds and size in pixels."""

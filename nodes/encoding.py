@@ -27,4 +27,5 @@ def encode(model: LoadedModel, picture: Tensor, face: str | int, inversion_steps
     pipeline = model.on_device(1).with_faces(make_reader(tracker))
     progress = Progress(inversion_steps or pipeline.config.num_inversion_steps)
     codes = pipeline.encode_source(picture, inversion_steps or None, face, progress.on_step)
-    return Source(map_tensors(codes, lambda tensor: tensor.cpu()), picture, pipeline.fingerprint)
+    codes = map_tensors(codes, lambda tensor: tensor.cpu())
+    return Source(codes, picture, pipeline.fingerprint, pipeline.landmark_frame)

@@ -65,6 +65,6 @@ class ExtractPose(io.ComfyNode):
         clip, options = open_driving(driving, frame_rate), pose_options(**motion)
         reader, progress = make_reader(tracker), Progress(clip.frame_count)
         faces = driving_faces(reader, clip, face_landmarks, options, progress)
-        rows = join_poses(read_poses(reader, faces, source.codes, options))
+        rows = join_poses(read_poses(reader, faces, source, options))
         maps = to_image(draw(rows))
         return io.NodeOutput(Pose(rows, clip.timing()), maps, ui=ui.PreviewImage(maps[:1], cls=cls))

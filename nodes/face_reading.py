@@ -11,11 +11,12 @@ from torch import Tensor
 from ..diffusionact import PoseOptions, images
 from ..diffusionact.face.face_reader import CroppedFace, FaceReader
 from ..diffusionact.face.landmark_map import draw_landmark_map
-from ..diffusionact.face.pose_extraction import LandmarkFrame, PoseExtractor
+from ..diffusionact.face.pose_extraction import PoseExtractor
 from ..diffusionact.pipelines.trackers import load_faces, usable_trackers
 from ..diffusionact.types import FaceCoefficients, FacePose, SourceCodes, concatenate, map_tensors
 from .compatibility import ADVANCED
 from .progress import Progress
+from .values import Source
 
 MAP_SIZE = 256
 
@@ -56,16 +57,14 @@ def check_same_tracker(reader: FaceReader, source: SourceCodes) -> None:
 
 
 def read_poses(
-    reader: FaceReader, faces: Iterator[CroppedFace], source: SourceCodes, options: PoseOptions
+    reader: FaceReader, faces: Iterator[CroppedFace], source: Source, options: PoseOptions
 ) -> Iterator[FacePose]:
     """Yield the poses of driving faces for a source, on the CPU, one row each."""
-    check_same_tracker(reader, source)
-    name = "aligned" if source.frame.size == source.image.shape[-1] else "crop224"
-    frame = LandmarkFrame(name, source.image.shape[-1])
-    extractor = PoseExtractor(reader.face_model, reader.camera_frame, frame, options)
+    check_same_tracker(reader, source.codes)
+    extractor = PoseExtractor(reader.face_model, reader.camera_frame, source.landmark_frame, options)
     device = comfy.model_management.get_torch_device()
-    source = map_tensors(source, lambda tensor: tensor.to(device))
-    for pose in extractor.stream(faces, source):
+    codes = map_tensors(source.codes, lambda tensor: tensor.to(device))
+    for pose in extractor.stream(faces, codes):
         yield map_tensors(pose, lambda tensor: tensor.cpu())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..diffusionact import SourceCodes, images
+from ..diffusionact.face.pose_extraction import LandmarkFrame
 from ..diffusionact.storage import load_attachments, load_value, save_value
 from .compatibility import make_schema
 from .conversion import to_image
@@ -13,7 +14,7 @@ from .saved_files import file_fingerprint, file_input, new_file, prefix_input, p
 from .sockets import SourceSocket
 from .values import Source
 
-PICTURE = "picture"
+PICTURE, LANDMARK_FRAME = "picture", "landmark_frame"
 
 
 class SaveSource(io.ComfyNode):
@@ -39,7 +40,8 @@ class SaveSource(io.ComfyNode):
     def execute(cls, source: Source, filename_prefix: str) -> io.NodeOutput:
         """Write the file."""
         path = new_file(filename_prefix)
-        save_value(source.codes, path, source.fingerprint, attached={PICTURE: source.picture})
+        notes = {LANDMARK_FRAME: source.landmark_frame.name}
+        save_value(source.codes, path, source.fingerprint, notes, {PICTURE: source.picture})
         return io.NodeOutput(ui=ui.PreviewText(str(path)))
 
 
@@ -63,12 +65,12 @@ class LoadSource(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
+    def validate_inputs(cls, file: str | None) -> bool | str:
         """A plain message where the file is not there."""
         return problem_with_file(file) or True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str) -> str:
+    def fingerprint_inputs(cls, file: str | None) -> str:
         """Changes when the file changes."""
         return file_fingerprint(file)
 
@@ -78,11 +80,12 @@ class LoadSource(io.ComfyNode):
         path = saved_path(file)
         codes = load_value(path, SourceCodes)
         attached = load_attachments(path)
-        if PICTURE not in attached.tensors:
+        if PICTURE not in attached.tensors or LANDMARK_FRAME not in attached.notes:
             raise ValueError(
                 f"Expected a source with its whole picture, received {path}, which was saved without. Encode the "
                 "picture with Encode Source and save it with Save Source."
             )
-        source = Source(codes, attached.tensors[PICTURE], attached.model)
+        frame = LandmarkFrame(attached.notes[LANDMARK_FRAME], codes.image.shape[-1])
+        source = Source(codes, attached.tensors[PICTURE], attached.model, frame)
         aligned = to_image(images.model_to_unit(codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..diffusionact.face.pose_extraction import LandmarkFrame
 from ..diffusionact.types import FacePose, SourceCodes
 
 STILL_FRAME_RATE = Fraction(25)
@@ -24,11 +25,13 @@ class Source:
         codes: from `DiffusionActPipeline.encode_source`.
         picture: uint8 (H, W, 3), the whole picture that the face was cut from.
         fingerprint: of the model that encoded it.
+        landmark_frame: where that model's landmark maps are drawn.
     """
 
     codes: SourceCodes
     picture: Tensor
     fingerprint: str
+    landmark_frame: LandmarkFrame
 
 
 @dataclass(frozen=True)

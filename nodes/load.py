@@ -54,19 +54,25 @@ class LoadModel(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, model: str, repository: str = "") -> bool | str:
-        """A plain message where the model is not there."""
+    def validate_inputs(cls, model: str | None, repository: str | None = "") -> bool | str:
+        """A plain message where the model is not there; None comes over a link that has not run yet."""
+        if model is None or repository is None:
+            return True
         return problem_with_model(model, repository.strip()) or True
 
     @classmethod
-    def fingerprint_inputs(cls, model: str, dtype: str, repository: str = "") -> str:
+    def fingerprint_inputs(cls, model: str | None, dtype: str | None, repository: str | None = "") -> str:
         """Changes when the files of the model change."""
-        return folder_fingerprint(model, repository.strip())
+        return "" if model is None or repository is None else folder_fingerprint(model, repository.strip())
 
     @classmethod
     def execute(cls, model: str, dtype: str, repository: str = "") -> io.NodeOutput:
         """Load the model onto the offload device."""
-        folder = fetch_model(repository.strip()) if repository.strip() else model_folder(model)
+        repository = repository.strip()
+        problem = problem_with_model(model, repository)  # names that come over a link were not validated
+        if problem:
+            raise ValueError(problem)
+        folder = fetch_model(repository) if repository else model_folder(model)
         device = comfy.model_management.get_torch_device()
         chosen = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)
         return io.NodeOutput(manage(load_components(folder), chosen))

@@ -69,12 +69,12 @@ class LoadPose(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
+    def validate_inputs(cls, file: str | None) -> bool | str:
         """A plain message where the file is not there."""
         return problem_with_file(file) or True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str) -> str:
+    def fingerprint_inputs(cls, file: str | None) -> str:
         """Changes when the file changes."""
         return file_fingerprint(file)
 

@@ -47,15 +47,24 @@ def prefix_input(kind: str) -> io.Input:
 
 
 def saved_path(file: str) -> Path:
-    """Where a file of `saved_files` lies."""
-    return Path(folder_paths.get_annotated_filepath(file))
+    """Where a file of `saved_files` lies.
+
+    Raises:
+        ValueError: if it is not there, or outside ComfyUI's folders: a name that comes over a link was not validated.
+    """
+    problem = problem_with_file(file)
+    if problem:
+        raise ValueError(problem)
+    return _path_of(file)
 
 
-def problem_with_file(file: str) -> str:
-    """Why a file cannot be loaded, in words; empty if nothing is known against it."""
+def problem_with_file(file: str | None) -> str:
+    """Why a file cannot be loaded, in words; empty if nothing is known against it, such as before a link is run."""
+    if file is None:
+        return ""
     homes = (folder_paths.get_input_directory(), folder_paths.get_output_directory())
     try:
-        path = saved_path(file or SUFFIX).resolve()  # with nothing saved yet, ComfyUI has no file to name
+        path = _path_of(file or SUFFIX).resolve()  # with nothing saved yet, ComfyUI has no file to name
     except ValueError:  # newer versions of ComfyUI refuse what leads out of their folders
         path = Path()
     if path.suffix == SUFFIX and path.is_file() and any(path.is_relative_to(Path(home).resolve()) for home in homes):
@@ -63,10 +72,16 @@ def problem_with_file(file: str) -> str:
     return f"Expected a saved file in the output or input folder, received {file!r}. Save one, or refresh the list."
 
 
-def file_fingerprint(file: str) -> str:
-    """Changes when the file changes."""
+def file_fingerprint(file: str | None) -> str:
+    """Changes when the file changes; a name that comes over a link is not known yet."""
+    if file is None:
+        return ""
     path = saved_path(file)
     return f"{path}:{path.stat().st_mtime_ns}:{path.stat().st_size}"
+
+
+def _path_of(file: str) -> Path:
+    return Path(folder_paths.get_annotated_filepath(file))
 
 
 def _changed(path: Path) -> int:

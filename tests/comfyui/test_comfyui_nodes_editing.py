@@ -110,6 +110,16 @@ def test_a_wrong_value_is_refused_before_anything_runs(comfyui_server, node, wro
     assert words in caught.value.node_errors[node][0]
 
 
+def test_a_name_over_a_link_is_taken_when_it_is_known(comfyui_server):
+    graph = posed(comfyui_server)
+    graph.set("model", repository=graph.add("text", "PrimitiveString", value=""))
+    assert comfyui_server.run(graph.prompt).status == "success"
+    graph.set("text", value="../outside")
+    run = comfyui_server.run(graph.prompt)
+    assert run.error["node_id"] == "model"
+    assert "Expected a repository as name/model" in run.error["exception_message"]
+
+
 def test_a_file_outside_comfyuis_folders_is_refused(comfyui_server):
     graph = posed(comfyui_server)
     graph.add("edit", "DiffusionAct_LoadPose", file="../../secret.safetensors [output]")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import comfy.model_management
 import comfy.utils
@@ -11,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..diffusionact import images
+
+T = TypeVar("T")
 
 PREVIEW_SIZE = 512
 # Pictures shown more often than this cost time and are not seen.
@@ -70,12 +73,20 @@ class WatchedScheduler:
         """Take a step; see the scheduler's own."""
         result = self._scheduler.step(*args, **kwargs)
         picture = getattr(result, "pred_original_sample", None)
-        picture = result.prev_sample if picture is None else picture
+        if picture is None:
+            picture = self._scheduler.model_outputs[-1]  # where diffusers' solvers keep the picture they expect
         self._progress.advance_to(self._progress.done + len(picture), picture)
         return result
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._scheduler, name)
+
+
+def stoppable(frames: Iterable[T]) -> Iterator[T]:
+    """The same frames, each open to interruption: for work that may go on long before its first step is done."""
+    for frame in frames:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        yield frame
 
 
 def _preview(picture: Tensor) -> tuple[str, Image.Image, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from .driving import DrivingClip
 from .face_reading import make_reader, read_poses
 from .model_management import LoadedModel
 from .pasting import Pasting
-from .progress import Progress
+from .progress import Progress, stoppable
 from .rendering import predict_codes, render
 from .sampling_options import Sampling
 from .values import Source
@@ -45,8 +46,8 @@ def write_reenactment(
         NoFaceFoundError: see `PoseOptions.missing`.
     """
     reader, progress = make_reader("open"), Progress(sampling.steps * clip.frame_count)
-    faces = reader.read(clip.frames, options, float(clip.frame_rate))
-    poses = read_poses(reader, faces, source.codes, options)
+    faces = reader.read(stoppable(clip.frames), options, float(clip.frame_rate))
+    poses = read_poses(reader, faces, source, options)
     frames = _frames(model, source, poses, sampling, pasting, progress)
     first = next(frames, None)
     if first is None:
@@ -66,12 +67,15 @@ def _frames(
 ) -> Iterator[Tensor]:
     """Yield uint8 (H, W, 3) frames."""
     while chunk := list(islice(poses, sampling.chunk_size)):
-        begin = progress.done
+        begin, largest = progress.done, 0
         codes = predict_codes(model, source.codes, concatenate(chunk))
         for pictures in render(model, source.codes, codes, sampling, progress):
+            largest = max(largest, len(pictures))
             for picture in pictures:
                 yield _finished(source, picture[None], pasting)
         progress.advance_to(begin + len(chunk) * sampling.steps)
+        # What was too much for the memory once is not tried again.
+        sampling = replace(sampling, chunk_size=largest)
 
 
 def _finished(source: Source, face: Tensor, pasting: Pasting | None) -> Tensor:

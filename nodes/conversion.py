@@ -15,8 +15,19 @@ def to_frames(image: Tensor) -> Tensor:
 
 
 def one_frame(image: Tensor) -> Tensor:
-    """The first picture of an IMAGE batch as uint8 (H, W, 3) on the CPU."""
+    """The first picture of an IMAGE batch as uint8 (H, W, 3) on the CPU.
+
+    Raises:
+        ValueError: if the batch is empty.
+    """
+    if not len(image):
+        raise ValueError("Expected a picture, received an empty batch. Check the node before this one.")
     return to_frames(image[:1])[0]
+
+
+def to_model(image: Tensor, device: torch.device) -> Tensor:
+    """IMAGE (F, H, W, 3 or 4) -> (F, 3, H, W) in [-1, 1] on a device; values that resizing left outside are cut off."""
+    return images.unit_to_model(image[..., :3].to(device, torch.float32).clamp(0.0, 1.0))
 
 
 def to_image(unit: Tensor) -> Tensor:

@@ -7,11 +7,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..diffusionact import images
 from ..diffusionact.types import map_tensors
 from .compatibility import make_schema
-from .conversion import to_frames, to_image
-from .pasting import Pasting, check_frame_counts, crop_of
+from .conversion import to_frames, to_image, to_model
+from .pasting import Pasting, check_faces, crop_of
 from .progress import Progress
 from .sockets import SourceSocket
 from .values import Source
@@ -76,7 +75,7 @@ class PasteBack(io.ComfyNode):
         """Paste every frame; only the results are all in memory."""
         device = comfy.model_management.get_torch_device()
         full = source.picture[None] if originals is None else originals
-        check_frame_counts(full, image)
+        check_faces(full, image)
         crop = map_tensors(crop_of(source, full), lambda tensor: tensor.to(device))
         pasting, progress = Pasting(crop, feather, match_colour, mask), Progress(len(image))
         results = to_image(torch.empty(len(image), *full.shape[1:3], 3))
@@ -84,7 +83,7 @@ class PasteBack(io.ComfyNode):
         for index in range(len(image)):
             frame = full[min(index, len(full) - 1)][None]
             frame = frame[0] if frame.dtype == torch.uint8 else to_frames(frame)[0]
-            face = images.unit_to_model(image[index : index + 1, ..., :3].to(device))
+            face = to_model(image[index : index + 1], device)
             results[index : index + 1], shares[index : index + 1] = pasting.frame(frame, face, index)
             progress.advance_to(index + 1)
         return io.NodeOutput(results, shares)

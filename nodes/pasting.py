@@ -42,7 +42,7 @@ class Pasting:
             face: (1, 3, S, S) in [-1, 1].
             index: which frame of the clip this is.
         """
-        mask = None if self.mask is None else self.mask[min(index, len(self.mask) - 1)][None].to(face)
+        mask = None if self.mask is None else _of_frame(self.mask, index).to(face)
         over_full = mask is not None and mask.shape[1:] == full.shape[:2]
         within = None if mask is None or over_full else _square(mask, face.shape[-1])
         pasted = paste_back(full, face, self.crop, self.feather, self.match_colour, within)
@@ -80,13 +80,24 @@ def crop_of(source: Source, originals: Tensor) -> CropTransform:
     return replace(source.codes.crop, matrix=compose_transforms(source.codes.crop.matrix, to_encoded))
 
 
-def check_frame_counts(originals: Tensor, faces: Tensor) -> None:
-    """Raise ValueError unless there is one original, or one for each face."""
+def check_faces(originals: Tensor, faces: Tensor) -> None:
+    """Raise ValueError unless faces (F, S, S, C) are square, and there is one original, or one for each of them."""
+    if faces.shape[1] != faces.shape[2]:
+        raise ValueError(
+            f"Expected square reenacted faces, received {faces.shape[2]} x {faces.shape[1]}. Connect Decode, or an "
+            "upscaler after it that does not crop."
+        )
     if len(originals) not in (1, len(faces)):
         raise ValueError(
             f"Expected one original frame or as many as there are reenacted ones ({len(faces)}), received "
             f"{len(originals)}. Connect a clip of the same length, or a single picture."
         )
+
+
+def _of_frame(mask: Tensor, index: int) -> Tensor:
+    """The mask (1, H, W) of a frame; some nodes give a single mask without a batch axis."""
+    masks = mask.reshape(-1, *mask.shape[-2:])
+    return masks[min(index, len(masks) - 1)][None]
 
 
 def _square(mask: Tensor, size: int) -> Tensor:

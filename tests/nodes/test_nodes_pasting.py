@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffusionact.face.pose_extraction import LandmarkFrame
 from diffusionact.types import CropTransform, FaceCoefficients, SourceCodes
 
 
@@ -14,7 +15,7 @@ def source(node_module):
     image = torch.zeros(1, 3, 32, 32)
     codes = SourceCodes(image, crop, coefficients, crop, torch.zeros(1, 2), torch.zeros(1, 8), image)
     picture = torch.full((60, 80, 3), 100, dtype=torch.uint8)
-    return node_module("values").Source(codes, picture, "model")
+    return node_module("values").Source(codes, picture, "model", LandmarkFrame("aligned", 32))
 
 
 @pytest.fixture
@@ -75,3 +76,19 @@ def test_originals_of_twice_the_size_get_the_face_at_twice_the_size(node_module,
 def test_originals_of_another_shape_are_refused(node_module, source):
     with pytest.raises(ValueError, match="Connect the picture that was encoded"):
         node_module("pasting").crop_of(source, torch.zeros(1, 60, 60, 3))
+
+
+def test_a_mask_without_a_batch_axis_serves_all_frames(node_module, source, white):
+    mask = torch.zeros(60, 80)
+    mask[:, :40] = 1.0
+    batched, plain = (
+        node_module("pasting").Pasting(source.codes.crop, 0.0, False, masks).frame(source.picture, white, 1)[1]
+        for masks in (mask[None], mask)
+    )
+    assert torch.equal(batched, plain)
+    assert plain[0, 30, 38] == 1.0
+
+
+def test_faces_that_are_not_square_are_refused(node_module):
+    with pytest.raises(ValueError, match="received 48 x 32. Connect Decode"):
+        node_module("pasting").check_faces(torch.zeros(1, 60, 80, 3), torch.zeros(1, 32, 48, 3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..diffusionact.face.pose_editing import PoseEdit, PoseMix, edit_pose, mix_poses, source_pose
+from ..diffusionact.types import map_tensors
 from .compatibility import ESSENTIALS_CATEGORY, make_schema
 from .conversion import to_image
 from .face_reading import draw, reader_of
@@ -59,7 +60,8 @@ class EditPose(io.ComfyNode):
             rows = mix_poses(face_model, rows, second_pose.rows, mix)
         rows = edit_pose(face_model, rows, PoseEdit(**sliders))
         timing = second_pose.timing if second_pose and len(pose.rows.found) == 1 else pose.timing
-        return io.NodeOutput(Pose(rows, timing), ui=ui.PreviewImage(to_image(draw(rows)[:1]), cls=cls))
+        first = map_tensors(rows, lambda tensor: tensor[:1])
+        return io.NodeOutput(Pose(rows, timing), ui=ui.PreviewImage(to_image(draw(first)), cls=cls))
 
 
 def own_pose(source: Source | None) -> Pose:

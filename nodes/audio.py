@@ -11,15 +11,16 @@ import torch
 
 
 def read_audio(path: Path) -> dict[str, Any] | None:
-    """Decode the first sound track, beginning with the first picture.
+    """Decode the first sound track that can be decoded, beginning with the first picture.
 
     Returns:
         waveform (1, channels, samples) float32 and sample_rate; None if the file has no sound.
     """
     with av.open(str(path), metadata_errors="replace") as container:
-        if not container.streams.audio:
+        # FFmpeg has no decoder for some tracks, such as the spatial sound of telephones; decoding one would crash.
+        stream = next((track for track in container.streams.audio if track.codec_context is not None), None)
+        if stream is None:
             return None
-        stream = container.streams.audio[0]
         pictures = container.streams.video[0]
         begin = float((pictures.start_time or 0) * pictures.time_base)
         resampler = av.AudioResampler(format="fltp")

@@ -45,3 +45,16 @@ def test_a_video_without_sound_has_none(node_module):
     from diffusionact.commands.reenact import DEMO_MEDIA
 
     assert node_module("audio").read_audio(DEMO_MEDIA / "driving.mp4") is None
+
+
+def test_a_track_that_nothing_decodes_is_passed_over(node_module, clip, tmp_path):
+    path = tmp_path / "strange.mkv"
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    assert node_module("audio").read_audio(path) is not None
+    path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_NEW"))
+    assert node_module("audio").read_audio(path) is None

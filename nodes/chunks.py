@@ -23,7 +23,7 @@ def in_chunks(work: Callable[[slice], T], count: int, chunk_size: int, free_memo
         free_memory: called between two attempts.
 
     Raises:
-        torch.OutOfMemoryError: if one row alone is too much; ComfyUI then unloads all models.
+        torch.cuda.OutOfMemoryError: if one row alone is too much; ComfyUI then unloads all models.
     """
     start = 0
     while start < count:
@@ -45,13 +45,13 @@ def in_chunks(work: Callable[[slice], T], count: int, chunk_size: int, free_memo
 
 def ran_out_of_memory(error: RuntimeError) -> bool:
     """Whether an error says that a device, or the CPU's allocator, has no memory left."""
-    message = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in message or "can't allocate memory" in message
+    said_so = any(words in str(error).lower() for words in ("out of memory", "can't allocate memory"))
+    return said_so or isinstance(error, torch.cuda.OutOfMemoryError)
 
 
 def _halve(size: int) -> int:
     if size == 1:
-        raise torch.OutOfMemoryError(
+        raise torch.cuda.OutOfMemoryError(
             "Expected enough memory to render one frame, received none from the device. Close other programs, unload "
             "other models, or load the model in half precision."
         )

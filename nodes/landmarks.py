@@ -39,9 +39,10 @@ def driving_faces(
     if face_landmarks is None:
         return reader.read(watched(clip.frames, progress), options, float(clip.frame_rate))
     frames = face_landmarks["frames"]
-    if clip.frame_count != len(frames):
+    # The number in a file's header may be an estimate: one that differs is counted.
+    if clip.frame_count != len(frames) != (count := sum(1 for _ in clip.frames)):
         raise ValueError(
-            f"Expected face landmarks for the {clip.frame_count} driving frames, received {len(frames)}. Detect them "
+            f"Expected face landmarks for the {count} driving frames, received {len(frames)}. Detect them "
             "in the same clip that is connected to driving."
         )
     if reader.name != "open":

@@ -76,9 +76,11 @@ def manage(components: ModelComponents, dtype: torch.dtype) -> LoadedModel:
     """
     offload_device = comfy.model_management.unet_offload_device()
     pipeline = ManagedPipeline(components)
-    networks = torch.nn.ModuleList([pipeline.unet, pipeline.inversion_unet, pipeline.reenactment_encoder])
-    for unet in networks[:2]:
+    # One UNet may do both; ComfyUI counts the memory of what is listed twice twice.
+    unets = {id(unet): unet for unet in (pipeline.unet, pipeline.inversion_unet)}.values()
+    for unet in unets:
         torch.nn.Module.to(unet, dtype=dtype, memory_format=torch.channels_last)
+    networks = torch.nn.ModuleList([*unets, pipeline.reenactment_encoder])
     for module in networks.modules():
         # The same layers with ComfyUI's way of fetching a weight that was not loaded, so that --lowvram works.
         module.__class__ = CASTING.get(type(module), type(module))

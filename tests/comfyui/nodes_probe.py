@@ -13,6 +13,11 @@ import torch
 
 BASE = Path(sys.argv[2]).resolve()
 PACK = next((BASE / "custom_nodes").iterdir())
+LANDMARKER = "diffusionact.face.landmarker"
+MOTION = {
+    "face": "follow", "face_number": 0, "missing_face": "interpolate", "relative_motion": False, "reference_frame": 0,
+    "smoothing": 0.0, "expression_gain": 1.0, "head_motion": "turn", "detection_threshold": 0.5,
+}  # fmt: skip
 
 
 def load_pack() -> dict:
@@ -114,6 +119,62 @@ def interruption(session: Session) -> dict:
     return {"calls": len(calls), "raised": raised}
 
 
+def interruption_while_tracking(session: Session) -> dict:
+    """Cancel is pressed in the third frame of a clip without any face: how many frames are looked at."""
+    from fractions import Fraction
+
+    import comfy.model_management as management
+    from comfy_api.latest import InputImpl, Types
+
+    grey = Types.VideoComponents(images=torch.full((20, 96, 96, 3), 0.5), frame_rate=Fraction(25))
+    picture, frames = load_still("source.png"), []
+    landmarker = sys.modules[session.nodes["ExtractPose"].__module__.replace("nodes.extract_pose", LANDMARKER)]
+
+    def press_cancel(module, arguments):
+        if isinstance(module, landmarker.FaceLandmarker) and arguments[0].shape[1:3] == (96, 96):
+            frames.append(1)
+            if len(frames) == 3:
+                management.interrupt_current_processing()
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(press_cancel)
+    inputs = {"preset": "custom", "steps": 1, "scheduler": "ddim", "chunk_size": 4, "paste_back": False} | MOTION
+    try:
+        session.run(
+            "ReenactVideo", model=session.model, image=picture, driving=InputImpl.VideoFromComponents(grey),
+            inversion_steps=1, **inputs,
+        )  # fmt: skip
+        raised = None
+    except management.InterruptProcessingException as error:
+        raised = type(error).__name__
+    hook.remove()
+    return {"frames": len(frames), "raised": raised}
+
+
+def odd_pictures(session: Session) -> dict:
+    """Pasting a face that resizing left out of range; what is said of one that was cut, and of an empty batch."""
+    sharp = torch.nn.functional.interpolate(session.decode()[:1].movedim(-1, 1), scale_factor=2, mode="bicubic")
+    sharp = (sharp * 3 - 1).movedim(1, -1)
+    how = {"source": session.source, "feather": 0.1, "match_colour": True}
+    pasted = session.run("PasteBack", image=sharp, **how)[0]
+    found = {"beyond": (sharp.min() < 0 and sharp.max() > 1).item(), "low": pasted.min().item()}
+    encode = {"model": session.model, "face": "largest", "face_number": 0, "inversion_steps": 1}
+    for name, call in {
+        "cut": lambda: session.run("PasteBack", image=sharp[:, 20:], **how),
+        "empty": lambda: session.run("EncodeSource", image=torch.zeros(0, 64, 64, 3), **encode),
+    }.items():
+        try:
+            call()
+        except ValueError as error:
+            found[name] = str(error)
+    return found
+
+
+def memory_size(session: Session) -> dict:
+    """Bytes that ComfyUI takes the networks for, and bytes that they have."""
+    weights = {id(weight): weight for weight in session.model.patcher.model.parameters()}.values()
+    return {"told": session.model.patcher.model_size(), "real": sum(weight.nbytes for weight in weights)}
+
+
 def low_memory(session: Session) -> dict:
     """ComfyUI loads a third of the weights and fetches the others layer by layer."""
     import comfy.model_management as management
@@ -177,10 +238,7 @@ def landmarks(session: Session) -> dict:
     found = [[as_comfyui(faces, names)] for faces in tracker.landmarker(torch.stack(frames))]
     parts = Types.VideoComponents(images=torch.stack(frames) / 255, audio=None, frame_rate=Fraction(25))
     driving, inputs = InputImpl.VideoFromComponents(parts), {"source": session.source, "tracker": "open"}
-    motion = {
-        "face": "follow", "face_number": 0, "missing_face": "error", "relative_motion": False, "reference_frame": 0,
-        "smoothing": 0.0, "expression_gain": 1.0, "head_motion": "turn", "detection_threshold": 0.5, "frame_rate": 25.0,
-    }  # fmt: skip
+    motion = MOTION | {"missing_face": "error", "frame_rate": 25.0}
     tracked = session.run("ExtractPose", driving=driving, **inputs, **motion)[0]
     given = session.run("ExtractPose", driving=driving, face_landmarks={"frames": found}, **inputs, **motion)[0]
     apart = (tracked.rows.landmarks - given.rows.landmarks).abs().max().item()

@@ -48,6 +48,22 @@ def test_cancel_stops_within_the_running_unet_call(probe):
     assert probe("interruption") == {"calls": 3, "raised": "InterruptProcessingException"}
 
 
+def test_cancel_stops_the_search_for_a_face_within_a_frame(probe):
+    assert probe("interruption_while_tracking") == {"frames": 3, "raised": "InterruptProcessingException"}
+
+
+def test_a_face_that_was_resized_is_pasted_and_one_that_was_cut_is_explained(probe):
+    found = probe("odd_pictures")
+    assert found["beyond"] and found["low"] >= 0
+    assert "Expected square reenacted faces" in found["cut"]
+    assert "received an empty batch" in found["empty"]
+
+
+def test_comfyui_counts_the_memory_of_every_network_once(probe):
+    found = probe("memory_size")
+    assert found["told"] == found["real"]
+
+
 def test_a_model_that_does_not_fit_is_fetched_layer_by_layer(probe):
     found = probe("low_memory")
     assert found["unloaded"] == 0, "Unload Models gives everything back"

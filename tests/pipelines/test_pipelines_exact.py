@@ -10,7 +10,6 @@ from tiny_model import make_tiny_components
 from tiny_paper_lane import make_tiny_official, make_tiny_paper_pipeline, make_tiny_reader
 
 from diffusionact.face.alignment import transform_points
-from diffusionact.face.emoca.flame import recombine
 from diffusionact.face.emoca.ranges import to_truncated_bytes
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.face.gaze import pupils_from_gaze
@@ -56,7 +55,7 @@ def test_the_source_is_inverted_from_the_code_of_its_own_landmark_map(exact, sou
 def test_a_frame_takes_everything_but_the_shape_from_the_driver(exact, source, driving):
     frame = next(exact.stream(source, [driving], 2))
     driver = exact.align(driving, "the driver").face
-    mixed = recombine(source.coefficients, driver.coefficients)
+    mixed = replace(driver.coefficients, shape=source.coefficients.shape)
     landmarks = exact.networks.flame.landmarks(mixed, 224)
     torch.testing.assert_close(frame.pose.landmarks, landmarks)
     torch.testing.assert_close(frame.pose.pupils, pupils_from_gaze(landmarks, driver.gaze))
@@ -72,6 +71,7 @@ def test_each_frame_is_rendered_as_if_it_were_the_only_one(exact, source, drivin
     assert (both[0] - both[1]).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_steps_are_the_official_ones_unless_told_otherwise(exact, source, driving, portrait):
     calls = []
     exact.encode_source(portrait, on_step=lambda done, total: calls.append((done, total)))

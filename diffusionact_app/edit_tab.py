@@ -91,7 +91,7 @@ class EditTab:
                 value=[(str(example.source), example.title) for example in EXAMPLES],
                 label="Or one of these",
                 columns=3,
-                height=210,
+                height=130,
                 object_fit="cover",
                 allow_preview=False,
                 interactive=False,

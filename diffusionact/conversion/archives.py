@@ -17,6 +17,13 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
+from .. import images
+
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python built without it: tarfile and zipfile do without it too
+    LZMAError = EOFError
+
 # What the authors' files end in; nothing else is unpacked or looked at.
 KNOWN_SUFFIXES = (".pt", ".pth", ".ckpt", ".tar", ".pkl", ".npy", ".yaml", ".yml", ".zip", ".tgz", ".gz")
 MAX_MEMBER_BYTES = 8 * 2**30
@@ -26,7 +33,15 @@ MAX_DEPTH = 2  # an archive inside an archive
 CHUNK_BYTES = 2**22
 # Room that is left on the disk.
 SPARE_BYTES = 2**28
-UNPACKING_ERRORS = (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError, zlib.error)
+UNPACKING_ERRORS = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+    LZMAError,
+)
 
 
 @dataclass(frozen=True)
@@ -37,11 +52,17 @@ class FoundFile:
         path: where its bytes lie.
         shown: how a person knows it, such as "EMOCA.zip: models/cfg.yaml".
         is_named: the person named this very file, not a folder or archive around it.
+        problem: why an archive could not be looked into; it is damaged, too large, or leads out of its folder.
     """
 
     path: Path
     shown: str
     is_named: bool = False
+    problem: str = ""
+
+
+class _NoRoomError(OSError):
+    """Not enough room to unpack."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +81,6 @@ def found_files(paths: Sequence[Path], temporary: Path) -> Iterator[FoundFile]:
 
     Raises:
         FileNotFoundError: if a path does not exist.
-        ValueError: if an archive is damaged, too large, or would write outside of its folder.
         OSError: if there is not enough room to unpack.
     """
     for path in paths:
@@ -78,7 +98,11 @@ def _files_at(path: Path, shown: str, temporary: Path, depth: int) -> Iterator[F
     elif depth and _is_archive(path):
         folder = temporary / f"{len(list(temporary.iterdir()))}"
         folder.mkdir()
-        _unpack(path, shown, folder)
+        try:
+            _unpack(path, shown, folder)
+        except ValueError as error:
+            yield FoundFile(path, shown, problem=str(error))
+            return
         for file in sorted(file for file in folder.rglob("*") if file.is_file()):
             inside = f"{shown}: {file.relative_to(folder).as_posix()}"
             yield from _files_at(file, inside, temporary, depth - 1)
@@ -92,31 +116,54 @@ def _joined(shown: str, inside: Path) -> str:
 
 def _is_archive(path: Path) -> bool:
     """PyTorch's own files are zips too, and may be called .tar or .zip: those are files here."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return not any(PurePosixPath(name).name in ("data.pkl", "constants.pkl") for name in archive.namelist())
-    return tarfile.is_tarfile(path)
+    try:
+        if zipfile.is_zipfile(path):
+            return not zip_member_names(path) & {"data.pkl", "constants.pkl"}
+        return tarfile.is_tarfile(path)
+    except UNPACKING_ERRORS:
+        return True  # a damaged one; unpacking says so
 
 
 def _unpack(path: Path, shown: str, folder: Path) -> None:
+    """Raise ValueError if the archive cannot be used, OSError if the disk refuses."""
     try:
         with _members(path) as members:
             wanted = _wanted(members, shown)
             total = sum(member.size for member in wanted)
-            free = shutil.disk_usage(folder).free
-            if total + SPARE_BYTES > free:
-                raise OSError(
-                    f"Expected {total / 2**20:.0f} MiB free to unpack {shown}, received {free / 2**20:.0f} MiB in "
-                    f"{folder.parent}. Free some space, or unpack it elsewhere and import the folder."
-                )
+            _check_room(total, shown, folder)
             with tqdm(total=total, desc=f"Unpack {path.name}", unit="B", unit_scale=True, leave=False) as bar:
                 for member in wanted:
                     _copy(member, folder / _inside_path(member.name, shown), bar)
-    except (*UNPACKING_ERRORS, FileExistsError, NotADirectoryError) as error:
+    except _NoRoomError:
+        raise
+    except (*UNPACKING_ERRORS, OSError) as error:
+        # Damaged gzip and bzip2 streams raise an OSError without a number; the other two come of names that clash.
+        is_disks = getattr(error, "errno", None) and not isinstance(error, (FileExistsError, NotADirectoryError))
+        if is_disks:
+            raise images.unwritable(folder, error) from error
         raise ValueError(
             f"Expected a whole archive, received {shown} ({error}). Download it again, or unpack it with a program of "
             "your own and import the folder."
         ) from error
+
+
+def _check_room(total: int, shown: str, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if total + SPARE_BYTES > free:
+        raise _NoRoomError(
+            f"Expected {total / 2**20:.0f} MiB free to unpack {shown}, received {free / 2**20:.0f} MiB in "
+            f"{folder.parent}. Free some space, or unpack it elsewhere and import the folder."
+        )
+
+
+def zip_member_names(path: Path) -> set[str]:
+    """Names of a zip file's members, without their folders.
+
+    Raises:
+        zipfile.BadZipFile, NotImplementedError: if its list is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        return {PurePosixPath(name).name for name in archive.namelist()}
 
 
 @contextmanager
@@ -160,10 +207,10 @@ def _inside_path(name: str, shown: str) -> PurePosixPath:
         ValueError: if its name leads elsewhere.
     """
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in name or not path.parts:
+    if path.is_absolute() or ".." in path.parts or set(":\0") & set(name) or not path.parts:
         raise ValueError(
             f"Expected files inside the archive's own folder, received {name!r} in {shown}, which leads out of it. "
-            "Nothing was imported; take the archive from its authors again."
+            "Nothing of it was imported; take the archive from its authors again."
         )
     return path
 

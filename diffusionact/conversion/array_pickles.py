@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import pickle
 import pickletools
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,8 +34,10 @@ PICKLE_ERRORS = (
     MemoryError,
     OverflowError,
     RecursionError,
+    SyntaxError,
     TypeError,
     ValueError,
+    tokenize.TokenError,
 )
 
 
@@ -199,8 +202,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             content = _read_npy(stream) if _is_npy(stream) else _read_pickle(stream)
         if not isinstance(content, dict):
             raise ValueError(f"a {type(content).__name__.strip('_')}")
-        named = {str(key): value for key, value in content.items()}
-        return {key: as_array(value) for key, value in named.items() if _is_array_like(value)}
+        return {key: as_array(value) for key, value in content.items() if type(key) is str and _is_array_like(value)}
     except PICKLE_ERRORS as error:
         raise ValueError(
             f"Expected named arrays and nothing else in {path}, received {_in_words(error)}. Nothing in the file was "
@@ -209,12 +211,15 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def as_array(value: object) -> np.ndarray:
-    """Dense numbers of a stand-in, or of a plain number or list of them.
+    """Dense numbers of a stand-in, or of a plain number.
+
+    Lists are refused: a few bytes can nest one in itself often enough to fill the memory.
 
     Raises:
         ValueError: if it is none of these.
     """
-    array = value.array() if isinstance(value, _StandIn) and hasattr(value, "array") else np.asarray(value)
+    array = value.array() if isinstance(value, _StandIn) and hasattr(value, "array") else value
+    array = np.asarray(array) if isinstance(array, (bool, int, float)) else array
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise ValueError(f"a value that is no array of numbers ({type(value).__name__.strip('_')})")
     return array

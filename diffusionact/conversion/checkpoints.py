@@ -35,7 +35,16 @@ NUMPY_SCALAR_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 NUMPY_SCALAR_TYPES = ("float64", "float32", "int64")
 OLD_FORMAT_START = pickle.dumps(torch.serialization.MAGIC_NUMBER, 2)[:-1]
 # What damaged and hostile files make torch's reader raise.
-READING_ERRORS = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, AttributeError, TypeError, ValueError)
+READING_ERRORS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    AssertionError,
+)
 
 
 class _Inert(dict):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..weights import catalogue_entry
+from ..weights import catalogue_entry, make_weights_folder
 from .archives import FoundFile, found_files
 from .candidates import best_candidate
 from .import_steps import STEPS, Outcome, Step, Target
@@ -27,10 +27,9 @@ def import_files(paths: Sequence[Path], folder: Path, overwrite: bool = False, p
 
     Raises:
         FileNotFoundError: if a path does not exist.
-        ValueError: if an archive is damaged, too large, or leads out of its folder.
         OSError: if there is no room, or the weights folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_weights_folder(folder)
     # Beside the result, not in the system's temporary folder: gigabytes may not fit there.
     with tempfile.TemporaryDirectory(prefix=".import.", dir=folder, ignore_cleanup_errors=True) as temporary:
         found = list(found_files(paths, Path(temporary)))
@@ -46,6 +45,9 @@ def _recognise_all(found: Sequence[FoundFile], progress: bool) -> tuple[list[Out
     outcomes: list[Outcome] = []
     recognised: dict[str, list[FoundFile]] = {}
     for file in tqdm(found, desc="Look into", unit="file", disable=not progress, leave=False):
+        if file.problem:
+            outcomes.append(Outcome(file.shown, "unknown", file.problem, "failed"))
+            continue
         recognition = recognise(file.path)
         if recognition.name is None:
             what = "settings" if recognition.is_settings else "unknown"

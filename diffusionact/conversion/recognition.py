@@ -5,11 +5,12 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .archives import zip_member_names
 from .array_pickles import read_arrays
 from .checkpoints import OLD_FORMAT_START, read_checkpoint
 from .flame_head import EMBEDDING_ARRAYS, MODEL_ARRAYS
@@ -77,14 +78,13 @@ def recognise(path: Path) -> Recognition:
             return _first_fit(CHECKPOINTS, read_checkpoint(path))
         if start.startswith((np.lib.format.MAGIC_PREFIX, b"\x80", b"(d", b"}")):
             return _first_fit(ARRAYS, read_arrays(path))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
         return Recognition(None, " ".join(str(error).split()))
     return Recognition(None, "not a format of the authors' files")
 
 
 def _recognise_zip(path: Path) -> Recognition:
-    with zipfile.ZipFile(path) as archive:
-        members = {PurePosixPath(name).name for name in archive.namelist()}
+    members = zip_member_names(path)
     if "constants.pkl" in members:
         return Recognition(None, "a TorchScript program; take the published weights, such as 2DFAN4-11f355bf06.pth.tar")
     if "data.pkl" not in members:

@@ -1,7 +1,7 @@
 """Model folders, the weights folder, and what is known of every file that a user may bring."""
 
 from .catalogue import CATALOGUE, MODEL_FOLDER_NAME, TRACKER_FOLDER_NAME, OfficialFile, catalogue_entry
-from .folders import ENVIRONMENT_VARIABLE, find_weights, use_folders, weights_folder
+from .folders import ENVIRONMENT_VARIABLE, find_weights, make_weights_folder, use_folders, weights_folder
 from .model_folder import (
     COMPONENTS,
     DEMO_FOLDER,
@@ -46,6 +46,7 @@ __all__ = [
     "check_weights",
     "find_weights",
     "load_components",
+    "make_weights_folder",
     "model_folder_writer",
     "on_meta",
     "resolve_model_folder",

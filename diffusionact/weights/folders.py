@@ -32,6 +32,24 @@ def weights_folder() -> Path:
     return _search_path()[0]
 
 
+def make_weights_folder(folder: Path) -> None:
+    """Make a folder for weights, with its parents, and see that it can be written.
+
+    Raises:
+        OSError: if it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_writable, reason = os.access(folder, os.W_OK), "no permission"
+    except OSError as error:
+        is_writable, reason = False, error.strerror
+    if not is_writable:
+        raise OSError(
+            f"Expected a folder for weights that can be written, received {folder} ({reason}). Set "
+            f"{ENVIRONMENT_VARIABLE} to another folder."
+        )
+
+
 def find_weights(*parts: str) -> Path | None:
     """A file or folder of the weights folders, the first that is there; None if there is none.
 

@@ -14,11 +14,13 @@ from diffusionact.conversion.archives import found_files
 
 @pytest.fixture
 def find(tmp_path):
-    """Files that are found: how they are shown (below tmp_path) -> content."""
+    """Files that are found: how they are shown (below tmp_path) -> content; a problem is raised."""
     (tmp_path / "temporary").mkdir()
 
     def run(*paths):
         found = list(found_files(paths, tmp_path / "temporary"))
+        for problem in (file.problem for file in found if file.problem):
+            raise ValueError(problem)
         return {file.shown.replace(f"{tmp_path}/", ""): file.path.read_bytes() for file in found}
 
     return run
@@ -140,6 +142,33 @@ def test_damaged_archives_are_refused(tmp_path, find):
     for damaged in (path, twice):
         with pytest.raises(ValueError, match=r"Expected a whole archive, received .*Download it again"):
             find(damaged)
+
+
+def test_damage_of_every_kind_is_said_in_words(tmp_path, find):
+    content = {"a.pkl": os.urandom(1_500_000)}  # more than one block of bzip2
+    listing = bytearray(zipped(tmp_path / "a.zip", content).read_bytes())
+    listing[listing.find(b"PK\x01\x02")] ^= 255
+    damaged = {"listing.zip": bytes(listing)}
+    for mode in ("w:gz", "w:bz2", "w:xz"):
+        packed = bytearray(tarred(tmp_path / "a.tar", content, mode).read_bytes())
+        damaged[f"{mode[2:]}_cut.tar"] = bytes(packed[:-200_000])
+        packed[-200_000:-100_000] = os.urandom(100_000)
+        damaged[f"{mode[2:]}_overwritten.tar"] = bytes(packed)
+    damaged["cut_early.tar"] = tarred(tmp_path / "a.tar", content).read_bytes()[:40]
+    for name, packed in damaged.items():
+        (tmp_path / name).write_bytes(packed)
+        with pytest.raises(ValueError, match=rf"Expected a whole archive, received .*{name} .*Download it again"):
+            find(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".pkl", "a\0b.pkl"])
+def test_names_that_no_disk_takes_are_said_in_words(tmp_path, find, name):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a.pkl")
+        info.pax_headers, info.size = {"path": name}, 1
+        archive.addfile(info, io.BytesIO(b"1"))
+    with pytest.raises((ValueError, OSError), match="^Expected .* received "):
+        find(tmp_path / "a.tar")
 
 
 def test_a_path_that_does_not_exist_stops_before_any_work(tmp_path, find):

@@ -2,6 +2,7 @@
 
 import pathlib
 import pickle
+import re
 import sys
 import types
 import zipfile
@@ -93,6 +94,16 @@ def test_a_truncated_file_of_the_old_format_is_refused(tmp_path, length):
     (tmp_path / "cut.pth").write_bytes((tmp_path / "old.pth").read_bytes()[:length])
     with pytest.raises(ValueError, match=r"received .*cut\.pth.*again"):
         read_checkpoint(tmp_path / "cut.pth")
+
+
+def test_a_file_of_the_old_format_without_a_weight_is_refused(tmp_path):
+    torch.save({"a": torch.zeros(3)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "old.pth").read_bytes()
+    key = re.search(rb"X\x0f?.\x00\x00\x00(\d{6,})", content)[1]  # of the storage; it stands there twice
+    assert content.count(key) == 2
+    (tmp_path / "bad.pth").write_bytes(content.replace(key, key[::-1], 1))
+    with pytest.raises(ValueError, match=r"received .*bad\.pth.*again"):
+        read_checkpoint(tmp_path / "bad.pth")
 
 
 def test_a_checkpoint_that_is_no_dict_is_refused(tmp_path):

@@ -188,3 +188,19 @@ def test_damaged_and_other_files_are_refused(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"Expected a file of FLAME, received .*nowhere\.pkl.*Check"):
         read_arrays(tmp_path / "nowhere.pkl")
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (\n", b"  {'a'\n : 1\n", b"(" * 5000])
+def test_a_npy_file_with_a_broken_header_is_refused(tmp_path, header):
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with pytest.raises(ValueError, match=r"Expected named arrays and nothing else in .*a\.npy, received "):
+        read_arrays(written(tmp_path, content, name="a.npy"))
+
+
+def test_a_list_that_unfolds_without_end_is_refused(tmp_path, foreign_class):
+    value = 1.0
+    for _ in range(200):
+        value = [value, value]
+    path = written(tmp_path, {"a": instance(foreign_class("chumpy.ch", "Ch"), x=value)})
+    with pytest.raises(ValueError, match="a value that is no array of numbers"):
+        read_arrays(path)

@@ -241,3 +241,20 @@ def test_both_sources_of_the_head_give_the_same_tensors(official_set, bring, tmp
     theirs = load_file(tmp_path / "weights" / "emoca" / "flame.safetensors")
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert torch.equal(ours["template"], head_buffers(TINY)["deca.flame.v_template"])
+
+
+def test_a_damaged_archive_does_not_stop_the_others(official_set, bring, tmp_path):
+    (tmp_path / "downloads").mkdir()
+    shutil.copy(official_set / "s3fd-619a316812.pth", tmp_path / "downloads")
+    shutil.make_archive(str(tmp_path / "downloads" / "notes"), "gztar", official_set / "FLAME")
+    archive = tmp_path / "downloads" / "notes.tar.gz"
+    archive.write_bytes(archive.read_bytes()[:40])
+    outcomes = bring(tmp_path / "downloads")
+    assert ("imported", "s3fd") in outcomes
+    assert "Expected a whole archive, received" in outcomes["failed", "unknown"].result
+
+
+def test_a_weights_folder_that_cannot_be_made_is_said_in_words(official_set, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="^Expected a folder for weights .*received .*Set DIFFUSIONACT_WEIGHTS"):
+        import_files([official_set], tmp_path / "file" / "weights", progress=False)

@@ -3,9 +3,10 @@
 import hashlib
 
 import pytest
+import requests
 from http_files import serving
 
-from diffusionact.weights.download import download
+from diffusionact.weights.download import check_still_encrypted, download
 
 CONTENT = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -104,3 +105,23 @@ def test_a_server_that_is_not_there_is_named(tmp_path):
 def test_other_addresses_than_http_are_refused(tmp_path, url):
     with pytest.raises(OSError, match=r"Expected file\.pth from .*Look whether the address"):
         download(url, tmp_path / "file.pth", SHA256, progress=False, pause_s=0.0)
+
+
+def test_an_encrypted_address_may_not_be_redirected_to_a_plain_one():
+    with pytest.raises(requests.RequestException, match="a redirection to http://b/c, which is not encrypted"):
+        check_still_encrypted("HTTPS://a/c", "http://b/c")
+    for asked, answered in (
+        ("https://a/c", "https://b/c"),
+        ("http://a/c", "http://b/c"),
+        ("http://a/c", "https://b/c"),
+    ):
+        check_still_encrypted(asked, answered)
+
+
+def test_a_disk_that_refuses_is_said_in_words(server, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="^Expected a folder for weights .*received .*Set DIFFUSIONACT_WEIGHTS"):
+        fetch(server, tmp_path / "file" / "file.pth")
+    (tmp_path / "file.pth.part").mkdir()
+    with pytest.raises(OSError, match=r"^Expected to be able to write .*file\.pth\.part.*received .*check"):
+        fetch(server, tmp_path / "file.pth")

@@ -1,4 +1,4 @@
-"""Downloads a file in pieces that survive an interruption, and checks its hash. Plain HTTP through `requests`."""
+"""Downloads a file in pieces that survive an interruption, and checks its hash; by HTTP through `requests`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 import time
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 import requests
 from tqdm import tqdm
 
+from .. import images
+from .folders import make_weights_folder
 from .provenance import sha256_of_file
 
 PART_SUFFIX = ".part"
@@ -25,17 +28,18 @@ def download(url: str, path: Path, sha256_start: str, progress: bool = True, pau
     """Download a file; what an earlier attempt left in `<path>.part` is kept and continued.
 
     Args:
-        url: http or https; redirections are followed, proxies of the environment are used.
+        url: http or https; redirections are followed, but not from https to plain http; proxies of the environment are
+            used.
         path: where it goes once it is whole and its hash is right.
         sha256_start: first digits of its sha256.
         progress: show a bar.
         pause_s: after a break; doubled with each attempt that brings nothing.
 
     Raises:
-        OSError: if the server does not answer, refuses, or the connection stays broken.
+        OSError: if the server does not answer, refuses, the connection stays broken, or the disk refuses.
         ValueError: if the file is another one than was published; nothing is kept then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_weights_folder(path.parent)
     part = path.with_name(path.name + PART_SUFFIX)
     with tqdm(desc=path.name, unit="B", unit_scale=True, disable=not progress) as bar:
         attempt, is_whole = 0, False
@@ -50,6 +54,8 @@ def download(url: str, path: Path, sha256_start: str, progress: bool = True, pau
                     f"Expected {path.name} from {url}, received: {error}. Look whether the address still holds, or "
                     "give another one with --url; a file that you have is taken by `diffusionact weights import`."
                 ) from error
+            except OSError as error:
+                raise images.unwritable(part, error) from error
             attempt = 0 if _size(part) > done else attempt + 1
             if attempt == ATTEMPTS:
                 raise OSError(
@@ -81,6 +87,7 @@ def _continue(url: str, part: Path, bar: tqdm) -> bool:
             part.unlink()
             return False
         response.raise_for_status()
+        check_still_encrypted(url, response.url)
         if not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
             done = 0  # the server sends everything from the beginning
         length = response.headers.get("Content-Length")
@@ -89,6 +96,12 @@ def _continue(url: str, part: Path, bar: tqdm) -> bool:
         with part.open("ab" if done else "wb") as sink:
             _copy(response, sink, bar)
     return total is None or _size(part) == total
+
+
+def check_still_encrypted(asked: str, answered: str) -> None:
+    """Raise requests.RequestException if an https address was redirected to a plain one."""
+    if urlsplit(asked).scheme == "https" and urlsplit(answered).scheme != "https":
+        raise requests.RequestException(f"a redirection to {answered}, which is not encrypted")
 
 
 def _copy(response: requests.Response, sink: BinaryIO, bar: tqdm) -> None:

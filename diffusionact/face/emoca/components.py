@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -22,6 +23,9 @@ from .landmark_net import LandmarkNet
 
 # Written by training only, and absent from old checkpoints.
 COUNTER_SUFFIX = "num_batches_tracked"
+
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -51,23 +55,23 @@ class EmocaNetworks:
 
 def detector_from_state(state: Mapping[str, Tensor]) -> FaceDetector:
     """Face detector of weights under our names."""
-    return _filled(FaceDetector(len(state["trunk.0.0.weight"])), state)
+    return _filled(FaceDetector, state, len(state["trunk.0.0.weight"]))
 
 
 def landmark_net_from_state(state: Mapping[str, Tensor]) -> LandmarkNet:
     """Landmark network of weights under our names."""
-    return _filled(LandmarkNet(len(state["conv_in.weight"])), state)
+    return _filled(LandmarkNet, state, len(state["conv_in.weight"]))
 
 
 def encoders_from_state(state: Mapping[str, Tensor]) -> CoefficientEncoders:
     """Coefficient encoders of weights under our names; the expression's width is the last layer's row count."""
     width = len(state["shape_and_pose.trunk.conv_in.weight"])
-    return _filled(CoefficientEncoders(len(state["expression.out.weight"]), width), state)
+    return _filled(CoefficientEncoders, state, len(state["expression.out.weight"]), width)
 
 
 def gaze_net_from_state(state: Mapping[str, Tensor]) -> GazeNet:
     """Gaze network of weights under our names."""
-    return _filled(GazeNet(len(state["trunk.conv_in.weight"])), state)
+    return _filled(GazeNet, state, len(state["trunk.conv_in.weight"]))
 
 
 # Attribute of EmocaNetworks -> its file in the folder, and what makes it of the file's tensors.
@@ -144,6 +148,10 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _filled(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
-    network.load_state_dict(dict(state))
+def _filled(kind: type[NetworkT], state: Mapping[str, Tensor], *sizes: int) -> NetworkT:
+    with torch.device("meta"):  # no memory before the weights are known to fit, and no time for random ones
+        network = kind(*sizes)
+    # Copies, so that the network does not hang on the file, which may be replaced.
+    weights = {name: tensor.to(torch.float32, copy=True) for name, tensor in state.items()}
+    network.load_state_dict(weights, assign=True)
     return network.eval()

@@ -121,12 +121,13 @@ class ExactReenactment:
             whose: the picture in words, for messages.
         """
         picture = squeezed_picture(image).to(self.pipeline.device)
-        landmarks = self._landmarks(picture, whose)
-        levels = to_truncated_bytes(picture)[0].movedim(0, -1).contiguous()
-        aligned, crop = align_face(levels, landmarks[0], FRAME_SIZE)
-        aligned_picture = _planes(aligned).to(picture.device) / 255.0 * 2.0 - 1.0
-        inner = self._landmarks(aligned_picture, f"the aligned picture of {whose}")
-        face = measure_aligned(self.networks, aligned_picture, inner)
+        with _full_precision():
+            landmarks = self._landmarks(picture, whose)
+            levels = to_truncated_bytes(picture)[0].movedim(0, -1).contiguous()
+            aligned, crop = align_face(levels, landmarks[0], FRAME_SIZE)
+            aligned_picture = _planes(aligned).to(picture.device) / 255.0 * 2.0 - 1.0
+            inner = self._landmarks(aligned_picture, f"the aligned picture of {whose}")
+            face = measure_aligned(self.networks, aligned_picture, inner)
         to_aligned = compose_transforms(crop.matrix.to(picture.device), _squeeze(image).to(picture.device))
         return AlignedFace(aligned_picture, CropTransform(to_aligned, FRAME_SIZE), face)
 

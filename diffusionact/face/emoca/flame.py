@@ -8,7 +8,7 @@ unit is the metre. Held against the official code on a synthetic head in tests/f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -191,14 +191,6 @@ def official_angles(rotation: Tensor) -> Tensor:
     pitch = torch.atan2(matrix[:, 2, 1], matrix[:, 2, 2])
     roll = torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0])
     return torch.rad2deg(torch.stack([yaw, pitch, roll], dim=-1))
-
-
-def recombine(source: FaceCoefficients, driving: FaceCoefficients) -> FaceCoefficients:
-    """The source's shape (1 or B, 100) with the driver's expression, jaw, rotation and camera: the paper's Eq. 8.
-
-    The equation names no camera; the official code takes the driver's.
-    """
-    return replace(driving, shape=source.shape.expand(len(driving.rotation), -1))
 
 
 def _check_fitting(tensors: FlameTensors) -> None:

@@ -9,7 +9,8 @@ import torch
 from official_head import TINY_GRID, embedding_arrays, head_arrays
 
 from diffusionact.conversion.flame_head import flame_from_files
-from diffusionact.face.emoca.flame import FlameModel, contour_row, official_angles, recombine
+from diffusionact.face.emoca.flame import FlameModel, contour_row, official_angles
+from diffusionact.face.retargeting import recombine
 from diffusionact.face.rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle
 from diffusionact.types import FaceCoefficients
 
@@ -61,7 +62,7 @@ def test_contour_rows_are_exactly_the_official_ones(golden_coefficients, golden,
 
 def test_equation_8_agrees_with_the_official_code(golden_head, golden_coefficients, golden, compare):
     source = replace(golden_coefficients, shape=golden_coefficients.shape[:1])
-    landmarks = golden_head.landmarks(recombine(source, golden_coefficients), 224)
+    landmarks = golden_head.landmarks(recombine(golden_head, source, golden_coefficients), 224)
     compare("Eq. 8 landmarks, px", landmarks, golden["eq8_landmarks2d_image224"], 1e-3)
 
 

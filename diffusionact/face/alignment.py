@@ -1,8 +1,8 @@
 """FFHQ-style alignment of a face: the crop's geometry from 68 landmarks, and the picture inside it.
 
 Pixels are continuous with integer k the centre of pixel k. Reproduces the official code (its `ffhq_cropping`), which
-maps the square straight onto the crop with bilinear sampling. Pictures are shrunk with antialiasing first where the
-square is at least twice the crop's side, which never happens to the 256 px frames of the official code.
+maps the square straight onto the crop with bilinear sampling. Pictures larger than the crop are shrunk with
+antialiasing first where the square is at least twice the crop's side; the official code's frames of 256 px never are.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _quad_to_transform(quad: Tensor, size: int) -> CropTransform:
 def _shrink(picture: np.ndarray, quad: np.ndarray, side: float, size: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Antialiased reduction by a whole factor, so that the square is less than twice the crop's side."""
     factor = math.floor(side / size)
-    if factor < 2:
+    if factor < 2 or max(picture.shape[:2]) <= size:
         return picture, quad, side
     old_size = np.array([picture.shape[1], picture.shape[0]])
     new_size = np.maximum(np.rint(old_size / factor), 1).astype(int)

@@ -96,6 +96,13 @@ def test_large_pictures_keep_their_places():
     assert (aligned[150, 100, :2] - full * 250 / 1499).abs().max() < 1.5
 
 
+def test_a_small_picture_is_not_shrunk_however_large_its_face():
+    dots = torch.zeros(256, 256, 3, dtype=torch.uint8)
+    dots[::2, ::2] = 255  # shrunk by two they would be an even 64
+    aligned, _ = align_face(dots, plain_face(scale=2.2)[0])
+    assert aligned[96:160, 96:160].max() > 150
+
+
 def test_a_face_at_the_border_is_padded():
     aligned, _ = align_face(smooth_picture(200, 200), plain_face((8.0, 100.0))[0])
     assert aligned.shape == (256, 256, 3) and aligned.dtype == torch.uint8

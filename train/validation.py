@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from diffusionact.images import model_to_uint8
+from diffusionact.metrics import psnr
 
 GAP_PX = 2
 GAP_LEVEL = 255
+EQUAL_DB = 100.0
 
 
 def picture_grid(rows: Sequence[Tensor]) -> Tensor:
@@ -25,7 +27,6 @@ def picture_grid(rows: Sequence[Tensor]) -> Tensor:
     return frames.permute(0, 2, 1, 3, 4).reshape(count * height, columns * width, 3).contiguous()
 
 
-def psnr(image: Tensor, truth: Tensor) -> float:
-    """Mean peak signal-to-noise ratio in dB of pictures (B, 3, H, W) in [-1, 1]; higher is better."""
-    error = (image.clamp(-1, 1) - truth).square().flatten(1).mean(dim=1).clamp(min=1e-10)
-    return float((10 * torch.log10(4.0 / error)).mean())
+def mean_psnr(image: Tensor, truth: Tensor) -> float:
+    """Mean of `metrics.psnr` over pictures (B, 3, H, W), clamped to [-1, 1] first; equal pictures count as 100 dB."""
+    return float(psnr(image.clamp(-1, 1), truth).clamp(max=EQUAL_DB).mean())

@@ -20,7 +20,7 @@ from ..data.frames import Frames
 from ..data.pairs import FrameOrder, held_out_pairs
 from ..diffusion import draw_timesteps, invert, prediction_target, sample
 from ..perception import CodeRegressor
-from ..validation import picture_grid, psnr
+from ..validation import mean_psnr, picture_grid
 from .stage import Stage
 
 
@@ -204,10 +204,10 @@ class PretrainDiffAE(Stage):
         from_noise = self._render(noise, code)
         swapped = self._render(invert(self.unet, self.scheduler, source, source_code, steps), code)
         scalars = {
-            "psnr_own_x_T": psnr(own, image),
-            "psnr_noise": psnr(from_noise, image),
-            "psnr_source_x_T": psnr(swapped, image),
-            "psnr_copied_source": psnr(source, image),
+            "psnr_own_x_T": mean_psnr(own, image),
+            "psnr_noise": mean_psnr(from_noise, image),
+            "psnr_source_x_T": mean_psnr(swapped, image),
+            "psnr_copied_source": mean_psnr(source, image),
             **self._regression_errors(),
         }
         return picture_grid([image, own, from_noise, source, swapped]), scalars

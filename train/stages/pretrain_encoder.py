@@ -22,7 +22,7 @@ from ..data.frames import Frames
 from ..data.pairs import FrameOrder, PairOrder, held_out_pairs
 from ..diffusion import invert, sample
 from ..perception import CodeRegressor
-from ..validation import picture_grid, psnr
+from ..validation import mean_psnr, picture_grid
 from .stage import Stage
 
 ENCODING_BATCH = 64
@@ -123,9 +123,9 @@ class PretrainEncoder(Stage):
         oracle = sample(self.unet, self.scheduler, x_T, shown["target_code"], settings.validation_steps)
         truth = self._pictures("image", targets)
         scalars |= {
-            "psnr_reenacted": psnr(reenacted, truth),
-            "psnr_oracle": psnr(oracle, truth),
-            "psnr_copied_source": psnr(shown["source"], truth),
+            "psnr_reenacted": mean_psnr(reenacted, truth),
+            "psnr_oracle": mean_psnr(oracle, truth),
+            "psnr_copied_source": mean_psnr(shown["source"], truth),
         }
         return picture_grid([shown["source"], shown["landmark_map"], truth, reenacted, oracle]), scalars
 

@@ -9,6 +9,15 @@ from torch import Tensor
 from ..diffusionact import images
 
 
+def warping_device() -> torch.device:
+    """Where faces are found and pictures warped: ComfyUI's device if that is sure to have the operators.
+
+    Those of Apple (mps) lack some: sampling beyond a picture's border until after torch 2.9, solving until 2.7.
+    """
+    device = comfy.model_management.get_torch_device()
+    return device if device.type == "cuda" else torch.device("cpu")
+
+
 def to_frames(image: Tensor) -> Tensor:
     """IMAGE (F, H, W, 3 or 4) in [0, 1] -> uint8 (F, H, W, 3) on the CPU; transparency is left out."""
     return images.unit_to_uint8(image[..., :3]).cpu()

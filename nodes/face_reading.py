@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import comfy.model_management
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from ..diffusionact.face.pose_extraction import PoseExtractor
 from ..diffusionact.pipelines.trackers import load_faces, usable_trackers
 from ..diffusionact.types import FaceCoefficients, FacePose, SourceCodes, concatenate, map_tensors
 from .compatibility import ADVANCED
+from .conversion import warping_device
 from .progress import Progress
 from .values import Source
 
@@ -35,8 +35,8 @@ def tracker_input(optional: bool = False) -> io.Input:
 
 
 def make_reader(tracker: str) -> FaceReader:
-    """A face reader on ComfyUI's device; its nets are small and go when it goes."""
-    return load_faces(tracker).to(comfy.model_management.get_torch_device())
+    """A face reader where faces are read; its nets are small and go when it goes."""
+    return load_faces(tracker).to(warping_device())
 
 
 def reader_of(coefficients: FaceCoefficients) -> FaceReader:
@@ -62,8 +62,7 @@ def read_poses(
     """Yield the poses of driving faces for a source, on the CPU, one row each."""
     check_same_tracker(reader, source.codes)
     extractor = PoseExtractor(reader.face_model, reader.camera_frame, source.landmark_frame, options)
-    device = comfy.model_management.get_torch_device()
-    codes = map_tensors(source.codes, lambda tensor: tensor.to(device))
+    codes = map_tensors(source.codes, lambda tensor: tensor.to(reader.device))
     for pose in extractor.stream(faces, codes):
         yield map_tensors(pose, lambda tensor: tensor.cpu())
 

@@ -32,9 +32,9 @@ class ManagedPipeline(DiffusionActPipeline):
         return comfy.model_management.get_torch_device()
 
     def with_faces(self, faces: FaceReader) -> ManagedPipeline:
-        """The same networks with another tracker; this pipeline stays as it is."""
+        """The same networks with another tracker, which stays where it is, as this pipeline stays as it is."""
         other = copy.copy(self)
-        other.faces = faces.to(self.device)
+        other.faces = faces
         return other
 
 

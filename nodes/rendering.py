@@ -21,11 +21,11 @@ ENCODER_CHUNK_SIZE = 16
 def predict_codes(model: LoadedModel, source: SourceCodes, pose: FacePose, progress: Progress | None = None) -> Tensor:
     """Semantic codes (F, D) of the source in every pose; one step of progress a frame, where it is wanted."""
     pipeline = model.on_device(ENCODER_CHUNK_SIZE).with_faces(reader_of(source.coefficients))
-    source = map_tensors(source, lambda tensor: tensor.to(pipeline.device))
+    on_device = map_tensors(source, lambda tensor: tensor.to(pipeline.device))
 
     def work(rows: slice) -> Tensor:
-        part = map_tensors(pose, lambda tensor: tensor[rows].to(pipeline.device))
-        codes = pipeline.reenact(source, pipeline.fit_pose(source, part)).cpu()
+        part = pipeline.fit_pose(source, map_tensors(pose, lambda tensor: tensor[rows]))
+        codes = pipeline.reenact(on_device, part).cpu()
         if progress is not None:
             progress.advance_to(rows.stop)
         return codes

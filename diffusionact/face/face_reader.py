@@ -79,11 +79,13 @@ class FaceReader(Protocol):
         name: "open", "emoca", ...; written into saved sources.
         face_model: draws the coefficients.
         camera_frame: where the cameras of its coefficients lie: "aligned" or "crop224".
+        device: where its networks run.
     """
 
     name: str
     face_model: FaceModel
     camera_frame: str
+    device: torch.device
 
     def to(self, device: torch.device | str) -> FaceReader:
         """Move the networks."""

@@ -169,6 +169,18 @@ def odd_pictures(session: Session) -> dict:
     return found
 
 
+def warping_devices(session: Session) -> dict:
+    """Where faces are read and pictures warped on ComfyUI's devices of several kinds."""
+    import comfy.model_management as management
+
+    conversion = sys.modules[session.nodes["ExtractPose"].__module__.replace("extract_pose", "conversion")]
+    found = {}
+    for name in ("cuda:0", "mps", "cpu"):
+        management.get_torch_device = lambda name=name: torch.device(name)
+        found[name] = str(conversion.warping_device())
+    return found
+
+
 def memory_size(session: Session) -> dict:
     """Bytes that ComfyUI takes the networks for, and bytes that they have."""
     weights = {id(weight): weight for weight in session.model.patcher.model.parameters()}.values()

@@ -59,6 +59,10 @@ def test_a_face_that_was_resized_is_pasted_and_one_that_was_cut_is_explained(pro
     assert "received an empty batch" in found["empty"]
 
 
+def test_faces_are_read_where_all_operators_are(probe):
+    assert probe("warping_devices") == {"cuda:0": "cuda:0", "mps": "cpu", "cpu": "cpu"}
+
+
 def test_comfyui_counts_the_memory_of_every_network_once(probe):
     found = probe("memory_size")
     assert found["told"] == found["real"]

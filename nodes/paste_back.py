@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import comfy.model_management
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..diffusionact.types import map_tensors
 from .compatibility import make_schema
-from .conversion import to_frames, to_image, to_model
-from .pasting import Pasting, check_faces, crop_of
+from .conversion import to_frames, to_image, to_model, warping_device
+from .originals import check_faces, crop_of
+from .pasting import Pasting
 from .progress import Progress
 from .sockets import SourceSocket
 from .values import Source
@@ -73,7 +73,7 @@ class PasteBack(io.ComfyNode):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         """Paste every frame; only the results are all in memory."""
-        device = comfy.model_management.get_torch_device()
+        device = warping_device()
         full = source.picture[None] if originals is None else originals
         check_faces(full, image)
         crop = map_tensors(crop_of(source, full), lambda tensor: tensor.to(device))
@@ -84,6 +84,7 @@ class PasteBack(io.ComfyNode):
             frame = full[min(index, len(full) - 1)][None]
             frame = frame[0] if frame.dtype == torch.uint8 else to_frames(frame)[0]
             face = to_model(image[index : index + 1], device)
-            results[index : index + 1], shares[index : index + 1] = pasting.frame(frame, face, index)
+            results[index : index + 1] = pasting.frame(frame, face, index)
+            shares[index : index + 1] = pasting.share(frame, face, index)
             progress.advance_to(index + 1)
         return io.NodeOutput(results, shares)

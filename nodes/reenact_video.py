@@ -7,8 +7,9 @@ from typing import Any
 from comfy_api.latest import InputImpl, io, ui
 from torch import Tensor
 
+from ..diffusionact.types import map_tensors
 from .compatibility import ESSENTIALS_CATEGORY, make_schema
-from .conversion import one_frame
+from .conversion import one_frame, warping_device
 from .driving import open_driving, temporary_video
 from .encoding import encode
 from .model_management import LoadedModel
@@ -73,7 +74,8 @@ class ReenactVideo(io.ComfyNode):
         """Encode, then write frame after frame into a file."""
         clip, sampling = open_driving(driving, 0.0), Sampling.from_inputs(preset, steps, scheduler, chunk_size)
         source = encode(model, one_frame(image), "largest", inversion_steps)
-        pasting = Pasting(source.codes.crop) if paste_back else None
+        crop = map_tensors(source.codes.crop, lambda tensor: tensor.to(warping_device()))
+        pasting = Pasting(crop) if paste_back else None
         path = temporary_video()
         write_reenactment(path, model, source, clip, pose_options(**motion), sampling, pasting)
         shown = ui.SavedResult(path.name, "", io.FolderType.temp)

@@ -81,5 +81,5 @@ def _frames(
 def _finished(source: Source, face: Tensor, pasting: Pasting | None) -> Tensor:
     if pasting is None:
         return images.model_to_uint8(face)[0]
-    pasted, _ = pasting.frame(source.picture, face, 0)
-    return images.unit_to_uint8(pasted)[0]
+    pasted = pasting.frame(source.picture, face.to(pasting.crop.matrix.device), 0)
+    return images.unit_to_uint8(pasted)[0].cpu()

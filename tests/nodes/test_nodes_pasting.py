@@ -34,7 +34,7 @@ def test_the_mask_covers_the_square_that_was_cut_out(node_module, source):
 
 def test_the_face_is_pasted_and_the_rest_stays(node_module, source, white):
     pasting = node_module("pasting").Pasting(source.codes.crop, feather=0.0, match_colour=False)
-    picture, share = pasting.frame(source.picture, white, 0)
+    picture, share = pasting.frame(source.picture, white, 0), pasting.share(source.picture, white, 0)
     assert picture[0, 30, 40].tolist() == [1.0, 1.0, 1.0]
     assert torch.equal(picture[share == 0], torch.full_like(picture[share == 0], 100 / 255))
 
@@ -43,7 +43,7 @@ def test_a_mask_of_the_full_picture_limits_what_is_pasted(node_module, source, w
     mask = torch.zeros(1, 60, 80)
     mask[:, :, :40] = 1.0
     pasting = node_module("pasting").Pasting(source.codes.crop, 0.0, False, mask)
-    picture, share = pasting.frame(source.picture, white, 0)
+    picture, share = pasting.frame(source.picture, white, 0), pasting.share(source.picture, white, 0)
     assert picture[0, 30, 38, 0] == 1.0
     assert picture[0, 30, 42, 0] == pytest.approx(100 / 255)
     assert share[0, :, 40:].max() == 0.0
@@ -53,7 +53,7 @@ def test_a_square_mask_belongs_to_the_face(node_module, source, white):
     mask = torch.zeros(1, 16, 16)
     mask[:, :, :8] = 1.0
     pasting = node_module("pasting").Pasting(source.codes.crop, 0.0, False, mask)
-    _, share = pasting.frame(source.picture, white, 0)
+    share = pasting.share(source.picture, white, 0)
     assert share[0, 30, 30] > 0.95
     assert share[0, 30, 50] < 0.05
 
@@ -65,24 +65,24 @@ def test_a_mask_of_another_shape_is_refused(node_module, source, white):
 
 
 def test_originals_of_twice_the_size_get_the_face_at_twice_the_size(node_module, source, white):
-    module = node_module("pasting")
+    module, originals = node_module("pasting"), node_module("originals")
     large = torch.full((1, 120, 160, 3), 100, dtype=torch.uint8)
-    pasting = module.Pasting(module.crop_of(source, large), 0.0, False)
-    _, share = pasting.frame(large[0], white, 0)
+    pasting = module.Pasting(originals.crop_of(source, large), 0.0, False)
+    share = pasting.share(large[0], white, 0)
     expected = module.crop_mask(source).repeat_interleave(2, 1).repeat_interleave(2, 2)
     assert (share - expected).abs().mean() < 0.02
 
 
 def test_originals_of_another_shape_are_refused(node_module, source):
     with pytest.raises(ValueError, match="Connect the picture that was encoded"):
-        node_module("pasting").crop_of(source, torch.zeros(1, 60, 60, 3))
+        node_module("originals").crop_of(source, torch.zeros(1, 60, 60, 3))
 
 
 def test_a_mask_without_a_batch_axis_serves_all_frames(node_module, source, white):
     mask = torch.zeros(60, 80)
     mask[:, :40] = 1.0
     batched, plain = (
-        node_module("pasting").Pasting(source.codes.crop, 0.0, False, masks).frame(source.picture, white, 1)[1]
+        node_module("pasting").Pasting(source.codes.crop, 0.0, False, masks).share(source.picture, white, 1)
         for masks in (mask[None], mask)
     )
     assert torch.equal(batched, plain)
@@ -91,4 +91,4 @@ def test_a_mask_without_a_batch_axis_serves_all_frames(node_module, source, whit
 
 def test_faces_that_are_not_square_are_refused(node_module):
     with pytest.raises(ValueError, match="received 48 x 32. Connect Decode"):
-        node_module("pasting").check_faces(torch.zeros(1, 60, 80, 3), torch.zeros(1, 32, 48, 3))
+        node_module("originals").check_faces(torch.zeros(1, 60, 80, 3), torch.zeros(1, 32, 48, 3))

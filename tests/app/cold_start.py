@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from browser import launched_browser
-from conftest import REPOSITORY
+from running_app import REPOSITORY
 from visitor import Visitor
 
 PORT = 7899

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from browser import launched_browser
-from conftest import DEMO_MEDIA
 from PIL import Image
+from running_app import DEMO_MEDIA
 from visitor import Visitor
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}

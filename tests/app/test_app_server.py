@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
-from conftest import start_app  # noqa: E402
 from gradio_client import Client, handle_file  # noqa: E402
+from running_app import start_app  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,47 @@
+"""An app in a process of its own, as visitors find it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DEMO_MEDIA = REPOSITORY / "diffusionact" / "demo" / "media"
+START_S = 120
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    """Where it listens, its folder for uploads and results, its process id and log."""
+
+    url: str
+    files: Path
+    pid: int
+    log: Path
+
+
+def start_app(model: Path, folder: Path, *options: str) -> tuple[subprocess.Popen, RunningApp]:
+    """Start `gradio_app.py` on a free port and wait until it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    files, log = folder / "files", folder / "app.log"
+    environment = os.environ | {"GRADIO_TEMP_DIR": str(files), "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "gradio_app.py", "--model", str(model), "--device", "cpu", "--port", str(port), *options]
+    with log.open("w") as output:
+        process = subprocess.Popen(words, cwd=REPOSITORY, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{url}/config", timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+            continue
+        return process, RunningApp(url, files, process.pid, log)
+    process.kill()
+    raise AssertionError(f"The app did not start:\n{log.read_text()}")

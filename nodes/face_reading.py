@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -19,6 +20,8 @@ from .progress import Progress
 from .values import Source
 
 MAP_SIZE = 256
+# Drawing needs several times the memory of its result.
+DRAWN_AT_ONCE = 32
 
 
 def tracker_input(optional: bool = False) -> io.Input:
@@ -90,6 +93,6 @@ def draw(pose: FacePose) -> Tensor:
     """Landmark maps of a pose as unit pictures (F, 256, 256, 3), whatever the size of its own frame."""
     scale = MAP_SIZE / pose.frame.size
     # Integer pixels are pixel centres.
-    points = [(points + 0.5) * scale - 0.5 for points in (pose.landmarks, pose.pupils)]
-    maps = draw_landmark_map(*points, MAP_SIZE)
-    return images.model_to_unit(maps)
+    points = [((points + 0.5) * scale - 0.5).split(DRAWN_AT_ONCE) for points in (pose.landmarks, pose.pupils)]
+    maps = (draw_landmark_map(*chunk, MAP_SIZE) for chunk in zip(*points, strict=True))
+    return torch.cat([images.model_to_unit(chunk) for chunk in maps])

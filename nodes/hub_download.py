@@ -45,7 +45,7 @@ def download(repository: str, folder: Path, on_bytes: ByteCallback) -> Path:
     except (OSError, ValueError, HTTPError) as error:
         if (folder / INDEX_NAME).is_file() and not isinstance(error, ValueError):
             return folder  # no connection: what lies here is loaded, and checked by the loader
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
         raise FileNotFoundError(
             f"Expected the model {repository!r} from the Hugging Face Hub, received {type(error).__name__}: {reason} "
             f"Check the name and the connection, or put the model's folder into {folder.parent} yourself."

@@ -79,3 +79,13 @@ def test_a_model_that_is_there_is_used_without_a_connection(hub, fetch):
 def test_an_unknown_repository_is_explained(hub, fetch):
     with pytest.raises(FileNotFoundError, match="put the model's folder into"):
         fetch("somebody/else")
+
+
+def test_an_error_that_says_nothing_is_explained_all_the_same(node_module, tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise ConnectionError
+
+    module = node_module("hub_download")
+    monkeypatch.setattr(module, "snapshot_download", fail)
+    with pytest.raises(FileNotFoundError, match="received ConnectionError: no reason given"):
+        module.download(REPOSITORY, tmp_path / REPOSITORY, lambda done, total: None)

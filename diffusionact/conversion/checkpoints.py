@@ -99,7 +99,8 @@ def state_dict_of(checkpoint: Mapping[str, Any], part: str, path: Path) -> Mappi
         ValueError: if there is no such part, or it is something else.
     """
     state = checkpoint.get(part)
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    is_state = isinstance(state, Mapping) and all(isinstance(key, str) for key in state)
+    if not is_state or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(
             f"Expected a checkpoint with the weights {part!r}, received {path} with {sorted(map(str, checkpoint))}. "
             "Choose the authors' file; the README says which file goes where."

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..face.emoca.flame import NUM_EXPRESSION, NUM_SHAPE
+from ..face.emoca.flame import NUM_EXPRESSION, NUM_JOINTS, NUM_SHAPE
 from ..weights import some_of
 
 # Of 400 directions of FLAME's file, the expression's begin here.
@@ -67,12 +67,18 @@ def flame_from_files(model: Mapping[str, np.ndarray], embedding: Mapping[str, np
     _check_names(embedding, EMBEDDING_ARRAYS, "landmark_embedding.npy")
     directions = np.asarray(model["shapedirs"], dtype=np.float64)
     pose = np.asarray(model["posedirs"], dtype=np.float64)
+    tree = np.asarray(model["kintree_table"])
+    if pose.ndim != 3 or tree.shape != (2, NUM_JOINTS):
+        raise ValueError(
+            f"Expected posedirs (vertices, 3, 36) and kintree_table (2, {NUM_JOINTS}) of FLAME, received {pose.shape} "
+            f"and {tree.shape}; choose generic_model.pkl of FLAME 2020 or 2023."
+        )
     buffers = {
         "v_template": model["v_template"],
         "shapedirs": _used_directions(directions),
         "posedirs": pose.reshape(-1, pose.shape[-1]).T,
         "J_regressor": model["J_regressor"],
-        "parents": np.asarray(model["kintree_table"])[0].astype(np.int64),
+        "parents": tree[0].astype(np.int64),
         "lbs_weights": model["weights"],
         "faces_tensor": model["f"],
         "lmk_faces_idx": embedding["static_lmk_faces_idx"],
@@ -117,7 +123,7 @@ def flame_from_checkpoint(state: Mapping[str, Tensor], origin: str) -> dict[str,
 def _our_tensors(buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Layout of the checkpoint to ours: corners of triangles instead of numbers of triangles."""
     parents = buffers["parents"].reshape(-1).long().clone()
-    parents[0] = -1  # the file has 2 ** 32 - 1 there
+    parents[:1] = -1  # the file has 2 ** 32 - 1 there
     faces = buffers["faces_tensor"].long()
     directions = buffers["shapedirs"]
     tensors = {
@@ -140,11 +146,12 @@ def _our_tensors(buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _corners(faces: Tensor, numbers: Tensor) -> Tensor:
     """Rows of the mesh (..., 3) at the corners of triangles (...)."""
-    low, high = numbers.aminmax()
-    if low < 0 or high >= len(faces):
+    is_inside = (numbers >= 0) & (numbers < len(faces))
+    if faces.ndim != 2 or not is_inside.all():
         raise ValueError(
-            f"Expected landmarks on the {len(faces)} triangles of the head, received triangles {int(low)} to "
-            f"{int(high)}; the landmark embedding belongs to another mesh: import the one of DECA or EMOCA."
+            f"Expected landmarks on the triangles (N, 3) of the head, received triangles {tuple(faces.shape)} and "
+            f"{int((~is_inside).sum())} landmarks on others; the landmark embedding belongs to another mesh: import "
+            f"the one of DECA or EMOCA."
         )
     return faces[numbers.long()]
 

@@ -118,6 +118,6 @@ def test_a_missing_checkpoint_is_named(tmp_path):
 
 
 def test_a_part_with_other_things_than_tensors_is_refused(tmp_path):
-    for part in ({"a": 1}, [1], None):
+    for part in ({"a": 1}, {1: torch.ones(1)}, [1], None):
         with pytest.raises(ValueError, match="Expected a checkpoint with the weights 'net'"):
             state_dict_of({"net": part}, "net", tmp_path)

@@ -6,7 +6,7 @@ import torch
 from official_head import TINY_GRID, checkpoint_buffers, embedding_arrays, head_arrays
 
 from diffusionact.conversion.flame_head import flame_from_checkpoint, flame_from_files
-from diffusionact.face.emoca import FlameModel
+from diffusionact.face.emoca import FlameModel, build_network
 
 MODEL, EMBEDDING = head_arrays(TINY_GRID), embedding_arrays(TINY_GRID)
 
@@ -62,3 +62,21 @@ def test_landmarks_of_another_mesh_are_refused():
     other = EMBEDDING | {"static_lmk_faces_idx": EMBEDDING["static_lmk_faces_idx"] + 9000}
     with pytest.raises(ValueError, match="belongs to another mesh: import the one of DECA"):
         flame_from_files(MODEL, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kintree_table": np.zeros(())},
+        {"kintree_table": np.zeros((2, 0), np.int64)},
+        {"kintree_table": np.full((2, 5), 9)},
+        {"posedirs": np.zeros(())},
+        {"f": MODEL["f"][:, 0]},
+        {"v_template": np.zeros(())},
+        {"static_lmk_faces_idx": np.zeros(0, np.int64)},
+        {"static_lmk_faces_idx": np.full(51, np.nan)},
+    ],
+)
+def test_arrays_of_another_kind_are_refused_in_words(change):
+    with pytest.raises(ValueError, match=r"^Expected .* received .*(import|choose)"):
+        build_network("flame", flame_from_files(MODEL | change, EMBEDDING | change), "file")

@@ -216,6 +216,12 @@ def _check_fitting(tensors: FlameTensors) -> None:
                 f"Expected {name} of a FLAME head with {vertices} vertices as {shape}, received {received}; import the "
                 f"head and its landmark embedding again, both from the authors' files."
             )
+    parents = tensors.parents.tolist()
+    if parents[0] != -1 or not all(0 <= parent < joint for joint, parent in enumerate(parents[1:], start=1)):
+        raise ValueError(
+            f"Expected parents of a FLAME head as -1 and then joints that come before, received {parents}; import the "
+            f"head again from the authors' files."
+        )
     for name in ("contour_vertices", "inner_vertices"):
         low, high = getattr(tensors, name).aminmax()
         if low < 0 or high >= vertices:

@@ -120,7 +120,7 @@ def test_an_encrypted_address_may_not_be_redirected_to_a_plain_one():
 
 def test_a_disk_that_refuses_is_said_in_words(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError, match="^Expected a folder for weights .*received .*Set DIFFUSIONACT_WEIGHTS"):
+    with pytest.raises(OSError, match="^Expected a folder for weights .*received .*Choose .*DIFFUSIONACT_WEIGHTS"):
         fetch(server, tmp_path / "file" / "file.pth")
     (tmp_path / "file.pth.part").mkdir()
     with pytest.raises(OSError, match=r"^Expected to be able to write .*file\.pth\.part.*received .*check"):

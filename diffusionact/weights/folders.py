@@ -45,8 +45,8 @@ def make_weights_folder(folder: Path) -> None:
         is_writable, reason = False, error.strerror
     if not is_writable:
         raise OSError(
-            f"Expected a folder for weights that can be written, received {folder} ({reason}). Set "
-            f"{ENVIRONMENT_VARIABLE} to another folder."
+            f"Expected a folder for weights that can be written, received {folder} ({reason}). Choose another one; "
+            f"{ENVIRONMENT_VARIABLE} says where the weights folder is."
         )
 
 

@@ -32,7 +32,7 @@ from torch import Tensor
 from ..checks import check_choice, check_positive_int
 from ..models import ReenactmentEncoder, SemanticEncoder, UNet
 from ..schedulers import DDIMScheduler
-from .folders import find_weights, weights_folder
+from .folders import find_weights, make_weights_folder, weights_folder
 from .provenance import PROVENANCE_NAME
 
 COMPONENTS: dict[str, type[ConfigMixin]] = {
@@ -212,17 +212,13 @@ def model_folder_writer(folder: str | Path, overwrite: bool = False) -> Iterator
             f"Expected a new or empty folder to write a model into, received {folder}, which is taken. "
             "Choose another folder, or remove this one first."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_weights_folder(folder.parent)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:
         yield temporary
         folder.mkdir(exist_ok=True)
         (folder / INDEX_NAME).unlink(missing_ok=True)
-        for name in (
-            *COMPONENTS,
-            PROVENANCE_NAME,
-            INDEX_NAME,
-        ):  # the index goes first and comes last: with an index, all is there
+        for name in (*COMPONENTS, PROVENANCE_NAME, INDEX_NAME):  # the index comes last: with an index, all is there
             _replace(temporary / name, folder / name)
     finally:
         shutil.rmtree(temporary)

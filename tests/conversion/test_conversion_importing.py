@@ -256,5 +256,5 @@ def test_a_damaged_archive_does_not_stop_the_others(official_set, bring, tmp_pat
 
 def test_a_weights_folder_that_cannot_be_made_is_said_in_words(official_set, tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError, match="^Expected a folder for weights .*received .*Set DIFFUSIONACT_WEIGHTS"):
+    with pytest.raises(OSError, match="^Expected a folder for weights .*received .*Choose .*DIFFUSIONACT_WEIGHTS"):
         import_files([official_set], tmp_path / "file" / "weights", progress=False)

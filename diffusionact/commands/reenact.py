@@ -123,6 +123,7 @@ def _check(options: argparse.Namespace) -> None:
     pose_options(options)  # its values are checked where it is made
     check_in_range("--chunk-size", options.chunk_size, 1, 4096)
     check_in_range("--feather", options.feather, 0.0, 0.5)
+    check_in_range("--threshold", options.threshold, 0.0, 1.0)
     if options.steps is not None:
         # The solvers of diffusers need one timestep more than they take steps.
         check_in_range("--steps", options.steps, 1, 1000 if options.scheduler == "ddim" else 999)

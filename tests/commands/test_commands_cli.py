@@ -179,6 +179,7 @@ def truncated(path, clip):
         ("steps without a stride", "steps"),
         ("absurd chunk", "--chunk-size"),
         ("absurd gain", "expression_gain"),
+        ("absurd threshold", "--threshold"),
         ("unknown device", "device"),
         ("device without values", "device"),
         ("source face out of range", "1 face"),
@@ -220,6 +221,8 @@ def test_bad_input_exits_with_2_a_message_and_no_file(
         options = ["--steps", "999"]
     elif problem == "absurd chunk":
         options = ["--chunk-size", "0"]
+    elif problem == "absurd threshold":
+        options = ["--threshold", "7"]
     elif problem == "absurd gain":
         options = ["--gain", "1e9"]
     elif problem == "unknown device":

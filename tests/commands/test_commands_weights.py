@@ -9,6 +9,7 @@ import pytest
 import torch
 from http_files import serving
 from official_files import TINY, write_all
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_model import make_tiny_model
 
@@ -123,6 +124,14 @@ def drop_a_weight(path):
     save_file(tensors, path)
 
 
+def round_to_bfloat16(path):
+    with safe_open(path, framework="pt") as file:
+        notes = file.metadata()
+    tensors = load_file(path)
+    rounded = {name: value.bfloat16() if value.is_floating_point() else value for name, value in tensors.items()}
+    save_file(rounded, path, notes)
+
+
 def make_infinite(path):
     tensors = load_file(path)
     name = next(name for name in sorted(tensors) if tensors[name].is_floating_point())
@@ -130,7 +139,7 @@ def make_infinite(path):
     save_file(tensors, path)
 
 
-@pytest.mark.parametrize("damage", [cut, flip_a_bit, drop_a_weight, make_infinite])
+@pytest.mark.parametrize("damage", [cut, flip_a_bit, drop_a_weight, round_to_bfloat16, make_infinite])
 @pytest.mark.parametrize("name", ["face_detector", "gaze_net", "flame"])
 def test_check_finds_every_damage(run, folder, imported, damage, name):
     shutil.copytree(imported, folder)

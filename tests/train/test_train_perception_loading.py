@@ -93,6 +93,13 @@ def test_another_networks_file_is_refused(folder, name):
         load_network(name, path_of(folder, other))
 
 
+def test_weights_that_are_single_numbers_are_refused(tmp_path):
+    file = PERCEPTION_FILES["vgg19"]
+    torch.save({"features.0.weight": torch.tensor(1.0)}, tmp_path / file.file_name)
+    with pytest.raises(ValueError, match="Expected the weights of VGG19 .*1 tensors that do not fit"):
+        load_network("vgg19", tmp_path / file.file_name)
+
+
 def test_missing_tensors_and_broken_values_are_refused(folder):
     state = tiny_perception_networks()["arcface"].state_dict()
     path = path_of(folder, "arcface")

@@ -119,7 +119,7 @@ def load_network(name: str, path: Path) -> nn.Module:
         )
     try:
         network = _with_counters(file.build, state)
-    except (KeyError, RuntimeError, ValueError, IndexError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError, IndexError) as error:
         raise ValueError(
             f"Expected the weights of {file.network} for the {file.loss} loss, received {path} with {len(state)} "
             f"tensors that do not fit ({' '.join(str(error).split())[:300]}). Get {file.in_words}."

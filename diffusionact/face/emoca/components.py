@@ -100,7 +100,7 @@ def build_network(name: str, state: Mapping[str, Tensor], origin: str) -> nn.Mod
     Raises:
         ValueError: if weights are missing, unknown, of another shape, or not finite.
     """
-    infinite = [key for key, tensor in state.items() if not torch.isfinite(tensor).all()]
+    infinite = [key for key, tensor in state.items() if not torch.isfinite(tensor.float()).all()]
     if infinite:
         raise ValueError(
             f"Expected finite weights in {origin}, received NaN or infinite values in {', '.join(infinite[:3])}; "

@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import NoFaceFoundError
-
 OFFICIAL_WIDTH = 64
 # Convolutions of each stage of the VGG trunk, and the stage's channels as a multiple of the width.
 TRUNK_STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
@@ -42,19 +40,6 @@ class DetectedBoxes:
 
     def __len__(self) -> int:
         return len(self.scores)
-
-    def best(self) -> Tensor:
-        """Box (4,) of the highest score, the official choice.
-
-        Raises:
-            NoFaceFoundError: if there is none; the official code goes on with whatever its memory holds.
-        """
-        if not len(self):
-            raise NoFaceFoundError(
-                "Expected a face in the picture, received one in which the detector finds none; crop it nearer to the "
-                "face, or choose a picture that shows the face from the front."
-            )
-        return self.boxes[int(self.scores.argmax())]
 
 
 class ChannelNorm(nn.Module):

@@ -5,12 +5,10 @@ import torch
 from official_rule import unit_input
 
 from diffusionact.face.emoca.face_detector import (
-    DetectedBoxes,
     FaceDetector,
     decode_boxes,
     suppress_overlaps,
 )
-from diffusionact.face.errors import NoFaceFoundError
 
 BOXES = torch.tensor([[10.0, 10, 50, 50], [12, 10, 52, 50], [100, 100, 180, 180], [10, 10, 50, 30]])
 SCORES = torch.tensor([0.9, 0.95, 0.6, 0.7])
@@ -76,12 +74,3 @@ def test_every_picture_is_judged_on_its_own(small_detector):
     for index, picture in enumerate(pictures):
         alone = small_detector.detect(picture[None], threshold=0.1)[0]
         assert torch.allclose(together[index].boxes, alone.boxes, atol=1e-3)
-
-
-def test_the_best_face_is_the_one_of_highest_score():
-    assert torch.equal(DetectedBoxes(BOXES, SCORES).best(), BOXES[1])
-
-
-def test_no_face_is_an_error_with_advice():
-    with pytest.raises(NoFaceFoundError, match="detector finds none; crop"):
-        DetectedBoxes(torch.zeros(0, 4), torch.zeros(0)).best()

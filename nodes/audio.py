@@ -9,6 +9,8 @@ import av
 import numpy as np
 import torch
 
+from ..diffusionact.video.audio import readable_track
+
 
 def read_audio(path: Path) -> dict[str, Any] | None:
     """Decode the first sound track that can be decoded, beginning with the first picture.
@@ -17,8 +19,7 @@ def read_audio(path: Path) -> dict[str, Any] | None:
         waveform (1, channels, samples) float32 and sample_rate; None if the file has no sound.
     """
     with av.open(str(path), metadata_errors="replace") as container:
-        # FFmpeg has no decoder for some tracks, such as the spatial sound of telephones; decoding one would crash.
-        stream = next((track for track in container.streams.audio if track.codec_context is not None), None)
+        stream = readable_track(container)
         if stream is None:
             return None
         pictures = container.streams.video[0]

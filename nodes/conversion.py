@@ -7,15 +7,12 @@ import torch
 from torch import Tensor
 
 from ..diffusionact import images
+from ..diffusionact.pipelines.precision import face_device
 
 
 def warping_device() -> torch.device:
-    """Where faces are found and pictures warped: ComfyUI's device if that is sure to have the operators.
-
-    Those of Apple (mps) lack some: sampling beyond a picture's border until after torch 2.9, solving until 2.7.
-    """
-    device = comfy.model_management.get_torch_device()
-    return device if device.type == "cuda" else torch.device("cpu")
+    """Where faces are found and pictures warped, given the device that ComfyUI works on."""
+    return face_device(comfy.model_management.get_torch_device())
 
 
 def to_frames(image: Tensor) -> Tensor:

@@ -8,11 +8,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..diffusionact import DiffusionActPipeline
-from ..diffusionact.schedulers.choice import SCHEDULERS, make_scheduler
+from ..diffusionact.schedulers.choice import PRESETS, SCHEDULERS, make_scheduler
 from .compatibility import ADVANCED
 
-# Sampler, and UNet calls a frame. How well the demo model's source comes back: 33, 39 and 35 dB.
-PRESETS = {"fast": ("dpm", 6), "balanced": ("dpm", 10), "paper": ("ddim", 20)}
 CUSTOM = "custom"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from torch import Tensor
 
 from ..diffusionact import PoseOptions, images
+from ..diffusionact.reading_ahead import chunks_ahead
 from ..diffusionact.types import FacePose, concatenate
 from ..diffusionact.video import VideoWriter
 from .driving import DrivingClip
@@ -66,7 +67,7 @@ def _frames(
     progress: Progress,
 ) -> Iterator[Tensor]:
     """Yield uint8 (H, W, 3) frames."""
-    while chunk := list(islice(poses, sampling.chunk_size)):
+    for chunk in chunks_ahead(poses, sampling.chunk_size):
         begin, largest = progress.done, 0
         codes = predict_codes(model, source.codes, concatenate(chunk))
         for pictures in render(model, source.codes, codes, sampling, progress):

@@ -17,7 +17,7 @@ from ..face.pose_options import PoseOptions
 from ..pipelines import DiffusionActPipeline
 from ..pipelines.reenactment import StepCallback
 from ..storage import load_value
-from ..types import SourceCodes, map_tensors
+from ..types import SourceCodes
 
 
 def choose_device(name: str) -> torch.device:
@@ -121,7 +121,7 @@ def load_source(
     """
     if path.suffix == ".safetensors":
         source = load_value(path, SourceCodes, pipeline.fingerprint)
-        return map_tensors(source, lambda tensor: tensor.to(pipeline.device)), None
+        return pipeline.place(source), None
     picture, face = images.load_image(path), face_choice(options.source_face)
     with inversion_progress() as on_step:
         source = pipeline.encode_source(picture, options.inversion_steps, face, on_step)

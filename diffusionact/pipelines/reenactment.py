@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,15 @@ from ..face.landmark_map import draw_landmark_map, landmark_map_at
 from ..face.pose_editing import fit_pose
 from ..face.pose_extraction import LandmarkFrame, PoseExtractor
 from ..face.pose_options import DEFAULT_POSE_OPTIONS, PoseOptions
-from ..types import CropTransform, FacePose, SourceCodes, concatenate
+from ..reading_ahead import chunks_ahead
+from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
 from ..weights import ModelComponents, load_components, save_components
-from .precision import default_dtype
+from .precision import default_dtype, face_device
 from .trackers import load_faces
 
 StepCallback = Callable[[int, int], None]
+# The parts of a source that the networks work with; the others belong to faces.
+NETWORK_PARTS = ("image", "semantic_code", "stochastic_code")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class DiffusionActPipeline:
         inversion_unet: finds x_T; the same object as `unet` in models whose decoder was not fine-tuned.
         reenactment_encoder, semantic_encoder, scheduler, config: see `weights.ModelComponents`.
         faces: reads faces; its `face_model` draws them.
+        face_device: where faces are read, and where coefficients, gaze and crops of sources and poses are.
         fingerprint: a short hash of the model as it was loaded, and the tracker, to tell whose codes a saved source
             holds.
     """
@@ -75,6 +78,7 @@ class DiffusionActPipeline:
         self.scheduler = components.scheduler
         self.config = components.config
         self.faces = faces or load_faces("open")
+        self.face_device = torch.device("cpu")
         self.landmark_frame = LandmarkFrame(self.config.landmark_frame, self.sample_size)
         weights = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
         self.fingerprint = weights if self.faces.name == "open" else f"{weights}-{self.faces.name}"
@@ -114,10 +118,11 @@ class DiffusionActPipeline:
         save_components(self.components, Path(folder))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> DiffusionActPipeline:
-        """Move everything to `device`; `dtype`, where given, is for the two UNets only."""
+        """Move everything to `device`, faces to `face_device`; `dtype`, where given, is for the two UNets only."""
         for module in self._modules():
             module.to(device)
-        self.faces.to(device)
+        self.face_device = face_device(torch.device(device))
+        self.faces.to(self.face_device)
         for unet in (self.unet, self.inversion_unet):
             # diffusers' own `to` warns about an empty list of float32 modules.
             torch.nn.Module.to(unet, dtype=dtype, memory_format=torch.channels_last)
@@ -167,6 +172,12 @@ class DiffusionActPipeline:
             stochastic_code=self.invert(picture, semantic_code, num_inversion_steps, on_step),
         )
 
+    def place(self, source: SourceCodes) -> SourceCodes:
+        """A source that was saved or made elsewhere, with every part on the device that works with it."""
+        placed = map_tensors(source, lambda tensor: tensor.to(self.face_device))
+        networks = {name: getattr(source, name).to(self.device) for name in NETWORK_PARTS}
+        return replace(placed, **networks)
+
     @torch.no_grad()
     def extract_pose(
         self,
@@ -187,7 +198,7 @@ class DiffusionActPipeline:
             NoFaceFoundError: see `PoseOptions.missing`.
             ValueError: if there are no frames.
         """
-        faces = self.faces.read(self._to_device(driving), options, frame_rate)
+        faces = self.faces.read(self._checked(driving), options, frame_rate)
         return self.extract_pose_from(faces, source, options)
 
     @torch.no_grad()
@@ -265,16 +276,14 @@ class DiffusionActPipeline:
     ) -> Iterator[ReenactedFrame]:
         """Take and yield frames lazily: memory does not grow with the clip, nor does the result depend on chunk_size.
 
+        The driver is read one chunk ahead, in a thread of its own, while a chunk is rendered.
+
         Arguments are those of `extract_pose` and `decode`.
         """
         check_in_range("chunk_size", chunk_size, 1, 4096)
-        faces = self.faces.read(self._to_device(driving), options, frame_rate)
+        faces = self.faces.read(self._checked(driving), options, frame_rate)
         poses = self._extractor(options).stream(faces, source)
-        while True:
-            with torch.no_grad():
-                chunk = list(islice(poses, chunk_size))
-            if not chunk:
-                return
+        for chunk in chunks_ahead(poses, chunk_size):
             codes = self.reenact(source, concatenate(chunk))
             pictures = self.decode(source, codes, num_inference_steps, scheduler, chunk_size)
             for picture, pose in zip(pictures, chunk, strict=True):
@@ -370,10 +379,10 @@ class DiffusionActPipeline:
         matrix[..., 2] += 0.5 * scale - 0.5  # integer pixels are pixel centres
         return CropTransform(matrix, self.sample_size)
 
-    def _to_device(self, driving: Iterable[Tensor]) -> Iterator[Tensor]:
+    def _checked(self, driving: Iterable[Tensor]) -> Iterator[Tensor]:
         for frame in driving:
             check_frames("driving", frame[None])
-            yield frame.to(self.device)
+            yield frame.to(self.face_device)
 
     def _check_prediction_type(self, scheduler: SchedulerMixin) -> None:
         expected = self.scheduler.config.prediction_type

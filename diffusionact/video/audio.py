@@ -12,7 +12,8 @@ from pathlib import Path
 
 import av
 from av.audio.frame import AudioFrame
-from av.container import OutputContainer
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 # Codecs that players expect in these containers; anything else is re-encoded. Matroska takes what FFmpeg can put there.
@@ -22,8 +23,13 @@ COPIED_CODECS = {
 }
 
 
+def readable_track(container: InputContainer) -> AudioStream | None:
+    """The first audio stream that FFmpeg knows; the spatial sound of some telephones it does not."""
+    return next((track for track in container.streams.audio if track.codec_context is not None), None)
+
+
 class AudioTrack:
-    """Moves the first audio stream of `path` into `output` in step with the pictures.
+    """Moves the first readable audio stream of `path` into `output` in step with the pictures.
 
     Packets are never cut: the sound ends less than one packet (about 20 ms) after the last picture.
 
@@ -41,7 +47,7 @@ class AudioTrack:
         self.path = Path(path)
         self._output = output
         self._input = self._open()
-        self._source = self._input.streams.audio[0]
+        self._source = readable_track(self._input)
         video = self._input.streams.video
         self._start = video[0].start_time * video[0].time_base if video and video[0].start_time else Fraction(0)
         self._hides_priming = suffix in COPIED_CODECS
@@ -107,7 +113,7 @@ class AudioTrack:
         except av.FFmpegError as error:
             raise self._unreadable(str(error)) from error
 
-    def _open(self) -> av.container.InputContainer:
+    def _open(self) -> InputContainer:
         if not self.path.is_file():
             raise FileNotFoundError(
                 f"Expected a file with sound, received {str(self.path)!r} where no file lies; check the path."
@@ -116,7 +122,7 @@ class AudioTrack:
             container = av.open(str(self.path.absolute()), metadata_errors="replace")
         except av.FFmpegError as error:
             raise self._unreadable(str(error)) from error
-        if not container.streams.audio:
+        if readable_track(container) is None:
             container.close()
             raise self._unreadable("no audio stream")
         return container

@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..images import load_image, picture_to_frame
+from .audio import readable_track
 
 STILL_FRAME_RATE = Fraction(25)
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -230,7 +231,7 @@ def _open_video(path: Path) -> FrameSource:
                 raise _broken(path, 0, "no video stream")
             duration, average_rate = _duration_and_average_rate(container)
             rate = _exact_rate(container.streams.video[0].guessed_rate, average_rate, duration)
-            has_audio = len(container.streams.audio) > 0
+            has_audio = readable_track(container) is not None
         with _opened(path) as container:
             first = next(container.decode(video=0), None)
     except av.FFmpegError as error:

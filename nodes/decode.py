@@ -51,6 +51,7 @@ class Decode(io.ComfyNode):
         """Render all frames."""
         for fingerprint, what in ((source.fingerprint, "a source"), (codes.fingerprint, "codes")):
             model.check(fingerprint, what)
+        codes.check(source)
         how = Sampling.from_inputs(**sampling)
         progress = Progress(how.steps * len(codes.semantic_codes))
         chunks = render(model, source.codes, codes.semantic_codes, how, progress)

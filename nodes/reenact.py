@@ -38,4 +38,4 @@ class Reenact(io.ComfyNode):
         model.check(source.fingerprint, "a source")
         progress = Progress(len(pose.rows.found))
         codes = predict_codes(model, source.codes, pose.rows, progress)
-        return io.NodeOutput(Codes(codes, source.fingerprint, pose.timing))
+        return io.NodeOutput(Codes(codes, source.codes.semantic_code, source.fingerprint, pose.timing))

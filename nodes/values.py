@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..diffusionact.face.pose_extraction import LandmarkFrame
@@ -66,10 +67,20 @@ class Codes:
 
     Attributes:
         semantic_codes: (F, D).
+        source_code: (1, D), the semantic code of the source that they pose.
         fingerprint: of the model that predicted them.
         timing: of the driver.
     """
 
     semantic_codes: Tensor
+    source_code: Tensor
     fingerprint: str
     timing: Timing
+
+    def check(self, source: Source) -> None:
+        """Raise ValueError unless these codes pose `source`: another one's would give a mixture without a word."""
+        if not torch.equal(self.source_code, source.codes.semantic_code):
+            raise ValueError(
+                "Expected codes and a source that belong together, received codes of another source. Connect the same "
+                "Encode Source or Load Source to Reenact and to Decode."
+            )

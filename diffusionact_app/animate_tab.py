@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from diffusionact import PoseOptions
+from diffusionact.schedulers.choice import PRESETS
 
 from .animation import AnimateJob, Progress
 from .checks import check_picture, check_time, check_video
@@ -16,10 +17,12 @@ from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .examples import EXAMPLES
 from .messages import plain, told_plainly
+from .run_buttons import RunButtons
 from .status import estimate_html, progress_html, ready_html
+from .uploads import picture_upload
 from .vision_panel import VisionPanel
 
-KEPT = "Made beforehand at full quality. Press Animate to make it here."
+KEPT = "Made beforehand in the quality paper. Press Animate to make it here."
 # On a phone the result lies below the fold.
 SHOW_STATUS = "() => { if (innerWidth < 640) document.getElementById('animate-status').scrollIntoView(); }"
 
@@ -42,9 +45,8 @@ class AnimateTab:
         with gr.Row():
             add(
                 "source",
-                gr.Image(
+                picture_upload(
                     label="Source picture",
-                    type="filepath",
                     sources=["upload", "webcam", "clipboard"],
                     height=260,
                     elem_id="animate-source",
@@ -77,8 +79,7 @@ class AnimateTab:
         )
         quality_choice(self.controls)
         with gr.Row():
-            self.start = gr.Button("Animate", variant="primary", size="lg", elem_id="animate-start")
-            self.stop = gr.Button("Stop", variant="stop", size="lg", interactive=False, elem_id="animate-stop")
+            self.buttons = RunButtons("Animate", "animate", self.context.sessions)
         self.estimate = gr.HTML(estimate_html(), elem_id="estimate")
         with gr.Accordion("Options", open=False):
             driver_options(self.controls, self.context.limits)
@@ -110,24 +111,9 @@ class AnimateTab:
     def _connect(self) -> None:
         inputs = self.controls.all()
         private = {"api_visibility": "private"}
-        run_outputs = [
-            self.status,
-            self.results,
-            self.stage,
-            self.side,
-            self.full,
-            self.save_side,
-            self.save_full,
-            self.start,
-            self.stop,
-        ]
-        self.start.click(
-            told_plainly(self._run), inputs, run_outputs, show_progress="hidden", concurrency_id="render", **private
-        ).failure(
-            self._idle, None, [self.status, self.start, self.stop], queue=False, show_progress="hidden", **private
-        )
-        self.start.click(None, None, None, js=SHOW_STATUS, **private)
-        self.stop.click(self._stop, None, [self.stop], queue=False, show_progress="hidden", **private)
+        outputs = [self.results, self.stage, self.side, self.full, self.save_side, self.save_full]
+        self.buttons.connect(self._run, inputs, outputs, self.status, ready_html())
+        self.buttons.start.click(None, None, None, js=SHOW_STATUS, **private)
         source, driving = self.controls["source"], self.controls["driving"]
         quiet = {"show_progress": "hidden", **private}
         estimate = told_plainly(self._estimate)
@@ -199,7 +185,7 @@ class AnimateTab:
         engine = self.context.engine
         encoded = engine.is_encoded(Path(values["source"]), values["source_face"])
         inversion = 0 if encoded else engine.inversion_steps
-        return engine.costs.estimate(frames, engine.steps(values["quality"]), inversion)
+        return engine.costs.estimate(frames, PRESETS[values["quality"]][1], inversion)
 
     def _run(self, data: dict, request: gr.Request) -> Iterator[dict]:
         """Render; every update shows what is new."""
@@ -209,17 +195,13 @@ class AnimateTab:
         job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))
         check_time(self._seconds(values, job.total), job.total, self.context.limits)
         for progress in self.context.animate(job):
+            self.context.sessions.keep(request.session_hash)
             yield self._show(progress)
 
     def _show(self, progress: Progress) -> dict:
         if progress.stage in ("done", "stopped", "broken"):
             return {self.status: progress_html(progress), **self._finished(progress)}
-        # The buttons are told every time: of updates that follow each other at once, the page may lose the first.
-        updates = {
-            self.status: progress_html(progress),
-            self.start: gr.Button(interactive=False),
-            self.stop: gr.Button(interactive=True),
-        }
+        updates = {self.status: progress_html(progress), **self.buttons.running()}
         if progress.stage == "encoding" or progress.done == 1:
             updates[self.results] = gr.Tabs(selected="live")
         if progress.preview is not None:
@@ -227,7 +209,7 @@ class AnimateTab:
         return updates
 
     def _finished(self, progress: Progress) -> dict:
-        updates: dict = {self.start: gr.Button(interactive=True), self.stop: gr.Button(interactive=False)}
+        updates = self.buttons.idle()
         if progress.reason:
             gr.Warning(plain(progress.reason), title="The clip broke off; the frames before it are kept", duration=15)
         if progress.side_by_side is None:
@@ -240,13 +222,6 @@ class AnimateTab:
             self.save_side: gr.DownloadButton(value=side, interactive=True),
             self.save_full: gr.DownloadButton(value=full, interactive=True),
         }
-
-    def _stop(self, request: gr.Request) -> Any:
-        self.context.sessions.stop(request.session_hash)
-        return gr.Button(interactive=False)
-
-    def _idle(self) -> tuple:
-        return ready_html(), gr.Button(interactive=True), gr.Button(interactive=False)
 
 
 def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, folder: Path) -> AnimateJob:
@@ -268,7 +243,7 @@ def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, 
             expression_gain=values["expression_gain"],
             smoothing=values["smoothing"],
         ),
-        steps=context.engine.steps(values["quality"]),
+        sampler=PRESETS[values["quality"]],
         frames=int(min(values["frames"], context.limits.frames)),
         feather=values["feather"],
         match_colour=values["match_colour"],

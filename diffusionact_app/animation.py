@@ -22,7 +22,7 @@ from diffusionact.images import load_image, model_to_uint8, resize, uint8_to_mod
 from diffusionact.types import CropTransform
 from diffusionact.video import FrameSource, VideoWriter
 
-from .engine import Engine
+from .engine import FULL, Engine, Sampler
 
 PANEL_PX = 256
 STOP_NAME = "stop"
@@ -38,7 +38,7 @@ class AnimateJob:
         folder: where the videos go; a file named STOP_NAME in it ends the job early.
         source_face: "largest", or an index, largest first.
         options: how the driver is read.
-        steps: decoding steps.
+        sampler: name and steps.
         frames: at most so many are rendered.
         feather, match_colour: see `face.composite.paste_back`.
         keep_sound: copy the driver's sound.
@@ -50,12 +50,22 @@ class AnimateJob:
     folder: Path
     source_face: str | int = "largest"
     options: PoseOptions = field(default_factory=PoseOptions)
-    steps: int = 20
+    sampler: Sampler = FULL
     frames: int = 10**9
     feather: float = 0.1
     match_colour: bool = False
     keep_sound: bool = True
     output_side_px: int = 1280
+
+    @property
+    def steps(self) -> int:
+        """UNet calls a frame."""
+        return self.sampler[1]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the visitor asked to stop, or is gone, and the folder too."""
+        return (self.folder / STOP_NAME).exists() or not self.folder.is_dir()
 
     @property
     def total(self) -> int:
@@ -103,9 +113,8 @@ def animate(engine: Engine, job: AnimateJob) -> Iterator[Progress]:
         ValueError: if nothing can be rendered.
     """
     started = time.perf_counter()
-    stop = job.folder / STOP_NAME
     try:
-        source = yield from _encode(engine, job, started, stop)
+        source = yield from _encode(engine, job, started)
     except _Stopped:
         yield Progress("stopped", 0, job.total, time.perf_counter() - started)
         return
@@ -122,7 +131,7 @@ def animate(engine: Engine, job: AnimateJob) -> Iterator[Progress]:
                     "rendering", last.done + 1, job.total, now - started, now - rendering, side, without_face=missing
                 )
                 yield last
-                if stop.exists():
+                if job.is_stopped:
                     stage = "stopped"
                     break
         except (ValueError, OSError) as error:
@@ -163,11 +172,11 @@ class _VideoPair:
             writer.write(frame)
 
 
-def _encode(engine: Engine, job: AnimateJob, started: float, stop: Path) -> Iterator[Progress]:
+def _encode(engine: Engine, job: AnimateJob, started: float) -> Iterator[Progress]:
     """Encode the source in a thread, so that its steps can be told."""
 
     def on_step(done: int, total: int) -> None:
-        if stop.exists():
+        if job.is_stopped:
             raise _Stopped
         steps.put((done, total))
 
@@ -209,7 +218,7 @@ def _compose(engine: Engine, job: AnimateJob, source: SourceCodes) -> Iterator[t
     full = picture.to(engine.pipeline.device)[None]
     source_panel = panel(model_to_uint8(source.image)[0])
     rate = float(job.driving.frame_rate)
-    stream = engine.stream(source, islice(job.driving, job.frames), job.options, rate, job.steps)
+    stream = engine.stream(source, islice(job.driving, job.frames), job.options, rate, job.sampler)
     # The clip is decoded a second time for showing: the stream may look ahead.
     for frame, driving in zip(stream, job.driving, strict=False):
         pasted = paste_back(full, frame.image, crop, job.feather, job.match_colour)[0].cpu()

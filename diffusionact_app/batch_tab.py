@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from diffusionact.images import written_under_temporary_name
+from diffusionact.schedulers.choice import PRESETS
 
 from .animate_tab import make_job
 from .animation import Progress
@@ -17,7 +18,8 @@ from .checks import check_picture, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .costs import in_words
-from .messages import plain, told_plainly
+from .messages import as_message, plain
+from .run_buttons import RunButtons
 from .settings import PICTURE_SUFFIXES
 from .status import progress_html, ready_html
 
@@ -35,17 +37,8 @@ class BatchTab:
                 self._inputs()
             with gr.Column(scale=6, min_width=300):
                 self._outputs()
-        private = {"api_visibility": "private"}
-        outputs = [self.status, self.gallery, self.report, self.save, self.start, self.stop]
-        self.start.click(
-            told_plainly(self._run),
-            self.controls.all(),
-            outputs,
-            show_progress="hidden",
-            concurrency_id="render",
-            **private,
-        ).failure(self._idle, None, [self.status, self.start, self.stop], queue=False, **private)
-        self.stop.click(self._stop, None, [self.stop], queue=False, show_progress="hidden", **private)
+        outputs = [self.gallery, self.report, self.save]
+        self.buttons.connect(self._run, self.controls.all(), outputs, self.status, ready_html("Ready", READY))
 
     def _inputs(self) -> None:
         add = self.controls.add
@@ -75,8 +68,7 @@ class BatchTab:
         with gr.Accordion("Options", open=False):
             driver_options(self.controls, self.context.limits)
         with gr.Row():
-            self.start = gr.Button("Animate all", variant="primary", size="lg", elem_id="batch-start")
-            self.stop = gr.Button("Stop", variant="stop", size="lg", interactive=False, elem_id="batch-stop")
+            self.buttons = RunButtons("Animate all", "batch", self.context.sessions)
 
     def _outputs(self) -> None:
         self.status = gr.HTML(ready_html("Ready", READY), elem_id="batch-status")
@@ -99,10 +91,9 @@ class BatchTab:
         clip = check_video(values["driving"], self.context.limits)
         frames = int(min(clip.frame_count or values["frames"], values["frames"]))
         engine = self.context.engine
-        each = engine.costs.estimate(frames, engine.steps(values["quality"]), engine.inversion_steps)
+        each = engine.costs.estimate(frames, PRESETS[values["quality"]][1], engine.inversion_steps)
         check_time(each * len(sources), frames * len(sources), self.context.limits)
-        # Told every time: of updates that follow each other at once, the page may lose the first.
-        running = {self.start: gr.Button(interactive=False), self.stop: gr.Button(interactive=True), self.report: ""}
+        running = self.buttons.running() | {self.report: ""}
         made: list[tuple[str, Progress]] = []
         shown: list[tuple[Any, str]] = []
         notes: list[str] = []
@@ -112,13 +103,14 @@ class BatchTab:
             last = None
             try:
                 source = check_picture(path, self.context.limits)
-                for last in self.context.animate(make_job(self.context, values | PLAIN_FACES, source, clip, folder)):
-                    frame = last.preview if last.preview is not None else None
-                    if frame is not None:
-                        picture = frame.numpy()
+                job = make_job(self.context, values | PLAIN_FACES, source, clip, folder)
+                for last in self.context.animate(job):
+                    self.context.sessions.keep(request.session_hash)
+                    if last.preview is not None:
+                        picture = last.preview.numpy()
                     yield {self.status: progress_html(last, title), **running}
-            except (ValueError, OSError) as error:
-                notes.append(f"**{Path(path).name}**: {plain(str(error))}")
+            except Exception as error:  # noqa: BLE001 - logged by as_message; the sources before it shall not be lost
+                notes.append(f"**{Path(path).name}**: {as_message(error).message}")
                 continue
             if last.side_by_side is not None:
                 made.append((f"{index + 1:02d}_{Path(path).stem}", last))
@@ -126,7 +118,7 @@ class BatchTab:
                 yield {self.gallery: shown, **running}
             if last.reason:
                 notes.append(f"**{Path(path).name}**: {plain(last.reason)}")
-            if last.stage == "stopped":
+            if job.is_stopped:
                 notes.append("Stopped; what was made so far is in the zip.")
                 break
         yield self._finished(made, notes, request.session_hash)
@@ -142,8 +134,7 @@ class BatchTab:
     def _finished(self, made: list[tuple[str, Progress]], notes: list[str], session: str) -> dict:
         updates: dict = {
             self.report: "\n\n".join(notes),
-            self.start: gr.Button(interactive=True),
-            self.stop: gr.Button(interactive=False),
+            **self.buttons.idle(),
         }
         if not made:
             return updates | {self.status: ready_html("Nothing was made", "The reasons stand below.")}
@@ -158,13 +149,6 @@ class BatchTab:
             self.status: ready_html("Done", note),
             self.save: gr.DownloadButton(value=str(path), interactive=True),
         }
-
-    def _stop(self, request: gr.Request) -> Any:
-        self.context.sessions.stop(request.session_hash)
-        return gr.Button(interactive=False)
-
-    def _idle(self) -> tuple:
-        return ready_html("Ready", READY), gr.Button(interactive=True), gr.Button(interactive=False)
 
 
 # Faces are chosen on the Animate tab only.

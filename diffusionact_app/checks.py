@@ -28,7 +28,12 @@ def check_picture(path: str | None, limits: Limits, name: str = "source") -> Pat
     try:
         with Image.open(picture) as opened:
             width, height = opened.size
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"Expected a {name} picture of at most {limits.picture_megapixels} megapixels, received {picture.name!r} "
+            "of many times that. Make it smaller."
+        ) from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(
             f"Expected a {name} picture that opens, received {picture.name!r}, which does not. "
             "Export it again as PNG or JPEG."
@@ -50,12 +55,10 @@ def check_video(path: str | None, limits: Limits) -> FrameSource:
     if not path:
         raise ValueError("Expected a driving video, received none. Upload or record one, or choose an example.")
     _check_file(Path(path), "driving video", VIDEO_SUFFIXES + PICTURE_SUFFIXES, limits)
+    _check_driving_picture(Path(path), limits)
     clip = open_frames(path)
-    if max(clip.size) > limits.video_side_px:
-        raise ValueError(
-            f"Expected a driving video of at most {limits.video_side_px} px a side, received "
-            f"{clip.size[1]} x {clip.size[0]} px. Make it smaller."
-        )
+    height, width = clip.size
+    _check_sides(width, height, limits)
     return clip
 
 
@@ -72,10 +75,43 @@ def check_time(seconds: float, frames: int, limits: Limits) -> None:
         )
 
 
+def _check_driving_picture(path: Path, limits: Limits) -> None:
+    """Look at a still or an animation before `open_frames` decodes it; of videos it decodes one frame only."""
+    try:
+        with Image.open(path) as opened:
+            _check_sides(*opened.size, limits)
+            count = getattr(opened, "n_frames", 1)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"Expected a driving picture of at most {limits.video_side_px} px a side, received {path.name!r} of many "
+            "times that. Make it smaller."
+        ) from error
+    except (OSError, SyntaxError, EOFError):  # no picture, or a broken one: `open_frames` says what is wrong
+        return
+    if count > limits.frames:
+        raise ValueError(
+            f"Expected an animation of at most {limits.frames} frames, received {path.name!r} of {count}. Cut it, or "
+            "export it as a video."
+        )
+
+
+def _check_sides(width: int, height: int, limits: Limits) -> None:
+    if max(width, height) > limits.video_side_px:
+        raise ValueError(
+            f"Expected a driving video of at most {limits.video_side_px} px a side, received {width} x {height} px. "
+            "Make it smaller."
+        )
+
+
 def _check_file(path: Path, what: str, suffixes: tuple[str, ...], limits: Limits) -> None:
     if path.suffix.lower() not in suffixes:
         raise ValueError(
             f"Expected a {what} ending in {', '.join(suffixes)}, received {path.name!r}. Export it as one of these."
+        )
+    if not path.is_file():
+        raise ValueError(
+            f"Expected a {what}, received {path.name!r}, which is no longer here: uploads are kept for "
+            f"{in_words(limits.keep_seconds)}. Upload it again."
         )
     size = path.stat().st_size
     if size > limits.upload_mb * MEGABYTE:

@@ -9,7 +9,7 @@ from pathlib import Path
 from diffusionact.face.pose_editing import PoseEdit
 
 from .animation import AnimateJob, Progress, animate
-from .engine import EditedSource, Engine
+from .engine import EditedSource, Engine, Sampler
 from .sessions import Sessions
 from .settings import Limits
 from .zero_gpu import duration, on_gpu
@@ -24,14 +24,14 @@ class Context:
         limits: what a visitor may ask for.
         sessions: folders for results.
         animate: renders a job.
-        edit: (source picture, face, sliders, steps) -> pictures before and after.
+        edit: (source picture, face, sliders, sampler) -> pictures before and after.
     """
 
     engine: Engine
     limits: Limits
     sessions: Sessions
     animate: Callable[[AnimateJob], Iterator[Progress]]
-    edit: Callable[[Path, str | int, PoseEdit, int], EditedSource]
+    edit: Callable[[Path, str | int, PoseEdit, Sampler], EditedSource]
 
 
 def make_context(engine: Engine, limits: Limits, sessions: Sessions) -> Context:
@@ -40,15 +40,15 @@ def make_context(engine: Engine, limits: Limits, sessions: Sessions) -> Context:
     def seconds_to_animate(job: AnimateJob) -> int:
         return duration(job.total, job.steps, engine.inversion_steps)
 
-    def seconds_to_edit(source: Path, face: str | int, edit: PoseEdit, steps: int) -> int:
-        return duration(1, steps, 0 if engine.is_encoded(source, face) else engine.inversion_steps)
+    def seconds_to_edit(source: Path, face: str | int, edit: PoseEdit, sampler: Sampler) -> int:
+        return duration(1, sampler[1], 0 if engine.is_encoded(source, face) else engine.inversion_steps)
 
     @on_gpu(seconds_to_animate)
     def run(job: AnimateJob) -> Iterator[Progress]:
         yield from animate(engine, job)
 
     @on_gpu(seconds_to_edit)
-    def edit_source(source: Path, face: str | int, edit: PoseEdit, steps: int) -> EditedSource:
-        return engine.edit(source, face, edit, steps)
+    def edit_source(source: Path, face: str | int, edit: PoseEdit, sampler: Sampler) -> EditedSource:
+        return engine.edit(source, face, edit, sampler)
 
     return Context(engine, limits, sessions, run, edit_source)

@@ -7,7 +7,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from .engine import QUALITIES
+from diffusionact.schedulers.choice import PRESETS
+
+from .engine import QUALITY
 from .settings import Limits
 
 MISSING = [
@@ -50,10 +52,10 @@ def quality_choice(controls: Controls) -> None:
     controls.add(
         "quality",
         gr.Radio(
-            list(QUALITIES),
-            value="Balanced",
+            list(PRESETS),
+            value=QUALITY,
             label="Quality",
-            info="Full takes four times as long as Draft.",
+            info="; ".join(f"{name}: {steps} steps of {sampler}" for name, (sampler, steps) in PRESETS.items()) + ".",
             elem_id=f"{controls.prefix}quality",
         ),
     )

@@ -17,10 +17,12 @@ from .animation import shrunk_source
 from .checks import check_picture
 from .context import Context
 from .controls import Controls
-from .engine import PREVIEW_STEPS, EditedSource
+from .engine import FULL, PREVIEW, EditedSource, Sampler
 from .examples import EXAMPLES
 from .messages import told_plainly
 from .status import line_html
+from .uploads import picture_upload
+from .zero_gpu import IS_ZERO_GPU
 
 DEGREES, PART = 1.0, 0.05
 # group -> (field of PoseEdit, label, least, greatest, step); 0 is the source's own face.
@@ -78,9 +80,8 @@ class EditTab:
         with gr.Row():
             add(
                 "source",
-                gr.Image(
+                picture_upload(
                     label="Picture",
-                    type="filepath",
                     sources=["upload", "webcam", "clipboard"],
                     height=210,
                     elem_id="edit-source",
@@ -130,13 +131,13 @@ class EditTab:
             slider.input(preview, inputs, outputs, trigger_mode="always_last", concurrency_id="preview", **quiet).then(
                 settle, inputs, outputs, trigger_mode="always_last", concurrency_limit=None, **quiet
             )
-            slider.release(full, inputs, outputs, trigger_mode="always_last", concurrency_id="render", **quiet)
+            slider.release(full, inputs, outputs, trigger_mode="always_last", concurrency_id="edit", **quiet)
         for name in ("source", "full_frame"):
-            self.controls[name].change(full, inputs, outputs, concurrency_id="render", **quiet)
+            self.controls[name].change(full, inputs, outputs, concurrency_id="edit", **quiet)
         self.faces.select(self._choose_face, None, [self.controls["source"]], **quiet)
         for name, button in self.presets.items():
             button.click(_preset(name), None, sliders, queue=False, **quiet).then(
-                full, inputs, outputs, concurrency_id="render", **quiet
+                full, inputs, outputs, concurrency_id="edit", **quiet
             )
 
     def _choose_face(self, chosen: gr.SelectData) -> str:
@@ -146,9 +147,11 @@ class EditTab:
         """A few steps, while a slider moves."""
         values = self.controls.values(data)
         self._latest[request.session_hash] = values
+        if IS_ZERO_GPU:  # every call there is a loan of its own, and encodes the source again
+            return gr.skip()
         if not values["source"] or values == self._rendered.get(request.session_hash):
             return gr.skip()
-        edited = self._edit(values, PREVIEW_STEPS)
+        edited = self._edit(values, PREVIEW)
         if values == self._rendered.get(request.session_hash):
             return gr.skip()
         return self._pair(values, edited), line_html("Preview", "Let go for full quality."), gr.skip()
@@ -173,16 +176,15 @@ class EditTab:
             )
         self._rendered[request.session_hash] = values
         started = time.perf_counter()
-        steps = self.context.engine.steps("Full")
-        before, after = self._pair(values, self._edit(values, steps))
+        before, after = self._pair(values, self._edit(values, FULL))
         path = self.context.sessions.new_folder(request.session_hash) / "edited.png"
         save_png(path, torch.from_numpy(after))
-        note = f"{steps} steps in {time.perf_counter() - started:.1f} s"
+        note = f"{FULL[1]} steps in {time.perf_counter() - started:.1f} s"
         return (before, after), line_html("Full quality", note), gr.DownloadButton(value=str(path), interactive=True)
 
-    def _edit(self, values: dict[str, Any], steps: int) -> EditedSource:
+    def _edit(self, values: dict[str, Any], sampler: Sampler) -> EditedSource:
         path = check_picture(values["source"], self.context.limits)
-        return self.context.edit(path, "largest", PoseEdit(**{name: values[name] for name in NAMES}), steps)
+        return self.context.edit(path, "largest", PoseEdit(**{name: values[name] for name in NAMES}), sampler)
 
     def _pair(self, values: dict[str, Any], edited: EditedSource) -> tuple[Any, Any]:
         """Pictures before and after, uint8 (H, W, 3) arrays: the crops, or the whole picture."""

@@ -9,13 +9,15 @@ import gradio as gr
 
 from diffusionact.face.pose_editing import PoseEdit
 from diffusionact.images import model_to_uint8, save_png
+from diffusionact.schedulers.choice import PRESETS
 
 from .animate_tab import make_job
 from .checks import check_picture, check_time, check_video
 from .context import Context
 from .edit_tab import NAMES
-from .engine import QUALITIES
+from .engine import FULL, QUALITY
 from .messages import told_plainly
+from .uploads import picture_upload
 
 # What the page's options are set to at first.
 DEFAULTS: dict[str, Any] = {
@@ -30,7 +32,7 @@ def add_endpoints(context: Context) -> None:
     def animate(source: str, driving: str, quality: str, frames: float, relative: bool, request: gr.Request) -> tuple:
         """Animate a picture with a clip; returns the side-by-side and the full-frame video."""
         picture, clip = check_picture(source, context.limits), check_video(driving, context.limits)
-        values = DEFAULTS | {"quality": quality, "frames": frames, "relative": relative}
+        values = DEFAULTS | {"quality": quality, "frames": frames or context.limits.frames, "relative": relative}
         job = make_job(context, values, picture, clip, context.sessions.new_folder(request.session_hash or ""))
         engine = context.engine
         check_time(engine.costs.estimate(job.total, job.steps, engine.inversion_steps), job.total, context.limits)
@@ -39,22 +41,24 @@ def add_endpoints(context: Context) -> None:
 
     def edit(source: str, sliders: dict, request: gr.Request) -> str:
         """Move sliders on a picture; returns the aligned face. Sliders: names and values of the Edit tab."""
-        unknown = set(sliders or {}) - set(NAMES)
+        if not isinstance(sliders, dict) or not all(isinstance(value, (int, float)) for value in sliders.values()):
+            raise ValueError(
+                f'Expected sliders as {{"smile": 0.8, ...}}, received {sliders!r}. Give names and numbers.'
+            )
+        unknown = set(sliders) - set(NAMES)
         if unknown:
             raise ValueError(
                 f"Expected sliders among {', '.join(NAMES)}, received {', '.join(sorted(unknown))}. Leave these out."
             )
-        edited = context.edit(
-            check_picture(source, context.limits), "largest", PoseEdit(**sliders), context.engine.steps("Full")
-        )
+        edited = context.edit(check_picture(source, context.limits), "largest", PoseEdit(**sliders), FULL)
         path = context.sessions.new_folder(request.session_hash or "") / "edited.png"
         save_png(path, model_to_uint8(edited.after)[0])
         return str(path)
 
     with gr.Group(visible=False):
-        source = gr.Image(type="filepath", label="source")
+        source = picture_upload(label="source")
         driving = gr.Video(label="driving")
-        quality = gr.Radio(list(QUALITIES), value="Balanced", label="quality")
+        quality = gr.Radio(list(PRESETS), value=QUALITY, label="quality")
         frames = gr.Number(value=context.limits.frames, minimum=1, label="frames")
         relative = gr.Checkbox(False, label="relative")
         sliders = gr.JSON({}, label="sliders")
@@ -67,4 +71,4 @@ def add_endpoints(context: Context) -> None:
             api_name="animate",
             concurrency_id="render",
         )
-        gr.Button().click(told_plainly(edit), [source, sliders], [picture], api_name="edit", concurrency_id="render")
+        gr.Button().click(told_plainly(edit), [source, sliders], [picture], api_name="edit", concurrency_id="edit")

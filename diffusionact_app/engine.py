@@ -19,15 +19,17 @@ from diffusionact.face.open_face_reader import OpenFaceReader
 from diffusionact.face.pose_editing import PoseEdit, edit_pose, source_pose
 from diffusionact.images import load_image
 from diffusionact.schedulers import make_scheduler
+from diffusionact.schedulers.choice import PRESETS
 from diffusionact.types import CropTransform, map_tensors
 
 from .costs import CostModel
 from .turns import Turns
 
 MOST_SOURCES = 16
-# What the quality choice means: decoding steps, None being the model's own number.
-QUALITIES: dict[str, int | None] = {"Draft": 5, "Balanced": 10, "Full": None}
-PREVIEW_STEPS = 2  # smoother than 4 with the demo model, whose x_T was found in 20
+Sampler = tuple[str, int]  # name and steps, as in PRESETS
+QUALITY = "balanced"
+FULL: Sampler = PRESETS[QUALITY]
+PREVIEW: Sampler = ("dpm", 4)  # while a slider moves
 
 OnStep = Callable[[int, int], None]
 
@@ -68,10 +70,6 @@ class Engine:
         """Steps that encoding a source takes."""
         return self.pipeline.config.num_inversion_steps
 
-    def steps(self, quality: str) -> int:
-        """Decoding steps of one of QUALITIES."""
-        return QUALITIES[quality] or self.pipeline.config.num_inference_steps
-
     def warm_up(self) -> None:
         """Run the UNet once, so that the first visitor neither waits for it nor reads a wild estimate."""
         size, config = self.pipeline.sample_size, self.pipeline.unet.config
@@ -105,12 +103,12 @@ class Engine:
             return self._sources[key]
 
     def stream(
-        self, source: SourceCodes, driving: Iterable[Tensor], options: PoseOptions, frame_rate: float, steps: int
+        self, source: SourceCodes, driving: Iterable[Tensor], options: PoseOptions, frame_rate: float, sampler: Sampler
     ) -> Iterator[ReenactedFrame]:
         """`DiffusionActPipeline.stream`, giving way to other jobs after every chunk."""
-        scheduler = self._sampler()
+        name, steps = sampler
         chunk = self.costs.chunk_size(steps)
-        frames = self.pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk)
+        frames = self.pipeline.stream(source, driving, options, frame_rate, steps, self._scheduler(name), chunk)
         while True:
             with self._turns:
                 frame = next(frames, None)
@@ -118,17 +116,17 @@ class Engine:
                 return
             yield frame
 
-    def edit(self, path: Path, face: str | int, edit: PoseEdit, steps: int) -> EditedSource:
+    def edit(self, path: Path, face: str | int, edit: PoseEdit, sampler: Sampler) -> EditedSource:
         """Render a source with sliders applied.
 
         Raises:
             NoFaceFoundError: if the picture shows no such face.
         """
         source = self.encode(path, face)
-        model = self.pipeline.faces.face_model
+        model, (name, steps) = self.pipeline.faces.face_model, sampler
         with self._turns, torch.no_grad():
             pose = edit_pose(model, source_pose(model, source), edit)
-            image = self.pipeline.decode(source, self.pipeline.reenact(source, pose), steps, self._sampler())
+            image = self.pipeline.decode(source, self.pipeline.reenact(source, pose), steps, self._scheduler(name))
         return EditedSource(source.image.cpu(), image.cpu(), map_tensors(source.crop, Tensor.cpu))
 
     def face_boxes(self, picture: Tensor) -> Tensor:
@@ -146,8 +144,8 @@ class Engine:
         with torch.no_grad():
             return self._reader.read_source(picture, face).face
 
-    def _sampler(self) -> SchedulerMixin:
-        return make_scheduler("ddim", self.pipeline.scheduler.config)
+    def _scheduler(self, name: str) -> SchedulerMixin:
+        return make_scheduler(name, self.pipeline.scheduler.config)
 
 
 def _key(path: Path, face: str | int) -> tuple[str, str | int]:

@@ -6,6 +6,7 @@ import sys
 from collections import deque
 
 from diffusionact import DiffusionActPipeline, PoseOptions
+from diffusionact.schedulers.choice import PRESETS
 from diffusionact.video import open_frames
 
 from .animation import AnimateJob, animate
@@ -20,7 +21,7 @@ def render(engine: Engine, example: Example) -> None:
         driving=open_frames(example.driving),
         folder=example.folder,
         options=PoseOptions(relative=example.relative),
-        steps=engine.steps("Full"),
+        sampler=PRESETS["paper"],
         frames=example.frames,
     )
     deque(animate(engine, job), maxlen=0)

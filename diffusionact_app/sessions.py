@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from .animation import STOP_NAME
@@ -41,6 +43,12 @@ class Sessions:
             if folder.is_dir():
                 (folder / STOP_NAME).touch()
 
+    def keep(self, session: str) -> None:
+        """Count the folders of a session as young: one of its jobs is at work."""
+        for folder in self._of(session):
+            with suppress(FileNotFoundError):
+                os.utime(folder)
+
     def close(self, session: str) -> None:
         """End the jobs of a session whose page was closed, and remove its files."""
         self.stop(session)
@@ -59,6 +67,9 @@ class Sessions:
                 continue
             if is_old:
                 shutil.rmtree(folder, ignore_errors=True)
+        with self._lock:  # callers of the API never close their sessions
+            there = {session: [each for each in mine if each.is_dir()] for session, mine in self._folders.items()}
+            self._folders = {session: mine for session, mine in there.items() if mine}
 
     def _of(self, session: str) -> list[Path]:
         with self._lock:

@@ -26,20 +26,20 @@ def line_html(title: str, note: str) -> str:
 
 def progress_html(progress: Progress, title: str = "") -> str:
     """One line and a bar; a title goes in front."""
-    share = progress.done / progress.total if progress.total else 0.0
+    share = min(1.0, progress.done / progress.total) if progress.total else 0.0  # totals may be a header's guess
     spent = in_words(progress.seconds)
     prefix = f"{escape(title)}: " if title else ""
     if progress.stage == "encoding":
         line = f"<strong>{prefix}Reading the source</strong> <span>step {progress.done} of {progress.total}</span>"
-        return _block(line, share)
+        return _block(line, share, live="off")
     if progress.stage == "rendering":
         each = progress.rendering_seconds / progress.done
-        left = in_words(each * (progress.total - progress.done))
+        left = in_words(each * max(0, progress.total - progress.done))
         line = (
             f"<strong>{prefix}Frame {progress.done} of {progress.total}</strong> <span>{each:.2f} s a frame</span> "
             f"<span>about {left} left</span>"
         )
-        return _block(line, share)
+        return _block(line, share, live="off")
     words = {"done": "Done", "stopped": "Stopped", "broken": "Broke off"}
     line = f"<strong>{prefix}{words[progress.stage]}</strong> <span>{_frames(progress)} in {spent}</span>"
     if progress.rendering_seconds:
@@ -71,10 +71,11 @@ def _frames(progress: Progress) -> str:
     return f"{progress.done} of {progress.total} frames"
 
 
-def _block(line: str, share: float) -> str:
+def _block(line: str, share: float, live: str = "polite") -> str:
+    """`live` is "off" for what changes many times a second, which nobody wants to hear."""
     percent = round(100 * share)
     return (
-        f'<div class="status" role="status" aria-live="polite"><div class="status-line">{line}</div>'
+        f'<div class="status" role="status" aria-live="{live}"><div class="status-line">{line}</div>'
         f'<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
         f'aria-label="Progress"><div style="width:{percent}%"></div></div></div>'
     )

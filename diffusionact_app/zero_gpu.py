@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from .messages import told_plainly
+
 IS_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")
 if IS_ZERO_GPU:
     import spaces  # must come before anything asks torch for a GPU
@@ -29,6 +31,7 @@ def on_gpu(seconds: Callable[..., int]) -> Callable[[Callable], Callable]:
     def decorate(handler: Callable) -> Callable:
         if not IS_ZERO_GPU:
             return handler
-        return spaces.GPU(duration=seconds)(handler)
+        # From the process with the GPU only messages arrive; of other errors, no more than the name of their class.
+        return spaces.GPU(duration=seconds)(told_plainly(handler))
 
     return decorate

@@ -1,8 +1,10 @@
 """Jobs of the app's engine with a tiny model: progress, stopping, broken clips, costs, turns, folders."""
 
 import os
+import shutil
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -30,7 +32,9 @@ def engine(tiny_model_folder):
 
 @pytest.fixture
 def job(source_file, driving_file, tmp_path):
-    return AnimateJob(source=source_file, driving=open_frames(driving_file), folder=tmp_path, steps=2, frames=3)
+    return AnimateJob(
+        source=source_file, driving=open_frames(driving_file), folder=tmp_path, sampler=("ddim", 2), frames=3
+    )
 
 
 def frames_of(path) -> list:
@@ -70,6 +74,15 @@ def test_stop_file_ends_a_job_with_the_frames_so_far(engine, job):
     assert len(frames_of(told[-1].side_by_side)) == 2
 
 
+def test_job_ends_when_its_folder_is_gone(engine, job):
+    running = animate(engine, replace(job, frames=50))
+    told = [progress.stage for progress in islice(running, 1)]
+    shutil.rmtree(job.folder)
+    with suppress(OSError):  # the videos have no place to go to
+        told += [progress.stage for progress in running]
+    assert told.count("rendering") <= 1
+
+
 def test_job_given_up_in_the_middle_leaves_nothing(engine, job):
     running = animate(engine, job)
     list(islice((p for p in running if p.stage == "rendering"), 1))
@@ -107,8 +120,8 @@ def test_large_source_is_shrunk_together_with_its_crop():
 
 
 def test_edit_changes_the_picture_and_no_edit_is_the_same_each_time(engine, source_file):
-    plain, again = (engine.edit(source_file, "largest", PoseEdit(), 2).after for _ in range(2))
-    turned = engine.edit(source_file, "largest", PoseEdit(yaw=20.0), 2).after
+    plain, again = (engine.edit(source_file, "largest", PoseEdit(), ("dpm", 2)).after for _ in range(2))
+    turned = engine.edit(source_file, "largest", PoseEdit(yaw=20.0), ("dpm", 2)).after
     assert torch.equal(plain, again)
     assert not torch.equal(plain, turned)
 
@@ -168,5 +181,10 @@ def test_folders_go_with_their_session_or_with_age(tmp_path):
     sessions.close("me")
     assert not mine.exists() and yours.exists()
     os.utime(yours, (0, 0))
+    sessions.keep("you")
+    sessions.new_folder("me")
+    assert yours.exists()
+    os.utime(yours, (0, 0))
     sessions.new_folder("me")
     assert not yours.exists()
+    sessions.keep("you")

@@ -30,7 +30,7 @@ def status_of(url: str) -> int:
 
 
 def animate(client, source, driving, frames=2):
-    return client.predict(handle_file(source), handle_file(driving), "Draft", frames, False, api_name="/animate")
+    return client.predict(handle_file(source), handle_file(driving), "fast", frames, False, api_name="/animate")
 
 
 def test_documented_call_animates_a_picture(client, source_file, driving_file):
@@ -61,6 +61,19 @@ def test_api_tells_errors_in_plain_words(client, app, faceless_file, driving_fil
     message = str(raised.value)
     assert "No face found in the picture" in message
     assert str(app.files) not in message and "Traceback" not in message
+
+
+def test_broken_picture_is_told_in_plain_words(client, app, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(AppError, match=r"received 'broken\.png', which does not") as raised:
+        client.predict(handle_file(tmp_path / "broken.png"), {}, api_name="/edit")
+    assert str(app.files) not in str(raised.value)
+
+
+@pytest.mark.parametrize("sliders", [["smile"], {"smile": "much"}, None])
+def test_sliders_of_another_kind_are_refused(client, source_file, sliders):
+    with pytest.raises(AppError, match="Expected sliders as"):
+        client.predict(handle_file(source_file), sliders, api_name="/edit")
 
 
 def test_unknown_slider_is_refused(client, source_file):

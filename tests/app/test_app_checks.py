@@ -53,6 +53,42 @@ def test_clip_that_is_too_wide_is_refused(driving_file):
         check_video(str(driving_file), LIMITS)
 
 
+def test_driving_pictures_are_measured_before_they_are_decoded(tmp_path):
+    Image.new("1", (300, 100)).save(tmp_path / "wide.png")
+    with pytest.raises(ValueError, match="at most 200 px a side, received 300 x 100"):
+        check_video(str(tmp_path / "wide.png"), LIMITS)
+    # 20000 x 20000 px in half a megabyte: Pillow's limit, told in our words.
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    for check in (check_picture, check_video):
+        with pytest.raises(ValueError, match="'bomb.png' of many times that. Make it smaller"):
+            check(str(tmp_path / "bomb.png"), LIMITS)
+
+
+def test_animation_of_too_many_frames_is_refused(tmp_path):
+    frames = [Image.new("L", (16, 16), level) for level in range(5)]
+    frames[0].save(tmp_path / "long.gif", save_all=True, append_images=frames[1:])
+    assert check_video(str(tmp_path / "long.gif"), LIMITS).frame_count == 5
+    with pytest.raises(ValueError, match="at most 4 frames, received 'long.gif' of 5"):
+        check_video(str(tmp_path / "long.gif"), Limits(frames=4))
+
+
+@pytest.mark.parametrize(("check", "name"), [(check_picture, "old.png"), (check_video, "old.mp4")])
+def test_upload_that_was_removed_is_asked_for_again(tmp_path, check, name):
+    with pytest.raises(ValueError, match=f"received '{name}', which is no longer here: uploads are kept for 1 h"):
+        check(str(tmp_path / name), LIMITS)
+
+
+def test_picture_reaches_the_handlers_as_it_was_uploaded(tmp_path):
+    from gradio.components.image import ImageData
+
+    from diffusionact_app.uploads import picture_upload
+
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    payload = ImageData(path=str(tmp_path / "clear.png"), orig_name="clear.png")
+    assert picture_upload(label="Picture").preprocess(payload) == str(tmp_path / "clear.png")
+    assert picture_upload().preprocess(None) is None
+
+
 def test_job_that_would_take_too_long_is_refused():
     check_time(100.0, 5, LIMITS)
     with pytest.raises(ValueError, match="at most 1 min 40 s, received 500 frames, which would take about 3 min 20 s"):

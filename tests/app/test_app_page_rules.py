@@ -1,6 +1,9 @@
 """Rules for every handler of the page, and what the app's command refuses."""
 
 import inspect
+import shutil
+import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +13,7 @@ from diffusionact.cli import build_parser, main  # noqa: E402
 from diffusionact_app.animate_tab import make_job  # noqa: E402
 from diffusionact_app.context import make_context  # noqa: E402
 from diffusionact_app.endpoints import DEFAULTS  # noqa: E402
-from diffusionact_app.engine import QUALITIES, Engine  # noqa: E402
+from diffusionact_app.engine import Engine  # noqa: E402
 from diffusionact_app.examples import EXAMPLES  # noqa: E402
 from diffusionact_app.page import build_page  # noqa: E402
 from diffusionact_app.sessions import Sessions  # noqa: E402
@@ -57,17 +60,51 @@ def test_options_of_the_api_are_those_the_page_begins_with(page, context):
     )
 
 
-@pytest.mark.parametrize("quality", QUALITIES)
-def test_qualities_are_numbers_of_steps_that_the_sampler_takes(context, quality):
-    context.engine.pipeline.scheduler.set_timesteps(context.engine.steps(quality))
+def test_qualities_are_the_presets_of_the_nodes(context):
+    import gradio
+
+    from diffusionact.schedulers.choice import PRESETS
+    from diffusionact_app.controls import Controls, quality_choice
+
+    controls = Controls()
+    with gradio.Blocks():
+        quality_choice(controls)
+    assert [value for _, value in controls["quality"].choices] == list(PRESETS)
+    assert controls["quality"].value in PRESETS
 
 
 def test_frames_beyond_the_limit_are_not_rendered(context, driving_file, source_file, tmp_path):
     from diffusionact.video import open_frames
 
-    values = DEFAULTS | {"quality": "Draft", "frames": 10**6, "relative": False}
+    values = DEFAULTS | {"quality": "fast", "frames": 10**6, "relative": False}
     job = make_job(context, values, source_file, open_frames(driving_file), tmp_path)
     assert job.frames == Limits().frames and job.total == 100
+
+
+def test_batch_keeps_what_was_made_before_an_unforeseen_error(
+    context, source_file, driving_file, tmp_path, monkeypatch
+):
+    import gradio
+
+    from diffusionact_app.batch_tab import BatchTab
+
+    def rendered(job):
+        if job.source.name == "second.png":
+            raise RuntimeError("a driver of the machine")
+        yield from context.animate(job)
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))  # the button keeps a copy there
+    second = shutil.copy(source_file, tmp_path / "second.png")
+    with gradio.Blocks():
+        tab = BatchTab(replace(context, animate=rendered))
+    data = {component: component.value for component in tab.controls.all()}
+    data |= {tab.controls["frames"]: 2, tab.controls["driving"]: str(driving_file)}
+    data[tab.controls["sources"]] = [str(source_file), second]
+    *_, last = tab._run(data, gradio.Request(session_hash="me"))
+    assert "second.png" in last[tab.report] and "a driver of the machine" not in last[tab.report]
+    assert "1 of the sources" in last[tab.status]
+    with zipfile.ZipFile(last[tab.save].value["path"]) as kept:
+        assert len(kept.namelist()) == 2
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)

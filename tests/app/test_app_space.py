@@ -14,13 +14,21 @@ pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 ROOT = Path(__file__).resolve().parents[2]
 FILL = ROOT / "space" / "fill.py"
 
-# In place of the package that exists on Spaces only: it tells what was asked for, and calls.
+# In place of the package that exists on Spaces only: it tells what was asked for, and calls. As there, of an error that
+# is not gradio's only the class arrives.
 SPACES = """
+import gradio
+
 def GPU(duration):
     def decorate(handler):
         def call(*arguments):
             print("asked for", duration(*arguments))
-            return handler(*arguments)
+            try:
+                yield from handler(*arguments)
+            except gradio.Error:
+                raise
+            except Exception as error:
+                raise gradio.Error(type(error).__name__)
         return call
     return decorate
 """
@@ -37,8 +45,11 @@ from diffusionact_app.settings import Limits
 
 model, source, driving, folder = map(Path, sys.argv[1:])
 context = make_context(Engine(DiffusionActPipeline.from_pretrained(model)), Limits(), Sessions(folder / "r", 60))
-*_, last = context.animate(AnimateJob(source, open_frames(driving), folder, steps=2, frames=3))
-print(last.stage, last.done)
+try:
+    *_, last = context.animate(AnimateJob(source, open_frames(driving), folder, sampler=("ddim", 2), frames=3))
+    print(last.stage, last.done)
+except Exception as error:
+    print(error.message)
 """
 
 
@@ -86,9 +97,13 @@ def test_filling_again_keeps_git_and_foreign_folders_are_left_alone(space, tmp_p
 
 
 @pytest.mark.slow
-def test_lent_gpu_is_asked_for_as_long_as_the_job_needs(tiny_model_folder, source_file, driving_file, tmp_path):
+def test_lent_gpu_is_asked_for_as_long_as_the_job_needs_and_tells_its_errors(
+    tiny_model_folder, source_file, faceless_file, driving_file, tmp_path
+):
     (tmp_path / "spaces.py").write_text(SPACES)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     environment = os.environ | {"SPACES_ZERO_GPU": "true", "PYTHONPATH": path}
     done = run("-c", JOB, tiny_model_folder, source_file, driving_file, tmp_path, env=environment)
     assert done.stdout.split("\n")[:2] == ["asked for 15", "done 3"], done.stderr
+    failed = run("-c", JOB, tiny_model_folder, faceless_file, driving_file, tmp_path, env=environment)
+    assert "No face found in the picture" in failed.stdout, failed.stderr

@@ -13,6 +13,8 @@ from .sessions import Sessions
 from .status import ready_html
 
 WAITING = ready_html("Waiting", "Other visitors come first; it starts by itself.")
+# gradio says nothing of a queue that is full.
+FAILED = ready_html("Ready", "That was not made. If no message says why, the queue is full: try again later.")
 
 
 class RunButtons:
@@ -64,7 +66,7 @@ class RunButtons:
             concurrency_id="render",
             api_visibility="private",
         )
-        running.failure(back, None, mine, **at_once)
+        running.failure(lambda: {status: FAILED, **self.idle()}, None, mine, **at_once)
         self.leave.click(back, None, mine, cancels=[running], **at_once)
         self.stop.click(self._stop, None, [self.stop], **at_once)
 

@@ -73,7 +73,7 @@ def test_picture_without_a_face_is_told_in_plain_words_and_the_page_stays_usable
     visitor.few_frames(3)
     visitor.page.locator("#animate-start").click()
     visitor.page.wait_for_function("document.querySelectorAll('.toast-body').length >= 1")
-    visitor.wait_for_text("animate-status", "Ready")
+    visitor.wait_for_text("animate-status", "That was not made")
     visitor.page.wait_for_function("!document.querySelector('#animate-start').disabled")
 
 

@@ -1,19 +1,23 @@
 """Rules for every handler of the page, and what the app's command refuses."""
 
 import inspect
+import multiprocessing
 import shutil
 import zipfile
 from dataclasses import replace
 
 import pytest
+import torch
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 from diffusionact import DiffusionActPipeline  # noqa: E402
 from diffusionact.cli import build_parser, main  # noqa: E402
+from diffusionact.face.pose_editing import PoseEdit  # noqa: E402
+from diffusionact.video import open_frames  # noqa: E402
 from diffusionact_app.animate_tab import make_job  # noqa: E402
 from diffusionact_app.context import make_context  # noqa: E402
 from diffusionact_app.endpoints import DEFAULTS  # noqa: E402
-from diffusionact_app.engine import Engine  # noqa: E402
+from diffusionact_app.engine import PREVIEW, Engine  # noqa: E402
 from diffusionact_app.examples import EXAMPLES  # noqa: E402
 from diffusionact_app.page import build_page  # noqa: E402
 from diffusionact_app.sessions import Sessions  # noqa: E402
@@ -74,11 +78,31 @@ def test_qualities_are_the_presets_of_the_nodes(context):
 
 
 def test_frames_beyond_the_limit_are_not_rendered(context, driving_file, source_file, tmp_path):
-    from diffusionact.video import open_frames
-
     values = DEFAULTS | {"quality": "fast", "frames": 10**6, "relative": False}
     job = make_job(context, values, source_file, open_frames(driving_file), tmp_path)
     assert job.frames == Limits().frames and job.total == 100
+
+
+def sent(value):
+    """What arrives at another process."""
+    here, there = multiprocessing.Pipe()
+    here.send(value)
+    return there.recv()
+
+
+def test_jobs_and_their_progress_can_be_sent_to_the_process_with_the_gpu(context, driving_file, source_file, tmp_path):
+    job = make_job(
+        context,
+        DEFAULTS | {"quality": "fast", "frames": 2, "relative": False},
+        source_file,
+        open_frames(driving_file),
+        tmp_path,
+    )
+    assert sent(job) == job
+    for progress in context.animate(job):
+        assert sent(progress).stage == progress.stage
+    edited = context.edit(source_file, "largest", PoseEdit(), PREVIEW)
+    assert torch.equal(sent(edited).after, edited.after)
 
 
 def test_batch_keeps_what_was_made_before_an_unforeseen_error(

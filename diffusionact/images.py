@@ -73,6 +73,14 @@ def resize(images: Tensor, size: int | tuple[int, int]) -> Tensor:
     return F.interpolate(images, size=height_width, mode="bilinear", align_corners=False, antialias=True)
 
 
+def middle_square(frame: Tensor, size: int) -> Tensor:
+    """The middle square of a frame uint8 (H, W, 3), at `size` px a side, on the CPU: a panel of a side-by-side view."""
+    side = min(frame.shape[:2])
+    top, left = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
+    square = frame[top : top + side, left : left + side].cpu()
+    return model_to_uint8(resize(uint8_to_model(square[None]), size))[0]
+
+
 def load_image(path: str | os.PathLike[str]) -> Tensor:
     """Read a picture file as a frame; see `picture_to_frame` for what happens to each kind of picture.
 

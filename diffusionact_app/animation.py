@@ -18,7 +18,7 @@ from torch import Tensor
 from diffusionact import PoseOptions, SourceCodes
 from diffusionact.face.alignment import compose_transforms, invert_transform
 from diffusionact.face.composite import paste_back
-from diffusionact.images import load_image, model_to_uint8, resize, uint8_to_model
+from diffusionact.images import load_image, middle_square, model_to_uint8, resize, uint8_to_model
 from diffusionact.types import CropTransform
 from diffusionact.video import FrameSource, VideoWriter
 
@@ -216,13 +216,14 @@ def _compose(engine: Engine, job: AnimateJob, source: SourceCodes) -> Iterator[t
     """Yield (full frame, side by side, whether the driver's face was seen); pictures are uint8 (H, W, 3) on the CPU."""
     picture, crop = shrunk_source(load_image(job.source), source.crop, job.output_side_px)
     full = picture.to(engine.pipeline.device)[None]
-    source_panel = panel(model_to_uint8(source.image)[0])
+    source_panel = middle_square(model_to_uint8(source.image)[0], PANEL_PX)
     rate = float(job.driving.frame_rate)
     stream = engine.stream(source, islice(job.driving, job.frames), job.options, rate, job.sampler)
     # The clip is decoded a second time for showing: the stream may look ahead.
     for frame, driving in zip(stream, job.driving, strict=False):
         pasted = paste_back(full, frame.image, crop, job.feather, job.match_colour)[0].cpu()
-        side = torch.cat([source_panel, panel(driving), panel(model_to_uint8(frame.image)[0])], dim=1)
+        shown = (driving, model_to_uint8(frame.image)[0])
+        side = torch.cat([source_panel, *(middle_square(panel, PANEL_PX) for panel in shown)], dim=1)
         yield pasted, side, bool(frame.pose.found)
 
 
@@ -237,11 +238,3 @@ def shrunk_source(picture: Tensor, crop: CropTransform, longest_px: int) -> tupl
     # Whole numbers are pixel centres, at both sizes.
     shrink = crop.matrix.new_tensor([[[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5]]])
     return small, replace(crop, matrix=compose_transforms(crop.matrix, invert_transform(shrink)))
-
-
-def panel(frame: Tensor, size: int = PANEL_PX) -> Tensor:
-    """The middle square of a uint8 (H, W, 3) frame at the panels' size, on the CPU."""
-    side = min(frame.shape[:2])
-    top, left = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
-    square = frame[top : top + side, left : left + side].cpu()
-    return model_to_uint8(resize(uint8_to_model(square[None]), size))[0]

@@ -146,3 +146,9 @@ def test_failed_write_leaves_the_old_file_and_no_rest(tmp_path):
         raise PermissionError(28, "disk full")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_the_middle_square_of_a_wide_frame_is_cut_out_and_resized():
+    frame = torch.zeros(8, 20, 3, dtype=torch.uint8)
+    frame[:, 6:14] = 200
+    assert torch.equal(im.middle_square(frame, 4), torch.full((4, 4, 3), 200, dtype=torch.uint8))

@@ -163,22 +163,13 @@ def _compose(
         for frame in stream:
             yield paste_back(full, frame.image, source.crop, options.feather, options.match_colour)[0]
     elif options.side_by_side:
-        source_panel = _panel(images.model_to_uint8(source.image)[0])
+        source_panel = images.middle_square(images.model_to_uint8(source.image)[0], PANEL_SIZE)
         for frame, driving_frame in zip(stream, driving, strict=True):
-            reenacted = _panel(images.model_to_uint8(frame.image)[0])
-            yield torch.cat([source_panel, _panel(driving_frame), reenacted], dim=1)
+            shown = (driving_frame, images.model_to_uint8(frame.image)[0])
+            yield torch.cat([source_panel, *(images.middle_square(panel, PANEL_SIZE) for panel in shown)], dim=1)
     else:
         for frame in stream:
             yield images.model_to_uint8(frame.image)[0]
-
-
-def _panel(frame: Tensor) -> Tensor:
-    """Cut the middle square out of a uint8 (H, W, 3) frame and bring it to the panel's size."""
-    side = min(frame.shape[:2])
-    top, left = (frame.shape[0] - side) // 2, (frame.shape[1] - side) // 2
-    square = frame[top : top + side, left : left + side].cpu()
-    resized = images.resize(images.uint8_to_model(square[None]), PANEL_SIZE)
-    return images.model_to_uint8(resized)[0]
 
 
 def _write(options: argparse.Namespace, driving: FrameSource, frames: Iterator[Tensor]) -> None:

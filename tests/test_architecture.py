@@ -23,6 +23,8 @@ REVERSED = {
     "pipelines": {"conversion", "commands", "cli"},
     "losses": {"models", "schedulers", "pipelines", "weights", "conversion", "commands", "video", "metrics"},
     "metrics": {"models", "schedulers", "pipelines", "weights", "conversion", "commands", "video", "losses"},
+    "perception": {"models", "schedulers", "pipelines", "conversion", "commands", "video", "metrics"},
+    "shards": {"models", "schedulers", "pipelines", "conversion", "commands", "video", "losses", "metrics"},
     "weights": {"conversion", "commands", "pipelines", "face"},
     "video": {"models", "face", "pipelines", "conversion", "commands"},
     "conversion": {"commands", "pipelines", "cli"},

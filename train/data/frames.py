@@ -20,8 +20,7 @@ from tqdm import tqdm
 
 from diffusionact.face.landmark_map import landmark_map_at
 from diffusionact.images import model_to_uint8
-
-from .shards import ShardFrame, expression_names, list_shards, read_shard
+from diffusionact.shards import ShardFrame, expression_names, list_shards, read_shard
 
 CACHE_VERSION = 1
 PICTURES = ("image", "landmark_map", "region")  # uint8, mapped

@@ -16,10 +16,10 @@ from diffusionact.images import uint8_to_model
 from diffusionact.models import SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 
+from ..code_regressor import CodeRegressor
 from ..data.frames import Frames
 from ..data.pairs import FrameOrder, held_out_pairs
 from ..diffusion import draw_timesteps, invert, prediction_target, sample
-from ..perception import CodeRegressor
 from ..validation import mean_psnr, picture_grid
 from .stage import Stage
 

@@ -18,10 +18,10 @@ from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 from diffusionact.weights import PipelineConfig, write_index
 
+from ..code_regressor import CodeRegressor
 from ..data.frames import Frames
 from ..data.pairs import FrameOrder, PairOrder, held_out_pairs
 from ..diffusion import invert, sample
-from ..perception import CodeRegressor
 from ..validation import mean_psnr, picture_grid
 from .stage import Stage
 

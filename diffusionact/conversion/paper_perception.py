@@ -5,53 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
-from diffusionact.face.emoca import load_emoca_networks
-from diffusionact.face.emoca.coefficient_encoders import CoefficientEncoders
-from diffusionact.face.emoca.crops import crop_for_encoders
-from diffusionact.face.emoca.flame import FlameModel, official_angles
-from diffusionact.face.emoca.gaze_net import GazeNet
-from diffusionact.losses import LossWeights
-
-from .combined import CombinedPerception
-from .weight_files import PERCEPTION_FILES, load_network
+from ..face.emoca import load_emoca_networks
+from ..losses import LossWeights
+from ..perception import CombinedPerception
+from ..perception.emoca_face import EmocaFace, EmocaGaze
+from .perception_files import PERCEPTION_FILES, load_network
 
 # Feature of `CombinedPerception` -> key of PERCEPTION_FILES.
 NETWORKS = {"perceptual": "vgg19", "identity": "arcface", "background": "face_parsing", "style": "farl"}
-
-
-class EmocaFace(nn.Module):
-    """Landmarks and head pose by EMOCA and FLAME, differentiable in the pictures."""
-
-    def __init__(self, encoders: CoefficientEncoders, flame: FlameModel):
-        super().__init__()
-        self.encoders, self.flame = encoders, flame
-
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
-        """Face of aligned pictures.
-
-        Args:
-            pictures: (B, 3, H, W) in [-1, 1].
-            landmarks: (B, 68, 2) px of them.
-
-        Returns:
-            Landmarks (B, 68, 2) px of the 224 px crop, and the authors' head angles (B, 3) yaw, pitch, roll in degrees.
-        """
-        coefficients = self.encoders(crop_for_encoders(pictures, landmarks)).coefficients()
-        return self.flame.landmarks(coefficients), official_angles(coefficients.rotation)
-
-
-class EmocaGaze(nn.Module):
-    """Gaze by ETH-XGaze's network, differentiable in the pictures."""
-
-    def __init__(self, gaze_net: GazeNet):
-        super().__init__()
-        self.gaze_net = gaze_net
-
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
-        """Pitch, yaw (B, 2) in radians of pictures (B, 3, H, H) in [-1, 1] with landmarks (B, 68, 2) px."""
-        return self.gaze_net.gaze(pictures, landmarks)
 
 
 def load_paper_perception(

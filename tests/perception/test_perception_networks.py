@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from perception_networks import TINY_FARL, template_landmarks, tiny_perception_networks, tiny_pictures
 from torch import nn
 
-from train.perception.arcface import ArcFace
-from train.perception.face_parsing import FaceParsing
-from train.perception.farl import FaRL
-from train.perception.vgg19 import VGG19Features
+from diffusionact.perception.arcface import ArcFace
+from diffusionact.perception.face_parsing import FaceParsing
+from diffusionact.perception.farl import FaRL
+from diffusionact.perception.vgg19 import VGG19Features
 
 # Tensors and values of the published networks without counters and what is not used of them.
 PUBLISHED_SIZES = {

@@ -1,6 +1,6 @@
 """The files of the paper's networks that a user brings for training: what for, where from, on what terms; and reading.
 
-Files are read with the weights-only reader of `diffusionact.conversion`, or as safetensors, strictly: every tensor
+Files are read with the weights-only reader of `checkpoints.py`, or as safetensors, strictly: every tensor
 must be there, of the right shape.
 """
 
@@ -16,12 +16,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from diffusionact.conversion.checkpoints import read_checkpoint, state_dict_of
-
-from .arcface import ArcFace
-from .face_parsing import FaceParsing
-from .farl import FaRL
-from .vgg19 import VGG19Features
+from ..perception.arcface import ArcFace
+from ..perception.face_parsing import FaceParsing
+from ..perception.farl import FaRL
+from ..perception.vgg19 import VGG19Features
+from .checkpoints import read_checkpoint, state_dict_of
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 # Written by training only, and absent from old files.

@@ -10,11 +10,12 @@ from perception_networks import template_landmarks, tiny_perception_networks, ti
 from safetensors.torch import save_file
 from tiny_paper_lane import make_tiny_networks
 
+from diffusionact.conversion.paper_perception import load_paper_perception
+from diffusionact.conversion.perception_files import PERCEPTION_FILES, load_network
 from diffusionact.face.emoca import COMPONENTS
 from diffusionact.face.emoca.components import weight_names
 from diffusionact.losses import LossWeights, reenactment_objective
-from train.perception import CombinedPerception, load_paper_perception
-from train.perception.weight_files import PERCEPTION_FILES, load_network
+from diffusionact.perception import CombinedPerception
 
 # What the published files hold and the networks do not need.
 UNUSED = {

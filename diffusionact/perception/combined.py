@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from diffusionact.losses import FaceFeatures
+from ..losses import FaceFeatures
 
 
 class CombinedPerception(nn.Module):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffusionact.face.emoca.gaze_net import patch_grid
+from ..face.emoca.gaze_net import patch_grid
 
 CROP_SIZE = 112
 BLOCKS = (3, 4, 14, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from diffusionact.models import UNet
 from diffusionact.schedulers import DDIMScheduler
@@ -33,12 +34,34 @@ def invert(unet: UNet, scheduler: DDIMScheduler, image: Tensor, semantic_code: T
     return x_t
 
 
-@torch.no_grad()
-def sample(unet: UNet, scheduler: DDIMScheduler, x_T: Tensor, semantic_code: Tensor, num_steps: int) -> Tensor:
-    """Decode x_T (B, 3, H, W) with semantic codes (B, D) into pictures in [-1, 1]."""
+def sample(
+    unet: UNet,
+    scheduler: DDIMScheduler,
+    x_T: Tensor,
+    semantic_code: Tensor,
+    num_steps: int,
+    gradient_checkpointing: bool = False,
+) -> Tensor:
+    """Decode x_T (B, 3, H, W) with semantic codes (B, D) into pictures in [-1, 1], differentiably.
+
+    Args:
+        unet: predicts noise or v.
+        scheduler: DDIM of its prediction type.
+        x_T: stochastic codes.
+        semantic_code: of the pictures to decode.
+        num_steps: UNet calls; the graph of all of them is kept for the gradient.
+        gradient_checkpointing: keep only the inputs of each call and compute it again on the way back, for memory.
+    """
     scheduler.set_timesteps(num_steps)
     x_t = x_T
     for timestep in scheduler.timesteps:
-        prediction = unet(x_t, timestep, semantic_code).sample.float()
+        if gradient_checkpointing:
+            prediction = checkpoint(_predict, unet, x_t, timestep, semantic_code, use_reentrant=False)
+        else:
+            prediction = _predict(unet, x_t, timestep, semantic_code)
         x_t = scheduler.step(prediction, timestep, x_t).prev_sample
     return x_t
+
+
+def _predict(unet: UNet, x_t: Tensor, timestep: Tensor, semantic_code: Tensor) -> Tensor:
+    return unet(x_t, timestep, semantic_code).sample.float()

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from diffusionact.images import uint8_to_model
 from diffusionact.models import SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
+from diffusionact.weights import load_components
 
 from ..code_regressor import CodeRegressor
 from ..data.frames import Frames
@@ -97,6 +97,8 @@ class DiffAESettings:
     Attributes:
         unet, semantic_encoder, regression: see their classes.
         prediction_type: what the UNet predicts, see `DDIMScheduler`.
+        initial_model: model folder whose UNet and semantic encoder are trained on; their architecture then counts, and
+            not the one given here. None starts with fresh ones.
         timestep_exponent: see `draw_timesteps`.
         region_weights: of the squared error in background, person, face, eyes and mouth.
         validation_pictures: columns of the validation grid.
@@ -107,6 +109,7 @@ class DiffAESettings:
     semantic_encoder: EncoderConfig = field(default_factory=EncoderConfig)
     regression: RegressionConfig = field(default_factory=RegressionConfig)
     prediction_type: str = "v_prediction"
+    initial_model: str | None = None
     timestep_exponent: float = 0.75
     region_weights: tuple[float, float, float, float] = (1.0, 1.0, 2.0, 8.0)
     validation_pictures: int = 8
@@ -156,6 +159,27 @@ class DiffAEObjective(nn.Module):
         return loss, {"denoising": denoising, "regression": regression}
 
 
+def initial_networks(settings: DiffAESettings, sample_size: int) -> tuple[UNet, SemanticEncoder]:
+    """The networks as training begins, in float32.
+
+    Raises:
+        FileNotFoundError, ValueError: if `initial_model` cannot be read, or is of another size or prediction type.
+    """
+    if settings.initial_model is None:
+        code = settings.semantic_encoder.semantic_dim
+        unet = UNet(sample_size=sample_size, semantic_dim=code, **vars(settings.unet))
+        return unet, SemanticEncoder(sample_size=sample_size, **vars(settings.semantic_encoder))
+    components = load_components(settings.initial_model)
+    unet, scheduler = components.inversion_unet, components.scheduler
+    found = (unet.config.sample_size, scheduler.config.prediction_type)
+    if found != (sample_size, settings.prediction_type):
+        raise ValueError(
+            f"Expected settings.initial_model to be of {sample_size} px and {settings.prediction_type}, received "
+            f"{found[0]} px and {found[1]} in {settings.initial_model!r}. Prepare data of that size, or start afresh."
+        )
+    return unet.float().requires_grad_(True).train(), components.semantic_encoder.float().requires_grad_(True).train()
+
+
 class PretrainDiffAE(Stage):
     """Train UNet, semantic encoder and regressor."""
 
@@ -165,12 +189,10 @@ class PretrainDiffAE(Stage):
     def __init__(self, config, frames: Frames, device: torch.device, num_processes: int = 1, process: int = 0):
         super().__init__(config, frames, device, num_processes, process)
         settings: DiffAESettings = config.settings
-        size, code = frames.sample_size, settings.semantic_encoder.semantic_dim
         self.scheduler = DDIMScheduler(prediction_type=settings.prediction_type)
-        self.unet = UNet(sample_size=size, semantic_dim=code, **vars(settings.unet))
-        self.semantic_encoder = SemanticEncoder(sample_size=size, **vars(settings.semantic_encoder))
+        self.unet, self.semantic_encoder = initial_networks(settings, frames.sample_size)
         self.targets = frames.targets()
-        self.regressor = CodeRegressor(code, self.targets.shape[1])
+        self.regressor = CodeRegressor(self.semantic_encoder.config.semantic_dim, self.targets.shape[1])
         self.regressor.fit_scale(self.targets[torch.from_numpy(frames.training)])
         self.targets = self.targets.to(device)
         weights = settings.regression.table(frames.expression_names)
@@ -186,17 +208,22 @@ class PretrainDiffAE(Stage):
         """Pictures with regions and facts."""
         chosen = self.order.batch(index)
         return {
-            "image": self._image(chosen),
+            "image": self.pictures("image", chosen),
             "region": self.frames.pictures("region", chosen).to(self.device),
             "target": self.targets[torch.from_numpy(chosen).to(self.device)],
         }
+
+    def enable_gradient_checkpointing(self) -> None:
+        """The UNet's and the encoder's blocks are computed again."""
+        self.unet.enable_gradient_checkpointing()
+        self.semantic_encoder.enable_gradient_checkpointing()
 
     @torch.no_grad()
     def validate(self) -> tuple[Tensor, dict[str, float]]:
         """Rows: truth; decoded from its own x_T; from noise (what the code alone holds); another frame's x_T."""
         identity, steps = self.frames.identity, self.settings.validation_steps
         sources, targets = held_out_pairs(identity, self.frames.validation, self.settings.validation_pictures, 0)
-        image, source = self._image(targets), self._image(sources)
+        image, source = self.pictures("image", targets), self.pictures("image", sources)
         code, source_code = self.semantic_encoder(image).float(), self.semantic_encoder(source).float()
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(image.shape, generator=generator).to(self.device)
@@ -221,17 +248,13 @@ class PretrainDiffAE(Stage):
             "scheduler": self.scheduler,
         }
 
-    def _image(self, chosen) -> Tensor:
-        pictures = self.frames.pictures("image", chosen).to(self.device)
-        return uint8_to_model(pictures).to(memory_format=torch.channels_last)
-
     def _render(self, x_T: Tensor, code: Tensor) -> Tensor:
         return sample(self.unet, self.scheduler, x_T, code, self.settings.validation_steps)
 
     def _regression_errors(self, count: int = 128) -> dict[str, float]:
         """Mean absolute errors on held-out frames: landmarks px, head pose degrees, gaze degrees, jaw opening."""
         chosen = self.frames.validation[:count]
-        code = self.semantic_encoder(self._image(chosen)).float()
+        code = self.semantic_encoder(self.pictures("image", chosen)).float()
         predicted = self.regressor(code).float() * self.regressor.deviation + self.regressor.mean
         error = (predicted - self.targets[torch.from_numpy(chosen).to(self.device)]).abs().mean(dim=0)
         return {

@@ -13,12 +13,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from diffusionact.images import uint8_to_model
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 from diffusionact.weights import PipelineConfig, write_index
 
-from ..code_regressor import CodeRegressor
 from ..data.frames import Frames
 from ..data.pairs import FrameOrder, PairOrder, held_out_pairs
 from ..diffusion import invert, sample
@@ -79,9 +77,8 @@ class PretrainEncoder(Stage):
         super().__init__(config, frames, device, num_processes, process)
         folder = Path(self.settings.model_folder)
         self.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
-        self.unet = self._frozen(UNet.from_pretrained(folder / "unet"))
-        self.semantic_encoder = self._frozen(SemanticEncoder.from_pretrained(folder / "semantic_encoder"))
-        self.regressor = self._frozen(CodeRegressor.from_pretrained(folder / "code_regressor"))
+        self.unet = self.frozen(UNet.from_pretrained(folder / "unet"))
+        self.semantic_encoder = self.frozen(SemanticEncoder.from_pretrained(folder / "semantic_encoder"))
         self.codes = self._encode_all()
         deviation = self.codes[torch.from_numpy(frames.training).to(device)].std(dim=0)
         self.code_scale = deviation if self.settings.normalise_code else torch.ones_like(deviation)
@@ -107,6 +104,10 @@ class PretrainEncoder(Stage):
             {"params": list(encoder.map_projection.parameters()), "lr": rate * self.settings.map_rate_factor},
         ]
 
+    def enable_gradient_checkpointing(self) -> None:
+        """The encoder's blocks are computed again."""
+        self.reenactment_encoder.encoder.enable_gradient_checkpointing()
+
     @torch.no_grad()
     def validate(self) -> tuple[Tensor, dict[str, float]]:
         """Rows: source, landmark map, truth, decoded with the predicted code, decoded with the truth's own code."""
@@ -115,13 +116,13 @@ class PretrainEncoder(Stage):
         scalars = self._code_errors(sources, targets)
         sources, targets = sources[: settings.validation_pictures], targets[: settings.validation_pictures]
         shown = self._entries(sources, targets)
-        own_map = self._pictures("landmark_map", sources)
+        own_map = self.pictures("landmark_map", sources)
         source_code = self.reenactment_encoder(shown["source"], own_map).float()
         x_T = invert(self.unet, self.scheduler, shown["source"], source_code, settings.validation_steps)
         code = self.reenactment_encoder(shown["source"], shown["landmark_map"]).float()
         reenacted = sample(self.unet, self.scheduler, x_T, code, settings.validation_steps)
         oracle = sample(self.unet, self.scheduler, x_T, shown["target_code"], settings.validation_steps)
-        truth = self._pictures("image", targets)
+        truth = self.pictures("image", targets)
         scalars |= {
             "psnr_reenacted": mean_psnr(reenacted, truth),
             "psnr_oracle": mean_psnr(oracle, truth),
@@ -135,7 +136,6 @@ class PretrainEncoder(Stage):
             "unet": self.unet,
             "semantic_encoder": self.semantic_encoder,
             "reenactment_encoder": self.reenactment_encoder,
-            "code_regressor": self.regressor,
             "scheduler": self.scheduler,
         }
 
@@ -150,17 +150,10 @@ class PretrainEncoder(Stage):
 
     def _entries(self, sources, targets) -> dict[str, Tensor]:
         return {
-            "source": self._pictures("image", sources),
-            "landmark_map": self._pictures("landmark_map", targets),
+            "source": self.pictures("image", sources),
+            "landmark_map": self.pictures("landmark_map", targets),
             "target_code": self.codes[torch.from_numpy(targets).to(self.device)],
         }
-
-    def _pictures(self, name: str, chosen) -> Tensor:
-        pictures = self.frames.pictures(name, chosen).to(self.device)
-        return uint8_to_model(pictures).to(memory_format=torch.channels_last)
-
-    def _frozen(self, module: nn.Module) -> nn.Module:
-        return module.to(self.device, memory_format=torch.channels_last).requires_grad_(False).eval()
 
     @torch.no_grad()
     def _encode_all(self) -> Tensor:
@@ -169,7 +162,7 @@ class PretrainEncoder(Stage):
         for start in range(0, len(self.frames), ENCODING_BATCH):
             chosen = range(start, min(start + ENCODING_BATCH, len(self.frames)))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.loop.mixed_precision == "bf16"):
-                codes.append(self.semantic_encoder(self._pictures("image", list(chosen))).float())
+                codes.append(self.semantic_encoder(self.pictures("image", list(chosen))).float())
         return torch.cat(codes)
 
     def _code_errors(self, sources, targets) -> dict[str, float]:

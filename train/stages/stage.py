@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from diffusionact.images import uint8_to_model
+
 from ..config import TrainingConfig
 from ..data.frames import Frames
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class Stage(ABC):
@@ -59,3 +64,16 @@ class Stage(ABC):
     def write_index(self, folder: Path) -> None:
         """Add the pipeline's index to a model folder, once a stage has all the pipeline needs; nothing before."""
         return
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Save memory by computing parts of the forward pass again on the way back; without effect where not meant."""
+        return
+
+    def pictures(self, name: str, chosen: np.ndarray) -> Tensor:
+        """Frames of the data as the networks take them: (B, 3, H, W) in [-1, 1], on the device."""
+        stored = self.frames.pictures(name, chosen).to(self.device)
+        return uint8_to_model(stored).to(memory_format=torch.channels_last)
+
+    def frozen(self, module: ModuleT) -> ModuleT:
+        """A network on the device that is used and not trained."""
+        return module.to(self.device, memory_format=torch.channels_last).requires_grad_(False).eval()

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from diffusionact.face.emoca.gaze_net import TEMPLATE
 from diffusionact.face.ibug68 import LEFT_EYE, RIGHT_EYE
 from diffusionact.perception.arcface import ArcFace
 from diffusionact.perception.face_parsing import FaceParsing
 from diffusionact.perception.farl import FaRL
+from diffusionact.perception.identity_crops import TEMPLATE
 from diffusionact.perception.vgg19 import VGG19Features
 
 TINY_FARL = {"width": 8, "layers": 2, "features": 6, "grid": 3}

@@ -1,7 +1,7 @@
 """ArcFace's IR-SE50 (Deng et al. 2019) for the identity loss, under the names of the published file.
 
-Improved residual blocks with squeeze-and-excitation (Hu et al. 2018) on a 112 px crop; names are positions in
-sequences. The crop is that of the gaze network, whose template is ArcFace's.
+Improved residual blocks with squeeze-and-excitation (Hu et al. 2018) on the crop of `identity_crops.py`; names are
+positions in sequences.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..face.emoca.gaze_net import patch_grid
+from .identity_crops import identity_crops
 
-CROP_SIZE = 112
 BLOCKS = (3, 4, 14, 3)
 OFFICIAL_WIDTH = 64
 OFFICIAL_EMBEDDING = 512
@@ -100,17 +99,13 @@ class ArcFace(nn.Module):
         """Embeddings of unit length; differentiable in the pictures.
 
         Args:
-            pictures: (B, 3, H, H) RGB in [-1, 1].
+            pictures: (B, 3, H, W) RGB in [-1, 1].
             landmarks: (B, 68, 2) px of them.
 
         Returns:
             (B, embedding).
         """
-        grid = F.affine_grid(
-            patch_grid(landmarks, pictures.shape[-1]), [len(pictures), 3, CROP_SIZE, CROP_SIZE], align_corners=False
-        )
-        crops = F.grid_sample(pictures, grid.to(pictures.dtype), padding_mode="zeros", align_corners=False)
-        return F.normalize(self.embed_crops(crops), dim=-1)
+        return F.normalize(self.embed_crops(identity_crops(pictures, landmarks)), dim=-1)
 
     def embed_crops(self, crops: Tensor) -> Tensor:
         """Crops (B, 3, 112, 112) RGB in [-1, 1] -> embeddings (B, embedding) of any length."""

@@ -6,6 +6,8 @@ the official code; held against its outputs in tests/face/emoca/test_emoca_gaze_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,7 +17,8 @@ from .residual_net import OFFICIAL_WIDTH, ResidualNet
 
 PATCH_SIZE = 224
 NOSE_TIP = 30
-# Where right eye, left eye, nose tip and mouth corners lie in a square of 112 px. Source: ArcFace's template.
+# Where right eye, left eye, nose tip and mouth corners lie in a square of 112 px. Source: the official code, which
+# stretches the points for 96 x 112 px; `perception/identity_crops.py` has those for 112 x 112 px.
 TEMPLATE_SIZE = 112
 TEMPLATE = (
     (35.343697, 51.6963),
@@ -81,7 +84,7 @@ def patch_grid(landmarks: Tensor, size: int) -> Tensor:
     return torch.cat([linear, shift[..., None]], dim=-1)
 
 
-def template_to_picture(landmarks: Tensor) -> Tensor:
+def template_to_picture(landmarks: Tensor, template_points: Sequence[tuple[float, float]] = TEMPLATE) -> Tensor:
     """The turn, scale and shift (B, 2, 3) that bring the template nearest to five points of the face.
 
     Umeyama 1991 in the plane, where it has a closed form: with centred points as complex numbers p (template) and q,
@@ -89,9 +92,10 @@ def template_to_picture(landmarks: Tensor) -> Tensor:
 
     Args:
         landmarks: (B, 68, 2) px.
+        template_points: five, in the order of `five_points`, px.
     """
     points = five_points(landmarks)
-    template = landmarks.new_tensor(TEMPLATE)
+    template = landmarks.new_tensor(template_points)
     start, end = template - template.mean(0), points - points.mean(1, keepdim=True)
     cosine = (start * end).sum((1, 2)) / start.square().sum()
     sine = (start[:, 0] * end[..., 1] - start[:, 1] * end[..., 0]).sum(1) / start.square().sum()

@@ -14,22 +14,44 @@ import yaml
 
 T = TypeVar("T")
 
+CACHES = ("decoded", "none")
+
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the frames are.
+    """Where the frames are, and how they are read and paired.
 
     Attributes:
-        folder: holds the shards (`*.tar`); the decoded cache is written to `cache/` in it.
+        folder: holds the shards (`*.tar`); what is cached of them is written to `cache/` in it.
         sample_size: side of the pictures, pixels; must be that of the shards.
-        validation_every: every so-manieth identity is held out.
+        validation_every: every so-manieth identity is held out, unless the shards name a validation split.
         on_device: keep the decoded pictures in the accelerator's memory.
+        cache: "decoded" stores pictures, landmark maps and regions as bytes beside the shards (about 7 bytes a pixel);
+            "none" reads and draws them anew every time. The batches are the same.
+        workers: threads that prepare the next batches while one is in use; 0 for none.
+        pair_distance_min: least turn of the head between source and driving frame, degrees.
+        pair_distance_max: largest turn; None is no limit. A source without such a frame gets the nearest to it.
     """
 
     folder: str
     sample_size: int = 128
     validation_every: int = 50
     on_device: bool = False
+    cache: str = "decoded"
+    workers: int = 0
+    pair_distance_min: float = 0.0
+    pair_distance_max: float | None = None
+
+    def __post_init__(self):
+        if self.cache not in CACHES:
+            raise ValueError(f"Expected data.cache to be one of {CACHES}, received {self.cache!r}. Correct the key.")
+        if self.workers < 0:
+            raise ValueError(f"Expected data.workers of at least 0, received {self.workers}. Use 0 for no threads.")
+        if self.pair_distance_max is not None and self.pair_distance_max < self.pair_distance_min:
+            raise ValueError(
+                f"Expected data.pair_distance_max of at least {self.pair_distance_min} degrees, received "
+                f"{self.pair_distance_max}. Raise it, or lower data.pair_distance_min."
+            )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ size of a picture, and weights keep their meaning. No network is known here: see
 """
 
 from .background import background_loss
+from .detail import detail_loss
 from .face_features import FaceFeatures, FacePerception
 from .gaze import gaze_loss
 from .head_pose import head_pose_loss
@@ -22,6 +23,7 @@ __all__ = [
     "LossWeights",
     "ObjectiveValue",
     "background_loss",
+    "detail_loss",
     "gaze_loss",
     "head_pose_loss",
     "identity_loss",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
+
+from diffusionact.face.rotations import head_pose_to_matrix
 
 
 class FrameOrder:
@@ -31,40 +36,74 @@ class FrameOrder:
 
     def _frame(self, position: int) -> int:
         epoch, offset = divmod(position, len(self.frames))
-        if self._shuffled[0] != epoch:
+        shuffled = self._shuffled  # one look: another thread may be at another epoch
+        if shuffled[0] != epoch:
             generator = np.random.default_rng([self.seed, epoch])
-            self._shuffled = (epoch, generator.permutation(self.frames))
-        return int(self._shuffled[1][offset])
+            shuffled = self._shuffled = (epoch, generator.permutation(self.frames))
+        return int(shuffled[1][offset])
 
 
 class PairOrder:
-    """Source and target frames of the same identity; the target is any frame of it, now and then the source itself.
+    """Source and target frames of the same person; the target is any frame of it, now and then the source itself.
+
+    With a distance, the target is any frame whose head is turned that far from the source's; where a group has none, it
+    is the frame that comes nearest to it. Roll is counted too, which hardly occurs in aligned pictures.
 
     Args:
-        identity: (N,) number of the person of every frame of the data.
+        identity: (N,) group that a pair shares, of every frame of the data: number of the person, or of the video.
         order: gives the sources.
+        head_pose: (N, 3) yaw, pitch, roll in degrees of every frame; only needed for a distance.
+        distance_min: least turn between the two heads, degrees.
+        distance_max: largest turn, degrees; None is no limit.
     """
 
-    def __init__(self, identity: np.ndarray, order: FrameOrder):
+    def __init__(
+        self,
+        identity: np.ndarray,
+        order: FrameOrder,
+        head_pose: np.ndarray | None = None,
+        distance_min: float = 0.0,
+        distance_max: float | None = None,
+    ):
         self.order = order
         self._identity = identity
         by_identity = order.frames[np.argsort(identity[order.frames], kind="stable")]
         people, starts = np.unique(identity[by_identity], return_index=True)
         self._members = dict(zip(people.tolist(), np.split(by_identity, starts[1:]), strict=True))
+        self._distance = (distance_min, math.inf if distance_max is None else distance_max)
+        self._rotation = None
+        if self._distance != (0.0, math.inf):
+            if head_pose is None:
+                raise ValueError("Expected head poses for pairs at a distance, received none. Pass head_pose.")
+            self._rotation = head_pose_to_matrix(torch.from_numpy(head_pose)).numpy()
 
     def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """(B,) sources and (B,) targets of this process's batch number `index`."""
         sources = self.order.batch(index)
         generator = np.random.default_rng([self.order.seed, index, self.order.process, 1])
-        targets = [generator.choice(self._members[int(self._identity[source])]) for source in sources]
-        return sources, np.array(targets)
+        return sources, np.array([generator.choice(self._candidates(source)) for source in sources])
+
+    def _candidates(self, source: int) -> np.ndarray:
+        members = self._members[int(self._identity[source])]
+        if self._rotation is None:
+            return members
+        low, high = self._distance
+        turn = rotation_distance(self._rotation[source], self._rotation[members])
+        excess = np.maximum(low - turn, turn - high)
+        return members[excess <= max(0.0, excess.min())]
+
+
+def rotation_distance(first: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Angles (M,) in degrees, 0 to 180, of the turns between a rotation (3, 3) and others (M, 3, 3)."""
+    cosine = (np.einsum("ij,mij->m", first, others) - 1) / 2
+    return np.degrees(np.arccos(cosine.clip(-1, 1)))
 
 
 def held_out_pairs(identity: np.ndarray, frames: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Up to `count` fixed pairs of two different frames of one identity.
+    """Up to `count` fixed pairs of two different frames of one person.
 
     Args:
-        identity: (N,) number of the person of every frame of the data.
+        identity: (N,) group that a pair shares, of every frame of the data: number of the person, or of the video.
         frames: frame numbers to draw from.
         count: how many pairs.
         seed: of the choice.

@@ -1,9 +1,13 @@
 """The stages of training, by the name that a config gives."""
 
+from .finetune_decoder import FinetuneDecoder
 from .pretrain_diffae import PretrainDiffAE
 from .pretrain_encoder import PretrainEncoder
 from .stage import Stage
+from .train_encoder import TrainEncoder
 
-STAGES: dict[str, type[Stage]] = {stage.name: stage for stage in (PretrainDiffAE, PretrainEncoder)}
+STAGES: dict[str, type[Stage]] = {
+    stage.name: stage for stage in (PretrainDiffAE, PretrainEncoder, TrainEncoder, FinetuneDecoder)
+}
 
-__all__ = ["STAGES", "PretrainDiffAE", "PretrainEncoder", "Stage"]
+__all__ = ["STAGES", "FinetuneDecoder", "PretrainDiffAE", "PretrainEncoder", "Stage", "TrainEncoder"]

@@ -1,0 +1,1 @@
+"""Training of the perception network on synthetic portraits: `python -m train.portrait`."""

@@ -1,0 +1,62 @@
+"""What the perception network is trained for: each head against the truth, identities against one another."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from diffusionact.perception.portrait_net import NUM_EXPRESSIONS, PortraitReading
+
+from .batches import PortraitBatch
+
+TEMPERATURE = 0.08
+# Weights of the terms; each term is near 1 for a network that knows nothing.
+WEIGHTS = {"landmarks": 0.3, "head_pose": 1.0, "gaze": 1.5, "expression": 0.7, "identity": 0.25, "parsing": 1.0}
+LANDMARK_UNIT_PX = 2.0
+EXPRESSION_FLOOR = 0.1  # added to each entry's deviation: rare ones shall not dominate
+
+
+class PortraitObjective:
+    """Sum of the heads' losses in units of the training data.
+
+    Args:
+        targets: (N, 193) of the training frames, as `Frames.targets`.
+        blinks: the two entries of the expression that close the eyes.
+    """
+
+    def __init__(self, targets: Tensor, blinks: list[int]):
+        deviation = targets.std(dim=0)
+        self.head_pose_unit = deviation[136:139]
+        self.gaze_unit = deviation[139:141]
+        self.expression_unit = deviation[-NUM_EXPRESSIONS:] + EXPRESSION_FLOOR
+        self.blinks = blinks
+
+    def terms(self, reading: PortraitReading, batch: PortraitBatch) -> dict[str, Tensor]:
+        """Unweighted terms, scalars, by the names of `WEIGHTS`."""
+        # The gaze of closed eyes cannot be seen.
+        openness = (1 - batch.expression[:, self.blinks].mean(1, keepdim=True)).clamp(0, 1)
+        return {
+            "landmarks": F.smooth_l1_loss(reading.landmarks, batch.landmarks) / LANDMARK_UNIT_PX,
+            "head_pose": ((reading.head_pose - batch.head_pose) / self.head_pose_unit).abs().mean(),
+            "gaze": (openness * ((reading.gaze - batch.gaze) / self.gaze_unit).abs()).mean(),
+            "expression": ((reading.expression - batch.expression) / self.expression_unit).abs().mean(),
+            "identity": contrastive_loss(reading.identity, batch.identity),
+            "parsing": F.cross_entropy(reading.parsing, batch.regions),
+        }
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum."""
+        return sum(weight * terms[name] for name, weight in WEIGHTS.items())
+
+
+def contrastive_loss(embeddings: Tensor, identity: Tensor) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020) of unit embeddings (B, D) with numbers of people (B,).
+
+    Each picture shall find the others of its person among all other pictures of the batch.
+    """
+    alone = torch.eye(len(identity), dtype=torch.bool, device=embeddings.device)
+    logits = (embeddings @ embeddings.T / TEMPERATURE).masked_fill(alone, -torch.inf)
+    same = (identity[:, None] == identity[None]) & ~alone
+    log_share = logits.log_softmax(dim=1).masked_fill(~same, 0.0)
+    return -(log_share.sum(1) / same.sum(1).clamp(min=1)).mean()

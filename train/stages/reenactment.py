@@ -1,0 +1,246 @@
+"""What the two stages with the sampler in the loop share: the reenacted picture is decoded and judged by the objective.
+
+A batch is split as in section 3.3 of the paper: self reenactment (source and target are two frames of one person) and
+reconstruction (source = target). The stochastic code of the source is found with a UNet that is never trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from diffusionact.losses import FacePerception, LossWeights, ObjectiveValue, detail_loss, reenactment_objective
+from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
+from diffusionact.schedulers import DDIMScheduler
+from diffusionact.weights import PipelineConfig, write_index
+
+from ..data.frames import REGIONS, Frames
+from ..data.pairs import FrameOrder, PairOrder, held_out_pairs
+from ..diffusion import invert, sample
+from ..perception import PerceptionSettings, load_perception
+from ..validation import mean_psnr, picture_grid
+from .stage import Stage
+
+DETAIL_REGION = REGIONS.index("eyes_and_mouth")
+
+
+@dataclass(frozen=True)
+class ReenactmentSettings:
+    """Settings of the stages `train_encoder` and `finetune_decoder`; the defaults are the paper's.
+
+    Attributes:
+        model_folder: model to go on from: of the stage before, or any model folder.
+        pretrained: False starts the reenactment encoder anew from the semantic encoder (ablation "w/o pre-training").
+        reconstruction_fraction: part of the batch whose source is its own target; 0 is the ablation "w/o batch split".
+        num_inference_steps: T_tr, differentiable decoding steps; with several numbers the batches take turns.
+        num_inversion_steps: steps from the source to x_T, without gradient.
+        weights: of the objective, Eq. 5 and 6.
+        detail_weight: of `losses.detail_loss`, which is not of the paper.
+        perception: the networks behind the objective.
+        validation_pictures: columns of the validation grid.
+        validation_pairs: pairs of the figures.
+        validation_steps: decoding steps of the validation.
+        validation_inversion_steps: inversion steps of the validation.
+    """
+
+    model_folder: str
+    pretrained: bool = True
+    reconstruction_fraction: float = 0.5
+    num_inference_steps: tuple[int, ...] = (8,)
+    num_inversion_steps: int = 20
+    weights: LossWeights = field(default_factory=LossWeights)
+    detail_weight: float = 0.0
+    perception: PerceptionSettings = field(default_factory=PerceptionSettings)
+    validation_pictures: int = 8
+    validation_pairs: int = 32
+    validation_steps: int = 20
+    validation_inversion_steps: int = 20
+
+
+class ReenactmentObjective(nn.Module):
+    """Decode the reenacted picture and compare it with the target, Eq. 4.
+
+    What is not trained is kept out of the module's state, so that checkpoints hold only what training changes.
+
+    Args:
+        reenactment_encoder: trained.
+        unet: decodes; trained or not.
+        inversion_unet: finds x_T; not trained.
+        scheduler: DDIM.
+        perception: networks behind the objective.
+        settings: of the stage.
+    """
+
+    def __init__(
+        self,
+        reenactment_encoder: ReenactmentEncoder,
+        unet: UNet,
+        inversion_unet: UNet,
+        scheduler: DDIMScheduler,
+        perception: FacePerception,
+        settings: ReenactmentSettings,
+    ):
+        super().__init__()
+        self.reenactment_encoder = reenactment_encoder
+        self.decoder = unet if any(weight.requires_grad for weight in unet.parameters()) else None
+        self._fixed = (unet, inversion_unet, perception)  # a tuple: its modules are not ours to save
+        self.scheduler, self.settings = scheduler, settings
+        self.gradient_checkpointing = False
+
+    def forward(
+        self,
+        source: Tensor,
+        source_map: Tensor,
+        target: Tensor,
+        target_map: Tensor,
+        landmarks: Tensor,
+        detail: Tensor,
+        num_inference_steps: int,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch.
+
+        Args:
+            source: (B, 3, H, W) in [-1, 1].
+            source_map: (B, 3, H, W) in [-1, 1], the source's own landmark map.
+            target: (B, 3, H, W) in [-1, 1].
+            target_map: (B, 3, H, W) in [-1, 1], of the target.
+            landmarks: (B, 68, 2) px of the target.
+            detail: (B, 1, H, W), 1 on eyes and mouth of the target.
+            num_inference_steps: T_tr.
+        """
+        x_T = self.stochastic_code(source, source_map, self.settings.num_inversion_steps)
+        reenacted = self.reenact(source, target_map, x_T, num_inference_steps)
+        value = self.value(reenacted, target, landmarks)
+        loss, scalars = value.total, dict(value.terms)
+        if self.settings.detail_weight:
+            scalars["detail"] = detail_loss(reenacted, target, detail)
+            loss = loss + self.settings.detail_weight * scalars["detail"]
+        return loss, scalars
+
+    @torch.no_grad()
+    def stochastic_code(self, source: Tensor, source_map: Tensor, num_steps: int) -> Tensor:
+        """x_T (B, 3, H, W) of sources, with the code that the reenactment encoder gives for their own pose."""
+        code = self.reenactment_encoder(source, source_map).float()
+        return invert(self._fixed[1], self.scheduler, source, code, num_steps)
+
+    def reenact(self, source: Tensor, landmark_map: Tensor, x_T: Tensor, num_steps: int) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] of the sources under the landmark maps."""
+        code = self.reenactment_encoder(source, landmark_map).float()
+        return sample(self._fixed[0], self.scheduler, x_T, code, num_steps, self.gradient_checkpointing)
+
+    def value(self, reenacted: Tensor, target: Tensor, landmarks: Tensor) -> ObjectiveValue:
+        """The paper's objective for pictures (B, 3, H, W) in [-1, 1] with the targets' landmarks (B, 68, 2) px."""
+        perception = self._fixed[2]
+        with torch.no_grad():
+            wanted = perception(target, landmarks)
+        return reenactment_objective(
+            reenacted, target, perception(reenacted, landmarks), wanted, self.settings.weights
+        )
+
+
+class ReenactmentStage(Stage):
+    """Data, validation and export of a stage with the sampler in the loop; subclasses say what is trained."""
+
+    Settings = ReenactmentSettings
+    trains_decoder = False
+
+    def __init__(self, config, frames: Frames, device: torch.device, num_processes: int = 1, process: int = 0):
+        super().__init__(config, frames, device, num_processes, process)
+        self._load_networks(Path(self.settings.model_folder))
+        perception = load_perception(self.settings.perception, self.settings.weights)
+        self.objective = ReenactmentObjective(
+            self.reenactment_encoder,
+            self.unet,
+            self.inversion_unet,
+            self.scheduler,
+            self.frozen(perception),
+            self.settings,
+        )
+        self.objective.to(device, memory_format=torch.channels_last)
+        order = FrameOrder(frames.training, config.loop.batch_size, num_processes, process, config.seed)
+        self.pairs = PairOrder(frames.identity, order)
+
+    def _load_networks(self, folder: Path) -> None:
+        self.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+        self.semantic_encoder = self.frozen(SemanticEncoder.from_pretrained(folder / "semantic_encoder"))
+        self.unet = self.frozen(UNet.from_pretrained(folder / "unet"))
+        has_own = (folder / "inversion_unet").is_dir()
+        original = folder / ("inversion_unet" if has_own else "unet")
+        if self.trains_decoder or has_own:
+            self.inversion_unet = self.frozen(UNet.from_pretrained(original))
+        else:
+            self.inversion_unet = self.unet
+        if self.trains_decoder:
+            self.unet.requires_grad_(True).train()
+        if self.settings.pretrained:
+            self.reenactment_encoder = ReenactmentEncoder.from_pretrained(folder / "reenactment_encoder").train()
+        else:
+            self.reenactment_encoder = ReenactmentEncoder.from_semantic_encoder(self.semantic_encoder).train()
+
+    def batch(self, index: int) -> dict[str, Any]:
+        """Pairs of frames; the last ones of the batch are to be reconstructed."""
+        sources, targets = self.pairs.batch(index)
+        reconstructed = round(len(sources) * self.settings.reconstruction_fraction)
+        targets[len(targets) - reconstructed :] = sources[len(sources) - reconstructed :]
+        steps = self.settings.num_inference_steps
+        return {**self._entries(sources, targets), "num_inference_steps": steps[index % len(steps)]}
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Each step of the sampler is computed again on the way back."""
+        self.objective.gradient_checkpointing = True
+
+    @torch.no_grad()
+    def validate(self) -> tuple[Tensor, dict[str, float]]:
+        """Rows: source, driving frame, landmark map, reenacted, reconstruction of the source."""
+        settings = self.settings
+        sources, targets = held_out_pairs(self.frames.identity, self.frames.validation, settings.validation_pairs, 0)
+        entries = self._entries(sources, targets)
+        source, target = entries["source"], entries["target"]
+        x_T = self.objective.stochastic_code(source, entries["source_map"], settings.validation_inversion_steps)
+        reenacted = self.objective.reenact(source, entries["target_map"], x_T, settings.validation_steps)
+        rebuilt = self.objective.reenact(source, entries["source_map"], x_T, settings.validation_steps)
+        value = self.objective.value(reenacted, target, entries["landmarks"])
+        scalars = {name: float(term) for name, term in value.terms.items()}
+        scalars |= {
+            "psnr_reenacted": mean_psnr(reenacted, target),
+            "psnr_reconstructed": mean_psnr(rebuilt, source),
+            "psnr_copied_source": mean_psnr(source, target),
+        }
+        rows = [source, target, entries["target_map"], reenacted, rebuilt]
+        return picture_grid([row[: settings.validation_pictures] for row in rows]), scalars
+
+    def components(self) -> dict[str, Any]:
+        """All that the pipeline needs; the UNet of the inversion only where it differs from the decoder."""
+        networks = self._networks()
+        return {**networks, "scheduler": self.scheduler}
+
+    def write_index(self, folder: Path) -> None:
+        """Landmark maps are drawn in the aligned picture here."""
+        write_index(folder, self._networks(), self.scheduler, PipelineConfig(landmark_frame="aligned"))
+
+    def _networks(self) -> dict[str, Any]:
+        networks = {
+            "unet": self.unet,
+            "semantic_encoder": self.semantic_encoder,
+            "reenactment_encoder": self.reenactment_encoder,
+        }
+        if self.inversion_unet is not self.unet:
+            networks["inversion_unet"] = self.inversion_unet
+        return networks
+
+    def _entries(self, sources: np.ndarray, targets: np.ndarray) -> dict[str, Tensor]:
+        region = self.frames.pictures("region", targets).to(self.device)
+        landmarks = torch.from_numpy(self.frames.facts("landmarks")[targets]).to(self.device)
+        return {
+            "source": self.pictures("image", sources),
+            "source_map": self.pictures("landmark_map", sources),
+            "target": self.pictures("image", targets),
+            "target_map": self.pictures("landmark_map", targets),
+            "landmarks": landmarks.float(),
+            "detail": (region == DETAIL_REGION)[:, None].float(),
+        }

@@ -1,0 +1,17 @@
+"""Stage 2 of the paper: the reenactment encoder learns from decoded pictures, through the differentiable sampler."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .reenactment import ReenactmentStage
+
+
+class TrainEncoder(ReenactmentStage):
+    """Train the reenactment encoder; the UNet stays as it was."""
+
+    name: ClassVar[str] = "train_encoder"
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The encoder alone."""
+        return [{"params": list(self.reenactment_encoder.parameters())}]

@@ -1,1 +1,1 @@
-"""Training: `accelerate launch train/train.py --config train/configs/<stage>.yaml`."""
+"""Training: `accelerate launch train/train.py --config train/configs/demo/<stage>.yaml`."""

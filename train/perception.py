@@ -9,7 +9,6 @@ from torch import nn
 
 from diffusionact.conversion.paper_perception import load_paper_perception
 from diffusionact.losses import LossWeights
-from diffusionact.perception import load_open_perception
 
 LANES = ("open", "paper")
 
@@ -52,4 +51,6 @@ def load_perception(settings: PerceptionSettings, weights: LossWeights) -> nn.Mo
     """
     if settings.lane == "paper":
         return load_paper_perception(weights, Path(settings.folder), Path(settings.emoca_folder))
+    from diffusionact.perception import load_open_perception
+
     return load_open_perception(settings.face)

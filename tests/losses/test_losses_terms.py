@@ -8,6 +8,7 @@ import torch
 
 from diffusionact.losses import (
     background_loss,
+    detail_loss,
     gaze_loss,
     head_pose_loss,
     identity_loss,
@@ -138,3 +139,13 @@ def test_a_mask_of_another_size_is_refused():
     pictures, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 2, 2)
     with pytest.raises(ValueError, match="one channel of the target pictures"):
         background_loss(pictures, pictures, mask, mask)
+
+
+def test_detail_loss_is_the_mean_over_the_mask_alone():
+    target = torch.zeros(2, 3, 4, 4)
+    reenacted, mask = target.clone(), torch.zeros(2, 1, 4, 4)
+    reenacted[:, :, 0, 0] = 0.5
+    reenacted[:, :, 3, 3] = 9.0
+    mask[:, :, 0, :2] = 1.0
+    assert detail_loss(reenacted, target, mask) == pytest.approx(0.125)
+    assert detail_loss(reenacted, target, torch.zeros_like(mask)) == 0

@@ -138,9 +138,7 @@ class ReenactmentObjective(nn.Module):
         perception = self._fixed[2]
         with torch.no_grad():
             wanted = perception(target, landmarks)
-        return reenactment_objective(
-            reenacted, target, perception(reenacted, landmarks), wanted, self.settings.weights
-        )
+        return reenactment_objective(reenacted, target, perception(reenacted, landmarks), wanted, self.settings.weights)
 
 
 class ReenactmentStage(Stage):

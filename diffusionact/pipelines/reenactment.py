@@ -363,11 +363,15 @@ class DiffusionActPipeline:
 
     def landmark_map(self, pose: FacePose) -> Tensor:
         """Draw poses as the (F, 3, H, W) condition of the reenactment encoder."""
+        return self.draw_landmarks(pose.landmarks, pose.pupils)
+
+    def draw_landmarks(self, landmarks: Tensor, pupils: Tensor) -> Tensor:
+        """Draw landmarks (F, 68, 2) and pupils (F, 2, 2), px of the model's landmark frame, as that condition."""
         if self.config.landmark_frame == "crop224":
             # The official model draws the numbers of its 224 px crop on a canvas of the picture's size, as they are.
-            drawn = draw_landmark_map(pose.landmarks, pose.pupils, self.sample_size)
+            drawn = draw_landmark_map(landmarks, pupils, self.sample_size)
         else:
-            drawn = landmark_map_at(pose.landmarks, pose.pupils, self.sample_size, self.config.landmark_canvas)
+            drawn = landmark_map_at(landmarks, pupils, self.sample_size, self.config.landmark_canvas)
         return drawn.to(self.device)
 
     def _extractor(self, options: PoseOptions) -> PoseExtractor:

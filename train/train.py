@@ -1,4 +1,4 @@
-"""Entry point: `accelerate launch train/train.py --config train/configs/demo/<stage>.yaml`. All else is in `command.py`."""
+"""Entry point: `accelerate launch train/train.py --config train/configs/demo/<stage>.yaml`; the rest is `command.py`."""
 
 import sys
 from pathlib import Path

@@ -18,6 +18,7 @@ from train.perception import PerceptionSettings
 from train.stages import STAGES
 
 CONFIGS = Path(command.__file__).parent / "configs"
+SETTINGS = {name: stage.Settings for name, stage in STAGES.items()}
 TINY_SETTINGS = {
     "num_inference_steps": [2],
     "num_inversion_steps": 2,
@@ -102,7 +103,6 @@ def test_checkpoints_hold_only_what_training_changes(write_run, encoder_model, t
 def test_a_resumed_third_stage_goes_on_as_if_there_had_been_no_break(write_run, encoder_model, tmp_path):
     settings = {**TINY_SETTINGS, "num_inference_steps": [2, 4], "model_folder": str(encoder_model)}
     limits = {"stage": "finetune_decoder", "settings": settings, "batch_size": 2, "checkpoint_every": 2}
-    train(write_run("whole", max_steps=4, **limits))
     train(write_run("broken", max_steps=2, **limits), "--override", "optimiser.final_fraction=1.0")
     train(write_run("unbroken", max_steps=4, **limits), "--override", "optimiser.final_fraction=1.0")
     train(
@@ -176,14 +176,13 @@ def test_the_papers_networks_need_their_folders():
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_config_in_the_repository_is_read(path):
-    config = load_config(path, [], {name: stage.Settings for name, stage in STAGES.items()})
+    config = load_config(path, [], SETTINGS)
     assert config.stage == path.stem
 
 
 def test_the_papers_configs_hold_the_papers_numbers():
-    stages = {name: stage.Settings for name, stage in STAGES.items()}
     first, second, third = (
-        load_config(CONFIGS / "paper" / f"{name}.yaml", [], stages)
+        load_config(CONFIGS / "paper" / f"{name}.yaml", [], SETTINGS)
         for name in ("pretrain_encoder", "train_encoder", "finetune_decoder")
     )
     assert [config.optimiser.learning_rate for config in (first, second, third)] == [1e-3, 1e-4, 1e-5]

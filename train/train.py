@@ -1,4 +1,4 @@
-"""Entry point: `accelerate launch train/train.py --config train/configs/demo/<stage>.yaml`; the rest is `command.py`."""
+"""Entry point of `accelerate launch train/train.py --config train/configs/demo/<stage>.yaml`; see `command.py`."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,6 @@ from pathlib import Path
 if __name__ == "__main__":
     # A script's own folder comes first on the path; there `train` would be this file instead of the package.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from train.command import main
+    from train.command import run
 
-    main()
+    sys.exit(run())

@@ -2,9 +2,9 @@
 
     python benchmarks/ablations.py --diffae runs/pretrain_diffae/model --data data/train128 --output runs/ablations
 
-full: all three stages. without_pretraining: stage 2 starts from the semantic encoder. without_batch_split: stages 2 and 3
-see self reenactment only. without_fine_tuning: instead of stage 3, stage 2 goes on for as many steps. Runs that are whole
-are not repeated, so that the command can be given again after a stop. Two runs share the machine, one thread each.
+full: all three stages. without_pretraining: stage 2 starts from the semantic encoder. without_batch_split: stages 2 and
+3 see self reenactment only. without_fine_tuning: instead of stage 3, stage 2 goes on for as many steps. Runs that are
+whole are not repeated, so that the command can be given again after a stop. Two share the machine, one thread each.
 The models are then compared by `diffusionact evaluate`, as printed at the end.
 """
 

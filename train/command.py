@@ -5,18 +5,30 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+import yaml
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import set_seed
+from filelock import FileLock, Timeout
 
-from .checkpoints import find_checkpoint, list_checkpoints
+from .checkpoints import find_checkpoint, list_checkpoints, recover, set_later_aside
 from .config import TrainingConfig, dump_config, load_config
 from .data.frames import Frames
-from .loop import TrainingLoop
+from .loop import NonFiniteLossError, TrainingLoop
+from .publishing import make_repository, publish
 from .stages import STAGES
+from .trackers import check_trackers, start_trackers
 
 logger = logging.getLogger(__name__)
+
+LOCK_FILE = ".lock"
+# What a user can cause: said in words. Anything else is an error of ours and shows where it happened.
+USER_ERRORS = (ValueError, FileNotFoundError, ModuleNotFoundError, PermissionError, NonFiniteLossError, yaml.YAMLError)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,27 +36,46 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="train.py", description="Train one stage.")
     parser.add_argument("--config", required=True, help="YAML file of the stage")
     parser.add_argument("--override", nargs="*", default=[], metavar="KEY=VALUE", help="such as loop.batch_size=8")
-    parser.add_argument("--resume", metavar="CHECKPOINT", help="'latest' or a name such as step-0001000")
+    parser.add_argument(
+        "--resume",
+        metavar="CHECKPOINT",
+        help="'latest', which begins anew where there is none yet, or a name such as step-0001000",
+    )
+    parser.add_argument("--report_to", nargs="+", metavar="TRACKER", help="tensorboard, wandb, trackio: loop.trackers")
+    parser.add_argument("--push_to_hub", metavar="REPOSITORY", help="publish the model at the end: hub.repository")
     parser.add_argument("--dry_run", action="store_true", help="write the resolved config to the run folder and stop")
     return parser
+
+
+def run() -> int:
+    """The program: exit status 0, 1 when interrupted, or 2 for what the user can correct, said in words."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted; continue with --resume latest", file=sys.stderr)
+        return 1
+    except USER_ERRORS as error:
+        logger.debug("stopped", exc_info=True)  # to train.log only
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run training as told on the command line."""
     options = build_parser().parse_args(arguments)
-    config = load_config(options.config, options.override, {name: stage.Settings for name, stage in STAGES.items()})
+    overrides = list(options.override)
+    if options.report_to:
+        overrides.append(f"loop.trackers=[{','.join(options.report_to)}]")
+    if options.push_to_hub:
+        overrides.append(f"hub.repository={options.push_to_hub}")
+    config = load_config(options.config, overrides, {name: stage.Settings for name, stage in STAGES.items()})
     check_launcher()
-    run_folder = Path(config.run_folder)
+    check_trackers(config.loop.trackers)
     if options.dry_run:
-        write_config(config, run_folder)
+        write_config(config, Path(config.run_folder))
         return
-    checkpoint = find_checkpoint(run_folder, options.resume) if options.resume else None
-    if checkpoint is None and list_checkpoints(run_folder):
-        raise ValueError(
-            f"Expected a run folder without checkpoints, received {str(run_folder)!r}. "
-            "Continue with --resume latest or set another run_folder."
-        )
-    train(config, checkpoint)
+    train(config, options.resume)
 
 
 def check_launcher() -> None:
@@ -59,19 +90,36 @@ def check_launcher() -> None:
         )
 
 
-def train(config: TrainingConfig, checkpoint: Path | None = None) -> None:
-    """Run one stage to its end, in this process or in all that `accelerate launch` started."""
+def train(config: TrainingConfig, resume: str | None = None) -> None:
+    """Run one stage to its end, in this process or in all that `accelerate launch` started.
+
+    Args:
+        config: of the run.
+        resume: "latest" or the name of a checkpoint to go on from; None begins anew.
+    """
+    run_folder = Path(config.run_folder)
     accelerator = Accelerator(
         mixed_precision=config.loop.mixed_precision,
         cpu=config.loop.cpu,
-        log_with="tensorboard",
         project_dir=config.run_folder,
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
-    if accelerator.is_main_process:
-        write_config(config, Path(config.run_folder))
-    set_up_logging(Path(config.run_folder), accelerator.is_main_process)
-    accelerator.init_trackers("tensorboard")
+    check_precision(config, accelerator.device)
+    with run_folder_held(run_folder, accelerator.is_main_process):
+        with accelerator.main_process_first():
+            checkpoint = choose_checkpoint(run_folder, resume, accelerator.is_main_process)
+        if accelerator.is_main_process:
+            if config.hub.repository:
+                make_repository(config.hub.repository, config.hub.private)
+            write_config(config, run_folder)
+        set_up_logging(run_folder, accelerator.is_main_process)
+        if resume and checkpoint is None:
+            logger.info("no checkpoint in %s yet: training begins", run_folder)
+        train_stage(config, accelerator, checkpoint)
+
+
+def train_stage(config: TrainingConfig, accelerator: Accelerator, checkpoint: Path | None) -> None:
+    """Build the stage and run the loop over it, from a checkpoint if there is one."""
     set_seed(config.seed)
     with accelerator.main_process_first():
         frames = Frames(
@@ -85,23 +133,85 @@ def train(config: TrainingConfig, checkpoint: Path | None = None) -> None:
     set_seed(config.seed, device_specific=True)
     if checkpoint is not None:
         loop.resume(checkpoint)
+    start_trackers(accelerator, config, loop.progress.step)
     loop.run()
     accelerator.end_training()
+    if config.hub.repository and accelerator.is_main_process:
+        logger.info("published: %s", publish(loop.model_folder, config.hub.repository, config.hub.private))
+
+
+def check_precision(config: TrainingConfig, device: torch.device) -> None:
+    """Raise ValueError for fp16 on a CPU, which has no loss scaling there."""
+    if config.loop.mixed_precision == "fp16" and device.type == "cpu":
+        raise ValueError(
+            "Expected loop.mixed_precision=bf16 or no on a CPU, received fp16. Change it, or train on a GPU "
+            "(loop.cpu=false)."
+        )
+
+
+def choose_checkpoint(run_folder: Path, resume: str | None, is_main_process: bool) -> Path | None:
+    """Bring the run folder in order after a kill, and find where to go on from.
+
+    Raises:
+        FileNotFoundError: if a checkpoint is named that is not there.
+        ValueError: if there are checkpoints and none was asked for.
+    """
+    if is_main_process:
+        recover(run_folder)
+    if resume is None and list_checkpoints(run_folder):
+        raise ValueError(
+            f"Expected a run folder without checkpoints, received {str(run_folder)!r}. "
+            "Continue with --resume latest or set another run_folder."
+        )
+    checkpoint = find_checkpoint(run_folder, resume) if resume else None
+    if checkpoint is not None and is_main_process:
+        set_later_aside(run_folder, checkpoint)
+    return checkpoint
+
+
+@contextmanager
+def run_folder_held(run_folder: Path, is_main_process: bool) -> Iterator[None]:
+    """Keep a second training out of the run folder; the lock falls with the process, however it ends.
+
+    Raises:
+        ValueError: if another training holds it.
+    """
+    if not is_main_process:
+        yield
+        return
+    run_folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run_folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(
+            f"Expected a run folder of its own, received {str(run_folder)!r}, in which another training is at work. "
+            "Wait for it, or set another run_folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_config(config: TrainingConfig, run_folder: Path) -> None:
     """Print the resolved config and save it as `config.yaml` in the run folder."""
     run_folder.mkdir(parents=True, exist_ok=True)
     text = dump_config(config)
-    (run_folder / "config.yaml").write_text(text, encoding="utf-8")
+    temporary = run_folder / ".config.yaml.tmp"
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, run_folder / "config.yaml")
     print(text)
 
 
 def set_up_logging(run_folder: Path, is_main_process: bool) -> None:
     """Log to the terminal and to `train.log` in the run folder; only errors from the other processes."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.INFO)
+    handlers: list[logging.Handler] = [terminal]
     if is_main_process:
         handlers.append(logging.FileHandler(run_folder / "train.log"))
     level = logging.INFO if is_main_process else logging.ERROR
     logging.basicConfig(format="%(asctime)s %(message)s", level=level, handlers=handlers, force=True)
     logging.getLogger("accelerate").setLevel(logging.WARNING)
+    logger.setLevel(logging.DEBUG if is_main_process else logging.ERROR)

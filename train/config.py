@@ -15,6 +15,10 @@ import yaml
 T = TypeVar("T")
 
 CACHES = ("decoded", "none")
+OPTIMISERS = ("adamw", "adamw8bit")
+SCHEDULES = ("cosine", "linear", "constant")
+PRECISIONS = ("no", "bf16", "fp16")
+TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
 @dataclass(frozen=True)
@@ -56,23 +60,31 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """AdamW with a linear warm-up and a cosine to a fraction of the rate.
+    """AdamW with a linear warm-up and a schedule down to a fraction of the rate.
 
     Attributes:
+        name: "adamw", or "adamw8bit" with its moments in 8 bits (package bitsandbytes).
         learning_rate: highest rate.
-        final_fraction: the last rate, as a fraction of the highest.
+        schedule: "cosine" or "linear" from the highest rate to the last over the run, or "constant".
+        final_fraction: the last rate, as a fraction of the highest; without effect on "constant".
         warm_up_steps: steps of the linear warm-up.
         betas: of AdamW.
         weight_decay: of AdamW.
         max_gradient_norm: gradients are scaled down to this norm.
     """
 
+    name: str = "adamw"
     learning_rate: float = 6e-4
+    schedule: str = "cosine"
     final_fraction: float = 0.03
     warm_up_steps: int = 100
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     max_gradient_norm: float = 1.0
+
+    def __post_init__(self):
+        _check_choice("optimiser.name", self.name, OPTIMISERS)
+        _check_choice("optimiser.schedule", self.schedule, SCHEDULES)
 
 
 @dataclass(frozen=True)
@@ -87,11 +99,14 @@ class LoopConfig:
         accumulation_steps: forward passes of one optimiser step.
         ema_decay: of the averaged weights, which are the ones exported.
         mixed_precision: "no", "bf16" or "fp16".
+        gradient_checkpointing: compute parts of the forward pass again on the way back: less memory, more time.
+        compile: compile the objective with torch.compile; the first steps take minutes.
         cpu: train on the CPU even where there is a GPU.
         log_every: steps between log lines.
         validate_every: steps between validation pictures; 0 for none.
         checkpoint_every: steps between checkpoints.
         checkpoints_kept: older ones are removed.
+        trackers: where figures and pictures go beside the run folder: "tensorboard", "wandb", "trackio".
     """
 
     max_steps: int | None = None
@@ -100,17 +115,42 @@ class LoopConfig:
     accumulation_steps: int = 1
     ema_decay: float = 0.998
     mixed_precision: str = "bf16"
+    gradient_checkpointing: bool = False
+    compile: bool = False
     cpu: bool = False
     log_every: int = 50
     validate_every: int = 1000
     checkpoint_every: int = 1000
     checkpoints_kept: int = 2
+    trackers: tuple[str, ...] = ("tensorboard",)
 
     def __post_init__(self):
+        _check_choice("loop.mixed_precision", self.mixed_precision, PRECISIONS)
+        for tracker in self.trackers:
+            _check_choice("loop.trackers", tracker, TRACKERS)
+        for name in ("batch_size", "accumulation_steps", "log_every", "checkpoint_every", "checkpoints_kept"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"Expected loop.{name} of at least 1, received {getattr(self, name)}. "
+                    "Correct the file or the override."
+                )
         if self.max_steps is None and self.max_minutes is None:
             raise ValueError(
                 "Expected loop.max_steps or loop.max_minutes, received neither. Set at least one of the two limits."
             )
+
+
+@dataclass(frozen=True)
+class HubConfig:
+    """Publishing the trained model on the Hugging Face Hub.
+
+    Attributes:
+        repository: such as "name/model"; None publishes nothing.
+        private: of a repository that is made for it.
+    """
+
+    repository: str | None = None
+    private: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,7 +162,7 @@ class TrainingConfig:
         run_folder: receives the resolved config, logs, pictures, checkpoints and the exported model.
         seed: of initial weights, data order and noise.
         settings: what the stage alone understands; a dataclass of the stage.
-        data, optimiser, loop: see their classes.
+        data, optimiser, loop, hub: see their classes.
     """
 
     stage: str
@@ -132,6 +172,7 @@ class TrainingConfig:
     seed: int = 0
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
 
 
 def load_config(path: str | Path, overrides: Sequence[str], settings_classes: Mapping[str, type]) -> TrainingConfig:
@@ -162,6 +203,13 @@ def load_config(path: str | Path, overrides: Sequence[str], settings_classes: Ma
 def dump_config(config: TrainingConfig) -> str:
     """The resolved configuration as YAML that `load_config` reads."""
     return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
+
+
+def _check_choice(where: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(
+            f"Expected {where} to be one of {', '.join(choices)}, received {value!r}. Correct the file or the override."
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -58,7 +58,7 @@ def test_both_stages_train_validate_and_export_what_the_models_load(write_run, t
 
 def test_a_loss_that_is_not_finite_stops_before_anything_is_stored(write_run, tmp_path):
     config = write_run(checkpoint_every=1)
-    with pytest.raises(NonFiniteLossError, match="by step"):
+    with pytest.raises(NonFiniteLossError, match="in step"):
         train(config, "--override", "optimiser.learning_rate=1e30")
     for checkpoint in list_checkpoints(tmp_path / "run"):
         weights = load_file(checkpoint / "model.safetensors")

@@ -77,7 +77,7 @@ class PortraitFrames:
         )
 
     def pairs(self, people: int, rng: np.random.Generator) -> Iterator[PortraitBatch]:
-        """Endless batches of two frames each of so many people; every person comes once an epoch."""
+        """Endless batches of two frames each of so many people, side by side; every person comes once an epoch."""
         several = [rows for rows in self.by_person if len(rows) > 1]
         while True:
             order = rng.permutation(len(several))
@@ -97,8 +97,9 @@ def augment(batch: PortraitBatch, generator: torch.Generator) -> PortraitBatch:
     pictures = _replace_background(batch.pictures, batch.regions, generator)
     pictures = _recolour(pictures, generator)
     pictures = _soften(pictures, generator)
+    # One noise picture for the batch, of another strength in each, is as good as many and costs less.
     deviation = torch.rand(len(pictures), 1, 1, 1, generator=generator) * NOISE
-    pictures = pictures + deviation * torch.randn(pictures.shape, generator=generator)
+    pictures = pictures + deviation * torch.randn(pictures.shape[1:], generator=generator)
     return replace(batch, pictures=pictures.clamp(-1, 1))
 
 

@@ -1,0 +1,208 @@
+"""One small network for synthetic portraits: landmarks, head pose, gaze, expression, identity, parsing, feature maps.
+
+It is trained by `python -m train.portrait` on this repository's synthetic portraits and knows nothing else: on
+photographs its figures mean little. Cheap enough to stand in a training loop, differentiable in the pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from ..face.ibug68 import NUM_LANDMARKS
+from .portrait_crops import EYE_CROP_SIZE, FACE_CROP_SIZE, cut_squares, eye_squares, face_squares, landmark_extent
+
+NUM_EXPRESSIONS = 52
+# Classes of the parsing, as in `labels.png` of the shards.
+BACKGROUND, PERSON, FACE = range(3)
+HEAT_STRIDE = 4  # px of the sampled picture per cell of a landmark's heat map
+
+
+@dataclass(frozen=True)
+class PortraitReading:
+    """What `PortraitNet` reads in B pictures.
+
+    Attributes:
+        landmarks: (B, 68, 2) px of the pictures, iBUG-68.
+        head_pose: (B, 3) yaw, pitch, roll in degrees.
+        gaze: (B, 2) pitch, yaw in radians, eye in head.
+        expression: (B, 52) near [0, 1], in the order of `face/expression_names.py`.
+        identity: (B, D) embedding of unit length.
+        parsing: (B, 3, H, W) scores of background, person (hair, neck, clothes) and face.
+        maps: feature maps (B, C_l, h_l, w_l) of a half, quarter, eighth and sixteenth of `sample_size`, unscaled.
+    """
+
+    landmarks: Tensor
+    head_pose: Tensor
+    gaze: Tensor
+    expression: Tensor
+    identity: Tensor
+    parsing: Tensor
+    maps: tuple[Tensor, ...]
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution, batch norm, ReLU: (B, C_in, H, W) -> (B, C, H / stride, W / stride)."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, kernel: int = 3):
+        super().__init__(
+            nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a skip connection."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first, self.second = ConvNorm(channels, channels), nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) of the same shape."""
+        return F.relu(x + self.norm(self.second(self.first(x))))
+
+
+class PortraitNet(ModelMixin, ConfigMixin):
+    """Reads portraits.
+
+    Args:
+        sample_size: side of the square the network sees, pixels; pictures of other sizes are resized with antialiasing.
+        widths: channels at a half, quarter, eighth, sixteenth and thirty-second of that side.
+        blocks: residual blocks at each.
+        fused_width: channels where coarse and fine maps meet.
+        face_width: channels of the branches that look at the cut out face.
+        eye_width: channels of the branch that looks at the cut out eyes.
+        hidden: width of the last hidden layer of head pose, gaze and expression.
+        identity_dim: numbers of an embedding.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 128,
+        widths: tuple[int, ...] = (16, 32, 64, 96, 96),
+        blocks: tuple[int, ...] = (0, 1, 1, 2, 0),
+        fused_width: int = 32,
+        face_width: int = 80,
+        eye_width: int = 16,
+        hidden: int = 160,
+        identity_dim: int = 128,
+    ):
+        super().__init__()
+        self.stages = nn.ModuleList()
+        channels = 3
+        for width, count in zip(widths, blocks, strict=True):
+            self.stages.append(
+                nn.Sequential(ConvNorm(channels, width, 2), *(ResidualBlock(width) for _ in range(count)))
+            )
+            channels = width
+        self.laterals = nn.ModuleList(nn.Conv2d(width, fused_width, 1) for width in widths[1:])
+        self.fuse_eighth, self.fuse_quarter = ConvNorm(fused_width, fused_width), ConvNorm(fused_width, fused_width)
+        self.heat = nn.Conv2d(fused_width, NUM_LANDMARKS, 1)
+        self.parse_quarter, self.parse_half = nn.Conv2d(fused_width, 16, 1), nn.Conv2d(widths[0], 16, 1)
+        self.parse = nn.Conv2d(16, 3, 3, padding=1)
+        self.face = ConvNorm(widths[2] + widths[3], face_width, 2)
+        self.face_state, self.face_identity = ConvNorm(face_width, face_width), ConvNorm(face_width, face_width)
+        face_numbers = face_width * (FACE_CROP_SIZE // 2) ** 2
+        self.identity = nn.Linear(face_numbers, identity_dim)
+        self.eyes = nn.Sequential(
+            ConvNorm(3, eye_width),
+            ConvNorm(eye_width, 2 * eye_width, 2),
+            ConvNorm(2 * eye_width, 2 * eye_width, 2),
+            ConvNorm(2 * eye_width, 2 * eye_width, 2),
+        )
+        self.eye_state = nn.Linear(2 * 2 * eye_width * (EYE_CROP_SIZE // 8) ** 2, 96)
+        self.state = nn.Sequential(nn.Linear(face_numbers + 96 + 2 * NUM_LANDMARKS, hidden), nn.SiLU())
+        self.head_pose, self.expression = nn.Linear(hidden, 3), nn.Linear(hidden, NUM_EXPRESSIONS)
+        self.gaze = nn.Sequential(nn.Linear(96 + hidden, 64), nn.SiLU(), nn.Linear(64, 2))
+        # Units of head pose and gaze, so that layers work with numbers near 1: degrees and radians.
+        self.register_buffer("state_scale", torch.tensor([20.0, 10.0, 6.0, 0.15, 0.25]))
+        # Measured after training, see `train/portrait/calibration.py`.
+        self.register_buffer("map_scales", torch.ones(len(widths) - 1))
+        self.register_buffer("style_scales", torch.ones(2 * sum(widths[1:4])))
+
+    def forward(self, pictures: Tensor) -> PortraitReading:
+        """Read pictures; face and eyes are cut out where the network itself finds them.
+
+        Args:
+            pictures: (B, 3, H, H) in [-1, 1], RGB, aligned portraits.
+        """
+        square = self.resize(pictures)
+        stages, fused = self.look(square)
+        landmarks = self.find_landmarks(fused)
+        reading = self.read(square, stages, fused, landmarks, landmarks.detach())
+        scale = pictures.shape[-1] / self.config.sample_size
+        parsing = F.interpolate(reading.parsing, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+        return replace(reading, landmarks=(landmarks + 0.5) * scale - 0.5, parsing=parsing)
+
+    def resize(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, H) -> (B, 3, sample_size, sample_size)."""
+        size = (self.config.sample_size, self.config.sample_size)
+        if pictures.shape[-2:] != size:
+            pictures = F.interpolate(pictures, size=size, mode="bilinear", align_corners=False, antialias=True)
+        return pictures.contiguous(memory_format=torch.channels_last)
+
+    def look(self, square: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Square pictures -> maps of every stage, and coarse and fine ones fused at a quarter of the side."""
+        stages, hidden = [], square
+        for stage in self.stages:
+            hidden = stage(hidden)
+            stages.append(hidden)
+        quarter, eighth, sixteenth, coarsest = (
+            lateral(maps) for lateral, maps in zip(self.laterals, stages[1:], strict=True)
+        )
+        sixteenth = sixteenth + F.interpolate(coarsest, scale_factor=2.0, mode="nearest")
+        eighth = self.fuse_eighth(eighth + F.interpolate(sixteenth, scale_factor=2.0, mode="nearest"))
+        return stages, self.fuse_quarter(quarter + F.interpolate(eighth, scale_factor=2.0, mode="nearest"))
+
+    def find_landmarks(self, fused: Tensor) -> Tensor:
+        """(B, 68, 2) px of the square: the mean place under each heat map's softmax."""
+        heat = self.heat(fused).float()
+        share = heat.flatten(2).softmax(-1).unflatten(2, heat.shape[2:])
+        cells = torch.arange(heat.shape[-1], device=heat.device, dtype=share.dtype)
+        place = torch.stack([(share.sum(2) * cells).sum(-1), (share.sum(3) * cells).sum(-1)], dim=-1)
+        return (place + 0.5) * HEAT_STRIDE - 0.5
+
+    def read(
+        self, square: Tensor, stages: list[Tensor], fused: Tensor, landmarks: Tensor, crop_landmarks: Tensor
+    ) -> PortraitReading:
+        """All that is read once the landmarks are known; the parsing at half the side.
+
+        Args:
+            square: (B, 3, sample_size, sample_size).
+            stages: maps of `look`.
+            fused: fused maps of `look`.
+            landmarks: (B, 68, 2) px of the square, as found.
+            crop_landmarks: the same, where face and eyes are cut out; training takes the truth, a little displaced.
+        """
+        size = self.config.sample_size
+        squares = face_squares(crop_landmarks)
+        face = self.face(torch.cat([cut_squares(maps, squares, size, FACE_CROP_SIZE) for maps in stages[2:4]], dim=1))
+        eyes = self.eyes(cut_squares(square, eye_squares(crop_landmarks), size, EYE_CROP_SIZE))
+        eye_state = F.silu(self.eye_state(eyes.reshape(len(square), -1)))
+        centre, extent = landmark_extent(crop_landmarks)
+        outline = (landmarks - centre[:, None]) / extent[:, None, None]
+        state = self.state(torch.cat([self.face_state(face).flatten(1), eye_state, outline.flatten(1)], dim=1))
+        gaze = self.gaze(torch.cat([eye_state, state], dim=1)).float()
+        return PortraitReading(
+            landmarks=landmarks,
+            head_pose=self.head_pose(state).float() * self.state_scale[:3],
+            gaze=gaze * self.state_scale[3:],
+            expression=self.expression(state).float(),
+            identity=F.normalize(self.identity(self.face_identity(face).flatten(1)).float(), dim=-1),
+            parsing=self.find_regions(stages[0], fused),
+            maps=tuple(stages[:4]),
+        )
+
+    def find_regions(self, half: Tensor, fused: Tensor) -> Tensor:
+        """Scores of the parsing (B, 3, h, h), at half the side, of the finest and the fused maps."""
+        coarse = F.interpolate(self.parse_quarter(fused), scale_factor=2.0, mode="nearest")
+        return self.parse(F.relu(coarse + self.parse_half(half))).float()

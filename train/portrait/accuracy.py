@@ -1,0 +1,101 @@
+"""How well a perception network reads held-out people: a table of errors and correlations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from diffusionact.perception.portrait_net import BACKGROUND, FACE, PERSON, PortraitNet
+
+from .batches import PortraitBatch, PortraitFrames
+
+HEAD_POSE_NAMES, GAZE_NAMES = ("yaw", "pitch", "roll"), ("gaze pitch", "gaze yaw")
+EYES_OPEN = 0.5  # blinks below this leave the gaze to be seen
+READ_ACTIONS = ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "mouthSmileLeft", "browInnerUp")
+REGION_NAMES = {BACKGROUND: "background", PERSON: "person", FACE: "face"}
+
+
+@torch.no_grad()
+def measure(network: PortraitNet, frames: PortraitFrames, batch_size: int = 64) -> dict[str, float]:
+    """Accuracy on frames.
+
+    Args:
+        network: in evaluation mode.
+        frames: of people that were not trained on.
+        batch_size: pictures that go through together.
+
+    Returns:
+        Row of the table -> value: errors are mean absolute ones, `r` is Pearson's correlation.
+    """
+    truths, readings, overlaps = [], [], torch.zeros(3, 2)
+    for batch in frames.in_order(batch_size):
+        reading = network(batch.pictures)
+        overlaps += _overlaps(reading.parsing, batch)
+        truths.append((batch.landmarks, batch.head_pose, batch.gaze, batch.expression, batch.identity))
+        readings.append((reading.landmarks, reading.head_pose, reading.gaze, reading.expression, reading.identity))
+    points, pose, gaze, expression, identity = (torch.cat(parts) for parts in zip(*truths, strict=True))
+    read_points, read_pose, read_gaze, read_expression, embeddings = (
+        torch.cat(parts).float() for parts in zip(*readings, strict=True)
+    )
+    names = frames.frames.expression_names
+    blink = expression[:, [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]].mean(1)
+    seen = blink < EYES_OPEN
+    table = {"landmarks, px": (read_points - points).norm(dim=-1).mean().item()}
+    for column, name in enumerate(HEAD_POSE_NAMES):
+        table |= _rows(name, "degrees", read_pose[:, column], pose[:, column])
+    for column, name in enumerate(GAZE_NAMES):
+        table |= _rows(f"{name}, eyes open", "degrees", *(torch.rad2deg(g[seen, column]) for g in (read_gaze, gaze)))
+    for name in READ_ACTIONS:
+        column = names.index(name)
+        table |= {f"{name}, r": correlation(read_expression[:, column], expression[:, column])}
+    similarity = embeddings @ embeddings.T
+    table["verification AUC"] = verification_auc(similarity, identity)
+    table["verification AUC, colours removed"] = verification_auc(
+        _grey_similarity(network, frames, batch_size), identity
+    )
+    for region, name in REGION_NAMES.items():
+        table[f"IoU of {name}"] = (overlaps[region, 0] / overlaps[region, 1]).item()
+    return table
+
+
+def _rows(name: str, unit: str, read: Tensor, truth: Tensor) -> dict[str, float]:
+    return {f"{name}, {unit}": (read - truth).abs().mean().item(), f"{name}, r": correlation(read, truth)}
+
+
+def correlation(first: Tensor, second: Tensor) -> float:
+    """Pearson's correlation of two vectors (N,)."""
+    return torch.corrcoef(torch.stack([first.double(), second.double()]))[0, 1].item()
+
+
+def verification_auc(similarity: Tensor, identity: Tensor) -> float:
+    """Share of (same person, other person) pairs of pairs that the similarity (N, N) orders rightly."""
+    upper = torch.ones_like(similarity, dtype=torch.bool).triu(1)
+    same = identity[:, None] == identity[None]
+    others = similarity[upper & ~same].sort().values
+    return (torch.searchsorted(others, similarity[upper & same]).double().mean() / len(others)).item()
+
+
+def _grey_similarity(network: PortraitNet, frames: PortraitFrames, batch_size: int) -> Tensor:
+    """Similarity of embeddings when pictures are grey and stand before grey: what is left is the face."""
+    embeddings = []
+    for batch in frames.in_order(batch_size):
+        grey = batch.pictures.mean(1, keepdim=True).expand_as(batch.pictures)
+        embeddings.append(network(grey * (1 - batch.regions[:, BACKGROUND, None])).identity.float())
+    joined = torch.cat(embeddings)
+    return joined @ joined.T
+
+
+def _overlaps(scores: Tensor, batch: PortraitBatch) -> Tensor:
+    """(3, 2) pixels in the intersection and in the union of each region."""
+    read, truth = scores.argmax(1), batch.regions.argmax(1)
+    rows = []
+    for region in REGION_NAMES:
+        ours, theirs = read == region, truth == region
+        rows.append(torch.stack([(ours & theirs).sum(), (ours | theirs).sum()]))
+    return torch.stack(rows).float()
+
+
+def table_markdown(table: dict[str, float]) -> str:
+    """The table as Markdown."""
+    lines = [f"| {name} | {value:.3f} |" for name, value in table.items()]
+    return "\n".join(["| | |", "|---|---|", *lines])

@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from train.data.frames import Frames, cached_shard
+from train.data.decoded import cached_shard
+from train.data.frames import Frames
 from train.data.pairs import FrameOrder, PairOrder, held_out_pairs
 
 

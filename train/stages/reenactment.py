@@ -19,7 +19,8 @@ from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 from diffusionact.weights import PipelineConfig, write_index
 
-from ..data.frames import REGIONS, Frames
+from ..data.drawing import REGIONS
+from ..data.frames import Frames
 from ..data.pairs import FrameOrder, PairOrder, held_out_pairs
 from ..diffusion import invert, sample
 from ..perception import PerceptionSettings, load_perception

@@ -1,0 +1,90 @@
+"""Pictures read out of the shards when they are asked for: no decoded copy on disk, some work at every step.
+
+Where each frame's bytes lie, and the facts, are found once for every shard and kept in a small file in `cache/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffusionact.shards import decode_labels, decode_picture, read_bytes, scan_shard
+
+from .decoded import check_size
+from .drawing import draw_landmark_map, draw_regions
+from .facts import FactTable, collect
+
+INDEX_VERSION = 1
+
+
+class StreamedPictures:
+    """Random access to frames in their shards.
+
+    Args:
+        shards: of the folder, in order.
+        sample_size: expected side of the pictures, pixels.
+
+    Attributes:
+        facts: of all frames.
+    """
+
+    def __init__(self, shards: Iterable[Path], sample_size: int):
+        self.sample_size = sample_size
+        self._shards = list(shards)
+        indices = [indexed_shard(path) for path in self._shards]
+        self.facts = FactTable.of_shards(indices)
+        self._places = np.concatenate([index["places"] for index in indices])
+        self._shard = np.repeat(np.arange(len(indices)), [len(index["places"]) for index in indices])
+        self._image(0)  # a wrong size is told now
+
+    def pictures(self, name: str, frames: np.ndarray) -> Tensor:
+        """See `Frames`."""
+        make = {"image": self._image, "landmark_map": self._landmark_map, "region": self._region}[name]
+        return torch.from_numpy(np.stack([make(frame) for frame in frames]))
+
+    def _image(self, frame: int) -> np.ndarray:
+        image = decode_picture(self._read(frame, 0))
+        check_size(image, self.sample_size, self._shards[self._shard[frame]])
+        return image
+
+    def _landmark_map(self, frame: int) -> np.ndarray:
+        values = self.facts.values
+        return draw_landmark_map(values["landmarks"][frame], values["pupils"][frame], self.sample_size)
+
+    def _region(self, frame: int) -> np.ndarray:
+        labels = decode_labels(self._read(frame, 2)) if self._places[frame, 3] else None
+        return draw_regions(labels, self.facts.values["landmarks"][frame], self.sample_size)
+
+    def _read(self, frame: int, column: int) -> bytes:
+        first, number = self._places[frame, column : column + 2].tolist()
+        with open(self._shards[self._shard[frame]], "rb") as file:  # several threads read at once
+            return read_bytes(file, (first, number))
+
+
+def indexed_shard(path: Path) -> dict[str, np.ndarray]:
+    """The facts of a shard's frames, as `collect` gives them, and their places.
+
+    `places` is (n, 4) int64: first byte and number of bytes of the picture, and of the labels (0 where there are none).
+    The index belongs to the shard's name, size and date.
+    """
+    status = path.stat()
+    stamp = f"{INDEX_VERSION} {path.name} {status.st_size} {status.st_mtime_ns}"
+    entry = path.parent / "cache" / f"{path.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}.npz"
+    if entry.is_file():
+        with np.load(entry) as stored:
+            return dict(stored)
+    frames = list(scan_shard(path))
+    index = collect(frame.facts for frame in frames)
+    index["places"] = np.array([(*frame.picture, *(frame.labels or (0, 0))) for frame in frames], dtype=np.int64)
+    entry.parent.mkdir(exist_ok=True)
+    temporary = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex[:8]}.tmp.npz")
+    np.savez(temporary, **index)
+    os.replace(temporary, entry)
+    return index

@@ -10,9 +10,8 @@ from diffusionact.models import UNet
 from diffusionact.schedulers import DDIMScheduler
 
 
-def draw_timesteps(count: int, num_train_timesteps: int, exponent: float, device: torch.device) -> Tensor:
-    """(B,) timesteps t = T u^exponent with u uniform; an exponent below 1 prefers noisy ones."""
-    uniform = torch.rand(count, device=device)
+def timesteps_from(uniform: Tensor, num_train_timesteps: int, exponent: float) -> Tensor:
+    """(B,) timesteps t = T u^exponent of numbers u uniform in [0, 1); an exponent below 1 prefers noisy ones."""
     return (num_train_timesteps * uniform**exponent).long().clamp(max=num_train_timesteps - 1)
 
 

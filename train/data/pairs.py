@@ -31,8 +31,12 @@ class FrameOrder:
 
     def batch(self, index: int) -> np.ndarray:
         """(B,) frame numbers of this process's batch number `index`."""
+        return np.array([self._frame(position) for position in self.positions(index)])
+
+    def positions(self, index: int) -> range:
+        """Places of the batch's frames in the order of the run; batches of all processes follow each other in it."""
         first = (index * self.num_processes + self.process) * self.batch_size
-        return np.array([self._frame(position) for position in range(first, first + self.batch_size)])
+        return range(first, first + self.batch_size)
 
     def _frame(self, position: int) -> int:
         epoch, offset = divmod(position, len(self.frames))
@@ -80,8 +84,9 @@ class PairOrder:
     def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """(B,) sources and (B,) targets of this process's batch number `index`."""
         sources = self.order.batch(index)
-        generator = np.random.default_rng([self.order.seed, index, self.order.process, 1])
-        return sources, np.array([generator.choice(self._candidates(source)) for source in sources])
+        # A generator for each place, so that the pairs do not depend on how many processes share the order.
+        generators = [np.random.default_rng([self.order.seed, place, 1]) for place in self.order.positions(index)]
+        return sources, np.array([g.choice(self._candidates(s)) for g, s in zip(generators, sources, strict=True)])
 
     def _candidates(self, source: int) -> np.ndarray:
         members = self._members[int(self._identity[source])]

@@ -85,13 +85,15 @@ class NanGuard:
 
     def _save_batches(self, step: int, scalars: dict[str, float]) -> Path:
         """Entries are named `0.image`: number of the batch within the step, then the name."""
-        tensors = {
-            f"{part}.{name}": value.detach().cpu().contiguous()
-            for part in range(self.accumulation_steps)
-            for name, value in self.stage.batch(step * self.accumulation_steps + part).items()
-        }
         process = self.accelerator.process_index
         facts = {"stage": self.stage.name, "step": step, "process": process, "seed": self.stage.config.seed, **scalars}
+        tensors = {}
+        for part in range(self.accumulation_steps):
+            for name, value in self.stage.batch(step * self.accumulation_steps + part).items():
+                if isinstance(value, Tensor):
+                    tensors[f"{part}.{name}"] = value.detach().cpu().contiguous()
+                else:
+                    facts[f"{part}.{name}"] = value
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:07d}-process-{process}.safetensors"
         temporary = path.with_name(f".{path.name}.tmp")

@@ -18,8 +18,9 @@ from diffusionact.weights import load_components
 
 from ..code_regressor import CodeRegressor
 from ..data.frames import Frames
+from ..data.noise import draw_noise
 from ..data.pairs import FrameOrder, held_out_pairs
-from ..diffusion import draw_timesteps, invert, prediction_target, sample
+from ..diffusion import invert, prediction_target, sample, timesteps_from
 from ..validation import mean_psnr, picture_grid
 from .stage import Stage
 
@@ -99,7 +100,7 @@ class DiffAESettings:
         prediction_type: what the UNet predicts, see `DDIMScheduler`.
         initial_model: model folder whose UNet and semantic encoder are trained on; their architecture then counts, and
             not the one given here. None starts with fresh ones.
-        timestep_exponent: see `draw_timesteps`.
+        timestep_exponent: see `timesteps_from`.
         region_weights: of the squared error in background, person, face, eyes and mouth.
         validation_pictures: columns of the validation grid.
         validation_steps: DDIM steps of the validation, each way.
@@ -134,24 +135,28 @@ class DiffAEObjective(nn.Module):
         self.register_buffer("region_weights", torch.tensor(settings.region_weights), persistent=False)
         self.register_buffer("target_weights", target_weights, persistent=False)
 
-    def forward(self, image: Tensor, region: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, image: Tensor, region: Tensor, target: Tensor, uniform: Tensor, noise: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch.
 
         Args:
             image: (B, 3, H, W) in [-1, 1].
             region: (B, H, W) index into the region weights.
             target: (B, K) facts in their own units.
+            uniform: (B,) in [0, 1), gives the timesteps.
+            noise: (B, 3, H, W) standard normal.
         """
         semantic_code = self.semantic_encoder(image)
-        timesteps = draw_timesteps(
-            len(image), self.scheduler.config.num_train_timesteps, self.settings.timestep_exponent, image.device
-        )
-        noise = torch.randn_like(image)
+        steps = self.scheduler.config.num_train_timesteps
+        timesteps = timesteps_from(uniform, steps, self.settings.timestep_exponent)
         prediction = self.unet(self.scheduler.add_noise(image, noise, timesteps), timesteps, semantic_code).sample
         goal = prediction_target(self.scheduler, image, noise, timesteps)
         weights = self.region_weights[region.long()][:, None]
         error = (prediction.float() - goal).square()
-        denoising = (weights * error).sum() / (weights.sum() * image.shape[1])
+        # Every picture counts alike, whatever batch it is in: several processes then train as one would.
+        by_picture = (weights * error).sum(dim=(1, 2, 3)) / (weights.sum(dim=(1, 2, 3)) * image.shape[1])
+        denoising = by_picture.mean()
         with torch.autocast(image.device.type, enabled=False):
             facts = self.regressor(semantic_code.float())
         regression = (self.target_weights * (facts - self.regressor.standardise(target)).square()).mean()
@@ -205,12 +210,16 @@ class PretrainDiffAE(Stage):
             frames.move_to(device, ("image", "region"))
 
     def batch(self, index: int) -> dict[str, Tensor]:
-        """Pictures with regions and facts."""
+        """Pictures with regions, facts and noise."""
         chosen = self.order.batch(index)
+        size = self.frames.sample_size
+        uniform, noise = draw_noise(self.config.seed, self.order.positions(index), (3, size, size))
         return {
             "image": self.pictures("image", chosen),
             "region": self.frames.pictures("region", chosen).to(self.device),
             "target": self.targets[torch.from_numpy(chosen).to(self.device)],
+            "uniform": uniform.to(self.device),
+            "noise": noise.to(self.device, memory_format=torch.channels_last),
         }
 
     def enable_gradient_checkpointing(self) -> None:

@@ -186,21 +186,25 @@ class PortraitNet(ModelMixin, ConfigMixin):
         size = self.config.sample_size
         squares = face_squares(crop_landmarks)
         face = self.face(torch.cat([cut_squares(maps, squares, size, FACE_CROP_SIZE) for maps in stages[2:4]], dim=1))
+        face_state, face_identity = self.face_state(face), self.face_identity(face)
+        parsing = self.find_regions(stages[0], fused)
         eyes = self.eyes(cut_squares(square, eye_squares(crop_landmarks), size, EYE_CROP_SIZE))
-        eye_state = F.silu(self.eye_state(eyes.reshape(len(square), -1)))
-        centre, extent = landmark_extent(crop_landmarks)
-        outline = (landmarks - centre[:, None]) / extent[:, None, None]
-        state = self.state(torch.cat([self.face_state(face).flatten(1), eye_state, outline.flatten(1)], dim=1))
-        gaze = self.gaze(torch.cat([eye_state, state], dim=1)).float()
-        return PortraitReading(
-            landmarks=landmarks,
-            head_pose=self.head_pose(state).float() * self.state_scale[:3],
-            gaze=gaze * self.state_scale[3:],
-            expression=self.expression(state).float(),
-            identity=F.normalize(self.identity(self.face_identity(face).flatten(1)).float(), dim=-1),
-            parsing=self.find_regions(stages[0], fused),
-            maps=tuple(stages[:4]),
-        )
+        # Half precision would round angles to a tenth of a degree.
+        with torch.autocast(square.device.type, enabled=False):
+            face_state, face_identity = (maps.float().flatten(1) for maps in (face_state, face_identity))
+            eye_state = F.silu(self.eye_state(eyes.float().reshape(len(square), -1)))
+            centre, extent = landmark_extent(crop_landmarks)
+            outline = (landmarks - centre[:, None]) / extent[:, None, None]
+            state = self.state(torch.cat([face_state, eye_state, outline.flatten(1)], dim=1))
+            return PortraitReading(
+                landmarks=landmarks,
+                head_pose=self.head_pose(state) * self.state_scale[:3],
+                gaze=self.gaze(torch.cat([eye_state, state], dim=1)) * self.state_scale[3:],
+                expression=self.expression(state),
+                identity=F.normalize(self.identity(face_identity), dim=-1),
+                parsing=parsing,
+                maps=tuple(stages[:4]),
+            )
 
     def find_regions(self, half: Tensor, fused: Tensor) -> Tensor:
         """Scores of the parsing (B, 3, h, h), at half the side, of the finest and the fused maps."""

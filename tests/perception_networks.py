@@ -8,19 +8,36 @@ from diffusionact.perception.arcface import ArcFace
 from diffusionact.perception.face_parsing import FaceParsing
 from diffusionact.perception.farl import FaRL
 from diffusionact.perception.identity_crops import TEMPLATE
+from diffusionact.perception.lpips import BACKBONES, ActivationMaps, LearntWeights
 from diffusionact.perception.vgg19 import VGG19Features
 
 TINY_FARL = {"width": 8, "layers": 2, "features": 6, "grid": 3}
+TINY_LPIPS_WIDTH = 4
+# What the published files hold and the networks do not need.
+UNUSED = {
+    "vgg19": {
+        **{f"features.{number}.weight": torch.zeros(2) for number in (30, 32, 34)},
+        "classifier.6.weight": torch.zeros(2),
+    },
+    "vgg16": {"classifier.6.weight": torch.zeros(2)},
+    "alexnet": {"classifier.6.weight": torch.zeros(2)},
+    "face_parsing": {"conv_out16.conv_out.weight": torch.zeros(2), "conv_out32.conv.bn.running_var": torch.zeros(2)},
+    "farl": {"text_projection": torch.zeros(2), "logit_scale": torch.zeros(())},
+}
 
 
 def tiny_perception_networks() -> dict[str, nn.Module]:
-    """By the keys of `PERCEPTION_FILES`; random weights, batch norms that change something."""
+    """By the keys of `PERCEPTION_FILES`, but insightface; random weights, batch norms that change something."""
     torch.manual_seed(0)
     networks = {
         "vgg19": VGG19Features(4),
         "arcface": ArcFace(4, 8),
         "face_parsing": FaceParsing(4, input_size=64),
         "farl": FaRL(**TINY_FARL),
+        "alexnet": ActivationMaps("alex", TINY_LPIPS_WIDTH),
+        "lpips-alex": tiny_learnt_weights("alex"),
+        "vgg16": ActivationMaps("vgg", TINY_LPIPS_WIDTH),
+        "lpips-vgg": tiny_learnt_weights("vgg"),
     }
     for network in networks.values():
         for name, tensor in network.state_dict().items():
@@ -32,6 +49,23 @@ def tiny_perception_networks() -> dict[str, nn.Module]:
     return networks
 
 
+def tiny_learnt_weights(backbone: str) -> LearntWeights:
+    """Weights of at least 0, as the published ones."""
+    layers = BACKBONES[backbone]
+    weights = LearntWeights([TINY_LPIPS_WIDTH * layers.convolutions[number][0] for number in layers.taps])
+    for tensor in weights.state_dict().values():
+        tensor.uniform_(0.0, 1.0)
+    return weights
+
+
+def published(name: str, network: nn.Module) -> dict:
+    """The state of a tiny network as its published file would hold it."""
+    state, unused = network.state_dict(), UNUSED.get(name, {})
+    if name == "farl":
+        return {"state_dict": {**{f"visual.{key}": value for key, value in state.items()}, **unused}, "epoch": 64}
+    return {**state, **unused}
+
+
 def tiny_pictures(size: int = 64, count: int = 2) -> Tensor:
     """Smooth colours (B, 3, size, size) in [-1, 1]."""
     generator = torch.Generator().manual_seed(1)
@@ -41,7 +75,7 @@ def tiny_pictures(size: int = 64, count: int = 2) -> Tensor:
 
 def template_landmarks(size: float, count: int = 2) -> Tensor:
     """Landmarks whose eyes, nose tip and mouth corners lie where ArcFace's template has them in a square of `size`."""
-    places = torch.tensor(TEMPLATE) * (size / 112)
+    places = (torch.tensor(TEMPLATE) + 0.5) * (size / 112) - 0.5
     generator = torch.Generator().manual_seed(2)
     landmarks = size * (0.2 + 0.6 * torch.rand(68, 2, generator=generator))
     landmarks[list(RIGHT_EYE)], landmarks[list(LEFT_EYE)] = places[0], places[1]

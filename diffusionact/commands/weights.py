@@ -75,7 +75,7 @@ def run_fetch(options: argparse.Namespace) -> int:
 
     path = weights_folder() / DOWNLOADS / entry.file_names[0]
     try:
-        download(entry.url, path, entry.sha256_start)
+        download(entry.url, path, entry.sha256_starts[0])
     except KeyboardInterrupt:
         logger.info("\nWhat has arrived is kept; the same command goes on from there.")
         raise

@@ -68,7 +68,12 @@ def _check_tracker_file(path: Path) -> str:
         raise ValueError(
             f"Expected a whole safetensors file, received {path.stat().st_size} bytes ({error}). Import it again."
         ) from error
-    build_network(NETWORKS[path.name], tensors, str(path))
+    if path.name in NETWORKS:
+        build_network(NETWORKS[path.name], tensors, str(path))
+    else:
+        from ..conversion.perception_files import PERCEPTION_FILES, build_perception_network
+
+        build_perception_network(PERCEPTION_FILES[path.stem], tensors, str(path))
     return sha256_of_tensors(tensors)
 
 
@@ -91,11 +96,11 @@ def _parameters(entry: OfficialFile) -> str:
 def _origin(entry: OfficialFile, provenance: Provenance | None) -> str:
     if provenance is None:
         return "unknown: it carries no note"
-    if not entry.sha256_start:
+    if not entry.sha256_starts:
         verdict = "no published hash to compare with"
-    elif provenance.source_sha256.startswith(entry.sha256_start):
+    elif provenance.source_sha256.startswith(entry.sha256_starts):
         verdict = "hash ok"
     else:
-        verdict = f"hash DIFFERS from the published {entry.sha256_start}"
+        verdict = f"hash DIFFERS from the published {' or '.join(entry.sha256_starts)}"
     hashes = " + ".join(digest[:10] for digest in provenance.source_sha256.split(" + "))
     return f"{provenance.source}, sha256 {hashes}: {verdict}"

@@ -25,7 +25,7 @@ except ImportError:  # a Python built without it: tarfile and zipfile do without
     LZMAError = EOFError
 
 # What the authors' files end in; nothing else is unpacked or looked at.
-KNOWN_SUFFIXES = (".pt", ".pth", ".ckpt", ".tar", ".pkl", ".npy", ".yaml", ".yml", ".zip", ".tgz", ".gz")
+KNOWN_SUFFIXES = (".pt", ".pth", ".ckpt", ".tar", ".pkl", ".npy", ".yaml", ".yml", ".zip", ".tgz", ".gz", ".onnx")
 MAX_MEMBER_BYTES = 8 * 2**30
 MAX_UNPACKED_BYTES = 24 * 2**30
 MAX_MEMBERS = 20_000

@@ -34,6 +34,8 @@ def best_candidate(name: str, files: Sequence[FoundFile]) -> FoundFile:
         return _best_emoca(files)
     if name == "flame":
         return min(files, key=lambda file: _flame_rank(file.path.name))
+    if name == "insightface":
+        return max(files, key=lambda file: file.path.stat().st_size)  # the largest network
     return files[0]
 
 

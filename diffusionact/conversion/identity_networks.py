@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from .perception_files import load_network
+from ..perception.insightface_arcface import GRAPH
+from .onnx_graphs import ONNX_SUFFIX
+from .perception_files import find_perception_file, load_network
 
 # The bundled judge: trained apart from the network that losses use, so that a metric does not praise its own loss.
 JUDGE = "portrait"
+# Files of the catalogue with such a network; the first is the paper's.
+IDENTITY_FILES = ("arcface", "insightface")
 
 
 def load_identity_network(name_or_path: str | Path) -> nn.Module:
@@ -19,14 +24,37 @@ def load_identity_network(name_or_path: str | Path) -> nn.Module:
     and gives embeddings (B, D) of unit length, differentiable in the pictures.
 
     Args:
-        name_or_path: "portrait", the bundled judge; or a file with ArcFace IR-SE50.
+        name_or_path: "portrait", the bundled judge; "arcface" or "insightface", from the weights folder; or the path of
+            a file with ArcFace IR-SE50 or of one of insightface's recognition networks (ONNX), as published or
+            imported.
 
     Raises:
         FileNotFoundError: if the file is missing; the message says where it comes from and on what terms.
-        ValueError: if it holds another network.
+        ModuleNotFoundError: if an ONNX file is to be read and the package onnx is not installed.
+        ValueError: if the file holds another network.
     """
-    if str(name_or_path) == JUDGE:
+    name = str(name_or_path)
+    if name == JUDGE:
         from ..perception.portrait_net import load_portrait_net
 
         return load_portrait_net("judge")
-    return load_network("arcface", Path(name_or_path))
+    if name in IDENTITY_FILES:
+        return load_network(name, find_perception_file(name))
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected {JUDGE}, {', '.join(IDENTITY_FILES)} or the path of a network of face recognition, received "
+            f"{name_or_path}, which is no file. `diffusionact weights list` says where such files come from."
+        )
+    return load_network("insightface" if _is_of_insightface(path) else "arcface", path)
+
+
+def _is_of_insightface(path: Path) -> bool:
+    if path.suffix != ".safetensors":
+        return path.suffix == ONNX_SUFFIX
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+        return GRAPH in names
+    except SafetensorError:
+        return False  # the reader of either says what is wrong with it

@@ -24,6 +24,7 @@ from .checkpoints import read_checkpoint, state_dict_of
 from .face_network_names import face_network_state
 from .flame_head import CHECKPOINT_BUFFERS, CHECKPOINT_PREFIX, flame_from_checkpoint, flame_from_files
 from .official import convert_official
+from .perception_files import PERCEPTION_FILES, build_perception_network, read_tensors, used_tensors
 
 # Entry of the catalogue -> attribute of EmocaNetworks, and where the state dict stands in the file; "" is all of it.
 NETWORKS = {
@@ -115,6 +116,23 @@ def import_network(name: str) -> Callable[[Target, Mapping[str, FoundFile]], lis
     return run
 
 
+def import_perception(name: str) -> Callable[[Target, Mapping[str, FoundFile]], list[Outcome]]:
+    """The step of a file that becomes one network behind losses and metrics."""
+
+    def run(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
+        entry, file = catalogue_entry(name), files[name]
+        if target.is_taken(entry):
+            return [_kept(entry, target)]
+        known = PERCEPTION_FILES[name]
+        state = read_tensors(known, file.path)
+        tensors = used_tensors(known, state, build_perception_network(known, state, file.shown))
+        provenance = Provenance(file.path.name, sha256_of_file(file.path), entry.licence)
+        write_tracker_file(target.path(entry), tensors, provenance)
+        return [_imported(entry, provenance, target)]
+
+    return run
+
+
 def import_flame(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
     """The head. Buffers inside EMOCA's checkpoint win, as in the official code; else FLAME's own files make it."""
     state = _official_state("emoca", files["emoca"]) if "emoca" in files else {}
@@ -140,6 +158,7 @@ def import_flame(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome
 STEPS: tuple[Step, ...] = (
     Step("diffusionact", ("diffusionact",), import_model),
     *(Step(name, (name,), import_network(name)) for name in NETWORKS),
+    *(Step(name, (name,), import_perception(name)) for name in PERCEPTION_FILES),
     Step("flame", ("emoca", "flame", "flame-landmarks"), import_flame),
 )
 
@@ -190,9 +209,10 @@ def _kept(entry: OfficialFile, target: Target) -> Outcome:
 
 def _imported(entry: OfficialFile, provenance: Provenance, target: Target, note: str = "") -> Outcome:
     notes = [f"written to {target.path(entry)}", note]
-    if entry.sha256_start and not provenance.source_sha256.startswith(entry.sha256_start):
+    if entry.sha256_starts and not provenance.source_sha256.startswith(entry.sha256_starts):
+        published = " or ".join(entry.sha256_starts)
         notes.append(
-            f"not the published file, whose sha256 begins with {entry.sha256_start}: this one's begins with "
+            f"not the published file, whose sha256 begins with {published}: this one's begins with "
             f"{provenance.source_sha256[:10]}"
         )
     return Outcome("", entry.name, "; ".join(filter(None, notes)), "imported")

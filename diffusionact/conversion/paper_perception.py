@@ -7,42 +7,68 @@ from pathlib import Path
 
 from torch import nn
 
-from ..face.emoca import load_emoca_networks
+from ..checks import check_choice
 from ..losses import LossWeights
 from ..perception import CombinedPerception
 from ..perception.emoca_face import EmocaFace, EmocaGaze
-from .perception_files import PERCEPTION_FILES, load_network
+from .identity_networks import IDENTITY_FILES
+from .lpips_files import load_lpips_features
+from .perception_files import PERCEPTION_FILES, find_perception_file, load_network
+from .tracker_files import TRACKER_NETWORKS, load_tracker_network
 
-# Feature of `CombinedPerception` -> key of PERCEPTION_FILES.
-NETWORKS = {"perceptual": "vgg19", "identity": "arcface", "background": "face_parsing", "style": "farl"}
+# Networks to choose from; the first of each is the paper's.
+PERCEPTUAL = ("vgg19", "lpips-alex", "lpips-vgg")
+FILES = (*PERCEPTION_FILES, *TRACKER_NETWORKS)
 
 
 def load_paper_perception(
-    weights: LossWeights, folder: Path, emoca_folder: Path, files: Mapping[str, Path] | None = None
+    weights: LossWeights,
+    folder: Path | None = None,
+    emoca_folder: Path | None = None,
+    files: Mapping[str, Path] | None = None,
+    perceptual: str = "vgg19",
+    identity: str = "arcface",
 ) -> CombinedPerception:
     """Load the networks whose terms have a weight, and no others.
 
     Args:
         weights: of the objective.
-        folder: holds the files of `PERCEPTION_FILES` under their published names.
-        emoca_folder: of `diffusionact weights import`, for gaze, shape and head pose.
-        files: paths of single files elsewhere, by the keys of `PERCEPTION_FILES`.
+        folder: holds the files of `PERCEPTION_FILES` as published or imported; None looks in the weights folder.
+        emoca_folder: the part `emoca` of a weights folder, for gaze, shape and head pose; None is that of the weights
+            folder.
+        files: paths of single files elsewhere, by the names of the catalogue (`diffusionact weights list`).
+        perceptual: what the perceptual loss compares: "vgg19", or the maps of "lpips-alex" or "lpips-vgg", whose loss
+            is LPIPS.
+        identity: "arcface" (IR-SE50) or "insightface" (ONNX).
 
     Raises:
-        FileNotFoundError: if a file is missing.
-        ValueError: if a file does not hold its network, or a key of `files` is unknown.
+        FileNotFoundError: if a file is missing; the message says where it comes from, its terms, and which loss
+            needs it.
+        ValueError: if a file does not hold its network, or a name is unknown.
     """
     files = dict(files or {})
-    unknown = sorted(set(files) - set(PERCEPTION_FILES))
+    unknown = sorted(set(files) - set(FILES))
     if unknown:
-        raise ValueError(f"Expected files for {', '.join(PERCEPTION_FILES)}, received {unknown}. Correct the names.")
-    networks: dict[str, nn.Module | None] = {}
-    for feature, name in NETWORKS.items():
-        file = PERCEPTION_FILES[name]
-        if getattr(weights, file.loss) > 0:
-            networks[feature] = load_network(name, files.get(name, folder / file.file_name))
-    if weights.gaze > 0 or weights.shape > 0 or weights.head_pose > 0:
-        emoca = load_emoca_networks(emoca_folder)
-        networks["gaze"] = EmocaGaze(emoca.gaze_net) if weights.gaze > 0 else None
-        networks["face"] = EmocaFace(emoca.encoders, emoca.flame) if weights.shape + weights.head_pose > 0 else None
+        raise ValueError(f"Expected files for {', '.join(FILES)}, received {unknown}. Correct the names.")
+    check_choice("perceptual", perceptual, PERCEPTUAL)
+    check_choice("identity", identity, IDENTITY_FILES)
+
+    def load(name: str) -> nn.Module:
+        return load_network(name, files[name] if name in files else find_perception_file(name, folder))
+
+    networks: dict[str, nn.Module] = {}
+    if weights.perceptual > 0:
+        lpips = perceptual.removeprefix("lpips-")
+        networks["perceptual"] = load(perceptual) if lpips == perceptual else load_lpips_features(lpips, folder, files)
+    if weights.identity > 0:
+        networks["identity"] = load(identity)
+    if weights.background > 0:
+        networks["background"] = load("face_parsing")
+    if weights.style > 0:
+        networks["style"] = load("farl")
+    if weights.gaze > 0:
+        networks["gaze"] = EmocaGaze(load_tracker_network("gaze", files, emoca_folder))
+    if weights.shape > 0 or weights.head_pose > 0:
+        parts = (load_tracker_network(name, files, emoca_folder) for name in ("emoca", "flame"))
+        networks["face"] = EmocaFace(*parts)
     return CombinedPerception(**networks)

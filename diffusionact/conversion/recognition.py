@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from .archives import zip_member_names
 from .array_pickles import read_arrays
 from .checkpoints import OLD_FORMAT_START, read_checkpoint
 from .flame_head import EMBEDDING_ARRAYS, MODEL_ARRAYS
+from .onnx_graphs import ONNX_SUFFIX, read_recognition_network
 
 EMOCA_PREFIXES = ("deca.E_flame.", "deca.E_expression.")
 SETTINGS_SUFFIXES = (".yaml", ".yml")
@@ -46,6 +48,18 @@ def _has_prefixes(part: str, *prefixes: str) -> Callable[[Mapping[str, Any]], bo
     return has
 
 
+def _has_widths(*ratios: int) -> Callable[[Mapping[str, Any]], bool]:
+    """LPIPS's learnt weights, whose backbone shows in the widths of its layers."""
+
+    def has(content: Mapping[str, Any]) -> bool:
+        widths = [content.get(f"lin{layer}.model.1.weight") for layer in range(len(ratios) + 1)]
+        if widths[-1] is not None or not all(isinstance(value, Tensor) and value.ndim == 4 for value in widths[:-1]):
+            return False
+        return [value.shape[1] for value in widths[:-1]] == [ratio * widths[0].shape[1] for ratio in ratios]
+
+    return has
+
+
 # Name in the catalogue -> what only this checkpoint has. The first that fits.
 CHECKPOINTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "diffusionact": _has("state_dict_net", "state_dict_diff"),
@@ -54,6 +68,15 @@ CHECKPOINTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "gaze": _has_prefixes("model_state", "gaze_network.", "gaze_fc."),
     "s3fd": _has("fc6.weight", "conv3_3_norm.weight", "conv7_2_mbox_loc.weight"),
     "fan": _has("m0.b1_4.bn1.weight", "m3.b2_plus_1.bn1.weight", "l3.weight"),
+    "arcface": _has("input_layer.0.weight", "body.23.res_layer.5.fc1.weight", "output_layer.3.weight"),
+    "face_parsing": _has("cp.resnet.conv1.weight", "ffm.convblk.conv.weight", "conv_out.conv_out.weight"),
+    "farl": _has_prefixes("state_dict", "visual.proj", "visual.transformer.resblocks.0.attn.in_proj_weight"),
+    # Numbers of the layers; those of the networks with batch norm are others.
+    "vgg19": _has("features.16.weight", "features.25.weight", "features.34.weight", "classifier.6.weight"),
+    "vgg16": _has("features.17.weight", "features.26.weight", "features.28.weight", "classifier.6.weight"),
+    "alexnet": _has("features.3.weight", "features.6.weight", "features.10.weight", "classifier.6.weight"),
+    "lpips-alex": _has_widths(1, 3, 6, 4, 4),
+    "lpips-vgg": _has_widths(1, 2, 4, 8, 8),
 }
 ARRAYS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "flame": _has(*MODEL_ARRAYS),
@@ -70,6 +93,9 @@ def recognise(path: Path) -> Recognition:
     try:
         if path.suffix in SETTINGS_SUFFIXES:
             return Recognition(None, "read along with a checkpoint beside them", True)
+        if path.suffix == ONNX_SUFFIX:
+            read_recognition_network(path)
+            return Recognition("insightface")
         if zipfile.is_zipfile(path):
             return _recognise_zip(path)
         with path.open("rb") as stream:
@@ -78,7 +104,7 @@ def recognise(path: Path) -> Recognition:
             return _first_fit(CHECKPOINTS, read_checkpoint(path))
         if start.startswith((np.lib.format.MAGIC_PREFIX, b"\x80", b"(d", b"}")):
             return _first_fit(ARRAYS, read_arrays(path))
-    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError, ModuleNotFoundError) as error:
         return Recognition(None, " ".join(str(error).split()))
     return Recognition(None, "not a format of the authors' files")
 

@@ -1,6 +1,6 @@
 """Model folders, the weights folder, and what is known of every file that a user may bring."""
 
-from .catalogue import CATALOGUE, MODEL_FOLDER_NAME, TRACKER_FOLDER_NAME, OfficialFile, catalogue_entry
+from .catalogue import CATALOGUE, catalogue_entry
 from .folders import ENVIRONMENT_VARIABLE, find_weights, make_weights_folder, use_folders, weights_folder
 from .model_folder import (
     COMPONENTS,
@@ -24,6 +24,7 @@ from .model_folder import (
     write_index,
     write_network,
 )
+from .official_file import MODEL_FOLDER_NAME, PERCEPTION_FOLDER_NAME, TRACKER_FOLDER_NAME, OfficialFile
 
 __all__ = [
     "CATALOGUE",
@@ -38,6 +39,7 @@ __all__ = [
     "LANDMARK_FRAMES",
     "MODEL_FOLDER_NAME",
     "OPTIONAL_COMPONENTS",
+    "PERCEPTION_FOLDER_NAME",
     "TRACKER_FOLDER_NAME",
     "ModelComponents",
     "OfficialFile",

@@ -1,51 +1,20 @@
 """Every file of the authors that a user may bring: what it is for, where it comes from, and on what terms.
 
-A new file is one more entry here and one more recogniser in `conversion/recognition.py`.
+A new file is one more entry here or in `perception_catalogue.py`, and one more recogniser in
+`conversion/recognition.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-MODEL_FOLDER_NAME = "diffusionact"
-TRACKER_FOLDER_NAME = "emoca"
-
-
-@dataclass(frozen=True)
-class OfficialFile:
-    """What is known of a file before anybody has seen it.
-
-    Attributes:
-        name: word for it on the command line.
-        purpose: what it does here.
-        file_names: as published; files are recognised by their content all the same.
-        origin: where it comes from, in words.
-        how_to_get: what a user does to get it.
-        licence: in one line.
-        component: path in the weights folder of what it becomes; empty if nothing is made of it.
-        num_parameters: values of the networks inside, as far as known.
-        sha256_start: first digits of the published file's hash, where its name states them.
-        url: direct address, only where the terms allow fetching without registration.
-    """
-
-    name: str
-    purpose: str
-    file_names: tuple[str, ...]
-    origin: str
-    how_to_get: str
-    licence: str
-    component: str
-    num_parameters: int | None = None
-    sha256_start: str = ""
-    url: str = ""
-
+from .official_file import MODEL_FOLDER_NAME, TRACKER_FOLDER_NAME, OfficialFile
+from .perception_catalogue import PERCEPTION_ENTRIES
 
 _FACE_ALIGNMENT_LICENCE = "face-alignment: BSD-3-Clause code by Adrian Bulat; no separate terms stated for the weights"
 _MPI_LICENCE = "Max Planck, non-commercial scientific research only"
 _AUTHORS_README = "links in the README of StelaBou/Diffusion-Act"
 _DOWNLOADS = "https://www.adrianbulat.com/downloads/python-fan"
 
-CATALOGUE: tuple[OfficialFile, ...] = (
+OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
     OfficialFile(
         name="diffusionact",
         purpose="reenactment encoder and both UNets",
@@ -75,24 +44,24 @@ CATALOGUE: tuple[OfficialFile, ...] = (
         licence=_FACE_ALIGNMENT_LICENCE,
         component=f"{TRACKER_FOLDER_NAME}/face_detector.safetensors",
         num_parameters=22_459_110,
-        sha256_start="619a316812",
+        sha256_starts=("619a316812",),
         url=f"{_DOWNLOADS}/s3fd-619a316812.pth",
     ),
     OfficialFile(
         name="fan",
-        purpose="68 landmarks that the crops are taken by",
+        purpose="68 landmarks that the crops are taken by; the metric NME",
         file_names=("2DFAN4-11f355bf06.pth.tar",),
         origin="face-alignment's download page",
         how_to_get="`diffusionact weights fetch fan`",
         licence=_FACE_ALIGNMENT_LICENCE,
         component=f"{TRACKER_FOLDER_NAME}/landmark_net.safetensors",
         num_parameters=23_820_176,
-        sha256_start="11f355bf06",
+        sha256_starts=("11f355bf06",),
         url=f"{_DOWNLOADS}/2DFAN4-11f355bf06.pth.tar",
     ),
     OfficialFile(
         name="gaze",
-        purpose="direction of gaze",
+        purpose="direction of gaze; the gaze loss",
         file_names=("gaze_estimation_model.tar",),
         origin="ETH-XGaze (xucong-zhang/ETH-XGaze), passed on by DiffusionAct's authors",
         how_to_get=f"download it by the {_AUTHORS_README}",
@@ -102,7 +71,7 @@ CATALOGUE: tuple[OfficialFile, ...] = (
     ),
     OfficialFile(
         name="emoca",
-        purpose="shape, pose, camera and expression coefficients",
+        purpose="shape, pose, camera and expression coefficients; the shape and head pose losses",
         file_names=("EMOCA_v2_lr_mse_20/detail/checkpoints/*.ckpt", "cfg.yaml"),
         origin="emoca.is.tue.mpg.de",
         how_to_get="register at emoca.is.tue.mpg.de, accept the terms, download the model EMOCA_v2_lr_mse_20",
@@ -129,6 +98,7 @@ CATALOGUE: tuple[OfficialFile, ...] = (
         component=f"{TRACKER_FOLDER_NAME}/flame.safetensors",
     ),
 )
+CATALOGUE = OFFICIAL_ENTRIES + PERCEPTION_ENTRIES
 
 
 def catalogue_entry(name: str) -> OfficialFile:

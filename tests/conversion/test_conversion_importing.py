@@ -13,6 +13,7 @@ from tiny_model import make_tiny_components
 
 from diffusionact.conversion import official
 from diffusionact.conversion.importing import import_files
+from diffusionact.conversion.perception_files import PERCEPTION_FILES
 from diffusionact.face.emoca import COMPONENTS, load_emoca_networks
 from diffusionact.weights import CATALOGUE, load_components, on_meta, save_components
 from diffusionact.weights.provenance import read_provenance, sha256_of_file, sha256_of_model
@@ -229,9 +230,9 @@ def test_the_model_is_converted_into_a_folder_of_its_name(bring, tmp_path, monke
     assert not (folder / "provenance.json").exists(), "the note of a model that was replaced must go"
 
 
-def test_the_catalogue_names_the_files_that_the_tracker_reads():
+def test_the_catalogue_names_the_files_that_the_tracker_and_the_losses_read():
     made = {entry.component for entry in CATALOGUE if entry.component.endswith(".safetensors")}
-    assert made == TRACKER_FILES
+    assert made == TRACKER_FILES | {f"perception/{name}.safetensors" for name in PERCEPTION_FILES}
 
 
 def test_both_sources_of_the_head_give_the_same_tensors(official_set, bring, tmp_path):

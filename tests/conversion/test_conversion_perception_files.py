@@ -1,72 +1,82 @@
-"""The paper's networks from files: read back, refused with file, source and licence, and put behind the objective."""
+"""The networks behind losses and metrics from files: read back, and refused with file, source, licence and use."""
 
-from collections.abc import Iterator
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
-from perception_networks import template_landmarks, tiny_perception_networks, tiny_pictures
-from safetensors.torch import save_file
-from tiny_paper_lane import make_tiny_networks
+from perception_networks import published, template_landmarks, tiny_perception_networks, tiny_pictures
+from safetensors.torch import load_file, save_file
 
-from diffusionact.conversion.paper_perception import load_paper_perception
-from diffusionact.conversion.perception_files import PERCEPTION_FILES, load_network
-from diffusionact.face.emoca import COMPONENTS
-from diffusionact.face.emoca.components import weight_names
-from diffusionact.losses import LossWeights, reenactment_objective
-from diffusionact.perception import CombinedPerception
+from diffusionact.conversion.importing import import_files
+from diffusionact.conversion.perception_files import PERCEPTION_FILES, find_perception_file, load_network
+from diffusionact.perception.lpips import LearntWeights
 
-# What the published files hold and the networks do not need.
-UNUSED = {
-    "vgg19": {"features.30.weight": torch.zeros(2), "classifier.6.bias": torch.zeros(2)},
-    "face_parsing": {"conv_out16.conv_out.weight": torch.zeros(2), "conv_out32.conv.bn.running_var": torch.zeros(2)},
-    "farl": {"text_projection": torch.zeros(2), "logit_scale": torch.zeros(())},
-    "arcface": {},
-}
-
-
-def published(name: str, state: dict[str, torch.Tensor]) -> dict:
-    """The state of a tiny network as its published file would hold it."""
-    if name == "farl":
-        return {"state_dict": {**{f"visual.{key}": value for key, value in state.items()}, **UNUSED[name]}, "epoch": 64}
-    return {**state, **UNUSED[name]}
+# insightface's is an ONNX file, tested in test_conversion_onnx_graphs.py.
+CHECKPOINTS = [name for name in PERCEPTION_FILES if name != "insightface"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """All four files under their published names, from tiny networks."""
+    """All checkpoints under their published names, from tiny networks."""
     for name, network in tiny_perception_networks().items():
-        torch.save(published(name, network.state_dict()), tmp_path / PERCEPTION_FILES[name].file_name)
+        torch.save(published(name, network), path_of(tmp_path, name))
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def emoca_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("emoca")
-    for name, network in vars(make_tiny_networks()).items():
-        state = network.state_dict()
-        save_file({key: state[key].contiguous() for key in weight_names(network)}, folder / COMPONENTS[name][0])
-    yield folder
+@pytest.fixture
+def weights(tmp_path, monkeypatch) -> Path:
+    """The weights folder of the test."""
+    monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path / "weights"))
+    return tmp_path / "weights"
 
 
 def path_of(folder: Path, name: str) -> Path:
-    return folder / PERCEPTION_FILES[name].file_name
+    return folder / PERCEPTION_FILES[name].entry.file_names[0]
 
 
-@pytest.mark.parametrize("name", PERCEPTION_FILES)
-def test_a_published_file_gives_back_its_network(folder, name):
-    network = load_network(name, path_of(folder, name))
+def outputs_of(name: str, network: torch.nn.Module) -> tuple[torch.Tensor, ...]:
     if name == "face_parsing":
         network.input_size = 64
-    original, arguments = tiny_perception_networks()[name], (tiny_pictures(),)
     if name == "arcface":
-        arguments += (template_landmarks(64),)
-    for ours, theirs in zip(network(*arguments), original(*arguments), strict=True):
+        return tuple(network(tiny_pictures(), template_landmarks(64)))
+    if isinstance(network, LearntWeights):
+        return network([torch.ones(1, value.shape[1], 2, 2) for value in network.state_dict().values()])
+    return tuple(network(tiny_pictures()))
+
+
+def assert_is_the_tiny_network(name: str, network: torch.nn.Module) -> None:
+    expected = outputs_of(name, tiny_perception_networks()[name])
+    for ours, theirs in zip(outputs_of(name, network), expected, strict=True):
         # Not equal to the bit: without gradients torch's attention takes a faster way.
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_published_file_gives_back_its_network(folder, name):
+    network = load_network(name, path_of(folder, name))
+    assert_is_the_tiny_network(name, network)
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_all_files_are_recognised_whatever_they_are_called_and_found_after_the_import(folder, weights):
+    for number, name in enumerate(CHECKPOINTS):
+        path_of(folder, name).rename(folder / f"{number}.pth")
+    outcomes = import_files([folder], weights, progress=False)
+    assert {outcome.what for outcome in outcomes if outcome.status == "imported"} == set(CHECKPOINTS)
+    assert not [outcome for outcome in outcomes if outcome.status == "failed"]
+    for name in CHECKPOINTS:
+        path = find_perception_file(name)
+        assert path == weights / "perception" / f"{name}.safetensors"
+        assert not any("classifier" in key or "text_projection" in key for key in load_file(path))
+        assert_is_the_tiny_network(name, load_network(name, path))
+
+
+@pytest.mark.parametrize("place", [".", "perception"])
+def test_a_published_file_in_the_weights_folder_is_found_without_an_import(folder, weights, place):
+    (weights / place).mkdir(parents=True)
+    path_of(folder, "farl").rename(path_of(weights / place, "farl"))
+    assert find_perception_file("farl") == path_of(weights / place, "farl")
 
 
 def test_a_file_without_counters_and_a_safetensors_file_are_read_too(folder, tmp_path):
@@ -79,15 +89,23 @@ def test_a_file_without_counters_and_a_safetensors_file_are_read_too(folder, tmp
 
 
 @pytest.mark.parametrize("name", PERCEPTION_FILES)
-def test_a_missing_file_is_named_with_source_licence_and_loss(name, tmp_path):
+def test_a_missing_file_is_named_with_source_licence_and_use(name, tmp_path, weights):
     file = PERCEPTION_FILES[name]
-    with pytest.raises(FileNotFoundError) as caught:
-        load_network(name, tmp_path / "nowhere.pth")
-    for words in (file.file_name, file.origin, file.licence, f"{file.loss} loss", "nowhere.pth", "weight"):
-        assert words in str(caught.value)
+    for find in (lambda: load_network(name, tmp_path / "nowhere.pth"), lambda: find_perception_file(name)):
+        with pytest.raises(FileNotFoundError, match="^Expected .*received .*or give its path") as caught:
+            find()
+        for words in (*file.entry.file_names, file.entry.origin, file.entry.licence, file.needed_for, file.remedy):
+            assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("name", PERCEPTION_FILES)
+def test_the_words_of_a_missing_file_name_the_loss(weights):
+    with pytest.raises(FileNotFoundError, match="for the style loss.*or set the weight of the style loss to 0"):
+        find_perception_file("farl")
+    with pytest.raises(FileNotFoundError, match="run `diffusionact weights fetch vgg19`"):
+        find_perception_file("vgg19")
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_another_networks_file_is_refused(folder, name):
     other = "vgg19" if name != "vgg19" else "arcface"
     with pytest.raises(ValueError, match="Expected .* received .*"):
@@ -95,10 +113,9 @@ def test_another_networks_file_is_refused(folder, name):
 
 
 def test_weights_that_are_single_numbers_are_refused(tmp_path):
-    file = PERCEPTION_FILES["vgg19"]
-    torch.save({"features.0.weight": torch.tensor(1.0)}, tmp_path / file.file_name)
+    torch.save({"features.0.weight": torch.tensor(1.0)}, path_of(tmp_path, "vgg19"))
     with pytest.raises(ValueError, match="Expected the weights of VGG19 .*1 tensors that do not fit"):
-        load_network("vgg19", tmp_path / file.file_name)
+        load_network("vgg19", path_of(tmp_path, "vgg19"))
 
 
 def test_missing_tensors_and_broken_values_are_refused(folder):
@@ -115,62 +132,18 @@ def test_missing_tensors_and_broken_values_are_refused(folder):
         load_network("arcface", path)
 
 
-def test_the_paper_lane_feeds_every_term_of_the_objective(folder, emoca_folder):
-    perception = load_paper_perception(LossWeights(), folder, emoca_folder)
-    perception.background.input_size = 64
-    target, landmarks = tiny_pictures(), template_landmarks(64)
-    reenacted = (0.9 * target).flip(0).requires_grad_()
-    with torch.no_grad():
-        seen = perception(target, landmarks)
-    value = reenactment_objective(reenacted, target, perception(reenacted, landmarks), seen, LossWeights())
-    assert set(value.terms) == {field.name for field in fields(LossWeights)}
-    value.total.backward()
-    assert reenacted.grad.isfinite().all()
-    same = reenactment_objective(target, target, seen, seen, LossWeights())
-    assert same.total.item() == pytest.approx(0, abs=1e-4)
+def test_a_broken_file_is_not_imported_and_says_why(folder, weights):
+    state = tiny_perception_networks()["arcface"].state_dict()
+    torch.save({k: v for k, v in state.items() if k != "body.3.res_layer.1.weight"}, folder / "broken.pth")
+    outcomes = import_files([folder / "broken.pth"], weights, progress=False)
+    assert [(outcome.what, outcome.status) for outcome in outcomes] == [("arcface", "failed")]
+    assert "body.3.res_layer.1.weight" in outcomes[0].result
+    assert not (weights / "perception").exists()
 
 
-@pytest.mark.parametrize("name", ["perceptual", "identity", "style", "gaze", "shape", "head_pose"])
-def test_the_gradient_of_each_network_reaches_the_picture(folder, emoca_folder, name):
-    weights = LossWeights(**{field.name: float(field.name == name) for field in fields(LossWeights)})
-    perception = load_paper_perception(weights, folder, emoca_folder)
-    target, landmarks = tiny_pictures(), template_landmarks(64)
-    reenacted = (0.9 * target).flip(0).requires_grad_()
-    value = reenactment_objective(
-        reenacted, target, perception(reenacted, landmarks), perception(target, landmarks), weights
-    )
-    value.total.backward()
-    assert reenacted.grad.isfinite().all()
-    assert reenacted.grad.abs().sum() > 0
-
-
-def test_networks_without_a_weight_are_not_asked_for(folder, emoca_folder, tmp_path):
-    path_of(folder, "farl").unlink()
-    with pytest.raises(FileNotFoundError, match="FaRL.*set the weight of the style loss to 0"):
-        load_paper_perception(LossWeights(), folder, emoca_folder)
-    perception = load_paper_perception(replace(LossWeights(), style=0.0, gaze=0.0), folder, emoca_folder)
-    assert perception.style is None
-    assert perception.gaze is None
-    pixels_only = LossWeights(**{field.name: float(field.name == "pixel") for field in fields(LossWeights)})
-    assert not list(load_paper_perception(pixels_only, tmp_path / "none", tmp_path / "none").children())
-
-
-def test_single_files_may_lie_elsewhere(folder, emoca_folder, tmp_path):
-    elsewhere = tmp_path / "my_farl.pth"
-    path_of(folder, "farl").rename(elsewhere)
-    assert load_paper_perception(LossWeights(), folder, emoca_folder, {"farl": elsewhere}).style is not None
-    with pytest.raises(ValueError, match="received \\['vgg'\\]"):
-        load_paper_perception(LossWeights(), folder, emoca_folder, {"vgg": elsewhere})
-
-
-def test_frozen_networks_stay_as_they_are_when_the_model_around_them_trains():
-    networks = tiny_perception_networks()
-    around = torch.nn.Sequential(CombinedPerception(identity=networks["arcface"], background=networks["face_parsing"]))
-    before = {name: value.clone() for name, value in around.state_dict().items()}
-    around.train()
-    features = around[0](tiny_pictures(), template_landmarks(64))
-    assert features.style is None
-    assert features.identity.shape == (2, 8)
-    assert not any(module.training for module in around[0].modules())
-    assert not any(parameter.requires_grad for parameter in around.parameters())
-    assert all(torch.equal(value, before[name]) for name, value in around.state_dict().items())
+def test_hashes_of_torchvisions_files_are_those_in_their_names():
+    for name in ("vgg19", "alexnet", "vgg16"):
+        entry = PERCEPTION_FILES[name].entry
+        assert entry.file_names[0].endswith(f"-{entry.sha256_starts[0]}.pth")
+        assert len(entry.sha256_starts[0]) == 8
+        assert entry.url.endswith(entry.file_names[0])

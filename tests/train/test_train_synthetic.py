@@ -175,7 +175,7 @@ def test_a_shard_holds_the_frames_of_an_identity_in_order_with_their_truth(head,
     assert names == [f"000000_000{k}.{kind}" for k in (0, 1) for kind in ("png", "labels.png", "json")]
     truth = json.loads(content["000000_0001.json"])
     assert np.shape(truth["landmarks"]) == (68, 2) and np.shape(truth["pupils"]) == (2, 2)
-    assert len(truth["expression"]) == 52 and truth["identity"] == 0 and truth["frame"] == 1
+    assert len(truth["expression"]) == 52 and truth["identity"] == truth["video"] == "000000" and truth["frame"] == 1
     assert Image.open(io.BytesIO(content["000000_0001.png"])).size == (16, 16)
 
 

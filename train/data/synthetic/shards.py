@@ -1,30 +1,23 @@
-"""WebDataset shards of synthetic frames: one sample a frame, the frames of an identity together and in order.
+"""Shards of synthetic frames: the frames of an identity together and in order; an identity is one video.
 
-A shard is written under a temporary name and renamed when whole, so that an interrupted run continues where it stopped.
+The format is that of `diffusionact/shards.py`. A shard appears under its name when it is whole, so that an interrupted
+run continues where it stopped.
 """
 
-import io
-import json
-import tarfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from .frames import Frame, identity_frames
+from diffusionact.shards import INDEX_NAME, ShardFrame, read_index, write_index
+from diffusionact.shards import write_shard as write_frames
+
+from .frames import identity_frames
 from .head import Head
 
 IDENTITIES_PER_SHARD = 32
-INDEX_NAME = "index.json"
-CONVENTIONS = {
-    "landmarks": "68x2 px, iBUG order, x right, y down, integer k is the centre of pixel k",
-    "pupils": "2x2 px, projected iris centres, the subject's right eye first, same pixels",
-    "head_pose": "yaw, pitch, roll in degrees, R = Ry(yaw) Rx(pitch) Rz(roll); + image right, down, counter-clockwise",
-    "gaze": "true eye-in-head pitch, yaw in radians; + up, + image left",
-    "expression": "weights of the facial actions named in the index, in [0,1]",
-    "labels.png": "0 background, 1 person (hair, neck, clothes), 2 face",
-}
+PIXELS = ("image", "labels")
 
 
 @dataclass(frozen=True)
@@ -52,44 +45,24 @@ def shard_name(shard: int) -> str:
     return f"synthetic-{shard:05d}.tar"
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
-    return buffer.getvalue()
-
-
-def sample_files(frame: Frame, identity: int, number: int) -> dict[str, bytes]:
-    """Extension -> content of one sample."""
-    truth = {
-        "landmarks": np.round(frame.landmarks.astype(float), 3).tolist(),
-        "pupils": np.round(frame.pupils.astype(float), 3).tolist(),
-        "head_pose": np.round(frame.head_pose.astype(float), 4).tolist(),
-        "gaze": np.round(frame.gaze.astype(float), 5).tolist(),
-        "expression": np.round(frame.expression.astype(float), 5).tolist(),
-        "identity": identity,
-        "frame": number,
-    }
-    return {"png": _png(frame.image), "labels.png": _png(frame.labels), "json": json.dumps(truth).encode()}
+def shard_frames(head: Head, config: ShardConfig, shard: int) -> Iterator[ShardFrame]:
+    """Render the frames of a shard."""
+    for identity in config.members(shard):
+        name = f"{identity:06d}"
+        frames = identity_frames(head, config.seed, identity, config.frames, config.size, config.motion)
+        for number, frame in enumerate(frames):
+            truth = {key: np.asarray(value, dtype=float) for key, value in vars(frame).items() if key not in PIXELS}
+            yield ShardFrame(
+                identity=name, video=name, clip=name, frame=number, image=frame.image, labels=frame.labels, **truth
+            )
 
 
 def write_shard(head: Head, config: ShardConfig, shard: int, folder: Path) -> int:
     """Render and write one shard unless it is there; returns the number of frames it holds."""
     path = folder / shard_name(shard)
-    count = len(config.members(shard)) * config.frames
     if path.exists():
-        return count
-    unfinished = path.with_suffix(".tar.tmp")
-    with tarfile.open(unfinished, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for identity in config.members(shard):
-            frames = identity_frames(head, config.seed, identity, config.frames, config.size, config.motion)
-            for number, frame in enumerate(frames):
-                for extension, content in sample_files(frame, identity, number).items():
-                    # WebDataset splits a name at its first point, so keys hold none.
-                    entry = tarfile.TarInfo(f"{identity:06d}_{number:04d}.{extension}")
-                    entry.size = len(content)
-                    archive.addfile(entry, io.BytesIO(content))
-    unfinished.rename(path)
-    return count
+        return len(config.members(shard)) * config.frames
+    return write_frames(path, shard_frames(head, config, shard))
 
 
 def prepare_folder(config: ShardConfig, folder: Path, action_names: list[str]) -> None:
@@ -100,13 +73,12 @@ def prepare_folder(config: ShardConfig, folder: Path, action_names: list[str]) -
     """
     counts = [len(config.members(shard)) * config.frames for shard in range(config.shard_count)]
     shards = [{"name": shard_name(shard), "count": count} for shard, count in enumerate(counts)]
-    index = {"config": asdict(config), "count": config.identities * config.frames, "conventions": CONVENTIONS,
-             "action_names": action_names, "shards": shards}  # fmt: skip
-    path = folder / INDEX_NAME
-    if path.exists() and json.loads(path.read_text())["config"] != asdict(config):
+    there = read_index(folder).get("config") if (folder / INDEX_NAME).exists() else asdict(config)
+    if there != asdict(config):
         raise ValueError(
-            f"Expected {folder} to be empty or to hold shards of {asdict(config)}; "
-            f"got {json.loads(path.read_text())['config']}; choose another --output or the same arguments."
+            f"Expected {folder} to be empty or to hold shards of {asdict(config)}; got {there}; "
+            "choose another --output or the same arguments."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(index, indent=1) + "\n")
+    more = {"size": config.size, "config": asdict(config), "count": config.identities * config.frames, "shards": shards}
+    write_index(folder, action_names, more)

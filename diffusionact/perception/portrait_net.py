@@ -82,6 +82,9 @@ class PortraitNet(ModelMixin, ConfigMixin):
         eye_width: channels of the branch that looks at the cut out eyes.
         hidden: width of the last hidden layer of head pose, gaze and expression.
         identity_dim: numbers of an embedding.
+
+    Raises:
+        ValueError: if `sample_size` is no multiple of 32.
     """
 
     @register_to_config
@@ -97,6 +100,11 @@ class PortraitNet(ModelMixin, ConfigMixin):
         identity_dim: int = 128,
     ):
         super().__init__()
+        if sample_size % 2 ** len(widths):
+            raise ValueError(
+                f"Expected a sample_size that is a multiple of {2 ** len(widths)}, received {sample_size}; every stage "
+                "halves the picture. Pictures of any size are resized to it."
+            )
         self.stages = nn.ModuleList()
         channels = 3
         for width, count in zip(widths, blocks, strict=True):

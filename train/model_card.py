@@ -19,7 +19,7 @@ WHOLE = """\
 ```python
 from diffusionact import DiffusionActPipeline
 
-pipeline = DiffusionActPipeline.from_pretrained({name!r})
+pipeline = DiffusionActPipeline.from_pretrained("{name}")
 ```
 
 The folder also goes to `--model` of the `diffusionact` command, to the app, and to the ComfyUI nodes."""

@@ -9,6 +9,7 @@ from torch import nn
 
 from diffusionact.conversion.paper_perception import load_paper_perception
 from diffusionact.losses import LossWeights
+from diffusionact.perception import load_open_perception
 
 LANES = ("open", "paper")
 
@@ -20,26 +21,24 @@ class PerceptionSettings:
     Attributes:
         lane: "open" for the bundled networks, "paper" for the paper's, from files of the user.
         face: open lane: what reads landmarks, head pose and gaze, see `load_open_perception`.
-        folder: paper lane: holds the files of `conversion.perception_files` under their published names.
-        emoca_folder: paper lane: of `diffusionact weights import`.
+        perceptual, identity: paper lane: see `load_paper_perception`.
+        folder: paper lane: holds the files; None is the weights folder.
+        emoca_folder: paper lane: of EMOCA, FLAME and ETH-XGaze; None is that of the weights folder.
 
     Raises:
-        ValueError: if the lane is unknown, or a folder of the paper's lane is not given.
+        ValueError: if the lane is unknown.
     """
 
     lane: str = "open"
     face: str = "portrait"
+    perceptual: str = "vgg19"
+    identity: str = "arcface"
     folder: str | None = None
     emoca_folder: str | None = None
 
     def __post_init__(self) -> None:
         if self.lane not in LANES:
             raise ValueError(f"Expected settings.perception.lane among {LANES}, received {self.lane!r}. Choose one.")
-        if self.lane == "paper" and (self.folder is None or self.emoca_folder is None):
-            raise ValueError(
-                "Expected settings.perception.folder and emoca_folder for the paper's networks, received "
-                f"{self.folder!r} and {self.emoca_folder!r}. Give both, or take lane: open."
-            )
 
 
 def load_perception(settings: PerceptionSettings, weights: LossWeights) -> nn.Module:
@@ -50,7 +49,6 @@ def load_perception(settings: PerceptionSettings, weights: LossWeights) -> nn.Mo
         ValueError: if a file does not hold its network.
     """
     if settings.lane == "paper":
-        return load_paper_perception(weights, Path(settings.folder), Path(settings.emoca_folder))
-    from diffusionact.perception import load_open_perception
-
+        folders = [None if folder is None else Path(folder) for folder in (settings.folder, settings.emoca_folder)]
+        return load_paper_perception(weights, *folders, perceptual=settings.perceptual, identity=settings.identity)
     return load_open_perception(settings.face)

@@ -8,7 +8,7 @@ from ..checks import check_same_shape
 
 
 def detail_loss(reenacted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Squared error inside a mask: sum of m (r - t)^2 over the channels' and the mask's area.
+    """Squared error inside a mask: for each picture the mean of m (r - t)^2 over its mask, then the mean of them all.
 
     Not of the paper: eyes and lips are a few hundredths of a small picture, so gaze and blinks weigh next to nothing
     in its pixel loss.
@@ -25,5 +25,5 @@ def detail_loss(reenacted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         ValueError: if the pictures' shapes differ.
     """
     check_same_shape("the reenacted pictures", reenacted, "the targets", target)
-    area = mask.sum().clamp(min=1.0) * reenacted.shape[1]
-    return (mask * (reenacted - target).square()).sum() / area
+    area = mask.sum(dim=(1, 2, 3)).clamp(min=1.0) * reenacted.shape[1]
+    return ((mask * (reenacted - target).square()).sum(dim=(1, 2, 3)) / area).mean()

@@ -167,9 +167,12 @@ def test_more_weight_on_details_adds_their_error(make_stage):
     torch.testing.assert_close(loss, plain + 3.0 * scalars["detail"])
 
 
-def test_the_papers_networks_need_their_folders():
-    with pytest.raises(ValueError, match="emoca_folder"):
-        PerceptionSettings(lane="paper")
+def test_the_papers_networks_are_named_where_they_are_missing(make_stage, tmp_path):
+    with pytest.raises(FileNotFoundError, match="perceptual"):
+        make_stage(perception={"lane": "paper", "folder": str(tmp_path), "emoca_folder": str(tmp_path)})
+
+
+def test_an_unknown_lane_is_refused():
     with pytest.raises(ValueError, match="lane"):
         PerceptionSettings(lane="closed")
 

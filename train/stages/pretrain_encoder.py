@@ -18,7 +18,7 @@ from diffusionact.schedulers import DDIMScheduler
 from diffusionact.weights import PipelineConfig, write_index
 
 from ..data.frames import Frames
-from ..data.pairs import FrameOrder, PairOrder, held_out_pairs
+from ..data.pairs import held_out_pairs
 from ..diffusion import invert, sample
 from ..validation import mean_psnr, picture_grid
 from .stage import Stage
@@ -85,8 +85,7 @@ class PretrainEncoder(Stage):
         self.reenactment_encoder = ReenactmentEncoder.from_semantic_encoder(self.semantic_encoder).train()
         self.objective = CodeObjective(self.reenactment_encoder, self.code_scale)
         self.objective.to(device, memory_format=torch.channels_last)
-        order = FrameOrder(frames.training, config.loop.batch_size, num_processes, process, config.seed)
-        self.pairs = PairOrder(frames.identity, order)
+        self.pairs = self.training_pairs()
         if config.data.on_device:
             frames.move_to(device, ("image", "landmark_map"))
 

@@ -21,7 +21,7 @@ from diffusionact.weights import PipelineConfig, write_index
 
 from ..data.drawing import REGIONS
 from ..data.frames import Frames
-from ..data.pairs import FrameOrder, PairOrder, held_out_pairs
+from ..data.pairs import held_out_pairs
 from ..diffusion import invert, sample
 from ..perception import PerceptionSettings, load_perception
 from ..validation import mean_psnr, picture_grid
@@ -161,8 +161,7 @@ class ReenactmentStage(Stage):
             self.settings,
         )
         self.objective.to(device, memory_format=torch.channels_last)
-        order = FrameOrder(frames.training, config.loop.batch_size, num_processes, process, config.seed)
-        self.pairs = PairOrder(frames.identity, order)
+        self.pairs = self.training_pairs()
 
     def _load_networks(self, folder: Path) -> None:
         self.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")

@@ -14,6 +14,7 @@ from diffusionact.images import uint8_to_model
 
 from ..config import TrainingConfig
 from ..data.frames import Frames
+from ..data.pairs import FrameOrder, PairOrder
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -73,6 +74,15 @@ class Stage(ABC):
         """Frames of the data as the networks take them: (B, 3, H, W) in [-1, 1], on the device."""
         stored = self.frames.pictures(name, chosen).to(self.device)
         return uint8_to_model(stored).to(memory_format=torch.channels_last)
+
+    def training_pairs(self) -> PairOrder:
+        """Pairs of frames of one video, as far apart as the config says, for this process."""
+        data, frames = self.config.data, self.frames
+        order = FrameOrder(
+            frames.training, self.config.loop.batch_size, self.num_processes, self.process, self.config.seed
+        )
+        head_pose = frames.facts("head_pose")
+        return PairOrder(frames.video, order, head_pose, data.pair_distance_min, data.pair_distance_max)
 
     def frozen(self, module: ModuleT) -> ModuleT:
         """A network on the device that is used and not trained."""

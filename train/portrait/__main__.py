@@ -112,7 +112,8 @@ def run(a: argparse.Namespace) -> None:
     save(calibrated(network, training, a.seed), a.output)
     minutes = (time.monotonic() - start) / 60
     table = measure(read_portrait_net(a.output), held_out)
-    note = {"minutes": round(minutes, 1), "pictures": 2 * a.people * a.steps, "accuracy": table, **vars(a)}
+    note = {"minutes": round(minutes, 1), "pictures": 2 * a.people * a.steps, "accuracy": table}
+    note |= {name: value for name, value in vars(a).items() if name != "output"}
     (a.output / "training.json").write_text(json.dumps(note, indent=1, default=str) + "\n", encoding="utf-8")
     shutil.rmtree(checkpoint, ignore_errors=True)
     print(table_markdown(table))

@@ -45,7 +45,7 @@ def measure(network: PortraitNet, frames: PortraitFrames, batch_size: int = 64) 
         table |= _rows(name, "degrees", read_pose[:, column], pose[:, column])
     for column, name in enumerate(GAZE_NAMES):
         table |= _rows(f"{name}, eyes open", "degrees", *(torch.rad2deg(g[seen, column]) for g in (read_gaze, gaze)))
-    for name in READ_ACTIONS:
+    for name in (action for action in READ_ACTIONS if action in names):
         column = names.index(name)
         table |= {f"{name}, r": correlation(read_expression[:, column], expression[:, column])}
     similarity = embeddings @ embeddings.T

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from ..perception.insightface_arcface import GRAPH
+from ..perception.open_perception import load_portrait_net
+from ..perception.portrait_net import PortraitNet
 from .onnx_graphs import ONNX_SUFFIX
 from .perception_files import find_perception_file, load_network
 
@@ -15,6 +17,18 @@ from .perception_files import find_perception_file, load_network
 JUDGE = "portrait"
 # Files of the catalogue with such a network; the first is the paper's.
 IDENTITY_FILES = ("arcface", "insightface")
+
+
+class PortraitIdentity(nn.Module):
+    """The identity that a `PortraitNet` reads, as a network of face recognition."""
+
+    def __init__(self, network: PortraitNet):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
+        """Embeddings (B, D) of pictures (B, 3, H, H) in [-1, 1]; the network finds the face without the landmarks."""
+        return self.network(pictures).identity
 
 
 def load_identity_network(name_or_path: str | Path) -> nn.Module:
@@ -35,9 +49,7 @@ def load_identity_network(name_or_path: str | Path) -> nn.Module:
     """
     name = str(name_or_path)
     if name == JUDGE:
-        from ..perception.portrait_net import load_portrait_net
-
-        return load_portrait_net("judge")
+        return PortraitIdentity(load_portrait_net("judge"))
     if name in IDENTITY_FILES:
         return load_network(name, find_perception_file(name))
     path = Path(name_or_path)

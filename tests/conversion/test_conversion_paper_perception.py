@@ -1,4 +1,4 @@
-"""The paper's networks behind the objective: every term is fed, gradients arrive, nothing without a weight is loaded."""
+"""The paper's networks behind the objective: every term is fed, gradients arrive, none is loaded without a weight."""
 
 from collections.abc import Iterator
 from dataclasses import fields, replace

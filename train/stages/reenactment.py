@@ -63,34 +63,44 @@ class ReenactmentSettings:
     validation_inversion_steps: int = 20
 
 
+@dataclass(frozen=True)
+class ReenactmentNetworks:
+    """What the objective works with beside the encoder; no module, so that checkpoints hold only what is trained.
+
+    Attributes:
+        unet: decodes.
+        inversion_unet: finds x_T; never trained.
+        scheduler: DDIM.
+        perception: the networks behind the objective; never trained.
+    """
+
+    unet: UNet
+    inversion_unet: UNet
+    scheduler: DDIMScheduler
+    perception: FacePerception
+
+
 class ReenactmentObjective(nn.Module):
     """Decode the reenacted picture and compare it with the target, Eq. 4.
 
-    What is not trained is kept out of the module's state, so that checkpoints hold only what training changes.
-
     Args:
         reenactment_encoder: trained.
-        unet: decodes; trained or not.
-        inversion_unet: finds x_T; not trained.
-        scheduler: DDIM.
-        perception: networks behind the objective.
+        networks: the others.
+        trains_decoder: the UNet that decodes is trained too.
         settings: of the stage.
     """
 
     def __init__(
         self,
         reenactment_encoder: ReenactmentEncoder,
-        unet: UNet,
-        inversion_unet: UNet,
-        scheduler: DDIMScheduler,
-        perception: FacePerception,
+        networks: ReenactmentNetworks,
+        trains_decoder: bool,
         settings: ReenactmentSettings,
     ):
         super().__init__()
-        self.reenactment_encoder = reenactment_encoder
-        self.decoder = unet if any(weight.requires_grad for weight in unet.parameters()) else None
-        self._fixed = (unet, inversion_unet, perception)  # a tuple: its modules are not ours to save
-        self.scheduler, self.settings = scheduler, settings
+        self.reenactment_encoder, self.networks, self.settings = reenactment_encoder, networks, settings
+        if trains_decoder:
+            self.decoder = networks.unet
         self.gradient_checkpointing = False
 
     def forward(
@@ -127,16 +137,17 @@ class ReenactmentObjective(nn.Module):
     def stochastic_code(self, source: Tensor, source_map: Tensor, num_steps: int) -> Tensor:
         """x_T (B, 3, H, W) of sources, with the code that the reenactment encoder gives for their own pose."""
         code = self.reenactment_encoder(source, source_map).float()
-        return invert(self._fixed[1], self.scheduler, source, code, num_steps)
+        return invert(self.networks.inversion_unet, self.networks.scheduler, source, code, num_steps)
 
     def reenact(self, source: Tensor, landmark_map: Tensor, x_T: Tensor, num_steps: int) -> Tensor:
         """Pictures (B, 3, H, W) in [-1, 1] of the sources under the landmark maps."""
         code = self.reenactment_encoder(source, landmark_map).float()
-        return sample(self._fixed[0], self.scheduler, x_T, code, num_steps, self.gradient_checkpointing)
+        unet, scheduler = self.networks.unet, self.networks.scheduler
+        return sample(unet, scheduler, x_T, code, num_steps, self.gradient_checkpointing)
 
     def value(self, reenacted: Tensor, target: Tensor, landmarks: Tensor) -> ObjectiveValue:
         """The paper's objective for pictures (B, 3, H, W) in [-1, 1] with the targets' landmarks (B, 68, 2) px."""
-        perception = self._fixed[2]
+        perception = self.networks.perception
         with torch.no_grad():
             wanted = perception(target, landmarks)
         return reenactment_objective(reenacted, target, perception(reenacted, landmarks), wanted, self.settings.weights)
@@ -151,15 +162,9 @@ class ReenactmentStage(Stage):
     def __init__(self, config, frames: Frames, device: torch.device, num_processes: int = 1, process: int = 0):
         super().__init__(config, frames, device, num_processes, process)
         self._load_networks(Path(self.settings.model_folder))
-        perception = load_perception(self.settings.perception, self.settings.weights)
-        self.objective = ReenactmentObjective(
-            self.reenactment_encoder,
-            self.unet,
-            self.inversion_unet,
-            self.scheduler,
-            self.frozen(perception),
-            self.settings,
-        )
+        perception = self.frozen(load_perception(self.settings.perception, self.settings.weights))
+        networks = ReenactmentNetworks(self.unet, self.inversion_unet, self.scheduler, perception)
+        self.objective = ReenactmentObjective(self.reenactment_encoder, networks, self.trains_decoder, self.settings)
         self.objective.to(device, memory_format=torch.channels_last)
         self.pairs = self.training_pairs()
 

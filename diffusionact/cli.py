@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from .commands import app, bench, convert, encode, reenact, weights
+from .commands import app, bench, convert, encode, evaluate, reenact, weights
 from .face.pose_options import DRIVER_CROPS
 from .pipelines import TRACKERS
 from .schedulers import SCHEDULERS
@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_weights(commands)
     _add_bench(commands)
+    _add_evaluate(commands)
     _add_app(commands)
     return parser
 
@@ -132,6 +133,12 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--skip-official", action="store_true", help="leave out the 256 px official size")
     parser.add_argument("--output", type=Path, help="also write the figures as JSON")
     parser.set_defaults(run=bench.run)
+
+
+def _add_evaluate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("evaluate", help="models on prepared frames by the paper's protocols, as a report")
+    evaluate.add_arguments(parser)
+    parser.set_defaults(run=evaluate.run)
 
 
 def _add_app(commands: argparse._SubParsersAction) -> None:

@@ -1,0 +1,240 @@
+"""`diffusionact evaluate`: models on prepared frames by the paper's protocols, as a report.
+
+The entry for several GPUs, `train/evaluate.py`, calls the same steps with a part of the work for each process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..checks import check_in_range
+from ..conversion.identity_networks import JUDGE, load_identity_network
+from ..conversion.lpips_files import load_lpips_network
+from ..evaluation import (
+    PROTOCOLS,
+    FrameSet,
+    Observer,
+    Protocol,
+    ProtocolOptions,
+    ResultStore,
+    Runner,
+    RunOptions,
+    Steps,
+    load_frame_set,
+    make_protocol,
+    read_pairs,
+    write_report,
+)
+from ..evaluation.markdown_page import table_text
+from ..evaluation.report import HTML_NAME
+from ..schedulers import SCHEDULERS
+from .evaluated_models import LoadedModels, read_models, weights_fingerprint
+from .loading import choose_device
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = 130
+RESULTS_FORMAT = 1
+LPIPS_BACKBONE = "alex"
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of the work that a process does.
+
+    Attributes:
+        part: its number, from 0.
+        parts: how many processes there are.
+        device: where its networks run.
+    """
+
+    part: int
+    parts: int
+    device: torch.device
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments, for `diffusionact evaluate` and for `train/evaluate.py`."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of shards; its test split where there is one")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="folder of the report; goes on from what is there"
+    )
+    parser.add_argument("--model", nargs="+", default=["demo"], metavar="NAME=PATH", help="one or more (default: demo)")
+    parser.add_argument("--protocol", nargs="+", default=["self"], choices=PROTOCOLS, help="default: self")
+    parser.add_argument("--videos", type=int, help="the first so many videos only")
+    parser.add_argument("--frames-per-video", type=int, help="so many frames of each, evenly spaced")
+    parser.add_argument("--pairs", type=Path, help="JSON list of pairs instead of ours; see pairs.json of a report")
+    parser.add_argument("--cross-pairs", type=int, default=35, help="random pairs of people (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random pairs (default: %(default)s)")
+    group = parser.add_argument_group("steps")
+    group.add_argument("--steps", type=int, help="T, decoding steps (default: the model's)")
+    group.add_argument("--inversion-steps", type=int, help="T_xT, from picture to x_T (default: the model's)")
+    group.add_argument("--scheduler", default="ddim", choices=tuple(SCHEDULERS))
+    values = [5, 10, 20, 50, 100]
+    group.add_argument("--step-values", type=int, nargs="+", default=values, help="rows of the protocol steps")
+    group.add_argument(
+        "--inversion-step-values",
+        type=int,
+        nargs="+",
+        default=values,
+        help="rows of inversion_steps, beside random x_T",
+    )
+    group = parser.add_argument_group("machine")
+    group.add_argument("--identity", default=JUDGE, help="portrait (bundled), or a file with ArcFace IR-SE50")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    group.add_argument(
+        "--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"), help="of the UNets"
+    )
+    group.add_argument("--batch-size", type=int, default=16, help="pictures together (default: %(default)s)")
+    group.add_argument("--part", metavar="I/N", help="this process does the I-th of N parts")
+
+
+def run(options: argparse.Namespace) -> int | None:
+    """Evaluate as told on the command line; the report is written when every part is done."""
+    part, parts = read_part(options.part)
+    share = Share(part, parts, choose_device(options.device))
+    try:
+        missing = Evaluation(options, share).run()
+    except KeyboardInterrupt:
+        logger.info(
+            "\nInterrupted; finished pairs are kept in %s. The same command goes on from there.", options.output
+        )
+        return INTERRUPTED
+    if missing:
+        logger.info(
+            "This part is done; %d results of other parts are missing. The last part writes the report.", missing
+        )
+    return None
+
+
+class Evaluation:
+    """One process of an evaluation, from the words of the command line.
+
+    Args:
+        options: of `diffusionact evaluate`.
+        share: what this process does.
+
+    Raises:
+        FileNotFoundError: if data, a model or the identity network is missing.
+        ValueError: if options do not fit each other, the data, or earlier results in the output folder.
+    """
+
+    def __init__(self, options: argparse.Namespace, share: Share):
+        check_options(options)
+        self.options, self.share = options, share
+        self.frames = load_frame_set(options.data, options.videos, options.frames_per_video)
+        self.protocols = make_protocols(options, self.frames)
+        self.models = LoadedModels(read_models(options.model), share.device, options.dtype)
+        self.identity = load_identity_network(options.identity).to(share.device)
+        self.lpips_network, self.without_lpips = find_lpips(share.device)
+        self.settings = {
+            "format": RESULTS_FORMAT,
+            "data": self.frames.fingerprint,
+            "picture_size": self.frames.size,
+            "identity": {"network": str(options.identity), "weights": weights_fingerprint(self.identity)},
+            "lpips": LPIPS_BACKBONE if self.lpips_network else None,
+            "scheduler": options.scheduler,
+            "steps": options.steps,
+            "inversion_steps": options.inversion_steps,
+            "models": {name: self.models.facts(name) for name in self.models.paths},
+        }
+
+    def run(self, write_pages: bool = True) -> int:
+        """Do this part, and write the report if nothing is missing then.
+
+        Returns:
+            How many results other parts still have to make.
+        """
+        observer = Observer(self.frames, self.identity, self.share.device)
+        loaders = {name: self.models.loader(name) for name in self.models.paths}
+        run_options = RunOptions(
+            scheduler=self.options.scheduler,
+            batch_size=self.options.batch_size,
+            part=self.share.part,
+            parts=self.share.parts,
+            show_progress=self.share.part == 0 or self.options.part is not None,
+        )
+        with ResultStore(self.options.output, self.settings, self.share.part, self.share.parts) as store:
+            runner = Runner(self.frames, self.protocols, loaders, observer, self.lpips_network, store, run_options)
+            runner.run()
+            missing = runner.missing()
+            if not missing and write_pages:
+                self.write_report(store)
+        return missing
+
+    def describe(self, name: str) -> str:
+        """A model and its steps in words."""
+        facts = self.settings["models"][name]
+        steps = self.options.steps or facts["own_steps"]
+        inversion_steps = self.options.inversion_steps or facts["own_inversion_steps"]
+        return f"{self.models.paths[name]}, {facts['dtype']}, {facts['size']} px, T = {steps}, T_xT = {inversion_steps}"
+
+    def write_report(self, store: ResultStore) -> None:
+        """Write the pages and print where they are, with the first table."""
+        facts = {
+            "data": f"{self.options.data}, {len(self.frames.videos)} videos, {len(self.frames)} frames of "
+            f"{self.frames.size} px" + (", rendered" if self.frames.is_rendered else ""),
+            **{f"model {name}": self.describe(name) for name in self.models.paths},
+            "sampler": self.options.scheduler,
+            "landmarks, head pose, expression, gaze": "the bundled open tracker",
+            "identity": str(self.options.identity),
+        }
+        notes = [self.without_lpips] if self.without_lpips else []
+        report = write_report(store, self.frames, self.protocols, list(self.models.paths), facts, notes)
+        logger.info("%s\n", table_text(report.sections[0].table))
+        logger.info("Report: %s", self.options.output / HTML_NAME)
+
+
+def read_part(word: str | None) -> tuple[int, int]:
+    """ "2/4" -> (1, 4): the second of four; None is the whole.
+
+    Raises:
+        ValueError: if it is no such word.
+    """
+    if word is None:
+        return 0, 1
+    number, _, parts = word.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise ValueError(f"Expected a part such as 2/4, the second of four, received {word!r}. Use --part 1/4 to 4/4.")
+    return int(number) - 1, int(parts)
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Raise ValueError for numbers that no evaluation can use."""
+    check_in_range("--batch-size", options.batch_size, 1, 4096)
+    check_in_range("--cross-pairs", options.cross_pairs, 1, 10**6)
+    counts = {"--videos": options.videos, "--steps": options.steps, "--inversion-steps": options.inversion_steps}
+    for name, value in counts.items():
+        check_in_range(name, 1 if value is None else value, 1, 10**6)
+    for value in (*options.step_values, *options.inversion_step_values):
+        check_in_range("a number of steps", value, 1, 1000)
+    if options.frames_per_video is not None:
+        check_in_range("--frames-per-video", options.frames_per_video, 2, 10**6)
+
+
+def make_protocols(options: argparse.Namespace, frames: FrameSet) -> list[Protocol]:
+    """The protocols that were asked for, each once."""
+    chosen = ProtocolOptions(
+        steps=Steps(options.steps, options.inversion_steps),
+        inference_values=tuple(dict.fromkeys(options.step_values)),
+        inversion_values=tuple(dict.fromkeys(options.inversion_step_values)),
+        cross_pairs=options.cross_pairs,
+        seed=options.seed,
+        listed=read_pairs(options.pairs, frames) if options.pairs else None,
+    )
+    return [make_protocol(name, frames, chosen) for name in dict.fromkeys(options.protocol)]
+
+
+def find_lpips(device: torch.device) -> tuple[nn.Module | None, str]:
+    """The network of LPIPS; or None, and why its column is missing."""
+    try:
+        return load_lpips_network(LPIPS_BACKBONE).to(device), ""
+    except (ModuleNotFoundError, OSError) as error:
+        # An OSError where its weights cannot be fetched.
+        return None, f"LPIPS is left out. {error}"

@@ -1,0 +1,28 @@
+"""Evaluation: the paper's protocols and figures on prepared frames, beside baselines, as a report.
+
+A frame set (`frame_set.py`) gives videos; a protocol (`protocols.py`) makes pairs of them; the plan (`plan.py`) says
+which pictures the tables need; the runner (`runner.py`) makes, measures and keeps them; `report.py` writes the pages.
+"""
+
+from .frame_set import FrameSet, load_frame_set
+from .observer import Observer
+from .protocols import PROTOCOLS, Protocol, ProtocolOptions, Steps, make_protocol, read_pairs
+from .report import write_report
+from .result_store import ResultStore
+from .runner import Runner, RunOptions
+
+__all__ = [
+    "PROTOCOLS",
+    "FrameSet",
+    "Observer",
+    "Protocol",
+    "ProtocolOptions",
+    "ResultStore",
+    "RunOptions",
+    "Runner",
+    "Steps",
+    "load_frame_set",
+    "make_protocol",
+    "read_pairs",
+    "write_report",
+]

@@ -1,0 +1,118 @@
+"""What the figures are made from: what a tracker and a network of face recognition see in pictures.
+
+The same two networks look at results and at true frames. Rows without a face hold NaN and are counted by the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..face.errors import NoFaceFoundError
+from ..face.expression_names import EXPRESSION_NAMES
+from ..face.tracking import OpenFaceTracker
+from ..images import model_to_uint8, resize
+from ..types import FaceObservation, concatenate
+from .frame_set import FrameSet
+
+# The tracker likes 256 px; smaller pictures are enlarged for it. Landmarks are px of pictures of this size.
+OBSERVED_SIZE = 256
+BATCH = 8
+
+# Pictures (B, 3, H, H) in [-1, 1] and landmarks (B, 68, 2) px -> embeddings (B, D).
+IdentityNetwork = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen in B pictures; NaN in rows without a face.
+
+    Attributes:
+        found: (B,) bool.
+        landmarks: (B, 68, 2) px of a picture of `OBSERVED_SIZE`.
+        head_pose: (B, 3) yaw, pitch, roll in degrees.
+        gaze: (B, 2) pitch, yaw in radians.
+        expression: (B, 52) in [0, 1].
+        embedding: (B, D) of the person.
+    """
+
+    found: Tensor
+    landmarks: Tensor
+    head_pose: Tensor
+    gaze: Tensor
+    expression: Tensor
+    embedding: Tensor
+
+    def rows(self, chosen: Sequence[int]) -> Seen:
+        """Some of the pictures, in the order given; a row may come several times."""
+        return Seen(**{name: value[list(chosen)] for name, value in vars(self).items()})
+
+
+class Observer:
+    """Looks at pictures; remembers what it saw in true frames.
+
+    Args:
+        frames: the true frames.
+        identity: network of face recognition.
+        device: where the networks run; results are on the CPU.
+    """
+
+    def __init__(self, frames: FrameSet, identity: IdentityNetwork, device: torch.device):
+        self.frames = frames
+        self.identity = identity
+        self.device = device
+        self.tracker = OpenFaceTracker("largest", "error").to(device)
+        self._remembered: dict[int, Seen] = {}
+
+    def look_at_true_frames(self, rows: Sequence[int]) -> Seen:
+        """What is seen in frames of the frame set; every frame is looked at once."""
+        new = [row for row in dict.fromkeys(rows) if row not in self._remembered]
+        if new:
+            seen = self.look(self.frames.pictures(new))
+            self._remembered |= {row: seen.rows([place]) for place, row in enumerate(new)}
+        return join([self._remembered[row] for row in rows])
+
+    @torch.no_grad()
+    def look(self, pictures: Tensor) -> Seen:
+        """What is seen in pictures (B, 3, H, H) in [-1, 1]."""
+        return join([self._look(batch) for batch in resize(pictures.to(self.device), OBSERVED_SIZE).split(BATCH)])
+
+    def _look(self, pictures: Tensor) -> Seen:
+        found, faces = self._track(model_to_uint8(pictures))
+        landmarks = faces.landmarks.to(pictures)
+        # A network may not take NaN: faces that are not there are embedded from any place and then marked.
+        embedding = self.identity(pictures, torch.where(found[:, None, None], landmarks, landmarks.new_zeros(())))
+        seen = Seen(found, landmarks, faces.head_pose, faces.gaze, faces.expression, embedding)
+        blank = {
+            name: value.float().masked_fill(~found.reshape(-1, *[1] * (value.ndim - 1)), torch.nan).cpu()
+            for name, value in vars(seen).items()
+            if name != "found"
+        }
+        return Seen(found.cpu(), **blank)
+
+    def _track(self, pictures: Tensor) -> tuple[Tensor, FaceObservation]:
+        """Which of (B, H, W, 3) show a face, and B rows."""
+        try:
+            faces = self.tracker.observe(pictures)
+        except NoFaceFoundError:
+            if len(pictures) == 1:
+                return torch.zeros(1, dtype=torch.bool, device=self.device), self._no_face()
+            single = [self._track(picture[None]) for picture in pictures]
+            return torch.cat([found for found, _ in single]), concatenate([faces for _, faces in single])
+        return torch.ones(len(pictures), dtype=torch.bool, device=self.device), faces
+
+    def _no_face(self) -> FaceObservation:
+        shapes = {"landmarks": (68, 2), "pupils": (2, 2), "head_pose": (3,), "gaze": (2,), "confidence": ()}
+        blank = {name: torch.zeros(1, *shape, device=self.device) for name, shape in shapes.items()}
+        expression = torch.zeros(1, len(EXPRESSION_NAMES), device=self.device)
+        return FaceObservation(
+            **blank, expression=expression, found=torch.zeros(1, dtype=torch.bool, device=self.device)
+        )
+
+
+def join(parts: Sequence[Seen]) -> Seen:
+    """Rows of several looks, one after the other."""
+    return Seen(**{name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])})

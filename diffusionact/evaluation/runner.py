@@ -1,0 +1,222 @@
+"""Makes the results of an evaluation: renders, looks, measures, and keeps every finished pair.
+
+Work is shared between processes by position in a list that is the same for all; each skips what any of them has
+finished before it began.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..images import model_to_uint8, save_png
+from ..pipelines import DiffusionActPipeline
+from .figures import LpipsNetwork, measure
+from .frame_set import FrameSet
+from .landmark_warp import warp_by_landmarks
+from .observer import Observer, Seen
+from .plan import BASELINES, COPIED_DRIVER, COPIED_SOURCE, RECONSTRUCTION, Task, all_tasks
+from .protocols import Protocol
+from .rendering import Job, Renderer
+from .result_store import Line, ResultStore
+from .targets import Target, TargetMaker
+
+PICTURES = "pictures"
+# Pairs of each protocol whose pictures are kept for the report.
+EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the work is done.
+
+    Attributes:
+        scheduler: name of the sampler.
+        batch_size: pictures that go through a network together.
+        part, parts: this process among all.
+        show_progress: draw a bar.
+    """
+
+    scheduler: str = "ddim"
+    batch_size: int = 16
+    part: int = 0
+    parts: int = 1
+    show_progress: bool = True
+
+
+class Runner:
+    """Makes the results that a set of protocols needs.
+
+    Args:
+        frames: the true frames.
+        protocols: what is measured.
+        models: name -> what loads the model; one is in memory at a time.
+        observer: sees faces.
+        lpips_network: None leaves LPIPS out.
+        store: keeps results.
+        options: how the work is done.
+    """
+
+    def __init__(
+        self,
+        frames: FrameSet,
+        protocols: Sequence[Protocol],
+        models: Mapping[str, Callable[[], DiffusionActPipeline]],
+        observer: Observer,
+        lpips_network: LpipsNetwork | None,
+        store: ResultStore,
+        options: RunOptions,
+    ):
+        self.frames = frames
+        self.models = models
+        self.observer = observer
+        self.lpips_network = lpips_network
+        self.store = store
+        self.options = options
+        self.targets = TargetMaker(frames, observer)
+        self.tasks = all_tasks(frames, protocols, list(models))
+        self.examples = {pair for protocol in protocols for pair in protocol.pairs[:EXAMPLES]}
+
+    def run(self) -> None:
+        """Make what is not there yet."""
+        done = self.store.lines().keys()
+        pending = {
+            method: [
+                task
+                for place, task in enumerate(tasks)
+                if place % self.options.parts == self.options.part and (method, task.key) not in done
+            ]
+            for method, tasks in self.tasks.items()
+        }
+        total = sum(len(task.pair.driving) for tasks in pending.values() for task in tasks)
+        with tqdm(total=total, desc="Evaluate", unit="frame", disable=not self.options.show_progress) as bar:
+            for method in BASELINES:
+                for task in pending.get(method, []):
+                    self._baseline(method, task)
+                    bar.update(len(task.pair.driving))
+            for name, load in self.models.items():
+                own = {method: pending.get(method, []) for method in (name, name + RECONSTRUCTION)}
+                if any(own.values()):
+                    renderer = Renderer(load(), self.options.scheduler, self.options.batch_size)
+                    for method, tasks in own.items():
+                        for group in groups(tasks, self.options.batch_size):
+                            self._model(method, group, renderer)
+                            bar.update(sum(len(task.pair.driving) for task in group))
+
+    def missing(self) -> int:
+        """How many results are not there yet, whichever process is to make them."""
+        done = self.store.lines().keys()
+        return sum((method, task.key) not in done for method, tasks in self.tasks.items() for task in tasks)
+
+    def _baseline(self, method: str, task: Task) -> None:
+        target = self.targets(task.pair)
+        if not target.driving:
+            self._add_nothing(method, task)
+            return
+        copied = [task.pair.source] * len(target.driving)
+        if method in (COPIED_SOURCE, COPIED_DRIVER):
+            rows = copied if method == COPIED_SOURCE else target.driving
+            self._add(method, task, target, self.frames.pictures(rows), self.observer.look_at_true_frames(rows), 0.0)
+            return
+        started = time.perf_counter()
+        own = target.own_landmarks.expand(len(target.driving), -1, -1)
+        pictures = warp_by_landmarks(self.frames.pictures(copied), own, target.landmarks)
+        seconds = time.perf_counter() - started
+        self._add(method, task, target, pictures, self.observer.look(pictures), seconds)
+
+    def _model(self, method: str, tasks: list[Task], renderer: Renderer) -> None:
+        """Render pairs together; all with the same steps."""
+        targets = [self.targets(task.pair) for task in tasks]
+        for task, target in zip(tasks, targets, strict=True):
+            if not target.driving:
+                self._add_nothing(method, task)
+        usable = [(task, target) for task, target in zip(tasks, targets, strict=True) if target.driving]
+        if not usable:
+            return
+        started = time.perf_counter()
+        parts = self._render(method, usable, renderer)
+        counts = [len(target.driving) for _, target in usable]
+        seconds = (time.perf_counter() - started) / sum(counts)
+        seen = self.observer.look(torch.cat(parts))
+        for (task, target), pictures, rows in zip(usable, parts, torch.arange(sum(counts)).split(counts), strict=True):
+            self._add(method, task, target, pictures, seen.rows(rows.tolist()), seconds * len(rows))
+
+    def _render(self, method: str, usable: list[tuple[Task, Target]], renderer: Renderer) -> list[Tensor]:
+        steps = usable[0][0].steps
+        if method.endswith(RECONSTRUCTION):
+            truth = self.frames.pictures([row for _, target in usable for row in target.driving])
+            return list(renderer.reconstruct(truth, steps).split([len(target.driving) for _, target in usable]))
+        jobs = [Job(task.key, self.frames.pictures([task.pair.source]), target) for task, target in usable]
+        return renderer.reenact(jobs, steps)
+
+    def _add(self, method: str, task: Task, target: Target, pictures: Tensor, seen: Seen, seconds: float) -> None:
+        """Measure and keep one pair."""
+        pair, count = task.pair, len(target.driving)
+        driving = self.observer.look_at_true_frames(target.driving)
+        person = driving if pair.is_same_person else self.observer.look_at_true_frames([pair.source] * count)
+        truth = (pictures, self.frames.pictures(target.driving)) if pair.is_same_person else None
+        measured = measure(seen, driving, person, truth, self.lpips_network)
+        if pair in self.examples:
+            save_example(self.store.folder, method, task, pictures)
+        line = {"method": method, "key": task.key, "source": self.frames.keys[pair.source]}
+        line |= {"driving": [self.frames.keys[row] for row in target.driving], "seconds": round(seconds, 4)}
+        line |= {"without_driver": [self.frames.keys[row] for row in pair.driving if row not in target.driving]}
+        self.store.add(line | _finite(vars(measured)))
+
+    def _add_nothing(self, method: str, task: Task) -> None:
+        line: Line = {"method": method, "key": task.key, "source": self.frames.keys[task.pair.source], "driving": []}
+        line |= {"without_driver": [self.frames.keys[row] for row in task.pair.driving], "seconds": 0.0}
+        self.store.add(line | {"values": {}, "clip_values": {}, "motion": [], "wanted": [], "found": []})
+
+
+def groups(tasks: Sequence[Task], batch_size: int) -> Iterator[list[Task]]:
+    """Neighbouring tasks with the same steps, together at least a batch of frames."""
+    group: list[Task] = []
+    for task in tasks:
+        if group and group[0].steps != task.steps:
+            yield group
+            group = []
+        group.append(task)
+        if sum(len(member.pair.driving) for member in group) >= batch_size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def example_path(folder: Path, method: str, task: Task) -> Path:
+    """Where the example picture of a result lies."""
+    name = "".join(letter if letter.isalnum() else "_" for letter in method)
+    return folder / PICTURES / f"{name}-{task.key}.png"
+
+
+def example_position(count: int) -> int:
+    """Which of the driving frames is shown."""
+    return count // 2
+
+
+def save_example(folder: Path, method: str, task: Task, pictures: Tensor) -> None:
+    """Keep one picture of a result for the report."""
+    path = example_path(folder, method, task)
+    path.parent.mkdir(exist_ok=True)
+    is_generated = method not in BASELINES
+    save_png(path, model_to_uint8(pictures[[example_position(len(pictures))]])[0], provenance=is_generated)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN, which JSON does not have, and six digits."""
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value

@@ -7,10 +7,12 @@ shard, in order. `index.json` beside the shards says what holds for all of them.
 
 from __future__ import annotations
 
+import glob
 import io
 import json
 import os
 import tarfile
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,6 +27,7 @@ from PIL import Image, ImageDraw
 from .types import FaceCoefficients
 
 INDEX_NAME = "index.json"
+UNFINISHED = ".tmp"
 PICTURE_FORMATS = ("png", "jpg", "webp")
 SPLITS = ("train", "validation", "test")
 # Number of decimals in the JSON of every array.
@@ -238,27 +241,34 @@ def write_shard(path: Path, frames: Iterable[ShardFrame], picture_format: str = 
     The bytes depend on the frames alone. Without frames nothing is written.
 
     Args:
-        path: of the shard; `.tmp` beside it is overwritten.
+        path: of the shard.
         frames: in the order in which they shall lie there.
         picture_format: one of PICTURE_FORMATS.
         quality: 1 to 100, of jpg and webp.
     """
-    unfinished, count = path.with_suffix(".tar.tmp"), 0
-    with open(unfinished, "wb") as file:
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for frame in frames:
-                count += 1
-                for extension, content in _members(frame, picture_format, quality).items():
-                    entry = tarfile.TarInfo(f"{frame.key}.{extension}")
-                    entry.size = len(content)
-                    archive.addfile(entry, io.BytesIO(content))
-        file.flush()
-        os.fsync(file.fileno())
-    if count:
-        os.replace(unfinished, path)
-    else:
-        unfinished.unlink()
+    unfinished, count = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{UNFINISHED}"), 0
+    try:
+        with open(unfinished, "wb") as file:
+            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+                for frame in frames:
+                    count += 1
+                    for extension, content in _members(frame, picture_format, quality).items():
+                        entry = tarfile.TarInfo(f"{frame.key}.{extension}")
+                        entry.size = len(content)
+                        archive.addfile(entry, io.BytesIO(content))
+            file.flush()
+            os.fsync(file.fileno())
+        if count:
+            os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return count
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what a `write_shard` of this shard left that was killed."""
+    for unfinished in path.parent.glob(f".{glob.escape(path.stem)}.????????{UNFINISHED}"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _members(frame: ShardFrame, picture_format: str, quality: int) -> dict[str, bytes]:

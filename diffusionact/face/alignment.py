@@ -116,15 +116,37 @@ def align_face(image: Tensor, landmarks: Tensor, size: int = 256) -> tuple[Tenso
             f"Expected landmarks that span a face, received a face square of {side:.3g} px; use a larger picture or "
             f"check the landmarks."
         )
-    picture = image.cpu().numpy()
+    transform = crop_transform(points, size)
+    return _cut_quad(image, quad, size), CropTransform(transform.matrix.float(), size)
+
+
+def cut_crop(image: Tensor, crop: CropTransform, size: int) -> Tensor:
+    """The picture inside a crop as `align_face` cuts it, at any size.
+
+    Args:
+        image: (H, W, 3) uint8.
+        crop: one row, a square of the picture, as `align_face` or a face reader gives it.
+        size: side of the result, pixels.
+
+    Returns:
+        uint8 (size, size, 3) on the CPU.
+    """
+    first, last = -0.5, crop.size - 0.5  # outer edges of the outer pixels
+    corners = torch.tensor([[[first, first], [first, last], [last, last], [last, first]]], dtype=torch.float64)
+    quad = transform_points(invert_transform(crop.matrix.detach().cpu().double()), corners)[0]
+    return _cut_quad(image, quad.numpy(), size)
+
+
+def _cut_quad(image: Tensor, quad: np.ndarray, size: int) -> Tensor:
+    """Picture uint8 (size, size, 3) inside the square with corners (4, 2) in the order of `face_crop_quad`."""
+    picture, side = image.cpu().numpy(), float(np.hypot(*(quad[3] - quad[0])))
     picture, quad, side = _shrink(picture, quad, side, size)
     picture, quad = _cut(picture, quad, side)
     picture, quad = _pad(picture, quad, side)
-    aligned = Image.fromarray(picture).transform(
+    cut = Image.fromarray(picture).transform(
         (size, size), Image.Transform.QUAD, (quad + 0.5).flatten().tolist(), Image.Resampling.BILINEAR
     )
-    transform = crop_transform(points, size)
-    return torch.from_numpy(np.array(aligned)), CropTransform(transform.matrix.float(), size)
+    return torch.from_numpy(np.array(cut))
 
 
 def _quad_to_transform(quad: Tensor, size: int) -> CropTransform:

@@ -96,9 +96,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int | None:
-    """Evaluate as told on the command line; the report is written when every part is done."""
+    """Evaluate as told on the command line."""
     part, parts = read_part(options.part)
-    share = Share(part, parts, choose_device(options.device))
+    return run_share(options, Share(part, parts, choose_device(options.device)))
+
+
+def run_share(options: argparse.Namespace, share: Share) -> int | None:
+    """Do one process's part; whichever process finds all results there writes the report.
+
+    Returns:
+        An exit code, None for success.
+    """
     try:
         missing = Evaluation(options, share).run()
     except KeyboardInterrupt:
@@ -107,9 +115,7 @@ def run(options: argparse.Namespace) -> int | None:
         )
         return INTERRUPTED
     if missing:
-        logger.info(
-            "This part is done; %d results of other parts are missing. The last part writes the report.", missing
-        )
+        logger.info("Part %d of %d is done; other parts have %d results to make.", share.part + 1, share.parts, missing)
     return None
 
 
@@ -145,7 +151,7 @@ class Evaluation:
             "models": {name: self.models.facts(name) for name in self.models.paths},
         }
 
-    def run(self, write_pages: bool = True) -> int:
+    def run(self) -> int:
         """Do this part, and write the report if nothing is missing then.
 
         Returns:
@@ -164,7 +170,7 @@ class Evaluation:
             runner = Runner(self.frames, self.protocols, loaders, observer, self.lpips_network, store, run_options)
             runner.run()
             missing = runner.missing()
-            if not missing and write_pages:
+            if not missing:
                 self.write_report(store)
         return missing
 

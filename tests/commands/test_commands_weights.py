@@ -9,6 +9,7 @@ import pytest
 import torch
 from http_files import serving
 from official_files import TINY, write_all
+from perception_networks import published, tiny_perception_networks
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_model import make_tiny_model
@@ -107,6 +108,25 @@ def test_check_reads_what_was_imported(run, official_set):
     assert run("import", official_set)[0] == 0
     code, text = run("check")
     assert code == 0 and text.count("whole    ") == 5 and "BROKEN" not in text
+
+
+def test_networks_of_losses_are_imported_listed_and_checked(run, folder, tmp_path):
+    for name, network in tiny_perception_networks().items():
+        torch.save(published(name, network), tmp_path / f"{name}.pth")
+    code, text = run("import", *sorted(tmp_path.glob("*.pth")))
+    assert code == 0 and "8 imported" in text
+    assert "vgg19: written to" in text and "whose sha256 begins with dcbb9e9d: this one's begins with" in text
+    assert "hash DIFFERS from the published 468e13ca13" in run("list")[1]
+    code, text = run("check")
+    assert code == 0 and text.count("whole    perception/") == 8
+    assert "missing  perception/insightface.safetensors: download buffalo_l" in text
+    flip_a_bit(folder / "perception" / "farl.safetensors")
+    cut(folder / "perception" / "vgg16.safetensors")
+    drop_a_weight(folder / "perception" / "lpips-alex.safetensors")
+    code, text = run("check")
+    assert code == 1 and text.count("whole    perception/") == 5
+    for name in ("farl", "vgg16", "lpips-alex"):
+        assert f"BROKEN   perception/{name}.safetensors: Expected" in text
 
 
 def cut(path):

@@ -1,0 +1,44 @@
+"""Two people of three frames each, as shards, and a tiny network of face recognition."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from evaluation_data import shard_frame, write_data
+from safetensors.torch import save_file
+
+from diffusionact.face.alignment import align_face
+from diffusionact.face.tracking import OpenFaceTracker
+from diffusionact.perception.arcface import ArcFace
+from diffusionact.shards import ShardFrame
+
+
+@pytest.fixture(scope="session")
+def people(portrait: torch.Tensor) -> dict[str, list[ShardFrame]]:
+    """A person, and the same mirrored in other colours; frames move sideways."""
+    landmarks = OpenFaceTracker("largest", "error").observe(portrait[None]).landmarks[0]
+    aligned, _ = align_face(portrait, landmarks, 256)
+    pictures = {"ann": aligned, "bob": aligned.flip(1)[..., [2, 1, 0]]}
+    return {
+        person: [shard_frame(picture.roll(6 * number, dims=1), person, number) for number in range(3)]
+        for person, picture in pictures.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def data_folder(people: dict[str, list[ShardFrame]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two shards with a video each; do not write into it."""
+    return write_data(tmp_path_factory.mktemp("data"), people)
+
+
+@pytest.fixture(scope="session")
+def identity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ArcFace with four channels and random weights."""
+    torch.manual_seed(0)
+    network = ArcFace(4, 8)
+    for name, tensor in network.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+    path = tmp_path_factory.mktemp("identity") / "arcface.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+    return path

@@ -1,0 +1,50 @@
+"""Frames for the tests of evaluation: made from pictures, turned in words, written as shards."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from diffusionact.face.expression_names import EXPRESSION_NAMES
+from diffusionact.face.tracking import OpenFaceTracker
+from diffusionact.images import model_to_uint8, resize, uint8_to_model
+from diffusionact.shards import ShardFrame, write_index, write_shard
+
+SIZE = 64
+SCALE = SIZE / 256
+
+
+def shard_frame(picture: torch.Tensor, person: str, number: int, **changes) -> ShardFrame:
+    """A frame at SIZE of an aligned picture uint8 (256, 256, 3), with what the tracker sees in it."""
+    seen = OpenFaceTracker("largest", "error").observe(picture[None])
+    small = model_to_uint8(resize(uint8_to_model(picture[None]), SIZE))[0]
+    facts = {
+        "landmarks": ((seen.landmarks[0] + 0.5) * SCALE - 0.5).numpy(),
+        "pupils": ((seen.pupils[0] + 0.5) * SCALE - 0.5).numpy(),
+        "head_pose": seen.head_pose[0].numpy(),
+        "gaze": seen.gaze[0].numpy(),
+        "expression": seen.expression[0].numpy(),
+    }
+    return ShardFrame(
+        identity=person,
+        video=f"video-{person}",
+        clip=f"clip-{person}",
+        frame=number,
+        image=small.numpy(),
+        **facts | changes,
+    )
+
+
+def write_data(folder: Path, people: dict[str, list[ShardFrame]]) -> Path:
+    """A data folder with a shard for each person."""
+    folder.mkdir(exist_ok=True)
+    for number, frames in enumerate(people.values()):
+        write_shard(folder / f"part-{number:05d}.tar", frames)
+    write_index(folder, EXPRESSION_NAMES, {})
+    return folder
+
+
+def turned(frame: ShardFrame, yaw_deg: float, number: int) -> ShardFrame:
+    """The same frame, said to be turned."""
+    facts = vars(frame) | {"head_pose": np.array([yaw_deg, 0, 0], dtype=np.float32), "frame": number}
+    return ShardFrame(**facts)

@@ -31,7 +31,7 @@ class PortraitReading:
         landmarks: (B, 68, 2) px of the pictures, iBUG-68.
         head_pose: (B, 3) yaw, pitch, roll in degrees.
         gaze: (B, 2) pitch, yaw in radians, eye in head.
-        expression: (B, 52) near [0, 1], in the order of `face/expression_names.py`.
+        expression: (B, 52) near [0, 1]: ARKit's blendshapes by the alphabet, as `action_names` of the synthetic shards.
         identity: (B, D) embedding of unit length.
         parsing: (B, 3, H, W) scores of background, person (hair, neck, clothes) and face.
         maps: feature maps (B, C_l, h_l, w_l) of a half, quarter, eighth and sixteenth of `sample_size`, unscaled.

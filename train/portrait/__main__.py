@@ -24,10 +24,10 @@ from .calibration import calibrate
 from .objective import PortraitObjective
 from .training import TrainingSettings, train
 
-# Architectures: the judge of an evaluation is another network than the one that trained the judged.
-WIDTHS = {
+# The judge of an evaluation is another network than the one that trained the judged.
+ARCHITECTURES = {
     "loss": {},
-    "judge": {"widths": (16, 32, 64, 112, 128), "blocks": (0, 1, 2, 2, 0), "fused_width": 48, "face_width": 96},
+    "judge": {"widths": (16, 32, 48, 112, 128), "blocks": (0, 1, 2, 1, 1), "fused_width": 48, "hidden": 192},
 }
 CALIBRATION_PEOPLE = 64
 VALIDATION_EVERY = 50
@@ -39,7 +39,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of shards to train on")
     parser.add_argument("--held_out", type=Path, help="folder of shards of other people to measure on")
     parser.add_argument("--output", type=Path, required=True, help="folder of the network; replaced if it exists")
-    parser.add_argument("--network", choices=sorted(WIDTHS), default="loss", help="which architecture")
+    parser.add_argument("--network", choices=sorted(ARCHITECTURES), default="loss", help="which architecture")
     parser.add_argument("--sample_size", type=int, default=128, help="side of the shards' pictures")
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--people", type=int, default=32, help="people in a batch, two pictures each")
@@ -95,7 +95,7 @@ def run(a: argparse.Namespace) -> None:
         return
     a.output.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(a.seed)
-    network = PortraitNet(sample_size=a.sample_size, **WIDTHS[a.network])
+    network = PortraitNet(sample_size=a.sample_size, **ARCHITECTURES[a.network])
     names = frames.expression_names
     objective = PortraitObjective(training.targets, [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")])
     settings = TrainingSettings(a.steps, a.people, a.learning_rate, a.weight_decay, a.seed, bf16=not a.full_precision)

@@ -29,7 +29,7 @@ def describe(entry: OfficialFile) -> str:
         lines.append(f"made of: {_origin(entry, read_provenance(path))}")
     else:
         lines.append(f"get it:  {entry.how_to_get}")
-    lines += [f"from:    {entry.origin}", f"licence: {entry.licence}"]
+    lines += [f"from:    {entry.origin}", f"licence: {entry.licence}", f"sha256:  {_published_hash(entry)}"]
     return "\n    ".join(lines)
 
 
@@ -91,6 +91,11 @@ def _state(entry: OfficialFile, path: Path | None) -> str:
 
 def _parameters(entry: OfficialFile) -> str:
     return f" ({entry.num_parameters / 1e6:.1f} million values)" if entry.num_parameters else ""
+
+
+def _published_hash(entry: OfficialFile) -> str:
+    known = " or ".join(f"{start}..." for start in entry.sha256_starts)
+    return known or "published nowhere that we know; shown after the import"
 
 
 def _origin(entry: OfficialFile, provenance: Provenance | None) -> str:

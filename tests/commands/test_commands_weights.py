@@ -64,6 +64,7 @@ def test_list_says_of_every_file_what_it_is_for_and_how_to_get_it(run, folder):
     for entry in CATALOGUE:
         assert all(part in text for part in (entry.name, entry.purpose, entry.licence, entry.how_to_get, entry.origin))
         assert all(name in text for name in entry.file_names)
+        assert all(f"{start}..." in text for start in entry.sha256_starts)
     assert text.count("missing") == len(CATALOGUE) - 1
     assert not folder.exists(), "looking makes nothing"
 

@@ -9,15 +9,22 @@ import torch
 from ..config import OptimiserConfig
 
 
-def make_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> torch.optim.Optimizer:
+def make_optimiser(
+    groups: list[dict[str, Any]], config: OptimiserConfig, scales_loss: bool = False
+) -> torch.optim.Optimizer:
     """AdamW over parameter groups; "adamw8bit" keeps its two moments in 8 bits.
+
+    Args:
+        groups: see `Stage.parameter_groups`.
+        config: of the run.
+        scales_loss: fp16, where steps may be left out. The fused AdamW leaves them out by itself, unseen by the loop.
 
     Raises:
         ValueError: if the 8-bit optimiser's package is absent.
     """
     settings = {"lr": config.learning_rate, "betas": config.betas, "weight_decay": config.weight_decay}
     if config.name == "adamw":
-        return torch.optim.AdamW(groups, fused=True, **settings)
+        return torch.optim.AdamW(groups, fused=not scales_loss, **settings)
     try:
         import bitsandbytes
     except ImportError as error:

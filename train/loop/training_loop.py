@@ -51,7 +51,7 @@ class TrainingLoop:
         self.model_folder = self.run_folder / "model"
         if config.loop.gradient_checkpointing:
             stage.enable_gradient_checkpointing()
-        optimiser = make_optimiser(stage.parameter_groups(), config.optimiser)
+        optimiser = make_optimiser(stage.parameter_groups(), config.optimiser, accelerator.scaler is not None)
         self.parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         self.base_rates = [group["lr"] for group in optimiser.param_groups]
         self.objective, self.optimiser = accelerator.prepare(stage.objective, optimiser)

@@ -40,5 +40,6 @@ def identity_crops(pictures: Tensor, landmarks: Tensor) -> Tensor:
     shift = (2.0 * centre + 1.0) / extent - 1.0
     size = [len(pictures), 3, CROP_SIZE, CROP_SIZE]
     grid = F.affine_grid(torch.cat([linear, shift[..., None]], dim=-1), size, align_corners=False)
-    # Zero is what lies beyond the borders, so black is made zero.
-    return F.grid_sample(pictures + 1.0, grid.to(pictures.dtype), padding_mode="zeros", align_corners=False) - 1.0
+    # Zero is what lies beyond the borders, so black is made zero. Places need more digits than half precision has.
+    crops = F.grid_sample(pictures.float() + 1.0, grid, padding_mode="zeros", align_corners=False) - 1.0
+    return crops.to(pictures.dtype)

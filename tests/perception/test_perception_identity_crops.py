@@ -49,3 +49,10 @@ def test_oblong_pictures_are_not_squeezed():
 def test_beyond_the_borders_it_is_black():
     crops = identity_crops(torch.ones(2, 3, 64, 64), template_landmarks(64) + 1000)
     assert torch.equal(crops, torch.full_like(crops, -1.0))
+
+
+def test_half_precision_pictures_are_cut_at_the_same_places():
+    pictures, landmarks = tiny_pictures(size=150), template_landmarks(100)
+    half = identity_crops(pictures.bfloat16(), landmarks)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), identity_crops(pictures, landmarks), atol=0.02, rtol=0)

@@ -20,24 +20,25 @@ class NonFiniteLossError(RuntimeError):
 
 
 class NanGuard:
-    """Watches every step; a GPU is asked only where the loop waits for it anyway, so the batch is made again then.
+    """Watches every step, and makes the batch again when one was not finite.
 
     Args:
         stage: makes batches again.
         accumulation_steps: batches of one step.
         folder: receives `step-N-process-P.safetensors`.
         accelerator: device and number of the process.
+        at_once: look at every step's outcome, which a GPU would have to be waited for; else only `check` looks.
     """
 
-    def __init__(self, stage: Stage, accumulation_steps: int, folder: Path, accelerator: Accelerator):
+    def __init__(self, stage: Stage, accumulation_steps: int, folder: Path, accelerator: Accelerator, at_once: bool):
         self.stage, self.accumulation_steps, self.folder = stage, accumulation_steps, folder
-        self.accelerator = accelerator
+        self.accelerator, self.at_once = accelerator, at_once
         self._names: list[str] = []
         self._bad_step = torch.tensor(NEVER, device=accelerator.device)
         self._bad_values: Tensor | None = None
 
     def watch(self, step: int, scalars: list[dict[str, Tensor]], gradient_norm: Tensor) -> None:
-        """Remember the first step whose loss or gradient norm is not finite; on a CPU stop at once.
+        """Remember the first step whose loss or gradient norm is not finite.
 
         Args:
             step: number of the step.
@@ -56,7 +57,7 @@ class NanGuard:
         self._bad_step = torch.where(is_new, step, self._bad_step)
         same_names = self._bad_values is not None and self._bad_values.shape == values.shape
         self._bad_values = torch.where(is_new, values, self._bad_values) if same_names else values
-        if self.accelerator.device.type == "cpu":
+        if self.at_once:
             self.check()
 
     def check(self) -> None:

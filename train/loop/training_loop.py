@@ -62,7 +62,9 @@ class TrainingLoop:
         accelerator.register_for_checkpointing(self.ema, self.progress)
         self.clock = Clock(self.progress, config.loop, self.run_folder, accelerator)
         self.averages = Averages(accelerator)
-        self.guard = NanGuard(stage, config.loop.accumulation_steps, self.run_folder / "bad_batch", accelerator)
+        on_cpu = accelerator.device.type == "cpu"
+        folder = self.run_folder / "bad_batch"
+        self.guard = NanGuard(stage, config.loop.accumulation_steps, folder, accelerator, at_once=on_cpu)
 
     def resume(self, checkpoint: Path) -> None:
         """Continue from a checkpoint as if there had been no break.

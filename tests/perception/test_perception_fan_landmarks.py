@@ -55,7 +55,8 @@ def test_the_networks_come_from_the_weights_folder_or_are_named_with_their_sourc
     (tmp_path / "emoca").mkdir()
     for name in ("detector", "landmark_net"):
         network = getattr(networks, name)
-        state = {key: network.state_dict()[key].contiguous() for key in weight_names(network)}
-        save_file(state, tmp_path / "emoca" / COMPONENTS[name][0])
+        state = network.state_dict()
+        tensors = {key: state[key].contiguous() for key in weight_names(network)}
+        save_file(tensors, tmp_path / "emoca" / COMPONENTS[name][0])
     expected = FanLandmarks(networks.detector, networks.landmark_net)(pictures[:1])
     assert torch.equal(load_fan_landmarks()(pictures[:1]), expected)

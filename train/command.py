@@ -122,9 +122,8 @@ def train_stage(config: TrainingConfig, accelerator: Accelerator, checkpoint: Pa
     """Build the stage and run the loop over it, from a checkpoint if there is one."""
     set_seed(config.seed)
     with accelerator.main_process_first():
-        frames = Frames(
-            config.data.folder, config.data.sample_size, config.data.validation_every, accelerator.is_main_process
-        )
+        data = config.data
+        frames = Frames(data.folder, data.sample_size, data.validation_every, accelerator.is_main_process, data.cache)
     logger.info("%d training frames, %d held out", len(frames.training), len(frames.validation))
     stage = STAGES[config.stage](
         config, frames, accelerator.device, accelerator.num_processes, accelerator.process_index

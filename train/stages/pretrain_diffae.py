@@ -230,8 +230,8 @@ class PretrainDiffAE(Stage):
     @torch.no_grad()
     def validate(self) -> tuple[Tensor, dict[str, float]]:
         """Rows: truth; decoded from its own x_T; from noise (what the code alone holds); another frame's x_T."""
-        identity, steps = self.frames.identity, self.settings.validation_steps
-        sources, targets = held_out_pairs(identity, self.frames.validation, self.settings.validation_pictures, 0)
+        video, steps = self.frames.video, self.settings.validation_steps
+        sources, targets = held_out_pairs(video, self.frames.validation, self.settings.validation_pictures, 0)
         image, source = self.pictures("image", targets), self.pictures("image", sources)
         code, source_code = self.semantic_encoder(image).float(), self.semantic_encoder(source).float()
         generator = torch.Generator().manual_seed(0)

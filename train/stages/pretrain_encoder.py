@@ -110,8 +110,8 @@ class PretrainEncoder(Stage):
     @torch.no_grad()
     def validate(self) -> tuple[Tensor, dict[str, float]]:
         """Rows: source, landmark map, truth, decoded with the predicted code, decoded with the truth's own code."""
-        settings, identity = self.settings, self.frames.identity
-        sources, targets = held_out_pairs(identity, self.frames.validation, settings.validation_pairs, 0)
+        settings, video = self.settings, self.frames.video
+        sources, targets = held_out_pairs(video, self.frames.validation, settings.validation_pairs, 0)
         scalars = self._code_errors(sources, targets)
         sources, targets = sources[: settings.validation_pictures], targets[: settings.validation_pictures]
         shown = self._entries(sources, targets)

@@ -201,7 +201,7 @@ class ReenactmentStage(Stage):
     def validate(self) -> tuple[Tensor, dict[str, float]]:
         """Rows: source, driving frame, landmark map, reenacted, reconstruction of the source."""
         settings = self.settings
-        sources, targets = held_out_pairs(self.frames.identity, self.frames.validation, settings.validation_pairs, 0)
+        sources, targets = held_out_pairs(self.frames.video, self.frames.validation, settings.validation_pairs, 0)
         entries = self._entries(sources, targets)
         source, target = entries["source"], entries["target"]
         x_T = self.objective.stochastic_code(source, entries["source_map"], settings.validation_inversion_steps)

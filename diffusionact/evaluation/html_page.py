@@ -9,7 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .tables import Table
-from .wording import ABOUT, COLUMNS, PAPER_NOTE, TITLES, best_rows, figure, heading, lost
+from .wording import (
+    ABOUT,
+    COLUMNS,
+    PAPER_NOTE,
+    TITLES,
+    best_rows,
+    column_groups,
+    figure,
+    heading,
+    lost,
+    paper_label,
+    paper_rows,
+)
 
 if TYPE_CHECKING:
     from .picture_rows import PictureGrid
@@ -35,6 +47,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .
 .figures .best { font-weight: 700; }
 .figures small { color: #888; font-weight: 400; }
 .figures .paper td { color: #777; font-style: italic; }
+.small { color: #777; font-size: .85em; margin: .2rem 0; }
 .charts { display: flex; flex-wrap: wrap; gap: 14px 26px; align-items: flex-start; margin: 1rem 0; }
 .pictures th { font-weight: 600; font-size: .8rem; padding: .2rem; max-width: 136px; vertical-align: bottom; }
 .pictures td { padding: 2px; } .pictures img { display: block; width: 128px; height: 128px; }
@@ -71,22 +84,26 @@ def html_page(report: Report) -> str:
 
 
 def _table(table: Table) -> str:
-    best = {column: best_rows(table, column) for column in table.columns}
+    parts = "".join(_part(table, columns) for columns in column_groups(table))
+    return parts + (f"<p class='small'>{escape(PAPER_NOTE)}</p>" if table.paper else "")
+
+
+def _part(table: Table, columns: Sequence[str]) -> str:
+    best = {column: best_rows(table, column) for column in columns}
     heads = "".join(
         f"<th title='{escape(COLUMNS[column].meaning, quote=True)}'>{escape(heading(column))}</th>"
-        for column in table.columns
+        for column in columns
     )
     rows = []
     for place, row in enumerate(table.rows):
         cells = ""
-        for column in table.columns:
+        for column in columns:
             mark = " class='best'" if place in best[column] else ""
             cells += f"<td{mark}>{figure(row, column)}{_error(row.errors.get(column), column)}</td>"
         rows.append(f"<tr><td>{escape(row.label)}</td>{cells}<td>{row.frames}</td><td>{escape(lost(row))}</td></tr>")
-    for row in table.paper:
-        cells = "".join(f"<td>{figure(row, column)}</td>" for column in table.columns)
-        label = escape(f"{row.label} (table {table.paper_table})")
-        rows.append(f"<tr class='paper'><td>{label}</td>{cells}<td></td><td>{escape(PAPER_NOTE)}</td></tr>")
+    for row in paper_rows(table, columns):
+        cells = "".join(f"<td>{figure(row, column)}</td>" for column in columns)
+        rows.append(f"<tr class='paper'><td>{escape(paper_label(table, row))}</td>{cells}<td></td><td></td></tr>")
     return (
         f"<div class='wide'><table class='figures'><thead><tr><th></th>{heads}<th>frames</th><th></th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .tables import Table, TableRow
-from .wording import ABOUT, COLUMNS, PAPER_NOTE, TITLES, best_rows, figure, heading, lost
+from .tables import Table
+from .wording import (
+    ABOUT,
+    COLUMNS,
+    PAPER_NOTE,
+    TITLES,
+    best_rows,
+    column_groups,
+    figure,
+    heading,
+    lost,
+    paper_label,
+    paper_rows,
+)
 
 if TYPE_CHECKING:
     from .picture_rows import PictureGrid
@@ -34,27 +46,24 @@ def markdown_page(report: Report, plots: Mapping[str, Sequence[str]]) -> str:
 
 
 def table_text(table: Table) -> str:
-    """A table, the best figure of each column bold, the paper's own below."""
-    best = {column: best_rows(table, column) for column in table.columns}
-    lines = ["| | " + " | ".join(heading(column) for column in table.columns) + " | frames | |"]
-    lines.append("|---|" + "---|" * (len(table.columns) + 2))
+    """A table in one or two parts, the best figure of each column bold, the paper's own below."""
+    parts = [_part_text(table, columns) for columns in column_groups(table)]
+    return "\n\n".join(parts + ([f"*{PAPER_NOTE}*"] if table.paper else []))
+
+
+def _part_text(table: Table, columns: Sequence[str]) -> str:
+    best = {column: best_rows(table, column) for column in columns}
+    lines = ["| | " + " | ".join(heading(column) for column in columns) + " | frames | |"]
+    lines.append("|---|" + "---|" * (len(columns) + 2))
     for place, row in enumerate(table.rows):
-        figures = (
-            f"**{figure(row, column)}**" if place in best[column] else figure(row, column) for column in table.columns
-        )
+        figures = (f"**{figure(row, column)}**" if place in best[column] else figure(row, column) for column in columns)
         lines.append(_line(row.label, figures, str(row.frames), lost(row)))
-    for row in table.paper:
-        lines.append(_paper_line(table, row))
+    for row in paper_rows(table, columns):
+        lines.append(_line(f"*{paper_label(table, row)}*", (figure(row, column) for column in columns), "", ""))
     return "\n".join(lines)
 
 
-def _paper_line(table: Table, row: TableRow) -> str:
-    figures = (figure(row, column) for column in table.columns)
-    return _line(f"*{row.label} (table {table.paper_table})*", figures, "", f"*{PAPER_NOTE}*")
-
-
-def _line(*cells: object) -> str:
-    label, figures, frames, note = cells
+def _line(label: str, figures: Iterable[str], frames: str, note: str) -> str:
     return f"| {label} | " + " | ".join(figures) + f" | {frames} | {note} |"
 
 

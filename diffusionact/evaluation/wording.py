@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..metrics import METRICS
@@ -34,7 +35,7 @@ ABOUT = {
     "truth": "Pearson's r between what the tracker sees in the result and what the renderer drew. The last row is what "
     "the tracker reaches on the true frames: no result can be expected above it.",
 }
-PAPER_NOTE = "paper, VoxCeleb1, other networks: not comparable"
+PAPER_NOTE = "The row of the paper is on VoxCeleb1, measured with other networks: not comparable."
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,22 @@ COLUMNS |= {f"{motion} r": Column(2, True, f"Pearson's r of {motion} with the dr
 def heading(column: str) -> str:
     """The column's name with an arrow in the better direction."""
     return f"{column} {'↑' if COLUMNS[column].higher_is_better else '↓'}"
+
+
+def column_groups(table: Table) -> list[tuple[str, ...]]:
+    """The columns in two parts, so that a table stays on the page: figures, then correlations."""
+    groups = [tuple(name for name in table.columns if name.endswith(" r") == is_r) for is_r in (False, True)]
+    return [group for group in groups if group]
+
+
+def paper_rows(table: Table, columns: Sequence[str]) -> list[TableRow]:
+    """The paper's rows that have something to say in some columns."""
+    return [row for row in table.paper if any(column in row.values for column in columns)]
+
+
+def paper_label(table: Table, row: TableRow) -> str:
+    """Marks a row as the paper's own."""
+    return f"paper: {row.label} (table {table.paper_table})"
 
 
 def figure(row: TableRow, column: str) -> str:

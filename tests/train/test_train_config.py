@@ -1,12 +1,17 @@
 """The training configuration."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import yaml
+from accelerate.state import AcceleratorState
 
 from train import command
 from train.config import dump_config, load_config
 from train.stages import STAGES
 
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "train" / "configs").glob("*/*.yaml"))
 SETTINGS = {name: stage.Settings for name, stage in STAGES.items()}
 
 
@@ -20,6 +25,54 @@ def test_an_unknown_key_is_an_error(write_run, override):
 def test_a_value_of_the_wrong_kind_is_an_error(write_run, override):
     with pytest.raises(ValueError, match="Expected"):
         load_config(write_run(), [override], SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "optimiser.schedule=step",
+        "optimiser.name=adam",
+        "loop.mixed_precision=fp8",
+        "loop.trackers=[board]",
+        "loop.batch_size=0",
+        "loop.checkpoints_kept=0",
+    ],
+)
+def test_a_value_that_is_not_to_be_had_is_named_with_its_key(write_run, override):
+    with pytest.raises(ValueError, match=f"Expected {override.split('=')[0]} .*received"):
+        load_config(write_run(), [override], SETTINGS)
+
+
+def test_half_precision_on_a_cpu_is_refused(write_run):
+    AcceleratorState._reset_state(reset_partial_state=True)
+    with pytest.raises(ValueError, match="bf16 or no on a CPU"):
+        command.main(["--config", str(write_run(mixed_precision="fp16"))])
+
+
+def test_flags_for_trackers_and_hub_are_keys_of_the_config(write_run, tmp_path):
+    flags = ["--report_to", "tensorboard", "--push_to_hub", "somebody/face", "--dry_run"]
+    command.main(["--config", str(write_run(trackers=[])), *flags])
+    written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert written["loop"]["trackers"] == ["tensorboard"] and written["hub"]["repository"] == "somebody/face"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--config", "none.yaml"], "where no file lies"),
+        (["--config", "CONFIG", "--override", "loop.steps=3"], "unknown"),
+        (["--config", "CONFIG", "--override", "data.folder=nowhere", "loop.checkpoint_every=1"], "nowhere"),
+        (["--config", "CONFIG", "--override", "loop=[}"], "parsing"),
+    ],
+)
+def test_what_a_user_can_correct_is_said_in_words_with_status_2(write_run, monkeypatch, capsys, arguments, words):
+    AcceleratorState._reset_state(reset_partial_state=True)
+    config = str(write_run())
+    monkeypatch.setattr(sys, "argv", ["train.py", *(config if item == "CONFIG" else item for item in arguments)])
+    assert command.run() == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("error: ") or words in said
+    assert words in said and "Traceback" not in said
 
 
 def test_a_run_without_an_end_is_an_error(write_run):
@@ -52,7 +105,6 @@ def test_a_dry_run_writes_the_resolved_config_and_stops(write_run, tmp_path, cap
     assert "ema_decay: 0.998" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["pretrain_diffae", "pretrain_encoder"])
-def test_the_shipped_configs_are_valid(name, request):
-    path = request.config.rootpath / "train" / "configs" / f"{name}.yaml"
-    assert load_config(path, [], SETTINGS).stage == name
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_the_shipped_configs_are_valid(path):
+    assert load_config(path, [], SETTINGS).stage == path.stem

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 from hub_server import serving_hub
+from test_train_loop import train
 from tiny_model import make_tiny_model
 
 from diffusionact.weights import load_components
@@ -68,6 +69,16 @@ def test_what_arrives_at_the_hub_is_a_model_that_loads(hub, model, tmp_path):
     weights = after.unet.state_dict()
     assert all(weight.equal(weights[name]) for name, weight in before.unet.state_dict().items())
     assert {"README.md", "validation.png"} <= set(hub.files)
+
+
+def test_a_run_publishes_its_model_at_the_end(hub, write_run, tmp_path):
+    train(write_run(max_steps=1, validate_every=1), "--push_to_hub", "somebody/autoencoder")
+    card = hub.files["README.md"].decode()
+    assert "after 1 steps" in card and "psnr_noise" in card and "not a whole model" in card
+    weights = "unet/diffusion_pytorch_model.safetensors"
+    assert hub.files[weights] == (tmp_path / "run/model" / weights).read_bytes()
+    assert hub.files["validation.png"] == (tmp_path / "run/pictures/step-0000001.png").read_bytes()
+    assert "published: " in (tmp_path / "run/train.log").read_text()
 
 
 def test_a_hub_that_refuses_is_said_before_training_and_after_it(hub, model, monkeypatch):

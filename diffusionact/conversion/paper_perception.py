@@ -11,7 +11,7 @@ from ..checks import check_choice
 from ..losses import LossWeights
 from ..perception import CombinedPerception
 from ..perception.emoca_face import EmocaFace, EmocaGaze
-from .identity_networks import IDENTITY_FILES
+from .identity_networks import IDENTITY_FILES, load_identity_network
 from .lpips_files import load_lpips_features
 from .perception_files import PERCEPTION_FILES, find_perception_file, load_network
 from .tracker_files import TRACKER_NETWORKS, load_tracker_network
@@ -39,7 +39,7 @@ def load_paper_perception(
         files: paths of single files elsewhere, by the names of the catalogue (`diffusionact weights list`).
         perceptual: what the perceptual loss compares: "vgg19", or the maps of "lpips-alex" or "lpips-vgg", whose loss
             is LPIPS.
-        identity: "arcface" (IR-SE50) or "insightface" (ONNX).
+        identity: "arcface" (IR-SE50), "insightface" (ONNX), or what else `load_identity_network` takes, such as a path.
 
     Raises:
         FileNotFoundError: if a file is missing; the message says where it comes from, its terms, and which loss
@@ -51,7 +51,6 @@ def load_paper_perception(
     if unknown:
         raise ValueError(f"Expected files for {', '.join(FILES)}, received {unknown}. Correct the names.")
     check_choice("perceptual", perceptual, PERCEPTUAL)
-    check_choice("identity", identity, IDENTITY_FILES)
 
     def load(name: str) -> nn.Module:
         return load_network(name, files[name] if name in files else find_perception_file(name, folder))
@@ -61,7 +60,7 @@ def load_paper_perception(
         lpips = perceptual.removeprefix("lpips-")
         networks["perceptual"] = load(perceptual) if lpips == perceptual else load_lpips_features(lpips, folder, files)
     if weights.identity > 0:
-        networks["identity"] = load(identity)
+        networks["identity"] = load(identity) if identity in IDENTITY_FILES else load_identity_network(identity)
     if weights.background > 0:
         networks["background"] = load("face_parsing")
     if weights.style > 0:

@@ -141,8 +141,15 @@ def test_the_perceptual_loss_with_lpipss_maps_is_lpips(folder, backbone):
 def test_unknown_choices_are_refused(folder):
     with pytest.raises(ValueError, match="^Expected perceptual .*lpips-squeeze"):
         load_paper_perception(only("perceptual"), folder, perceptual="lpips-squeeze")
-    with pytest.raises(ValueError, match="^Expected identity .*facenet"):
+    with pytest.raises(FileNotFoundError, match="^Expected portrait, arcface, insightface or the path .*facenet"):
         load_paper_perception(only("identity"), folder, identity="facenet")
+
+
+def test_the_network_of_the_identity_loss_may_be_any_file(folder, tmp_path):
+    by_path = load_paper_perception(only("identity"), tmp_path, identity=str(folder / "model_ir_se50.pth"))
+    by_name = load_paper_perception(only("identity"), folder)
+    arguments = tiny_pictures(), template_landmarks(64)
+    assert torch.equal(by_path(*arguments).identity, by_name(*arguments).identity)
 
 
 def test_frozen_networks_stay_as_they_are_when_the_model_around_them_trains():

@@ -12,6 +12,7 @@ TINY_PORTRAIT_NET = {
     "fused_width": 8,
     "face_width": 4,
     "eye_width": 4,
+    "mouth_width": 4,
     "hidden": 8,
     "identity_dim": 8,
 }

@@ -1,4 +1,4 @@
-"""Squares that `PortraitNet` cuts out of pictures and feature maps: the face and both eyes, placed by landmarks.
+"""Squares that `PortraitNet` cuts out of pictures and feature maps: face, eyes and mouth, placed by landmarks.
 
 Squares are (B, N, 3): centre x, centre y and side, px of the network's square picture. Nothing here has weights.
 """
@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..face.ibug68 import EYES
+from ..face.ibug68 import EYES, INNER_LIPS, OUTER_LIPS
 
 FACE_CROP_SIZE = 8  # cells of the cut out feature maps
-EYE_CROP_SIZE = 32  # px of a cut out eye
+DETAIL_CROP_SIZE = 32  # px of a cut out eye or mouth
 FACE_SIDE = 1.25  # side in extents of the landmarks; their box ends at the brows
 EYE_SIDE = 0.34
+MOUTH_SIDE = 0.6
+MOUTH = OUTER_LIPS + INNER_LIPS
 
 
 def landmark_extent(landmarks: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,6 +35,17 @@ def eye_squares(landmarks: Tensor) -> Tensor:
     """Both eyes' squares (B, 2, 3) of landmarks (B, 68, 2) px, the subject's right eye first."""
     side = (EYE_SIDE * landmark_extent(landmarks)[1])[:, None]
     return torch.stack([torch.cat([landmarks[:, list(eye)].mean(1), side], dim=-1) for eye in EYES], dim=1)
+
+
+def mouth_squares(landmarks: Tensor) -> Tensor:
+    """The mouth's square (B, 1, 3) of landmarks (B, 68, 2) px."""
+    side = (MOUTH_SIDE * landmark_extent(landmarks)[1])[:, None]
+    return torch.cat([landmarks[:, list(MOUTH)].mean(1), side], dim=-1)[:, None]
+
+
+def points_in_squares(places: Tensor, squares: Tensor) -> Tensor:
+    """Places (B, N, P, 2) in sides from the centre of their squares (B, N, 3) -> px (B, N, P, 2)."""
+    return squares[:, :, None, :2] + places * squares[:, :, None, 2:]
 
 
 def cut_squares(maps: Tensor, squares: Tensor, picture_size: int, crop_size: int) -> Tensor:

@@ -14,12 +14,23 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from ..face.ibug68 import NUM_LANDMARKS
-from .portrait_crops import EYE_CROP_SIZE, FACE_CROP_SIZE, cut_squares, eye_squares, face_squares, landmark_extent
+from ..face.ibug68 import EYES, NUM_LANDMARKS
+from .portrait_crops import (
+    DETAIL_CROP_SIZE,
+    FACE_CROP_SIZE,
+    MOUTH,
+    cut_squares,
+    eye_squares,
+    face_squares,
+    landmark_extent,
+    mouth_squares,
+    points_in_squares,
+)
 
 NUM_EXPRESSIONS = 52
 # Classes of the parsing, as in `labels.png` of the shards.
 BACKGROUND, PERSON, FACE = range(3)
+DETAIL_STATE = 96  # numbers that sum up both eyes, or the mouth
 HEAT_STRIDE = 4  # px of the sampled picture per cell of a landmark's heat map
 
 
@@ -62,12 +73,25 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.first, self.second = ConvNorm(channels, channels), nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.first, self.second = (
+            ConvNorm(channels, channels),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        )
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) of the same shape."""
         return F.relu(x + self.norm(self.second(self.first(x))))
+
+
+def detail_branch(width: int) -> nn.Sequential:
+    """Pictures (N, 3, 32, 32) of eyes or mouths -> (N, 2 * width, 4, 4)."""
+    return nn.Sequential(
+        ConvNorm(3, width),
+        ConvNorm(width, 2 * width, 2),
+        ConvNorm(2 * width, 2 * width, 2),
+        ConvNorm(2 * width, 2 * width, 2),
+    )
 
 
 class PortraitNet(ModelMixin, ConfigMixin):
@@ -80,6 +104,8 @@ class PortraitNet(ModelMixin, ConfigMixin):
         fused_width: channels where coarse and fine maps meet.
         face_width: channels of the branches that look at the cut out face.
         eye_width: channels of the branch that looks at the cut out eyes.
+        mouth_width: channels of the branch that looks at the cut out mouth; 0 for none, and then the landmarks of eyes
+            and mouth stay where the whole picture shows them, which tells little of an opening mouth.
         hidden: width of the last hidden layer of head pose, gaze and expression.
         identity_dim: numbers of an embedding.
 
@@ -96,6 +122,7 @@ class PortraitNet(ModelMixin, ConfigMixin):
         fused_width: int = 32,
         face_width: int = 80,
         eye_width: int = 16,
+        mouth_width: int = 0,
         hidden: int = 160,
         identity_dim: int = 128,
     ):
@@ -113,24 +140,26 @@ class PortraitNet(ModelMixin, ConfigMixin):
             )
             channels = width
         self.laterals = nn.ModuleList(nn.Conv2d(width, fused_width, 1) for width in widths[1:])
-        self.fuse_eighth, self.fuse_quarter = ConvNorm(fused_width, fused_width), ConvNorm(fused_width, fused_width)
+        self.fuse_eighth, self.fuse_quarter = (ConvNorm(fused_width, fused_width), ConvNorm(fused_width, fused_width))
         self.heat = nn.Conv2d(fused_width, NUM_LANDMARKS, 1)
-        self.parse_quarter, self.parse_half = nn.Conv2d(fused_width, 16, 1), nn.Conv2d(widths[0], 16, 1)
+        self.parse_quarter, self.parse_half = (nn.Conv2d(fused_width, 16, 1), nn.Conv2d(widths[0], 16, 1))
         self.parse = nn.Conv2d(16, 3, 3, padding=1)
         self.face = ConvNorm(widths[2] + widths[3], face_width, 2)
-        self.face_state, self.face_identity = ConvNorm(face_width, face_width), ConvNorm(face_width, face_width)
+        self.face_state, self.face_identity = (ConvNorm(face_width, face_width), ConvNorm(face_width, face_width))
         face_numbers = face_width * (FACE_CROP_SIZE // 2) ** 2
         self.identity = nn.Linear(face_numbers, identity_dim)
-        self.eyes = nn.Sequential(
-            ConvNorm(3, eye_width),
-            ConvNorm(eye_width, 2 * eye_width, 2),
-            ConvNorm(2 * eye_width, 2 * eye_width, 2),
-            ConvNorm(2 * eye_width, 2 * eye_width, 2),
-        )
-        self.eye_state = nn.Linear(2 * 2 * eye_width * (EYE_CROP_SIZE // 8) ** 2, 96)
-        self.state = nn.Sequential(nn.Linear(face_numbers + 96 + 2 * NUM_LANDMARKS, hidden), nn.SiLU())
-        self.head_pose, self.expression = nn.Linear(hidden, 3), nn.Linear(hidden, NUM_EXPRESSIONS)
-        self.gaze = nn.Sequential(nn.Linear(96 + hidden, 64), nn.SiLU(), nn.Linear(64, 2))
+        crop_cells = (DETAIL_CROP_SIZE // 8) ** 2
+        self.eyes = detail_branch(eye_width)
+        self.eye_state = nn.Linear(2 * 2 * eye_width * crop_cells, DETAIL_STATE)
+        if mouth_width:
+            self.mouth = detail_branch(mouth_width)
+            self.mouth_state = nn.Linear(2 * mouth_width * crop_cells, DETAIL_STATE)
+            self.eye_points = nn.Linear(DETAIL_STATE, 2 * sum(len(eye) for eye in EYES))
+            self.mouth_points = nn.Linear(DETAIL_STATE, 2 * len(MOUTH))
+            self.mouth_expression = nn.Linear(DETAIL_STATE, NUM_EXPRESSIONS)
+        self.state = nn.Sequential(nn.Linear(face_numbers + DETAIL_STATE + 2 * NUM_LANDMARKS, hidden), nn.SiLU())
+        self.head_pose, self.expression = (nn.Linear(hidden, 3), nn.Linear(hidden, NUM_EXPRESSIONS))
+        self.gaze = nn.Sequential(nn.Linear(DETAIL_STATE + hidden, 64), nn.SiLU(), nn.Linear(64, 2))
         # Units of head pose and gaze, so that layers work with numbers near 1: degrees and radians.
         self.register_buffer("state_scale", torch.tensor([20.0, 10.0, 6.0, 0.15, 0.25]))
         # Measured after training, see `train/portrait/calibration.py`.
@@ -138,7 +167,7 @@ class PortraitNet(ModelMixin, ConfigMixin):
         self.register_buffer("style_scales", torch.ones(2 * sum(widths[1:4])))
 
     def forward(self, pictures: Tensor) -> PortraitReading:
-        """Read pictures; face and eyes are cut out where the network itself finds them.
+        """Read pictures; face, eyes and mouth are cut out where the network itself finds them.
 
         Args:
             pictures: (B, 3, H, H) in [-1, 1], RGB, aligned portraits.
@@ -149,7 +178,7 @@ class PortraitNet(ModelMixin, ConfigMixin):
         reading = self.read(square, stages, fused, landmarks, landmarks.detach())
         scale = pictures.shape[-1] / self.config.sample_size
         parsing = F.interpolate(reading.parsing, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
-        return replace(reading, landmarks=(landmarks + 0.5) * scale - 0.5, parsing=parsing)
+        return replace(reading, landmarks=(reading.landmarks + 0.5) * scale - 0.5, parsing=parsing)
 
     def resize(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, H) -> (B, 3, sample_size, sample_size)."""
@@ -188,15 +217,17 @@ class PortraitNet(ModelMixin, ConfigMixin):
             square: (B, 3, sample_size, sample_size).
             stages: maps of `look`.
             fused: fused maps of `look`.
-            landmarks: (B, 68, 2) px of the square, as found.
-            crop_landmarks: the same, where face and eyes are cut out; training takes the truth, a little displaced.
+            landmarks: (B, 68, 2) px of the square, as first found.
+            crop_landmarks: the same, where face, eyes and mouth are cut out, and their landmarks found again, closer;
+                training takes the truth, a little displaced.
         """
         size = self.config.sample_size
         squares = face_squares(crop_landmarks)
         face = self.face(torch.cat([cut_squares(maps, squares, size, FACE_CROP_SIZE) for maps in stages[2:4]], dim=1))
         face_state, face_identity = self.face_state(face), self.face_identity(face)
         parsing = self.find_regions(stages[0], fused)
-        eyes = self.eyes(cut_squares(square, eye_squares(crop_landmarks), size, EYE_CROP_SIZE))
+        eye_places = eye_squares(crop_landmarks)
+        eyes = self.eyes(cut_squares(square, eye_places, size, DETAIL_CROP_SIZE))
         # Half precision would round angles to a tenth of a degree.
         with torch.autocast(square.device.type, enabled=False):
             face_state, face_identity = (maps.float().flatten(1) for maps in (face_state, face_identity))
@@ -204,7 +235,7 @@ class PortraitNet(ModelMixin, ConfigMixin):
             centre, extent = landmark_extent(crop_landmarks)
             outline = (landmarks - centre[:, None]) / extent[:, None, None]
             state = self.state(torch.cat([face_state, eye_state, outline.flatten(1)], dim=1))
-            return PortraitReading(
+            reading = PortraitReading(
                 landmarks=landmarks,
                 head_pose=self.head_pose(state) * self.state_scale[:3],
                 gaze=self.gaze(torch.cat([eye_state, state], dim=1)) * self.state_scale[3:],
@@ -212,6 +243,25 @@ class PortraitNet(ModelMixin, ConfigMixin):
                 identity=F.normalize(self.identity(face_identity), dim=-1),
                 parsing=parsing,
                 maps=tuple(stages[:4]),
+            )
+        if self.config.mouth_width:
+            reading = self.look_closer(reading, square, eye_state, eye_places, mouth_squares(crop_landmarks))
+        return reading
+
+    def look_closer(
+        self, reading: PortraitReading, square: Tensor, eye_state: Tensor, eye_places: Tensor, mouth_places: Tensor
+    ) -> PortraitReading:
+        """The reading with landmarks of eyes and mouth, and the mouth's expression, from where these are cut out."""
+        mouth = self.mouth(cut_squares(square, mouth_places, self.config.sample_size, DETAIL_CROP_SIZE))
+        with torch.autocast(square.device.type, enabled=False):
+            mouth_state = F.silu(self.mouth_state(mouth.float().flatten(1)))
+            eye_points = points_in_squares(self.eye_points(eye_state).unflatten(1, (2, -1, 2)), eye_places)
+            mouth_points = points_in_squares(self.mouth_points(mouth_state).unflatten(1, (1, -1, 2)), mouth_places)
+            others = reading.landmarks[:, : EYES[0][0]]  # contour, brows and nose come first
+            return replace(
+                reading,
+                landmarks=torch.cat([others, eye_points.flatten(1, 2), mouth_points.flatten(1, 2)], dim=1),
+                expression=reading.expression + self.mouth_expression(mouth_state),
             )
 
     def find_regions(self, half: Tensor, fused: Tensor) -> Tensor:

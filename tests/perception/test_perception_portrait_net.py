@@ -5,7 +5,13 @@ import torch
 from tiny_portrait import TINY_PORTRAIT_NET, made_up_face, tiny_portrait_net
 
 from diffusionact.perception.open_perception import read_portrait_net
-from diffusionact.perception.portrait_crops import cut_squares, eye_squares, face_squares
+from diffusionact.perception.portrait_crops import (
+    cut_squares,
+    eye_squares,
+    face_squares,
+    mouth_squares,
+    points_in_squares,
+)
 from diffusionact.perception.portrait_features import style_of
 from diffusionact.perception.portrait_net import PortraitNet
 
@@ -27,7 +33,7 @@ def test_every_head_has_its_shape_and_range(network):
     assert reading.expression.shape == (2, 52)
     assert reading.parsing.shape == (2, 3, 32, 32)
     assert [tuple(layer.shape[2:]) for layer in reading.maps] == [(16, 16), (8, 8), (4, 4), (2, 2)]
-    assert reading.landmarks.min() >= 0 and reading.landmarks.max() <= 31
+    assert reading.landmarks[:, :36].min() >= 0 and reading.landmarks[:, :36].max() <= 31
     torch.testing.assert_close(reading.identity.norm(dim=-1), torch.ones(2))
 
 
@@ -62,6 +68,20 @@ def test_larger_pictures_are_resized_and_landmarks_come_back_in_their_pixels(net
     torch.testing.assert_close((read_large.landmarks + 0.5) / 2 - 0.5, read_small.landmarks, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(read_large.head_pose, read_small.head_pose)
     assert read_large.parsing.shape == (2, 3, 64, 64)
+
+
+def test_a_closer_look_moves_landmarks_of_eyes_and_mouth_only(network):
+    square = network.resize(pictures())
+    stages, fused = network.look(square)
+    first = network.find_landmarks(fused)
+    closer = network.read(square, stages, fused, first, first).landmarks
+    assert torch.equal(closer[:, :36], first[:, :36])
+    assert (closer[:, 36:] - first[:, 36:]).abs().amin(dim=(1, 2)).gt(0).all()
+
+
+def test_a_network_without_a_branch_for_the_mouth_reads_too():
+    reading = PortraitNet(**{**TINY_PORTRAIT_NET, "mouth_width": 0}).eval()(pictures())
+    assert reading.landmarks.shape == (2, 68, 2)
 
 
 def test_a_saved_network_reads_the_same(network, tmp_path):
@@ -108,10 +128,16 @@ def test_squares_show_what_lies_under_them_in_order():
 
 def test_squares_follow_a_face_that_moves_and_grows():
     face = made_up_face(32)
-    for squares in (face_squares, eye_squares):
+    for squares in (face_squares, eye_squares, mouth_squares):
         before, after = squares(face), squares(2 * face + 3)
         torch.testing.assert_close(after[..., :2], 2 * before[..., :2] + 3)
         torch.testing.assert_close(after[..., 2], 2 * before[..., 2])
+
+
+def test_places_in_squares_come_back_as_pixels():
+    squares = torch.tensor([[[10.0, 20.0, 8.0], [30.0, 40.0, 4.0]]])
+    points = points_in_squares(torch.tensor([[[[0.0, 0.5]], [[-0.5, 0.0]]]]), squares)
+    torch.testing.assert_close(points, torch.tensor([[[[10.0, 24.0]], [[28.0, 40.0]]]]))
 
 
 def test_style_does_not_see_where_things_are(network):

@@ -24,10 +24,10 @@ from .calibration import calibrate
 from .objective import PortraitObjective
 from .training import TrainingSettings, train
 
-# The judge of an evaluation is another network than the one that trained the judged.
+# The judge of an evaluation is another network than the one that trained the judged; it needs no close look at mouths.
 ARCHITECTURES = {
-    "loss": {},
-    "judge": {"widths": (16, 32, 48, 112, 128), "blocks": (0, 1, 2, 1, 1), "fused_width": 48, "hidden": 192},
+    "loss": {"mouth_width": 16},
+    "judge": {"widths": (16, 32, 48, 80, 112), "blocks": (0, 1, 1, 1, 1), "fused_width": 40, "hidden": 128},
 }
 CALIBRATION_PEOPLE = 64
 VALIDATION_EVERY = 50
@@ -39,6 +39,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of shards to train on")
     parser.add_argument("--held_out", type=Path, help="folder of shards of other people to measure on")
     parser.add_argument("--output", type=Path, required=True, help="folder of the network; replaced if it exists")
+    parser.add_argument("--start_from", type=Path, help="folder of a network of the same architecture to go on from")
     parser.add_argument("--network", choices=sorted(ARCHITECTURES), default="loss", help="which architecture")
     parser.add_argument("--sample_size", type=int, default=128, help="side of the shards' pictures")
     parser.add_argument("--steps", type=int, default=1200)
@@ -68,7 +69,7 @@ def held_out_frames(a: argparse.Namespace, frames: Frames) -> PortraitFrames:
 
 def save(network: PortraitNet, folder: Path) -> None:
     """Write the network in float16 under a temporary name, then rename; what had the name before goes last."""
-    temporary, replaced = folder.with_name(f".{folder.name}.tmp"), folder.with_name(f".{folder.name}.old")
+    temporary, replaced = (folder.with_name(f".{folder.name}.tmp"), folder.with_name(f".{folder.name}.old"))
     shutil.rmtree(temporary, ignore_errors=True)
     copy.deepcopy(network).half().to(memory_format=torch.contiguous_format).save_pretrained(temporary)
     shutil.rmtree(replaced, ignore_errors=True)
@@ -89,13 +90,15 @@ def calibrated(network: PortraitNet, frames: PortraitFrames, seed: int) -> Portr
 def run(a: argparse.Namespace) -> None:
     """Train unless only asked to measure; measure, print and save."""
     frames = Frames(a.data, a.sample_size, VALIDATION_EVERY, show_progress=True)
-    held_out, training = held_out_frames(a, frames), PortraitFrames(frames, frames.training)
+    held_out, training = (held_out_frames(a, frames), PortraitFrames(frames, frames.training))
     if a.measure_only:
         print(table_markdown(measure(read_portrait_net(a.output), held_out)))
         return
     a.output.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(a.seed)
     network = PortraitNet(sample_size=a.sample_size, **ARCHITECTURES[a.network])
+    if a.start_from is not None:
+        network.load_state_dict(read_portrait_net(a.start_from).state_dict())
     names = frames.expression_names
     objective = PortraitObjective(training.targets, [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")])
     settings = TrainingSettings(a.steps, a.people, a.learning_rate, a.weight_decay, a.seed, bf16=not a.full_precision)

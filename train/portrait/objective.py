@@ -12,7 +12,15 @@ from .batches import PortraitBatch
 
 TEMPERATURE = 0.08
 # Weights of the terms; each term is near 1 for a network that knows nothing.
-WEIGHTS = {"landmarks": 0.6, "head_pose": 1.0, "gaze": 1.5, "expression": 2.0, "identity": 0.25, "parsing": 1.0}
+WEIGHTS = {
+    "landmarks": 0.6,
+    "first_landmarks": 0.3,
+    "head_pose": 1.0,
+    "gaze": 1.5,
+    "expression": 2.0,
+    "identity": 0.25,
+    "parsing": 1.0,
+}
 LANDMARK_UNIT_PX = 2.0
 EXPRESSION_FLOOR = 0.05  # added to each entry's deviation: rare ones shall not dominate
 
@@ -32,12 +40,19 @@ class PortraitObjective:
         self.expression_unit = deviation[-NUM_EXPRESSIONS:] + EXPRESSION_FLOOR
         self.blinks = blinks
 
-    def terms(self, reading: PortraitReading, batch: PortraitBatch) -> dict[str, Tensor]:
-        """Unweighted terms, scalars, by the names of `WEIGHTS`."""
+    def terms(self, reading: PortraitReading, first_landmarks: Tensor, batch: PortraitBatch) -> dict[str, Tensor]:
+        """Unweighted terms, scalars, by the names of `WEIGHTS`.
+
+        Args:
+            reading: of the batch's pictures.
+            first_landmarks: (B, 68, 2) px, as found before eyes and mouth were cut out.
+            batch: pictures and truth.
+        """
         # The gaze of closed eyes cannot be seen.
         openness = (1 - batch.expression[:, self.blinks].mean(1, keepdim=True)).clamp(0, 1)
         return {
             "landmarks": F.smooth_l1_loss(reading.landmarks, batch.landmarks) / LANDMARK_UNIT_PX,
+            "first_landmarks": F.smooth_l1_loss(first_landmarks, batch.landmarks) / LANDMARK_UNIT_PX,
             "head_pose": ((reading.head_pose - batch.head_pose) / self.head_pose_unit).abs().mean(),
             "gaze": (openness * ((reading.gaze - batch.gaze) / self.gaze_unit).abs()).mean(),
             # Not the absolute difference: its best constant is the median, which is 0 for entries that are seldom used.

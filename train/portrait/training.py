@@ -64,7 +64,7 @@ def train(
         keep: called with the averaged network and the step every so often, for checkpoints.
         keep_every: steps between such calls.
     """
-    rng, generator = np.random.default_rng(settings.seed), torch.Generator().manual_seed(settings.seed)
+    rng, generator = (np.random.default_rng(settings.seed), torch.Generator().manual_seed(settings.seed))
     network.to(memory_format=torch.channels_last).train()
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
@@ -74,7 +74,7 @@ def train(
         for step in range(1, settings.steps + 1):
             batch = augment(next(batches), generator)
             with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-                terms = objective.terms(read_at_truth(network, batch, generator), batch)
+                terms = objective.terms(*read_at_truth(network, batch, generator), batch)
                 loss = objective.total(terms)
             if not torch.isfinite(loss):
                 raise FloatingPointError(
@@ -100,11 +100,17 @@ def rate(step: int, steps: int) -> float:
     return warm_up * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
-def read_at_truth(network: PortraitNet, batch: PortraitBatch, generator: torch.Generator) -> PortraitReading:
-    """Read pictures; face and eyes are cut out near the truth, as far from it as a trained network's landmarks."""
+def read_at_truth(
+    network: PortraitNet, batch: PortraitBatch, generator: torch.Generator
+) -> tuple[PortraitReading, Tensor]:
+    """Reading of a batch, and the landmarks as first found.
+
+    Face, eyes and mouth are cut out near the truth, as far from it as a trained network's landmarks.
+    """
     stages, fused = network.look(network.resize(batch.pictures))
+    landmarks = network.find_landmarks(fused)
     crop_landmarks = displaced(batch.landmarks, generator)
-    return network.read(batch.pictures, stages, fused, network.find_landmarks(fused), crop_landmarks)
+    return network.read(batch.pictures, stages, fused, landmarks, crop_landmarks), landmarks
 
 
 def displaced(landmarks: Tensor, generator: torch.Generator) -> Tensor:

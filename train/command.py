@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedType
 from accelerate.utils import set_seed
 from filelock import FileLock, Timeout
 
@@ -105,6 +105,7 @@ def train(config: TrainingConfig, resume: str | None = None) -> None:
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
     check_precision(config, accelerator.device)
+    check_distribution(accelerator.distributed_type)
     with run_folder_held(run_folder, accelerator.is_main_process):
         with accelerator.main_process_first():
             checkpoint = choose_checkpoint(run_folder, resume, accelerator.is_main_process)
@@ -137,6 +138,15 @@ def train_stage(config: TrainingConfig, accelerator: Accelerator, checkpoint: Pa
     accelerator.end_training()
     if config.hub.repository and accelerator.is_main_process:
         logger.info("published: %s", publish(loop.model_folder, config.hub.repository, config.hub.private))
+
+
+def check_distribution(kind: DistributedType) -> None:
+    """Raise ValueError where the weights are split over processes: averages and model folder need them whole."""
+    if kind == DistributedType.FSDP:
+        raise ValueError(
+            "Expected whole weights in every process, received FSDP, which splits them: the averaged weights and the "
+            "model folder would be parts. Use plain `accelerate launch --num_processes N`, or DeepSpeed's stage 1 or 2."
+        )
 
 
 def check_precision(config: TrainingConfig, device: torch.device) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from accelerate import DistributedType
 from accelerate.state import AcceleratorState
 
 from train import command
@@ -47,6 +48,12 @@ def test_half_precision_on_a_cpu_is_refused(write_run):
     AcceleratorState._reset_state(reset_partial_state=True)
     with pytest.raises(ValueError, match="bf16 or no on a CPU"):
         command.main(["--config", str(write_run(mixed_precision="fp16"))])
+
+
+def test_weights_split_over_processes_are_refused():
+    with pytest.raises(ValueError, match="whole weights.*FSDP"):
+        command.check_distribution(DistributedType.FSDP)
+    command.check_distribution(DistributedType.MULTI_GPU)
 
 
 def test_flags_for_trackers_and_hub_are_keys_of_the_config(write_run, tmp_path):

@@ -105,12 +105,12 @@ class TrainingLoop:
 
         Neither data position nor schedule nor averaged weights move in a step that was left out.
         """
+        self._set_rates()  # before the backward pass, in which DeepSpeed steps already
         for _ in range(MAX_SKIPPED_STEPS):
             scalars, norm = self._gradients(batches)
             self.guard.watch(
                 self.progress.step, scalars, norm if self.accelerator.scaler is None else norm.new_zeros(())
             )
-            self._set_rates()
             self.optimiser.step()
             self.optimiser.zero_grad(set_to_none=True)
             if not self.optimiser.step_was_skipped:
@@ -131,7 +131,8 @@ class TrainingLoop:
                 loss, entries = self.objective(**batch)
                 self.accelerator.backward(loss / count)
             scalars.append({"loss": loss, **entries})
-        return scalars, self.accelerator.clip_grad_norm_(self.parameters, self.config.optimiser.max_gradient_norm)
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.config.optimiser.max_gradient_norm)
+        return scalars, torch.as_tensor(norm)  # DeepSpeed gives a number
 
     def _set_rates(self) -> None:
         optimiser, progress = self.config.optimiser, self.progress

@@ -98,7 +98,7 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path, config: Training
             logger.warning("changed since %s: %s", checkpoint.name, change)
     try:
         accelerator.load_state(str(checkpoint))
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         raise
     except (RuntimeError, KeyError, ValueError, FileNotFoundError) as error:
         raise ValueError(

@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 import yaml
-from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedType
+from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedType, InitProcessGroupKwargs
 from accelerate.utils import set_seed
 from filelock import FileLock, Timeout
 
@@ -28,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
 # What a user can cause: said in words. Anything else is an error of ours and shows where it happened.
-USER_ERRORS = (ValueError, FileNotFoundError, ModuleNotFoundError, PermissionError, NonFiniteLossError, yaml.YAMLError)
+USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, NonFiniteLossError, yaml.YAMLError)
+LONGEST_WAIT = timedelta(hours=6)  # of processes for the main one, which decodes new shards and validates alone
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -54,6 +56,13 @@ def run() -> int:
     except KeyboardInterrupt:
         print("interrupted; continue with --resume latest", file=sys.stderr)
         return 1
+    except torch.cuda.OutOfMemoryError as error:
+        print(
+            f"error: Expected a batch that fits into the GPU, received: {str(error).splitlines()[0]} Lower loop.batch_size "
+            "and raise loop.accumulation_steps, or set loop.gradient_checkpointing=true or optimiser.name=adamw8bit.",
+            file=sys.stderr,
+        )
+        return 2
     except USER_ERRORS as error:
         logger.debug("stopped", exc_info=True)  # to train.log only
         print(f"error: {error}", file=sys.stderr)
@@ -102,7 +111,10 @@ def train(config: TrainingConfig, resume: str | None = None) -> None:
         mixed_precision=config.loop.mixed_precision,
         cpu=config.loop.cpu,
         project_dir=config.run_folder,
-        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
+            InitProcessGroupKwargs(timeout=LONGEST_WAIT),
+        ],
     )
     check_precision(config, accelerator.device)
     check_distribution(accelerator.distributed_type)

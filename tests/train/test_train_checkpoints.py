@@ -8,8 +8,10 @@ import time
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
-from test_train_loop import logged_losses, train
+from test_train_loop import logged_losses, make_loop, train
 
 from train import checkpoints, command
 from train.checkpoints import find_checkpoint, list_checkpoints, prepare_replacement, recover, replace_folder
@@ -97,6 +99,18 @@ def test_what_has_changed_since_a_checkpoint_is_said(write_run, tmp_path):
     log = (tmp_path / "run/train.log").read_text()
     assert "changed since step-0000002: optimiser.learning_rate: 0.0006 -> 0.0001" in log
     assert "max_steps:" not in log
+
+
+def test_what_has_changed_is_used(write_run, tmp_path):
+    config = write_run(max_steps=2)
+    train(config)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    changes = ("optimiser.weight_decay=0.25", "optimiser.betas=[0.5, 0.75]", "loop.ema_decay=0.5")
+    loop = make_loop(config, Accelerator(cpu=True), *changes)
+    loop.resume(find_checkpoint(tmp_path / "run", "latest"))
+    group = loop.optimiser.param_groups[0]
+    assert (group["weight_decay"], group["betas"], loop.ema.decay) == (0.25, (0.5, 0.75), 0.5)
+    assert {int(state["step"]) for state in loop.optimiser.state.values()} == {2}
 
 
 def test_a_checkpoint_of_other_networks_is_refused_in_words(write_run, tmp_path):

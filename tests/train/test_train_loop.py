@@ -108,7 +108,7 @@ def test_a_run_folder_in_use_is_not_started_anew(write_run):
 def make_loop(config_path, accelerator: Accelerator, *overrides: str) -> TrainingLoop:
     """A loop as the command builds it, over an accelerator of the test's own."""
     config = load_config(config_path, overrides, {name: stage.Settings for name, stage in STAGES.items()})
-    Path(config.run_folder).mkdir()
+    Path(config.run_folder).mkdir(exist_ok=True)
     set_seed(0)
     frames = Frames(config.data.folder, config.data.sample_size, config.data.validation_every)
     return TrainingLoop(config, STAGES[config.stage](config, frames, accelerator.device), accelerator)

@@ -72,7 +72,13 @@ class TrainingLoop:
         Raises:
             ValueError: if the checkpoint is of other networks or of another number of samples a step.
         """
+        configured = [
+            {name: value for name, value in group.items() if name != "params"} for group in self.optimiser.param_groups
+        ]
         load_checkpoint(self.accelerator, checkpoint, self.config, len(self.stage.frames.training))
+        for group, values in zip(self.optimiser.param_groups, configured, strict=True):
+            group.update(values)  # a checkpoint brings those of its run
+        self.ema.decay = self.config.loop.ema_decay
         self.ema.to(self.accelerator.device)
         logger.info("resumed from %s", checkpoint)
 

@@ -48,7 +48,11 @@ class Stage(ABC):
 
     @abstractmethod
     def batch(self, index: int) -> dict[str, Tensor]:
-        """Batch number `index` of this process, a fixed function of seed and index, on the device."""
+        """Batch number `index` of this process, a fixed function of seed and index, on the device.
+
+        Random numbers belong to the places of the samples (`data.noise.draw_noise`), so that several processes train as
+        one with as many samples. Several threads may call this at once.
+        """
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups for the optimiser; an "lr" in a group replaces the configured one."""

@@ -25,6 +25,7 @@ REVERSED = {
     "metrics": {"models", "schedulers", "pipelines", "weights", "conversion", "commands", "video", "losses"},
     "perception": {"models", "schedulers", "pipelines", "conversion", "commands", "video", "metrics"},
     "shards": {"models", "schedulers", "pipelines", "conversion", "commands", "video", "losses", "metrics"},
+    "evaluation": {"conversion", "commands", "cli", "losses", "perception"},
     "weights": {"conversion", "commands", "pipelines", "face"},
     "video": {"models", "face", "pipelines", "conversion", "commands"},
     "conversion": {"commands", "pipelines", "cli"},

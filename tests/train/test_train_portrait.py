@@ -127,6 +127,7 @@ def run_command(monkeypatch, *arguments: str) -> None:
     command.main()
 
 
+@pytest.mark.slow
 def test_the_command_trains_measures_and_replaces_its_output(folder, tmp_path, monkeypatch, capsys):
     output = tmp_path / "nets" / "loss"
     options = ("--data", folder, "--output", output, "--sample_size", SIZE, "--steps", 2, "--people", 2)

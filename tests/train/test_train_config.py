@@ -22,7 +22,10 @@ def test_an_unknown_key_is_an_error(write_run, override):
         load_config(write_run(), [override], SETTINGS)
 
 
-@pytest.mark.parametrize("override", ["loop.batch_size=many", "loop.cpu=1", "optimiser.betas=[0.9]", "loop=3"])
+@pytest.mark.parametrize(
+    "override",
+    ["loop.batch_size=many", "loop.cpu=1", "optimiser.betas=[0.9]", "loop=3", "data.cache=some", "data.workers=-1"],
+)
 def test_a_value_of_the_wrong_kind_is_an_error(write_run, override):
     with pytest.raises(ValueError, match="Expected"):
         load_config(write_run(), [override], SETTINGS)

@@ -58,8 +58,9 @@ def run() -> int:
         return 1
     except torch.cuda.OutOfMemoryError as error:
         print(
-            f"error: Expected a batch that fits into the GPU, received: {str(error).splitlines()[0]} Lower loop.batch_size "
-            "and raise loop.accumulation_steps, or set loop.gradient_checkpointing=true or optimiser.name=adamw8bit.",
+            f"error: Expected a batch that fits into the GPU, received: {str(error).splitlines()[0]} Lower "
+            "loop.batch_size and raise loop.accumulation_steps, or set loop.gradient_checkpointing=true or "
+            "optimiser.name=adamw8bit.",
             file=sys.stderr,
         )
         return 2

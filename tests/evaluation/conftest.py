@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from evaluation_data import shard_frame, write_data
-from safetensors.torch import save_file
+from evaluation_data import shard_frame, write_data, write_tiny_arcface
 
 from diffusionact.face.alignment import align_face
 from diffusionact.face.tracking import OpenFaceTracker
-from diffusionact.perception.arcface import ArcFace
 from diffusionact.shards import ShardFrame
 
 
@@ -34,11 +32,4 @@ def data_folder(people: dict[str, list[ShardFrame]], tmp_path_factory: pytest.Te
 @pytest.fixture(scope="session")
 def identity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ArcFace with four channels and random weights."""
-    torch.manual_seed(0)
-    network = ArcFace(4, 8)
-    for name, tensor in network.state_dict().items():
-        if name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5)
-    path = tmp_path_factory.mktemp("identity") / "arcface.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
-    return path
+    return write_tiny_arcface(tmp_path_factory.mktemp("identity") / "arcface.safetensors")

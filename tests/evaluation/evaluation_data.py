@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.tracking import OpenFaceTracker
 from diffusionact.images import model_to_uint8, resize, uint8_to_model
+from diffusionact.perception.arcface import ArcFace
 from diffusionact.shards import ShardFrame, write_index, write_shard
 
 SIZE = 64
@@ -48,3 +50,14 @@ def turned(frame: ShardFrame, yaw_deg: float, number: int) -> ShardFrame:
     """The same frame, said to be turned."""
     facts = vars(frame) | {"head_pose": np.array([yaw_deg, 0, 0], dtype=np.float32), "frame": number}
     return ShardFrame(**facts)
+
+
+def write_tiny_arcface(path: Path) -> Path:
+    """ArcFace with four channels and random weights, as a file."""
+    torch.manual_seed(0)
+    network = ArcFace(4, 8)
+    for name, tensor in network.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
+    return path

@@ -1,0 +1,154 @@
+"""`diffusionact evaluate` from its words to its pages, with a tiny model."""
+
+import json
+import re
+
+import pytest
+
+from diffusionact.cli import main
+from diffusionact.evaluation import Runner
+
+WORDS = (
+    "--steps",
+    "2",
+    "--inversion-steps",
+    "2",
+    "--cross-pairs",
+    "2",
+    "--step-values",
+    "1",
+    "--inversion-step-values",
+    "2",
+)
+PROTOCOLS = ("self", "cross", "steps", "inversion_steps", "temporal")
+
+
+@pytest.fixture
+def evaluate(data_folder, identity_file, tiny_model_folder, tmp_path):
+    """Run the command; returns exit code and output folder."""
+
+    def run(*options, output="report", model=None):
+        folder = tmp_path / output
+        words = ["evaluate", "--data", str(data_folder), "-o", str(folder), "--identity", str(identity_file)]
+        words += ["--model", model or f"tiny={tiny_model_folder}", "--device", "cpu", "--dtype", "float32", *WORDS]
+        return main([*words, *options]), folder
+
+    return run
+
+
+def tables(folder):
+    return {table["name"]: table for table in json.loads((folder / "results.json").read_text())["tables"]}
+
+
+def figures(folder):
+    """Every figure of every table but the seconds, which differ from run to run."""
+    return {
+        (name, row["label"], column): value
+        for name, table in tables(folder).items()
+        for row in table["rows"]
+        for column, value in row["values"].items()
+        if column != "seconds"
+    }
+
+
+def parts(folder):
+    return sorted((folder / "parts").iterdir())
+
+
+@pytest.mark.slow
+def test_all_protocols_end_in_a_report_with_baselines_and_the_papers_own(evaluate):
+    code, folder = evaluate("--protocol", *PROTOCOLS)
+    assert code == 0
+    found = tables(folder)
+    assert list(found) == ["self", "truth", "cross", "steps", "inversion_steps", "temporal"]
+    labels = {name: [row["label"] for row in table["rows"]] for name, table in found.items()}
+    assert labels["self"] == ["copied source", "warped source", "tiny", "tiny, target reconstructed"]
+    assert labels["cross"] == ["copied source", "warped source", "copied driver", "tiny"]
+    assert labels["inversion_steps"] == ["random x_T", "T_xT = 2"]
+    assert found["self"]["paper"][0]["values"]["PSNR"] == 19.7
+    copied = found["cross"]["rows"]
+    assert copied[0]["values"]["CSIM"] == pytest.approx(1.0, abs=1e-5) and copied[2]["values"]["APD"] == 0
+    assert found["self"]["rows"][0]["values"]["NME"] > 2 * found["self"]["rows"][1]["values"]["NME"]  # the warp follows
+    html = (folder / "report.html").read_text()
+    assert html.count("data:image/png;base64,") >= 20 and "<svg" in html
+    assert not re.search(r"(src|href)='(?!data:|#)", html)  # nothing is loaded from elsewhere
+    for name in re.findall(r'(?:src="|\]\()([^")]+)', (folder / "report.md").read_text()):
+        assert (folder / name).is_file()
+    assert (folder / "pairs.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_ends_with_the_same_figures(evaluate, monkeypatch):
+    _, whole = evaluate(output="whole")
+    finished = []
+    add = Runner._add
+
+    def interrupted(self, method, task, *rest):
+        if len(finished) == 5:
+            raise KeyboardInterrupt
+        finished.append((method, task.key))
+        add(self, method, task, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Runner, "_add", interrupted)
+        code, folder = evaluate(output="resumed")
+    assert code == 130 and not (folder / "report.html").exists()
+    (path,) = parts(folder)
+    before = path.read_bytes()
+    assert before.count(b"\n") == 5
+    path.write_bytes(before + b'{"method": "tiny", "key')
+    assert evaluate(output="resumed")[0] == 0
+    assert path.read_bytes().startswith(before)  # what was finished was not made again
+    assert figures(folder) == pytest.approx(figures(whole), rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_parts_made_apart_have_the_figures_of_the_whole(evaluate, capsys):
+    _, whole = evaluate("--protocol", "self", "cross", output="whole")
+    code, folder = evaluate("--protocol", "self", "cross", "--part", "2/2", output="parts")
+    assert code == 0 and not (folder / "report.html").exists()
+    assert evaluate("--protocol", "self", "cross", "--part", "1/2", output="parts")[0] == 0
+    assert [path.name for path in parts(folder)] == ["part-000-of-002.jsonl", "part-001-of-002.jsonl"]
+    assert figures(folder) == pytest.approx(figures(whole), rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_changed_model_or_number_of_steps_is_refused_and_another_model_is_added(evaluate, tmp_path, capsys):
+    from tiny_model import make_tiny_model
+
+    assert evaluate("--videos", "1")[0] == 0
+    assert evaluate("--videos", "1", "--steps", "3")[0] == 2
+    assert "steps: 2" in capsys.readouterr().err
+    other = make_tiny_model(tmp_path / "other", fine_tuned=True)
+    assert evaluate("--videos", "1", model=f"tiny={other}")[0] == 2
+    assert "model 'tiny', weights" in capsys.readouterr().err
+    code, folder = evaluate("--videos", "1", model=f"other={other}")
+    assert code == 0
+    assert [row["label"] for row in tables(folder)["self"]["rows"]][2] == "other"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--part", "3/2"), "Expected a part such as 2/4"),
+        (("--frames-per-video", "1"), "--frames-per-video"),
+        (("--step-values", "0"), "a number of steps"),
+        (("--protocol", "large_pose"), "Expected pairs for the protocol 'large_pose'"),
+        (("--pairs", "nowhere.json"), "nowhere.json"),
+        (("--data", "nowhere"), "Expected shards"),
+        (("--model", "a=x", "a=y"), "names of their own"),
+        (("--identity", "nowhere.pt"), "nowhere.pt"),
+    ],
+)
+def test_bad_words_are_said_in_words(evaluate, capsys, words, message):
+    code, _ = evaluate(*words)
+    assert code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_frames_without_a_face_are_counted_and_named():
+    from diffusionact.evaluation.report import lost_frames
+
+    line = {"source": "a_0000", "driving": ["a_0001", "a_0002"], "found": [True, False], "without_driver": ["a_0003"]}
+    lost, left_out = lost_frames({("tiny", "key"): line})
+    assert lost == {"tiny": ["a_0000 > a_0002"]} and left_out == ["a_0003"]

@@ -10,6 +10,7 @@ from diffusionact.face.alignment import (
     align_face,
     clip_crop_transform,
     crop_transform,
+    cut_crop,
     gaussian_blur,
     invert_transform,
     transform_points,
@@ -59,6 +60,15 @@ def test_aligned_pixels_lie_where_the_transform_says():
     x, y = grid.long().unbind(-1)
     expected = torch.stack([full[:, 0] * 250 / 399, full[:, 1] * 250 / 299], dim=-1)
     assert (aligned[y, x, :2] - expected).abs().max() < 1.5
+
+
+@pytest.mark.parametrize("centre", [(200.0, 150.0), (30.0, 40.0)])
+@pytest.mark.parametrize("size", [64, 256])
+def test_a_crop_given_by_its_transform_is_cut_like_one_given_by_landmarks(centre, size):
+    picture, landmarks = smooth_picture(300, 400), plain_face(centre, 0.6, 20.0)[0]
+    _, crop = align_face(picture, landmarks, 256)
+    expected, _ = align_face(picture, landmarks, size)
+    assert (cut_crop(picture, crop, size).int() - expected.int()).abs().max() <= 1
 
 
 def test_inverse_transform_returns_the_points():

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -37,6 +40,24 @@ def test_two_processes_follow_the_loss_curve_of_one_with_twice_the_batch(write_r
         one, two = (scalars(tmp_path / run_name, f"pretrain_diffae/{name}") for run_name in ("one", "two"))
         assert len(one) == 6 and len(set(one)) == 6
         assert two == pytest.approx(one, rel=2e-4), name
+
+
+@pytest.mark.slow
+def test_two_processes_killed_and_resumed_end_as_two_that_never_were(write_run, tmp_path):
+    run(TWO, write_run("whole", max_steps=6, checkpoint_every=6))
+    config = write_run("killed", max_steps=6, checkpoint_every=1)
+    command = [*TWO, "train/train.py", "--config", str(config)]
+    started = subprocess.Popen(command, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    while not list((tmp_path / "killed").glob("checkpoints/step-*")):
+        assert started.poll() is None
+        time.sleep(0.01)
+    for process in [started, *psutil.Process(started.pid).children(recursive=True)]:
+        process.kill()  # torchrun, and the processes that it started
+    started.wait()
+    run(TWO, config, "--resume", "latest")
+    name = "checkpoints/step-0000006/model.safetensors"
+    whole, killed = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
+    assert all(whole[key].equal(killed[key]) for key in whole)
 
 
 @pytest.mark.slow

@@ -65,6 +65,22 @@ def test_from_nothing_to_a_reenacted_clip(tmp_path):
     first = launch(tmp_path, "pretrain_encoder", few)
     second = launch(tmp_path, "train_encoder", {**FEW_STEPS, "model_folder": str(first)})
     third = launch(tmp_path, "finetune_decoder", {**FEW_STEPS, "model_folder": str(second)})
+    report = tmp_path / "report"
+    few_pairs = (
+        "--protocol",
+        "self",
+        "--videos",
+        "2",
+        "--frames-per-video",
+        "1",
+        "--steps",
+        "2",
+        "--inversion-steps",
+        "2",
+    )
+    held_out = ("--data", str(tmp_path / "shards"), "--output", str(report))
+    run(sys.executable, "-m", "diffusionact", "evaluate", "--model", str(third), *held_out, *few_pairs)
+    assert "PSNR" in (report / "report.md").read_text(encoding="utf-8")
     clip = tmp_path / "clip.mp4"
     media = [str(DEMO_MEDIA / name) for name in ("source.png", "driving.mp4")]
     steps = ("--steps", "2", "--inversion-steps", "2")

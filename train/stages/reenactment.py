@@ -153,6 +153,14 @@ class ReenactmentObjective(nn.Module):
         return reenactment_objective(reenacted, target, perception(reenacted, landmarks), wanted, self.settings.weights)
 
 
+def reconstructed(places: np.ndarray, fraction: float) -> np.ndarray:
+    """(B,) bool: whether the samples at these places of the run are reconstruction; evenly spread.
+
+    A function of the place, so that the split does not depend on how many processes share a batch.
+    """
+    return np.floor((places + 1) * fraction) > np.floor(places * fraction)
+
+
 class ReenactmentStage(Stage):
     """Data, validation and export of a stage with the sampler in the loop; subclasses say what is trained."""
 
@@ -186,10 +194,10 @@ class ReenactmentStage(Stage):
             self.reenactment_encoder = ReenactmentEncoder.from_semantic_encoder(self.semantic_encoder).train()
 
     def batch(self, index: int) -> dict[str, Any]:
-        """Pairs of frames; the last ones of the batch are to be reconstructed."""
+        """Pairs of frames, some of which are to be reconstructed."""
         sources, targets = self.pairs.batch(index)
-        reconstructed = round(len(sources) * self.settings.reconstruction_fraction)
-        targets[len(targets) - reconstructed :] = sources[len(sources) - reconstructed :]
+        chosen = reconstructed(np.array(self.pairs.order.positions(index)), self.settings.reconstruction_fraction)
+        targets[chosen] = sources[chosen]
         steps = self.settings.num_inference_steps
         return {**self._entries(sources, targets), "num_inference_steps": steps[index % len(steps)]}
 

@@ -70,7 +70,7 @@ def measure(
     clip_values = {}
     if pictures is not None:
         values |= {"PSNR": psnr(*pictures).clamp(max=EQUAL_DB), "SSIM": ssim(*pictures), "L1": l1(*pictures)}
-        values["NME"] = nme(seen.landmarks, driving.landmarks)
+        values["NME"] = nme_where_seen(seen, driving)
         if lpips_network is not None:
             values["LPIPS"] = lpips(*pictures, lpips_network).cpu()
         if len(seen.found) > 1:
@@ -87,6 +87,15 @@ def measure(
         ).tolist(),
         found=seen.found.tolist(),
     )
+
+
+def nme_where_seen(seen: Seen, driving: Seen) -> Tensor:
+    """NME (F,) of the frames that show a face in both; NaN in the others."""
+    both = seen.found & driving.found
+    errors = torch.full((len(both),), torch.nan)
+    if both.any():
+        errors[both] = nme(seen.landmarks[both], driving.landmarks[both])
+    return errors
 
 
 def gaze_error_deg(gaze: Tensor, truth: Tensor) -> Tensor:

@@ -31,6 +31,14 @@ def seen_faces(count, seed):
     )
 
 
+def without_face(seen, row):
+    """The same with NaN in a row, as the observer marks a picture without a face."""
+    marked = {name: value.clone() for name, value in vars(seen).items()}
+    for name, value in marked.items():
+        value[row] = False if name == "found" else torch.nan
+    return Seen(**marked)
+
+
 def pictures(count, seed):
     return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
@@ -78,6 +86,18 @@ def test_equal_pictures_have_a_finite_figure_and_lpips_is_asked_where_it_is_ther
     measured = measure(seen, seen, seen, (same, same), lambda first, second: (first - second).abs().mean((1, 2, 3)))
     assert measured.values["PSNR"] == [100.0, 100.0]
     assert measured.values["LPIPS"] == [0.0, 0.0]
+
+
+def test_results_and_drivers_without_a_face_have_pictures_figures_and_nothing_else():
+    seen, target = (without_face(seen_faces(3, seed), row) for seed, row in ((0, 0), (1, 1)))
+    made, truth = pictures(3, 2), pictures(3, 3)
+    values = measure(seen, target, target, (made, truth), None).values
+    for name in ("NME", "APD", "AED", "CSIM", "gaze"):
+        assert [math.isnan(value) for value in values[name]] == [True, True, False], name
+    assert values["NME"][2] == pytest.approx(float(nme(seen.landmarks[2:], target.landmarks[2:])))
+    assert values["PSNR"] == psnr(made, truth).tolist()
+    nobody = without_face(without_face(seen, 1), 2)
+    assert all(math.isnan(value) for value in measure(nobody, target, target, (made, truth), None).values["NME"])
 
 
 def test_the_gaze_error_is_the_angle_between_directions():

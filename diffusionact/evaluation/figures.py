@@ -58,7 +58,8 @@ def measure(
         seen: in the results, F rows.
         driving: in the driving frames, F rows.
         person: whose identity is to be kept, F rows: the driving frames of self reenactment, else the source.
-        pictures: results and truth (F, 3, H, H) in [-1, 1]; None where there is no truth.
+        pictures: results and truth (F, 3, H, H) in [-1, 1], on the device of `lpips_network`; None where there is no
+            truth.
         lpips_network: None leaves LPIPS out.
     """
     values = {
@@ -72,7 +73,7 @@ def measure(
         values |= {"PSNR": psnr(*pictures).clamp(max=EQUAL_DB), "SSIM": ssim(*pictures), "L1": l1(*pictures)}
         values["NME"] = nme_where_seen(seen, driving)
         if lpips_network is not None:
-            values["LPIPS"] = lpips(*pictures, lpips_network).cpu()
+            values["LPIPS"] = lpips(*pictures, lpips_network)
         if len(seen.found) > 1:
             clip_values = {
                 name: float(metric(seen.embedding, driving.embedding))

@@ -186,12 +186,11 @@ def steps_key(steps: Steps) -> str:
 def write_pairs(frames: FrameSet, protocols: Sequence[Protocol]) -> str:
     """The lists as JSON, in the form that `read_pairs` takes."""
     lists = {
-        protocol.name: [
+        pair_list(protocol.name): [
             {"source": frames.keys[pair.source], "driving": [frames.keys[row] for row in pair.driving]}
             for pair in protocol.pairs
         ]
         for protocol in protocols
-        if protocol.name in LISTED
     }
     return json.dumps(lists, indent=1) + "\n"
 

@@ -60,7 +60,7 @@ class Runner:
         protocols: what is measured.
         models: name -> what loads the model; one is in memory at a time.
         observer: sees faces.
-        lpips_network: None leaves LPIPS out.
+        lpips_network: on the observer's device; None leaves LPIPS out.
         store: keeps results.
         options: how the work is done.
     """
@@ -162,8 +162,10 @@ class Runner:
         pair, count = task.pair, len(target.driving)
         driving = self.observer.look_at_true_frames(target.driving)
         person = driving if pair.is_same_person else self.observer.look_at_true_frames([pair.source] * count)
-        truth = (pictures, self.frames.pictures(target.driving)) if pair.is_same_person else None
-        measured = measure(seen, driving, person, truth, self.lpips_network)
+        compared = None
+        if pair.is_same_person:  # where the network of LPIPS runs
+            compared = tuple(side.to(self.observer.device) for side in (pictures, self.frames.pictures(target.driving)))
+        measured = measure(seen, driving, person, compared, self.lpips_network)
         if pair in self.examples:
             save_example(self.store.folder, method, task, pictures)
         line = {"method": method, "key": task.key, "source": self.frames.keys[pair.source]}

@@ -67,8 +67,7 @@ MEANINGS = {
 }
 DIGITS = {"PSNR": 2, "NME": 1, "APD": 2, "AED": 2}
 COLUMNS = {
-    name: Column(DIGITS.get(name, 3), metric.higher_is_better, metric.unit or "no unit")
-    for name, metric in METRICS.items()
+    name: Column(DIGITS.get(name, 3), metric.higher_is_better, MEANINGS[name]) for name, metric in METRICS.items()
 }
 COLUMNS |= {
     "gaze": Column(1, False, "angle between the directions of gaze, degrees, as the tracker sees them"),

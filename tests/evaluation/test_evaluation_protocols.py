@@ -96,7 +96,10 @@ def test_the_written_list_of_pairs_is_read_back_as_it_was(frames, tmp_path):
     path.write_text(write_pairs(frames, protocols))
     listed = read_pairs(path, frames)
     assert listed == {protocol.name: protocol.pairs for protocol in protocols}
-    assert make_protocol("steps", frames, replace(OPTIONS, listed=listed)).pairs == protocols[0].pairs
+    steps = make_protocol("steps", frames, replace(OPTIONS, listed=listed))
+    assert steps.pairs == protocols[0].pairs
+    path.write_text(write_pairs(frames, [steps]))
+    assert read_pairs(path, frames) == {"self": steps.pairs}
 
 
 def test_videos_may_stand_in_a_list_in_place_of_frames(frames, tmp_path):

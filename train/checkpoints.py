@@ -103,7 +103,7 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path, config: Training
     except (RuntimeError, KeyError, ValueError, FileNotFoundError) as error:
         raise ValueError(
             f"Expected a checkpoint of these networks, received {str(checkpoint)!r}, which does not fit: "
-            f"{' '.join(str(error).split())[:300]}. Use the settings of its run (config.yaml beside it), or another "
+            f"{' '.join(str(error).split())[:300]}. Use the settings of its run ({FACTS_FILE} in it), or another "
             "run_folder."
         ) from error
 

@@ -15,6 +15,7 @@ from test_train_loop import logged_losses, make_loop, train
 
 from train import checkpoints, command
 from train.checkpoints import find_checkpoint, list_checkpoints, prepare_replacement, recover, replace_folder
+from train.loop import training_loop
 
 
 class Killed(BaseException):
@@ -116,7 +117,7 @@ def test_what_has_changed_is_used(write_run, tmp_path):
 def test_a_checkpoint_of_other_networks_is_refused_in_words(write_run, tmp_path):
     config = write_run(max_steps=2)
     train(config)
-    with pytest.raises(ValueError, match="does not fit.*config.yaml"):
+    with pytest.raises(ValueError, match="does not fit.*run.json"):
         train(config, "--resume", "latest", "--override", "settings.unet.time_dim=16", "loop.max_steps=3")
 
 
@@ -133,6 +134,19 @@ def test_a_second_training_is_kept_out_of_the_run_folder(write_run, tmp_path):
     config = write_run(max_steps=1)
     with command.run_folder_held(tmp_path / "run", True), pytest.raises(ValueError, match="another training"):
         train(config)
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_its_end_has_its_model(write_run, tmp_path, monkeypatch):
+    def save_and_end(*arguments):
+        checkpoints.save_checkpoint(*arguments)
+        raise Killed
+
+    config = write_run(max_steps=2, checkpoint_every=2)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(training_loop, "save_checkpoint", save_and_end)
+        train(config)
+    train(config, "--resume", "latest")
+    assert "after 2 steps" in " ".join((tmp_path / "run/model/README.md").read_text().split())
 
 
 @pytest.mark.slow

@@ -193,16 +193,20 @@ class TrainingLoop:
         self.averages.leave_out(time.monotonic() - started)
 
     def _save(self) -> None:
-        """Write a checkpoint and, from the averaged weights, the model folder."""
+        """Write, from the averaged weights, the model folder, and a checkpoint.
+
+        The model comes first: a run that is killed between the two makes both again, while one with its last checkpoint
+        has nothing left to do.
+        """
         started = time.monotonic()
         self.guard.check()
         self.clock.read()
-        save_checkpoint(
-            self.accelerator, self.run_folder, self.progress.step, self.config, len(self.stage.frames.training)
-        )
         if self.accelerator.is_main_process:
             with self._averaged_weights():
                 self._save_model_folder()
+        save_checkpoint(
+            self.accelerator, self.run_folder, self.progress.step, self.config, len(self.stage.frames.training)
+        )
         self.averages.leave_out(time.monotonic() - started)
 
     def _save_model_folder(self) -> None:

@@ -42,6 +42,11 @@ def test_pairs_are_two_frames_of_a_person_side_by_side(frames):
     assert not torch.equal(batch.landmarks[0::2], batch.landmarks[1::2])
 
 
+def test_more_people_than_there_are_is_said_in_words(frames):
+    with pytest.raises(ValueError, match="Expected 999 people with two frames each"):
+        next(frames.pairs(999, np.random.default_rng(0)))
+
+
 def test_landmarks_move_with_their_pixels(frames):
     """A lit square drawn at a landmark is found at the moved landmark."""
     batch = frames.batch(np.arange(12))

@@ -81,7 +81,7 @@ def save(network: PortraitNet, folder: Path) -> None:
 
 def calibrated(network: PortraitNet, frames: PortraitFrames, seed: int) -> PortraitNet:
     """The network with the scales of its features measured on training people."""
-    people = min(CALIBRATION_PEOPLE, len(frames.by_person))
+    people = min(CALIBRATION_PEOPLE, len(frames.several))
     pictures = next(frames.pairs(people, np.random.default_rng(seed))).pictures
     calibrate(network, pictures[0::2], pictures[1::2])
     return network

@@ -55,12 +55,16 @@ class PortraitFrames:
     Args:
         frames: decoded frames.
         rows: numbers of the frames to use.
+
+    Attributes:
+        several: rows of each person who has at least two.
     """
 
     def __init__(self, frames: Frames, rows: np.ndarray):
         self.frames, self.rows = frames, rows
         self.targets = frames.targets()
-        self.by_person = [rows[frames.identity[rows] == person] for person in np.unique(frames.identity[rows])]
+        by_person = (rows[frames.identity[rows] == person] for person in np.unique(frames.identity[rows]))
+        self.several = [own for own in by_person if len(own) > 1]
 
     def batch(self, rows: np.ndarray) -> PortraitBatch:
         """The frames of these numbers, as rendered."""
@@ -77,12 +81,20 @@ class PortraitFrames:
         )
 
     def pairs(self, people: int, rng: np.random.Generator) -> Iterator[PortraitBatch]:
-        """Endless batches of two frames each of so many people, side by side; every person comes once an epoch."""
-        several = [rows for rows in self.by_person if len(rows) > 1]
+        """Endless batches of two frames each of so many people, side by side; every person comes once an epoch.
+
+        Raises:
+            ValueError: if there are not so many people with two frames.
+        """
+        if not 0 < people <= len(self.several):
+            raise ValueError(
+                f"Expected {max(people, 1)} people with two frames each for a batch, received {len(self.several)}. "
+                "Lower --people or take more data."
+            )
         while True:
-            order = rng.permutation(len(several))
+            order = rng.permutation(len(self.several))
             for start in range(0, len(order) - people + 1, people):
-                chosen = [rng.choice(several[k], 2, replace=False) for k in order[start : start + people]]
+                chosen = [rng.choice(self.several[k], 2, replace=False) for k in order[start : start + people]]
                 yield self.batch(np.concatenate(chosen))
 
     def in_order(self, batch_size: int) -> Iterator[PortraitBatch]:

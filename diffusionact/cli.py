@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = str(error).split(". ")[0] or "none left"
         sys.stderr.write(
             f"diffusionact: Expected enough memory, received: {reason}. "
-            "Choose a smaller --chunk-size or picture, or --device cpu.\n"
+            "Choose a smaller --chunk-size, --batch-size or picture, or --device cpu.\n"
         )
         return BAD_INPUT
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+import torch
 from accelerate import PartialState
 
 from diffusionact.commands.evaluate import Share, add_arguments, run_share
@@ -38,4 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code or 0
     except (ValueError, OSError, ModuleNotFoundError) as error:
         sys.stderr.write(f"evaluate.py: {error}\n")
+        return BAD_INPUT
+    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+        reason = str(error).split(". ")[0] or "none left"
+        sys.stderr.write(f"evaluate.py: Expected enough memory, received: {reason}. Choose a smaller --batch-size.\n")
         return BAD_INPUT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from .tables import Table
 from .wording import (
@@ -70,7 +71,9 @@ def _line(label: str, figures: Iterable[str], frames: str, note: str) -> str:
 def _grid_text(grid: PictureGrid) -> str:
     lines = ["| " + " | ".join(grid.columns) + " |", "|" + "---|" * len(grid.columns)]
     for row in grid.rows:
-        cells = (f'<img src="{path.parent.name}/{path.name}" width="{PICTURE_PX}">' if path else "" for path in row)
+        # The name of a frame may hold a quoted slash, which a reader of the page would take for a folder.
+        names = (f"{path.parent.name}/{quote(path.name)}" if path else "" for path in row)
+        cells = (f'<img src="{name}" width="{PICTURE_PX}">' if name else "" for name in names)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

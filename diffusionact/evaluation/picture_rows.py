@@ -11,7 +11,7 @@ from .frame_set import FrameSet
 from .plan import COPIED_DRIVER, COPIED_SOURCE, table_rows, task_of
 from .protocols import Protocol
 from .result_store import Line
-from .runner import EXAMPLES, PICTURES, example_path, example_position
+from .runner import EXAMPLES, example_path, example_position, picture_path
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def picture_grid(
 
 
 def _true_frame(folder: Path, frames: FrameSet, row: int) -> Path:
-    path = folder / PICTURES / f"frame-{frames.keys[row]}.png"
+    path = picture_path(folder, f"frame-{frames.keys[row]}")
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         save_png(path, model_to_uint8(frames.pictures([row]))[0], provenance=False)

@@ -14,6 +14,7 @@ from .frame_set import FrameSet
 from .html_page import html_page
 from .markdown_page import markdown_page
 from .picture_rows import PictureGrid, picture_grid
+from .plan import all_tasks
 from .protocols import Protocol, write_pairs
 from .result_store import SETTINGS_NAME, Line, ResultStore
 from .tables import Table, make_tables
@@ -68,7 +69,11 @@ def write_report(
     notes: Sequence[str],
 ) -> Report:
     """Write the pages from the results that are there."""
-    results = store.lines()
+    made = store.lines()
+    needed = all_tasks(frames, protocols, models)
+    # The folder may hold more: other protocols, other models.
+    keys = ((method, task.key) for method, tasks in needed.items() for task in tasks)
+    results = {key: made[key] for key in keys if key in made}
     tables = make_tables(frames, protocols, models, results)
     sections = []
     by_name = {protocol.name: protocol for protocol in protocols}

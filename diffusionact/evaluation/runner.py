@@ -6,6 +6,7 @@ finished before it began.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ from .targets import Target, TargetMaker
 PICTURES = "pictures"
 # Pairs of each protocol whose pictures are kept for the report.
 EXAMPLES = 8
+# Bytes; file systems end at 255, and a file that is being written has a longer name.
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,14 @@ def groups(tasks: Sequence[Task], batch_size: int) -> Iterator[list[Task]]:
 def example_path(folder: Path, method: str, task: Task) -> Path:
     """Where the example picture of a result lies."""
     name = "".join(letter if letter.isalnum() else "_" for letter in method)
-    return folder / PICTURES / f"{name}-{task.key}.png"
+    return picture_path(folder, f"{name}-{task.key}")
+
+
+def picture_path(folder: Path, name: str) -> Path:
+    """A file for a picture; a name that is too long for a file system ends in its hash."""
+    if len(name.encode()) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME // 2]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return folder / PICTURES / f"{name}.png"
 
 
 def example_position(count: int) -> int:

@@ -52,15 +52,16 @@ class Task:
 
 def table_rows(protocol: Protocol, models: Sequence[str]) -> list[Row]:
     """The rows of a protocol's table: baselines, models, and the models' upper bounds."""
+    baselines = BASELINES if protocol.name == "cross" else (COPIED_SOURCE, WARPED_SOURCE)
+    rows = [Row(name, name, None) for name in baselines]
     if protocol.is_ablation:
-        return [
+        return rows + [
             Row(f"{model}, {label}" if len(models) > 1 else label, model, steps)
             for model in models
             for label, steps in protocol.steps.items()
         ]
     steps = protocol.steps[""]
-    baselines = BASELINES if protocol.name == "cross" else (COPIED_SOURCE, WARPED_SOURCE)
-    rows = [Row(name, name, None) for name in baselines] + [Row(model, model, steps) for model in models]
+    rows += [Row(model, model, steps) for model in models]
     if protocol.name in RECONSTRUCTED:
         rows += [Row(f"{model}, target reconstructed", model + RECONSTRUCTION, steps) for model in models]
     return rows

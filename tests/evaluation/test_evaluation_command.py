@@ -67,7 +67,7 @@ def test_all_protocols_end_in_a_report_with_baselines_and_the_papers_own(evaluat
     labels = {name: [row["label"] for row in table["rows"]] for name, table in found.items()}
     assert labels["self"] == ["copied source", "warped source", "tiny", "tiny, target reconstructed"]
     assert labels["cross"] == ["copied source", "warped source", "copied driver", "tiny"]
-    assert labels["inversion_steps"] == ["random x_T", "T_xT = 2"]
+    assert labels["inversion_steps"] == ["copied source", "warped source", "random x_T", "T_xT = 2"]
     assert found["self"]["paper"][0]["values"]["PSNR"] == 19.7
     copied = found["cross"]["rows"]
     assert copied[0]["values"]["CSIM"] == pytest.approx(1.0, abs=1e-5) and copied[2]["values"]["APD"] == 0

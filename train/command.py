@@ -37,7 +37,14 @@ def build_parser() -> argparse.ArgumentParser:
     """The arguments of `train.py`."""
     parser = argparse.ArgumentParser(prog="train.py", description="Train one stage.")
     parser.add_argument("--config", required=True, help="YAML file of the stage")
-    parser.add_argument("--override", nargs="*", default=[], metavar="KEY=VALUE", help="such as loop.batch_size=8")
+    parser.add_argument(
+        "--override",
+        nargs="*",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="such as loop.batch_size=8 seed=1; may be given several times",
+    )
     parser.add_argument(
         "--resume",
         metavar="CHECKPOINT",
@@ -220,7 +227,7 @@ def write_config(config: TrainingConfig, run_folder: Path) -> None:
     """Print the resolved config and save it as `config.yaml` in the run folder."""
     run_folder.mkdir(parents=True, exist_ok=True)
     text = dump_config(config)
-    temporary = run_folder / ".config.yaml.tmp"
+    temporary = run_folder / f".config.yaml.{os.getpid()}.tmp"  # in a dry run every process is here
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, run_folder / "config.yaml")
     print(text)

@@ -134,6 +134,12 @@ class LoopConfig:
                     f"Expected loop.{name} of at least 1, received {getattr(self, name)}. "
                     "Correct the file or the override."
                 )
+        for name in ("max_steps", "max_minutes"):
+            limit = getattr(self, name)
+            if limit is not None and limit <= 0:
+                raise ValueError(
+                    f"Expected loop.{name} above 0, received {limit}. Raise it, or write null for no such limit."
+                )
         if self.max_steps is None and self.max_minutes is None:
             raise ValueError(
                 "Expected loop.max_steps or loop.max_minutes, received neither. Set at least one of the two limits."
@@ -190,6 +196,8 @@ def load_config(path: str | Path, overrides: Sequence[str], settings_classes: Ma
     if not Path(path).is_file():
         raise FileNotFoundError(f"Expected a YAML file, received {str(path)!r} where no file lies. Check --config.")
     values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    if not isinstance(values, dict):
+        raise ValueError(f"Expected keys such as stage and loop in {str(path)!r}, received {values!r}. Check --config.")
     for override in overrides:
         _apply_override(values, override)
     stage = values.get("stage")
@@ -225,6 +233,10 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     *sections, name = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ValueError(
+                f"Expected a section {section} for {override!r}, received {values!r}. Write its keys below it."
+            )
     values[name] = yaml.safe_load(text)
 
 

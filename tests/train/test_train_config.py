@@ -73,6 +73,8 @@ def test_flags_for_trackers_and_hub_are_keys_of_the_config(write_run, tmp_path):
         (["--config", "CONFIG", "--override", "loop.steps=3"], "unknown"),
         (["--config", "CONFIG", "--override", "data.folder=nowhere", "loop.checkpoint_every=1"], "nowhere"),
         (["--config", "CONFIG", "--override", "loop=[}"], "parsing"),
+        (["--config", "CONFIG", "--override", "stage.name=1"], "Expected a section stage"),
+        (["--config", "CONFIG", "--override", "loop.max_steps=0"], "loop.max_steps above 0"),
     ],
 )
 def test_what_a_user_can_correct_is_said_in_words_with_status_2(write_run, monkeypatch, capsys, arguments, words):
@@ -88,6 +90,12 @@ def test_what_a_user_can_correct_is_said_in_words_with_status_2(write_run, monke
 def test_a_run_without_an_end_is_an_error(write_run):
     with pytest.raises(ValueError, match="max_steps or loop.max_minutes"):
         load_config(write_run(max_steps=None), [], SETTINGS)
+
+
+def test_overrides_given_apart_are_all_used(write_run, tmp_path):
+    command.main(["--config", str(write_run()), "--override", "seed=5", "--override", "loop.log_every=7", "--dry_run"])
+    written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (written["seed"], written["loop"]["log_every"]) == (5, 7)
 
 
 def test_an_unknown_stage_is_an_error(write_run):

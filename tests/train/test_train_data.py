@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from train.data.decoded import cached_shard
+from train.data.facts import number
 from train.data.frames import Frames
 from train.data.pairs import FrameOrder, PairOrder, held_out_pairs
 
@@ -74,6 +75,11 @@ def test_pairs_never_mix_identities():
         sources, targets = pairs.batch(index)
         assert (identity[sources] == identity[targets]).all()
     assert (sources != targets).any()
+
+
+def test_two_spellings_of_a_number_are_two_names():
+    assert number([np.array(["7", "12"]), np.array(["12", "3"])]).tolist() == [7, 12, 12, 3]
+    assert len(set(number([np.array(["7", "007"]), np.array(["12"])]).tolist())) == 3
 
 
 def test_pairs_stay_within_the_given_frames():

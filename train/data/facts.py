@@ -59,9 +59,10 @@ class FactTable:
 
 
 def number(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """(N,) int64 of texts in parts: their value if all are numbers, else their place in alphabetical order."""
+    """(N,) int64 of texts in parts: their values if those are numbers and differ, else their places in order."""
     uniques = [np.unique(part, return_inverse=True) for part in parts]
     names = sorted({name for unique, _ in uniques for name in unique.tolist()})
     by_value = all(name.isdecimal() and len(name) < 18 for name in names)
+    by_value = by_value and len({int(name) for name in names}) == len(names)  # "7" and "007" are two people
     numbers = {name: int(name) if by_value else place for place, name in enumerate(names)}
     return np.concatenate([np.array([numbers[name] for name in unique.tolist()])[where] for unique, where in uniques])

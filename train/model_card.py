@@ -121,5 +121,5 @@ def _use(folder: Path, config: TrainingConfig) -> str:
 def _table(figures: Mapping[str, float]) -> str:
     if not figures:
         return "There was no validation yet."
-    rows = [f"| {name} | {value:.4g} |" for name, value in figures.items()]
+    rows = [f"| {name} | {value if isinstance(value, int) else f'{value:.4g}'} |" for name, value in figures.items()]
     return "\n".join(["| figure | value |", "|---|---|", *rows])

@@ -35,7 +35,7 @@ def model(write_run, tmp_path):
     (tmp_path / "pictures").mkdir()
     for step in (2, 10):
         (tmp_path / f"pictures/step-{step:07d}.png").write_bytes(b"grid of step %d" % step)
-    write_model_card(folder, config, 12, 18, {"psnr": 21.345}, tmp_path / "pictures")
+    write_model_card(folder, config, 12, 18, {"step": 12345, "psnr": 21.345}, tmp_path / "pictures")
     return folder
 
 
@@ -43,7 +43,7 @@ def test_a_card_says_what_the_model_is_how_it_does_and_how_to_load_it(model):
     _, front, text = (model / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["library_name"] == "diffusionact"
     assert 'DiffusionActPipeline.from_pretrained("somebody/face")' in text
-    assert "after 12 steps" in text and "18 training frames" in text and "| psnr | 21.34 |" in text
+    assert "after 12 steps" in text and "18 training frames" in text and "| step | 12345 |\n| psnr | 21.34 |" in text
     assert "have agreed" in text and "licence" in text
     assert (model / "validation.png").read_bytes() == b"grid of step 10"
     listed = text.split("```yaml\n")[1].split("```")[0]

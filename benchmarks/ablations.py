@@ -82,12 +82,12 @@ def train(run: Run, options: argparse.Namespace) -> None:
     if (folder / "done").exists():
         return
     print(f"{run.name}: {run.stage}", flush=True)
-    resume = ["--resume", "latest"] if any((folder / "checkpoints").glob("step-*")) else []
-    command = [sys.executable, str(ROOT / "train" / "train.py"), "--config", str(CONFIGS / f"{run.stage}.yaml")]
+    config = str(CONFIGS / f"{run.stage}.yaml")
+    command = [sys.executable, str(ROOT / "train" / "train.py"), "--config", config, "--resume", "latest"]
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "output.txt", "a", encoding="utf-8") as output:
         subprocess.run(
-            [*command, *resume, "--override", *overrides(run, options)],
+            [*command, "--override", *overrides(run, options)],
             check=True, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
     (folder / "done").touch()
@@ -114,12 +114,19 @@ def main() -> None:
     parser.add_argument("--pretrain_encoder", type=int, default=1200, help="steps of stage 1")
     parser.add_argument("--train_encoder", type=int, default=150, help="steps of stage 2")
     parser.add_argument("--finetune_decoder", type=int, default=200, help="steps of stage 3")
-    parser.add_argument("--override", nargs="*", default=[], help="for every run, such as loop.cpu=false")
+    parser.add_argument(
+        "--override", nargs="*", action="extend", default=[], help="for every run, such as loop.cpu=false"
+    )
     options = parser.parse_args()
     finished = {run.name: Event() for chain in CHAINS for run in chain}
     with ThreadPoolExecutor(len(CHAINS)) as pool:
         for chain in [pool.submit(train_chain, chain, finished, options) for chain in CHAINS]:
-            chain.result()
+            try:
+                chain.result()
+            except subprocess.CalledProcessError as error:
+                sys.exit(
+                    f"A run ended with status {error.returncode}. See output.txt in its folder in {options.output}."
+                )
     models = " ".join(f"{name}={options.output / name / 'model'}" for name in VARIANTS)
     print(f"diffusionact evaluate --model {models} --data HELD_OUT --output {options.output / 'report'}")
 

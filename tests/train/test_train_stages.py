@@ -91,6 +91,9 @@ def test_stages_two_and_three_follow_each_other_and_leave_a_model_that_loads(wri
     assert not torch.equal(third.unet.conv_in.weight, before.unet.conv_in.weight)
     assert torch.equal(third.inversion_unet.conv_in.weight, before.unet.conv_in.weight)
     assert torch.equal(third.semantic_encoder.conv_in.weight, before.semantic_encoder.conv_in.weight)
+    whole = {"stage": "pretrain_encoder", "settings": {"model_folder": str(tmp_path / "third/model")}}
+    train(write_run("again", **whole, max_steps=1, batch_size=2))
+    assert torch.equal(load_components(tmp_path / "again/model").unet.conv_in.weight, before.unet.conv_in.weight)
     assert (tmp_path / "third/pictures/step-0000002.png").is_file()
 
 
@@ -161,6 +164,17 @@ def test_gradients_reach_what_is_trained_and_checkpointing_changes_nothing(make_
         gradients.append([parameter.grad for parameter in stage.objective.parameters()])
     for plain, recomputed in zip(*gradients, strict=True):
         torch.testing.assert_close(plain, recomputed, rtol=1e-4, atol=1e-6)
+
+
+def test_pictures_held_on_the_device_make_the_same_batches(make_stage):
+    stored = make_stage()
+    batch = stored.batch(1)
+    held = STAGES["train_encoder"](
+        replace(stored.config, data=replace(stored.config.data, on_device=True)), stored.frames, stored.device
+    )
+    assert set(stored.frames._on_device) == {"image", "landmark_map", "region"}
+    for name, value in held.batch(1).items():
+        assert torch.equal(torch.as_tensor(value), torch.as_tensor(batch[name]))
 
 
 def test_the_decoding_steps_take_turns(make_stage):

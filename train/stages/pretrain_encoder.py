@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +32,8 @@ class EncoderSettings:
     """Settings of the stage.
 
     Attributes:
-        model_folder: of the trained diffusion autoencoder, as stage 0 exports it.
+        model_folder: of the trained diffusion autoencoder, as stage 0 exports it; of a whole model the UNet of the
+            inversion counts, which is the autoencoder's own.
         normalise_code: divide differences of codes by each entry's deviation over the training frames.
         map_rate_factor: learning rate of the landmark map's convolution over that of the encoder.
         validation_pictures: columns of the validation grid.
@@ -77,7 +79,8 @@ class PretrainEncoder(Stage):
         super().__init__(config, frames, device, num_processes, process)
         folder = Path(self.settings.model_folder)
         self.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
-        self.unet = self.frozen(UNet.from_pretrained(folder / "unet"))
+        own = folder / "inversion_unet"
+        self.unet = self.frozen(UNet.from_pretrained(own if own.is_dir() else folder / "unet"))
         self.semantic_encoder = self.frozen(SemanticEncoder.from_pretrained(folder / "semantic_encoder"))
         self.codes = self._encode_all()
         deviation = self.codes[torch.from_numpy(frames.training).to(device)].std(dim=0)
@@ -159,9 +162,9 @@ class PretrainEncoder(Stage):
         """Codes (N, D) of all frames: an epoch needs each of them more than once."""
         codes = []
         for start in range(0, len(self.frames), ENCODING_BATCH):
-            chosen = range(start, min(start + ENCODING_BATCH, len(self.frames)))
+            chosen = np.arange(start, min(start + ENCODING_BATCH, len(self.frames)))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.loop.mixed_precision == "bf16"):
-                codes.append(self.semantic_encoder(self.pictures("image", list(chosen))).float())
+                codes.append(self.semantic_encoder(self.pictures("image", chosen)).float())
         return torch.cat(codes)
 
     def _code_errors(self, sources, targets) -> dict[str, float]:

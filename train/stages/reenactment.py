@@ -175,6 +175,8 @@ class ReenactmentStage(Stage):
         self.objective = ReenactmentObjective(self.reenactment_encoder, networks, self.trains_decoder, self.settings)
         self.objective.to(device, memory_format=torch.channels_last)
         self.pairs = self.training_pairs()
+        if config.data.on_device:
+            frames.move_to(device, ("image", "landmark_map", "region"))
 
     def _load_networks(self, folder: Path) -> None:
         self.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")

@@ -197,6 +197,12 @@ def test_the_papers_networks_are_named_where_they_are_missing(make_stage, tmp_pa
         make_stage(perception={"lane": "paper", "folder": str(tmp_path), "emoca_folder": str(tmp_path)})
 
 
+@pytest.mark.parametrize("wrong", [{"num_inference_steps": []}, {"reconstruction_fraction": 1.5}])
+def test_settings_that_mean_nothing_are_refused(make_stage, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        make_stage(**wrong)
+
+
 def test_an_unknown_lane_is_refused():
     with pytest.raises(ValueError, match="lane"):
         PerceptionSettings(lane="closed")

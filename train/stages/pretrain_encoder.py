@@ -6,6 +6,7 @@ be the target's own code. No pictures are decoded, so a step is cheap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ from ..validation import mean_psnr, picture_grid
 from .stage import Stage
 
 ENCODING_BATCH = 64
+SCALE_FRAMES = 2048  # training frames that the deviation of the codes is measured on
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,29 @@ class EncoderSettings:
 
 
 class CodeObjective(nn.Module):
-    """L1 between predicted and target code."""
+    """L1 between predicted and target code.
 
-    def __init__(self, reenactment_encoder: ReenactmentEncoder, code_scale: Tensor):
+    Args:
+        reenactment_encoder: trained.
+        encode: pictures -> codes (B, D) of the frozen autoencoder; a function, so that it is not in the module's state.
+        code_scale: (D,), differences are divided by it.
+    """
+
+    def __init__(self, reenactment_encoder: ReenactmentEncoder, encode: Callable[[Tensor], Tensor], code_scale: Tensor):
         super().__init__()
-        self.reenactment_encoder = reenactment_encoder
+        self.reenactment_encoder, self.encode = reenactment_encoder, encode
         self.register_buffer("code_scale", code_scale, persistent=False)
 
-    def forward(self, source: Tensor, landmark_map: Tensor, target_code: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, source: Tensor, landmark_map: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch.
 
         Args:
             source: (B, 3, H, W) in [-1, 1].
             landmark_map: (B, 3, H, W) in [-1, 1], of the target.
-            target_code: (B, D).
+            target: (B, 3, H, W) in [-1, 1].
         """
         code = self.reenactment_encoder(source, landmark_map)
-        return ((code.float() - target_code) / self.code_scale).abs().mean(), {}
+        return ((code.float() - self.encode(target)) / self.code_scale).abs().mean(), {}
 
 
 class PretrainEncoder(Stage):
@@ -82,18 +90,16 @@ class PretrainEncoder(Stage):
         own = folder / "inversion_unet"
         self.unet = self.frozen(UNet.from_pretrained(own if own.is_dir() else folder / "unet"))
         self.semantic_encoder = self.frozen(SemanticEncoder.from_pretrained(folder / "semantic_encoder"))
-        self.codes = self._encode_all()
-        deviation = self.codes[torch.from_numpy(frames.training).to(device)].std(dim=0)
-        self.code_scale = deviation if self.settings.normalise_code else torch.ones_like(deviation)
+        self.code_scale = self._code_scale().to(device)
         self.reenactment_encoder = ReenactmentEncoder.from_semantic_encoder(self.semantic_encoder).train()
-        self.objective = CodeObjective(self.reenactment_encoder, self.code_scale)
+        self.objective = CodeObjective(self.reenactment_encoder, self._encode, self.code_scale)
         self.objective.to(device, memory_format=torch.channels_last)
         self.pairs = self.training_pairs()
         if config.data.on_device:
             frames.move_to(device, ("image", "landmark_map"))
 
     def batch(self, index: int) -> dict[str, Tensor]:
-        """Sources with the landmark maps and codes of their targets."""
+        """Sources with their targets and the targets' landmark maps."""
         sources, targets = self.pairs.batch(index)
         return self._entries(sources, targets)
 
@@ -123,8 +129,8 @@ class PretrainEncoder(Stage):
         x_T = invert(self.unet, self.scheduler, shown["source"], source_code, settings.validation_steps)
         code = self.reenactment_encoder(shown["source"], shown["landmark_map"]).float()
         reenacted = sample(self.unet, self.scheduler, x_T, code, settings.validation_steps)
-        oracle = sample(self.unet, self.scheduler, x_T, shown["target_code"], settings.validation_steps)
-        truth = self.pictures("image", targets)
+        truth = shown["target"]
+        oracle = sample(self.unet, self.scheduler, x_T, self._encode(truth), settings.validation_steps)
         scalars |= {
             "psnr_reenacted": mean_psnr(reenacted, truth),
             "psnr_oracle": mean_psnr(oracle, truth),
@@ -154,18 +160,23 @@ class PretrainEncoder(Stage):
         return {
             "source": self.pictures("image", sources),
             "landmark_map": self.pictures("landmark_map", targets),
-            "target_code": self.codes[torch.from_numpy(targets).to(self.device)],
+            "target": self.pictures("image", targets),
         }
 
     @torch.no_grad()
-    def _encode_all(self) -> Tensor:
-        """Codes (N, D) of all frames: an epoch needs each of them more than once."""
-        codes = []
-        for start in range(0, len(self.frames), ENCODING_BATCH):
-            chosen = np.arange(start, min(start + ENCODING_BATCH, len(self.frames)))
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.loop.mixed_precision == "bf16"):
-                codes.append(self.semantic_encoder(self.pictures("image", chosen)).float())
-        return torch.cat(codes)
+    def _encode(self, pictures: Tensor) -> Tensor:
+        """Codes (B, D) of the frozen autoencoder."""
+        return self.semantic_encoder(pictures).float()
+
+    def _code_scale(self) -> Tensor:
+        """(D,) deviation of each entry of the code over some training frames, or ones."""
+        if not self.settings.normalise_code:
+            return torch.ones(self.semantic_encoder.config.semantic_dim)
+        generator = np.random.default_rng([self.config.seed, 3])
+        count = min(SCALE_FRAMES, len(self.frames.training))
+        chosen = generator.choice(self.frames.training, count, replace=False)
+        parts = np.array_split(chosen, -(-count // ENCODING_BATCH))
+        return torch.cat([self._encode(self.pictures("image", part)) for part in parts]).std(dim=0)
 
     def _code_errors(self, sources, targets) -> dict[str, float]:
         """L1 between codes over their deviation, predicted and for the source's own code."""
@@ -174,8 +185,9 @@ class PretrainEncoder(Stage):
             part = slice(start, start + ENCODING_BATCH)
             entries = self._entries(sources[part], targets[part])
             code = self.reenactment_encoder(entries["source"], entries["landmark_map"]).float()
-            errors.append((code - entries["target_code"]).abs())
-            copied.append((self.codes[torch.from_numpy(sources[part]).to(self.device)] - entries["target_code"]).abs())
+            target_code = self._encode(entries["target"])
+            errors.append((code - target_code).abs())
+            copied.append((self._encode(entries["source"]) - target_code).abs())
         scale = self.code_scale
         return {
             "code_l1": float((torch.cat(errors) / scale).mean()),

@@ -47,6 +47,9 @@ class ReenactmentSettings:
         validation_pairs: pairs of the figures.
         validation_steps: decoding steps of the validation.
         validation_inversion_steps: inversion steps of the validation.
+
+    Raises:
+        ValueError: if there is no number of steps, or the fraction is none.
     """
 
     model_folder: str
@@ -61,6 +64,15 @@ class ReenactmentSettings:
     validation_pairs: int = 32
     validation_steps: int = 20
     validation_inversion_steps: int = 20
+
+    def __post_init__(self) -> None:
+        if not self.num_inference_steps:
+            raise ValueError("Expected settings.num_inference_steps with a number such as [8], received none. Add one.")
+        if not 0 <= self.reconstruction_fraction <= 1:
+            raise ValueError(
+                "Expected settings.reconstruction_fraction from 0 to 1, received "
+                f"{self.reconstruction_fraction}. The paper's is 0.5; 0 is self reenactment alone."
+            )
 
 
 @dataclass(frozen=True)

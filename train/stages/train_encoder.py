@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .reenactment import ReenactmentStage
 
@@ -11,7 +11,3 @@ class TrainEncoder(ReenactmentStage):
     """Train the reenactment encoder; the UNet stays as it was."""
 
     name: ClassVar[str] = "train_encoder"
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The encoder alone."""
-        return [{"params": list(self.reenactment_encoder.parameters())}]

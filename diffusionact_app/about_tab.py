@@ -29,8 +29,8 @@ CAN = """
 - {model}
 """
 DEMO = (
-    "This is the small **demo model**: {size} px, trained for about an hour on synthetic heads. It is blurred, hardly "
-    "moves the gaze, and is not meant for photos of real people."
+    "This is the small **demo model**: {size} px, trained for some two hours on two CPU cores, on synthetic "
+    "heads. It is blurred, follows gaze and blinks only roughly, and is not meant for photos of real people."
 )
 OTHER = "The loaded model is `{name}`. Its own licence and limits apply."
 USE = f"""

@@ -11,13 +11,13 @@ from .ddim import DDIMScheduler
 
 SCHEDULERS = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler, "unipc": UniPCMultistepScheduler}
 # The solvers' steps are even in the logarithm of the signal-to-noise ratio, from the last timestep on. Even in time, as
-# DDIM's, they are no better than DDIM: with 6 steps the demo model's source comes back at 27 dB instead of 33 dB.
+# DDIM's, they are no better than DDIM: with 6 steps a source came back at 27 dB instead of 33 dB.
 SPACING = {
     "ddim": {},
     "dpm": {"timestep_spacing": "linspace", "use_lu_lambdas": True},
     "unipc": {"timestep_spacing": "linspace", "use_exponential_sigmas": True},
 }
-# Sampler and UNet calls a frame. How well the demo model's source comes back from 20 inversion steps: 33, 39, 35 dB.
+# Sampler and UNet calls a frame; `benchmarks/presets.py` measures what they are worth.
 PRESETS = {"fast": ("dpm", 6), "balanced": ("dpm", 10), "paper": ("ddim", 20)}
 
 

@@ -89,6 +89,11 @@ def test_pairs_stay_within_the_given_frames():
     assert set(np.concatenate(pairs.batch(0)).tolist()) <= set(allowed.tolist())
 
 
+def test_held_out_videos_of_one_frame_are_refused_in_words():
+    with pytest.raises(ValueError, match="at least two frames"):
+        held_out_pairs(np.arange(3), np.arange(3), count=2, seed=0)
+
+
 def test_held_out_pairs_are_two_frames_of_one_person():
     identity = np.repeat(np.arange(4), 3)
     sources, targets = held_out_pairs(identity, np.arange(12), count=3, seed=0)

@@ -114,7 +114,10 @@ def held_out_pairs(identity: np.ndarray, frames: np.ndarray, count: int, seed: i
         seed: of the choice.
 
     Returns:
-        (P,) sources and (P,) targets.
+        (P,) sources and (P,) targets, at least one.
+
+    Raises:
+        ValueError: if no group has two frames.
     """
     generator = np.random.default_rng([seed, 2])
     sources, targets = [], []
@@ -124,4 +127,9 @@ def held_out_pairs(identity: np.ndarray, frames: np.ndarray, count: int, seed: i
             source, target = generator.choice(members, 2, replace=False)
             sources.append(source)
             targets.append(target)
+    if not sources:
+        raise ValueError(
+            f"Expected a held-out video of at least two frames, received {len(frames)} frames of as many videos. "
+            "Prepare more frames a video, or hold out others with data.validation_every."
+        )
     return np.array(sources, dtype=np.int64), np.array(targets, dtype=np.int64)

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hub_server import serving_hub
+from upload_hub import serving_hub
 from test_train_loop import train
 from tiny_model import make_tiny_model
 

@@ -72,7 +72,7 @@ def test_from_nothing_to_a_reenacted_clip(tmp_path):
         "--videos",
         "2",
         "--frames-per-video",
-        "1",
+        "2",
         "--steps",
         "2",
         "--inversion-steps",

@@ -2,9 +2,9 @@
 
 import pytest
 import yaml
-from upload_hub import serving_hub
 from test_train_loop import train
 from tiny_model import make_tiny_model
+from upload_hub import serving_hub
 
 from diffusionact.weights import load_components
 from train.config import load_config

@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
-from diffusionact.weights import PipelineConfig, write_index
 
 from ..data.frames import Frames
 from ..data.pairs import held_out_pairs
 from ..diffusion import invert, sample
 from ..validation import mean_psnr, picture_grid
-from .stage import Stage
+from .whole_model import WholeModelStage
 
 ENCODING_BATCH = 64
 SCALE_FRAMES = 2048  # training frames that the deviation of the codes is measured on
@@ -77,7 +76,7 @@ class CodeObjective(nn.Module):
         return ((code.float() - self.encode(target)) / self.code_scale).abs().mean(), {}
 
 
-class PretrainEncoder(Stage):
+class PretrainEncoder(WholeModelStage):
     """Train the reenactment encoder alone."""
 
     name: ClassVar[str] = "pretrain_encoder"
@@ -89,6 +88,7 @@ class PretrainEncoder(Stage):
         self.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
         own = folder / "inversion_unet"
         self.unet = self.frozen(UNet.from_pretrained(own if own.is_dir() else folder / "unet"))
+        self.inversion_unet = self.unet
         self.semantic_encoder = self.frozen(SemanticEncoder.from_pretrained(folder / "semantic_encoder"))
         self.code_scale = self._code_scale().to(device)
         self.reenactment_encoder = ReenactmentEncoder.from_semantic_encoder(self.semantic_encoder).train()
@@ -137,24 +137,6 @@ class PretrainEncoder(Stage):
             "psnr_copied_source": mean_psnr(shown["source"], truth),
         }
         return picture_grid([shown["source"], shown["landmark_map"], truth, reenacted, oracle]), scalars
-
-    def components(self) -> dict[str, Any]:
-        """The diffusion autoencoder as it was, and the reenactment encoder."""
-        return {
-            "unet": self.unet,
-            "semantic_encoder": self.semantic_encoder,
-            "reenactment_encoder": self.reenactment_encoder,
-            "scheduler": self.scheduler,
-        }
-
-    def write_index(self, folder: Path) -> None:
-        """Landmark maps are drawn in the aligned picture here."""
-        networks = {
-            "unet": self.unet,
-            "semantic_encoder": self.semantic_encoder,
-            "reenactment_encoder": self.reenactment_encoder,
-        }
-        write_index(folder, networks, self.scheduler, PipelineConfig(landmark_frame="aligned"))
 
     def _entries(self, sources, targets) -> dict[str, Tensor]:
         return {

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from diffusionact.losses import FacePerception, LossWeights, ObjectiveValue, detail_loss, reenactment_objective
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
-from diffusionact.weights import PipelineConfig, write_index
 
 from ..data.drawing import REGIONS
 from ..data.frames import Frames
@@ -25,7 +24,7 @@ from ..data.pairs import held_out_pairs
 from ..diffusion import invert, sample
 from ..perception import PerceptionSettings, load_perception
 from ..validation import mean_psnr, picture_grid
-from .stage import Stage
+from .whole_model import WholeModelStage
 
 DETAIL_REGION = REGIONS.index("eyes_and_mouth")
 
@@ -173,7 +172,7 @@ def reconstructed(places: np.ndarray, fraction: float) -> np.ndarray:
     return np.floor((places + 1) * fraction) > np.floor(places * fraction)
 
 
-class ReenactmentStage(Stage):
+class ReenactmentStage(WholeModelStage):
     """Data, validation and export of a stage with the sampler in the loop; subclasses say what is trained."""
 
     Settings = ReenactmentSettings
@@ -238,25 +237,6 @@ class ReenactmentStage(Stage):
         }
         rows = [source, target, entries["target_map"], reenacted, rebuilt]
         return picture_grid([row[: settings.validation_pictures] for row in rows]), scalars
-
-    def components(self) -> dict[str, Any]:
-        """All that the pipeline needs; the UNet of the inversion only where it differs from the decoder."""
-        networks = self._networks()
-        return {**networks, "scheduler": self.scheduler}
-
-    def write_index(self, folder: Path) -> None:
-        """Landmark maps are drawn in the aligned picture here."""
-        write_index(folder, self._networks(), self.scheduler, PipelineConfig(landmark_frame="aligned"))
-
-    def _networks(self) -> dict[str, Any]:
-        networks = {
-            "unet": self.unet,
-            "semantic_encoder": self.semantic_encoder,
-            "reenactment_encoder": self.reenactment_encoder,
-        }
-        if self.inversion_unet is not self.unet:
-            networks["inversion_unet"] = self.inversion_unet
-        return networks
 
     def _entries(self, sources: np.ndarray, targets: np.ndarray) -> dict[str, Tensor]:
         region = self.frames.pictures("region", targets).to(self.device)

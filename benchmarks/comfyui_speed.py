@@ -63,10 +63,10 @@ def measure_nodes() -> None:
     started = time.perf_counter()
     model = run("LoadModel", model="demo", dtype="auto")[0]
     watch = Stopwatch(model.pipeline.unet)
-    picture = nodes_probe.load_still("source.png")
+    image = nodes_probe.load_still("source.png")
     clip = InputImpl.VideoFromFile(str(nodes_probe.BASE / "input" / "driving.mp4"))
     frames = clip.get_frame_count()
-    encoding = {"model": model, "image": picture, "face": "largest", "face_number": 0, "inversion_steps": 20}
+    encoding = {"model": model, "image": image, "face": "largest", "face_number": 0, "inversion_steps": 20}
     source = watch.measure("Encode Source", 1, lambda: run("EncodeSource", **encoding)[0])
     tracking = {"tracker": "open", "frame_rate": 25.0, **nodes_probe.MOTION}
     pose = watch.measure("Extract Pose", frames, lambda: run("ExtractPose", source=source, driving=clip, **tracking)[0])
@@ -80,7 +80,7 @@ def measure_nodes() -> None:
             row = {"node": "model, source, poses and 100 frames, fast", "seconds": round(first, 4)}
             print(MARK + json.dumps(row))
     for preset in PRESETS:
-        whole = {"model": model, "image": picture, "driving": clip, "preset": preset, "inversion_steps": 20}
+        whole = {"model": model, "image": image, "driving": clip, "preset": preset, "inversion_steps": 20}
         whole |= {"paste_back": False, **sampling, **nodes_probe.MOTION}
         watch.measure(f"Reenact Video, {preset}", frames, lambda whole=whole: run("ReenactVideo", **whole))
 

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.face_tracker_parity --task FACE_LANDMARKER_TASK --clips CLIP [CLIP ...]` prints a table and writes
 benchmarks/results/face_tracker_parity.json; with `--write-golden` instead of clips it keeps what `mediapipe` sees in
-`golden_pictures` for the tests. Needs `mediapipe` (1.x, the extra of that name), which the product never does.
+`golden_images` for the tests. Needs `mediapipe` (1.x, the extra of that name), which the product never does.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from PIL import Image, ImageSequence
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from diffusionact.face.landmarker import FaceLandmarker, Faces
+from diffusionact.face.readers.open.landmarker import FaceLandmarker, Faces
 from diffusionact.images import load_image
 from diffusionact.video import open_frames
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO_MEDIA = ROOT / "diffusionact" / "demo" / "media"
-GOLDEN = ROOT / "tests" / "face" / "golden_mediapipe.safetensors"
+GOLDEN = ROOT / "tests" / "face" / "readers" / "open" / "golden_mediapipe.safetensors"
 DRIVING_FRAMES = range(0, 100, 18)
 RESULTS = Path(__file__).with_name("results") / "face_tracker_parity.json"
-REFERENCE_SIZE = 512  # pixel distances are told for a picture of this side
+REFERENCE_SIZE = 512  # pixel distances are told for an image of this side
 NUM_FACES = 4
 SAME_FACE_DISTANCE = 0.5  # mean distance of two meshes of one face is less than this many face widths
 
@@ -105,25 +105,25 @@ def nearest_rotation(transform: np.ndarray) -> np.ndarray:
 
 
 def read_clip(path: Path) -> np.ndarray:
-    """Frames (F, H, W, 3) uint8 of an animated picture."""
-    with Image.open(path) as picture:
-        return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(picture)])
+    """Frames (F, H, W, 3) uint8 of an animated image."""
+    with Image.open(path) as image:
+        return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)])
 
 
-def golden_pictures() -> dict[str, np.ndarray]:
-    """Pictures (H, W, 3) uint8 by name that every checkout with the dev extra has: demo media and NASA's portrait."""
+def golden_images() -> dict[str, np.ndarray]:
+    """Images (H, W, 3) uint8 by name that every checkout with the dev extra has: demo media and NASA's portrait."""
     from skimage.data import astronaut
 
     frames = islice(open_frames(DEMO_MEDIA / "driving.mp4"), DRIVING_FRAMES[-1] + 1)
-    pictures = {f"driving_{index}": frame.numpy() for index, frame in enumerate(frames) if index in DRIVING_FRAMES}
-    return pictures | {"source": load_image(DEMO_MEDIA / "source.png").numpy(), "astronaut": astronaut()}
+    images = {f"driving_{index}": frame.numpy() for index, frame in enumerate(frames) if index in DRIVING_FRAMES}
+    return images | {"source": load_image(DEMO_MEDIA / "source.png").numpy(), "astronaut": astronaut()}
 
 
 def write_golden(reference: ReferenceLandmarker, path: Path = GOLDEN) -> None:
-    """Keep the reference's faces in the golden pictures, with its version and the date in the file's header."""
+    """Keep the reference's faces in the golden images, with its version and the date in the file's header."""
     tensors = {}
-    for name, picture in golden_pictures().items():
-        faces = reference(picture)
+    for name, image in golden_images().items():
+        faces = reference(image)
         for field in ReferenceFace.__dataclass_fields__:
             rows = np.stack([getattr(face, field) for face in faces])
             # In C order: mediapipe's matrices are column by column, and safetensors keeps bytes, not strides.
@@ -132,7 +132,7 @@ def write_golden(reference: ReferenceLandmarker, path: Path = GOLDEN) -> None:
 
 
 def read_golden(path: Path = GOLDEN) -> dict[str, list[ReferenceFace]]:
-    """Faces by picture, as `write_golden` kept them."""
+    """Faces by image, as `write_golden` kept them."""
     tensors = load_file(path)
     names = dict.fromkeys(key.partition(".")[0] for key in tensors)
     columns = {name: [tensors[f"{name}.{field}"] for field in ReferenceFace.__dataclass_fields__] for name in names}
@@ -217,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", type=Path, required=True, help="face_landmarker.task")
     work = parser.add_mutually_exclusive_group(required=True)
-    work.add_argument("--clips", type=Path, nargs="+", help="compare on these animated pictures (webp, gif)")
+    work.add_argument("--clips", type=Path, nargs="+", help="compare on these animated images (webp, gif)")
     work.add_argument("--write-golden", action="store_true", help=f"write {GOLDEN.relative_to(ROOT)} instead")
     parser.add_argument("--output", type=Path, default=RESULTS, help="JSON file to write")
     arguments = parser.parse_args()

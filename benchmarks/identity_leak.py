@@ -17,18 +17,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffusionact.face.alignment import crop_transform
-from diffusionact.face.open_face_model import ALIGNED_SIZE, OpenFaceModel
-from diffusionact.face.open_face_reader import observe_in_crop
-from diffusionact.face.projection import project
-from diffusionact.face.retargeting import recombine
-from diffusionact.face.rotations import (
+from diffusionact.face.geometry.alignment import crop_transform
+from diffusionact.face.geometry.projection import project
+from diffusionact.face.geometry.rotations import (
     axis_angle_to_matrix,
     head_pose_to_matrix,
     matrix_to_axis_angle,
     matrix_to_head_pose,
 )
-from diffusionact.face.tracking import OpenFaceTracker
+from diffusionact.face.pose.retargeting import recombine
+from diffusionact.face.readers.open.face_model import ALIGNED_SIZE, OpenFaceModel
+from diffusionact.face.readers.open.reader import observe_in_crop
+from diffusionact.face.readers.open.tracking import OpenFaceTracker
 from diffusionact.types import FaceCoefficients, map_tensors
 from diffusionact.video import open_frames
 
@@ -149,10 +149,10 @@ def clip_table(model: OpenFaceModel, faces: dict[str, FaceCoefficients]) -> list
     """Rows for ordered pairs of clips; the source is a clip's first frame."""
     rows = []
     for source, driver in itertools.permutations(faces, 2):
-        picture, driving = first_row(faces[source]), faces[driver]
-        mixed = recombine(model, picture, driving)
+        image, driving = first_row(faces[source]), faces[driver]
+        mixed = recombine(model, image, driving)
         seen = shape_in(model, model.landmarks(mixed, ALIGNED_SIZE), mixed)
-        shapes = (neutral_landmarks(model, shape) for shape in (picture.shape, driving.shape))
+        shapes = (neutral_landmarks(model, shape) for shape in (image.shape, driving.shape))
         rows.append((f"{source} driven by {driver}", Leak.between(seen, *shapes)))
     return rows
 

@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffusionact.face.alignment import transform_points
-from diffusionact.face.crop_frame import BOX_FACTOR, CROP_FACTOR, CROP_SIZE, crop_frame_transform
-from diffusionact.face.face_reader import CroppedFace
-from diffusionact.face.open_face_reader import OpenFaceReader
-from diffusionact.face.pose_options import PoseOptions
-from diffusionact.face.retargeting import recombine
+from diffusionact.face.geometry.alignment import transform_points
+from diffusionact.face.geometry.crop_frame import BOX_FACTOR, CROP_FACTOR, CROP_SIZE, crop_frame_transform
+from diffusionact.face.pose.options import PoseOptions
+from diffusionact.face.pose.retargeting import recombine
+from diffusionact.face.readers.open.reader import OpenFaceReader
+from diffusionact.face.readers.reader import CroppedFace
 from diffusionact.images import load_image
 from diffusionact.types import FaceCoefficients
 from diffusionact.video import open_frames

@@ -23,18 +23,18 @@ from torch import Tensor
 
 from diffusionact import DiffusionActPipeline
 from diffusionact.conversion.official import convert_official
-from diffusionact.face.landmark_map import draw_landmark_map
+from diffusionact.face.pose.landmark_map import draw_landmark_map
 from tests.official_rule import image_input, write_official_checkpoint
 
 RESULTS = Path(__file__).with_name("results") / "official_parity.json"
 TESTS = (
     "tests/face/emoca",
-    "tests/face/test_face_alignment.py",
-    "tests/face/test_face_landmark_map.py",
+    "tests/face/geometry/test_geometry_alignment.py",
+    "tests/face/pose/test_pose_landmark_map.py",
     "tests/conversion/test_conversion_golden_networks.py",
     "tests/conversion/test_conversion_golden_loops.py",
 )
-PICTURE = (1, 3, 256, 256)
+IMAGE = (1, 3, 256, 256)
 EVERY_FOURTH = (slice(None), slice(None), slice(None, None, 4), slice(None, None, 4))
 INVERSION_STEPS = 50
 STEPS = 20
@@ -67,19 +67,19 @@ def part_rows() -> list[Row]:
 
 
 def long_rows(golden: Path, work: Path) -> list[Row]:
-    """The whole procedure against the official x_T and picture."""
+    """The whole procedure against the official x_T and image."""
     faces, stored = np.load(golden / "loops.npz"), np.load(golden / "long.npz")
-    pipeline, picture = official_pipeline(golden, work), image_input("input/image", PICTURE)
+    pipeline, image = official_pipeline(golden, work), image_input("input/image", IMAGE)
     with torch.inference_mode():
-        own = pipeline.reenactment_encoder(picture, landmark_map(faces, "source"))
-        x_T = pipeline.invert(picture, own, INVERSION_STEPS, reporter("inversion"))
-        edited = pipeline.reenactment_encoder(picture, landmark_map(faces, "target"))
+        own = pipeline.reenactment_encoder(image, landmark_map(faces, "source"))
+        x_T = pipeline.invert(image, own, INVERSION_STEPS, reporter("inversion"))
+        edited = pipeline.reenactment_encoder(image, landmark_map(faces, "target"))
         final = pipeline.sample(x_T, edited, STEPS, on_step=reporter("decoding"))
     return [
         difference("semantic code of the source's own pose", own, stored["z_source_hat"], 1e-5),
         difference("semantic code of the driver's pose", edited, stored["z_edit"], 1e-5),
         difference("x_T after 50 inversion steps", x_T[EVERY_FOURTH], stored["xT_s4"], 2e-4),
-        difference("picture after 50 + 20 steps", final[EVERY_FOURTH], stored["final_s4"], 5e-3),
+        difference("image after 50 + 20 steps", final[EVERY_FOURTH], stored["final_s4"], 5e-3),
     ]
 
 

@@ -52,22 +52,22 @@ def main() -> None:
         options.output.write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def picture() -> Tensor:
-    """One picture without content."""
+def image() -> Tensor:
+    """One image without content."""
     return torch.empty(1, 3, SIZE, SIZE)
 
 
 def stage_0(unet: UNet, semantic: SemanticEncoder) -> dict:
     """UNet and semantic encoder, one noise level."""
     train(unet, semantic)
-    graph, operations = cost(lambda: unet(picture(), 0, semantic(picture())).sample)
+    graph, operations = cost(lambda: unet(image(), 0, semantic(image())).sample)
     return row("pretrain_diffae", [unet, semantic], [], graph, operations)
 
 
 def stage_1(encoder: ReenactmentEncoder, unet: UNet, semantic: SemanticEncoder) -> dict:
     """The reenactment encoder alone; codes of the targets are made once."""
     train(encoder)
-    graph, operations = cost(lambda: encoder(picture(), picture()))
+    graph, operations = cost(lambda: encoder(image(), image()))
     return row("pretrain_encoder", [encoder], [unet, semantic], graph, operations)
 
 
@@ -76,17 +76,17 @@ def stage_with_sampler(
 ) -> dict:
     """Inversion without gradient, then the sampler; each of its steps is computed again on the way back."""
     train(encoder, *([unet] if trains_decoder else []))
-    code_graph, code_operations = cost(lambda: encoder(picture(), picture()))
+    code_graph, code_operations = cost(lambda: encoder(image(), image()))
     code = torch.empty(1, CODE, requires_grad=True)
-    call_graph, call_operations = cost(lambda: unet(picture().requires_grad_(), 0, code).sample)
+    call_graph, call_operations = cost(lambda: unet(image().requires_grad_(), 0, code).sample)
     with torch.no_grad(), FlopCounterMode(display=False) as forward:
-        unet(picture(), 0, code)
+        unet(image(), 0, code)
     with torch.no_grad(), FlopCounterMode(display=False) as code_forward:
-        encoder(picture(), picture())
+        encoder(image(), image())
     inversion = INVERSION_STEPS * forward.get_total_flops() + code_forward.get_total_flops()
     again = forward.get_total_flops()  # gradient checkpointing
     operations = inversion + code_operations + TRAINING_STEPS * (call_operations + again)
-    kept = code_graph + call_graph + TRAINING_STEPS * picture().numel() * BYTES
+    kept = code_graph + call_graph + TRAINING_STEPS * image().numel() * BYTES
     trained = [encoder, unet] if trains_decoder else [encoder]
     fixed = [unet, semantic]  # of stage 3: the UNet of before, for the inversion
     plain = code_graph + TRAINING_STEPS * call_graph

@@ -1,7 +1,7 @@
 """DiffusionAct: one-shot face reenactment with a diffusion autoencoder."""
 
-from .face.pose_options import PoseOptions
-from .face.tracking import OpenFaceTracker
+from .face.pose.options import PoseOptions
+from .face.readers.open.tracking import OpenFaceTracker
 from .models import ReenactmentEncoder, SemanticEncoder, UNet
 from .pipelines import DiffusionActPipeline, ReenactedFrame
 from .schedulers import DDIMScheduler

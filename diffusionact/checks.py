@@ -10,7 +10,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-# Resampling in half precision may leave [-1, 1] by a rounding error; pictures in 0..255 or 0..1 are off by far more.
+# Resampling in half precision may leave [-1, 1] by a rounding error; images in 0..255 or 0..1 are off by far more.
 RANGE_TOLERANCE = 1e-3
 
 
@@ -24,7 +24,7 @@ def describe(tensor: Tensor) -> str:
 
 
 def check_images(name: str, images: Tensor) -> None:
-    """Raise ValueError unless `images` is (B, 3, H, W) float in [-1, 1], finite, with at least one picture."""
+    """Raise ValueError unless `images` is (B, 3, H, W) float in [-1, 1], finite, with at least one image."""
     right_shape = images.ndim == 4 and images.shape[1] == 3 and images.numel() > 0
     if not right_shape or not images.is_floating_point():
         raise ValueError(

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from .commands import app, bench, convert, encode, evaluate, reenact, weights
-from .face.pose_options import DRIVER_CROPS
-from .pipelines import TRACKERS
+from .face.pose.options import DRIVER_CROPS
+from .pipelines import FACE_READERS
 from .schedulers import SCHEDULERS
 
 BAD_INPUT = 2
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = str(error).split(". ")[0] or "none left"
         sys.stderr.write(
             f"diffusionact: Expected enough memory, received: {reason}. "
-            "Choose a smaller --chunk-size, --batch-size or picture, or --device cpu.\n"
+            "Choose a smaller --chunk-size, --batch-size or image, or --device cpu.\n"
         )
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -62,9 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_reenact(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("reenact", help="a source picture and a driving video in, a reenacted video out")
-    parser.add_argument("source", type=Path, help="source picture, or a source saved by `diffusionact encode`")
-    parser.add_argument("driving", type=Path, help="video, animated image, folder of frames, or one picture")
+    parser = commands.add_parser("reenact", help="a source image and a driving video in, a reenacted video out")
+    parser.add_argument("source", type=Path, help="source image, or a source saved by `diffusionact encode`")
+    parser.add_argument("driving", type=Path, help="video, animated image, folder of frames, or one image")
     parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder")
     _add_model_options(parser)
     _add_source_options(parser)
@@ -90,7 +90,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 
 def _add_encode(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("encode", help="align and invert a source once, for many drivers")
-    parser.add_argument("source", type=Path, help="source picture")
+    parser.add_argument("source", type=Path, help="source image")
     parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.safetensors")
     _add_model_options(parser)
     _add_source_options(parser)
@@ -164,14 +164,14 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"), help="of the UNets"
     )
     group.add_argument(
-        "--tracker", default="open", choices=TRACKERS, help="what reads the faces (default: %(default)s)"
+        "--tracker", default="open", choices=FACE_READERS, help="what reads the faces (default: %(default)s)"
     )
 
 
 def _add_source_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("source")
     group.add_argument("--source-face", default="largest", help="largest, or an index (0 is the largest)")
-    group.add_argument("--inversion-steps", type=int, help="DDIM steps from picture to x_T (default: the model's)")
+    group.add_argument("--inversion-steps", type=int, help="DDIM steps from image to x_T (default: the model's)")
 
 
 def _add_driver_options(parser: argparse.ArgumentParser) -> None:
@@ -196,8 +196,8 @@ def _add_decode_options(parser: argparse.ArgumentParser) -> None:
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument("--side-by-side", action="store_true", help="source | driving | reenacted")
-    group.add_argument("--paste-back", action="store_true", help="into the full source picture")
+    group.add_argument("--paste-back", action="store_true", help="into the full source image")
     group.add_argument("--feather", type=float, default=0.1, help="soft edge of the paste, share of the crop")
-    group.add_argument("--match-colour", action="store_true", help="LAB colour match of the paste to the picture")
+    group.add_argument("--match-colour", action="store_true", help="LAB colour match of the paste to the image")
     group.add_argument("--no-audio", action="store_true", help="leave out the driver's sound")
     group.add_argument("--report", type=Path, help="track the output and write figures as JSON")

@@ -1,4 +1,4 @@
-"""Ranges and layouts of pictures, and picture files: the only file that knows them.
+"""Ranges and layouts of images, and image files: the only file that knows them.
 
 Three forms exist: *frames* (F, H, W, 3) uint8 (files, trackers), *unit* (F, H, W, 3) float in [0, 1] (ComfyUI's IMAGE)
 and *model* (F, 3, H, W) float in [-1, 1] (networks). All are RGB, as sRGB files store it.
@@ -82,52 +82,52 @@ def middle_square(frame: Tensor, size: int) -> Tensor:
 
 
 def load_image(path: str | os.PathLike[str]) -> Tensor:
-    """Read a picture file as a frame; see `picture_to_frame` for what happens to each kind of picture.
+    """Read an image file as a frame; see `image_to_frame` for what happens to each kind of image.
 
-    The first picture of an animation is taken.
+    The first image of an animation is taken.
 
     Returns:
         (H, W, 3) uint8 RGB, upright.
 
     Raises:
         FileNotFoundError: if there is no file at `path`.
-        ValueError: if the file is empty, truncated, too large, or no picture that Pillow reads.
+        ValueError: if the file is empty, truncated, too large, or no image that Pillow reads.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"Expected a picture file, received {str(path)!r} where no file lies; check the path.")
+        raise FileNotFoundError(f"Expected an image file, received {str(path)!r} where no file lies; check the path.")
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture_to_frame(picture)
+        with Image.open(path) as image:
+            image.load()
+            return image_to_frame(image)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"Expected a complete picture that Pillow can read, received {str(path)!r} of {Path(path).stat().st_size} "
+            f"Expected a complete image that Pillow can read, received {str(path)!r} of {Path(path).stat().st_size} "
             f"bytes ({error}); export it again as PNG or JPEG."
         ) from error
 
 
-def picture_to_frame(picture: Image.Image) -> Tensor:
-    """Convert any Pillow picture to an upright (H, W, 3) uint8 RGB frame.
+def image_to_frame(image: Image.Image) -> Tensor:
+    """Convert any Pillow image to an upright (H, W, 3) uint8 RGB frame.
 
     The EXIF orientation is applied; transparent pixels are laid over white; 16-bit greys keep their upper eight bits;
-    grey, palette and CMYK pictures become RGB by Pillow's own rule (embedded colour profiles are not applied).
+    grey, palette and CMYK images become RGB by Pillow's own rule (embedded colour profiles are not applied).
 
     Raises:
-        ValueError: if the picture holds floating-point values, whose range is unknown.
+        ValueError: if the image holds floating-point values, whose range is unknown.
     """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "F":
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
         raise ValueError(
-            f"Expected a picture with integer levels, received floating-point values in range "
-            f"{picture.getextrema()}; export it as 8-bit or 16-bit PNG."
+            f"Expected an image with integer levels, received floating-point values in range "
+            f"{image.getextrema()}; export it as 8-bit or 16-bit PNG."
         )
-    if picture.mode.startswith("I"):
-        levels = np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8
-        picture = Image.fromarray(levels.astype(np.uint8))
-    if picture.has_transparency_data:
-        background = Image.new("RGBA", picture.size, TRANSPARENT_BACKGROUND)
-        picture = Image.alpha_composite(background, picture.convert("RGBA"))
-    return torch.from_numpy(np.array(picture.convert("RGB")))
+    if image.mode.startswith("I"):
+        levels = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        image = Image.fromarray(levels.astype(np.uint8))
+    if image.has_transparency_data:
+        background = Image.new("RGBA", image.size, TRANSPARENT_BACKGROUND)
+        image = Image.alpha_composite(background, image.convert("RGBA"))
+    return torch.from_numpy(np.array(image.convert("RGB")))
 
 
 def save_png(path: str | os.PathLike[str], frame: Tensor, provenance: bool = True) -> None:
@@ -136,7 +136,7 @@ def save_png(path: str | os.PathLike[str], frame: Tensor, provenance: bool = Tru
     Args:
         path: file to write or replace; its folder must exist.
         frame: (H, W, 3) uint8 RGB, any device.
-        provenance: note in the file's text chunks (`Software`, `Comment`) that the picture was generated.
+        provenance: note in the file's text chunks (`Software`, `Comment`) that the image was generated.
 
     Raises:
         ValueError: if `frame` is not (H, W, 3) uint8.

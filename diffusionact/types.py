@@ -1,7 +1,7 @@
 """The values that travel between the pipeline's steps: frozen dataclasses of tensors, nothing else.
 
-Frames come first in every tensor. Pixels are x right, y down; angles and camera follow `face/rotations.py` and
-`face/projection.py`. Nothing here computes.
+Frames come first in every tensor. Pixels are x right, y down; angles and camera follow `face/geometry/rotations.py` and
+`face/geometry/projection.py`. Nothing here computes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CropTransform:
-    """Affine maps from the pixels of one picture to those of a square in it.
+    """Affine maps from the pixels of one image to those of a square in it.
 
     Attributes:
-        matrix: (B, 2, 3) float, px of the picture (the full image, unless said otherwise) -> px of the square.
+        matrix: (B, 2, 3) float, px of the image (the full image, unless said otherwise) -> px of the square.
         size: side of the square, pixels.
     """
 
@@ -37,7 +37,8 @@ class FaceCoefficients:
         shape: (B, K) identity.
         expression: (B, E); 52 blendshapes in [0, 1] for the open model, 50 coefficients and the jaw's axis-angle for
             FLAME.
-        rotation: (B, 3) axis-angle, radians, in the face model's own frame (open: head frame of `face/rotations.py`).
+        rotation: (B, 3) axis-angle, radians, in the face model's own frame (open: head frame of
+            `face/geometry/rotations.py`).
         camera: (B, 3) scale, t_x, t_y of the weak-perspective camera in a square of the face model's `camera_size`.
     """
 
@@ -109,7 +110,7 @@ class SourceCodes:
 
     Attributes:
         image: (1, 3, H, W) in [-1, 1], the aligned source.
-        crop: full picture -> aligned source.
+        crop: full image -> aligned source.
         coefficients: the source's own face coefficients, one row.
         frame: the coefficients' camera square -> the model's landmark frame, one row.
         gaze: (1, 2) pitch, yaw in radians.

@@ -11,19 +11,19 @@ from PIL import Image
 from diffusionact.images import PROVENANCE
 
 from .context import Context
-from .messages import told_plainly
-from .settings import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from .messages import errors_as_messages
+from .settings import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 CAN = """
 ### What it does
 
-- Takes **one picture** of a face and moves it as a driving clip, or as sliders say: head pose, expression, gaze.
+- Takes **one image** of a face and moves it as a driving clip, or as sliders say: head pose, expression, gaze.
 - Keeps the source's face shape. The driver's face shape is not copied.
 - Keeps the driver's frame rate and sound, and needs no more memory for a long clip than for a short one.
 
 ### What it does not do
 
-- It renders a square around the face, {size} px a side, and pastes that into the picture. Hands, body and background
+- It renders a square around the face, {size} px a side, and pastes that into the image. Hands, body and background
   do not move.
 - Large head turns, teeth, glasses, hats and hands in front of the face are hard for it.
 - {model}
@@ -39,7 +39,7 @@ USE = f"""
 Re-enact people who agreed to it. Do not use this to deceive, to put words into somebody's mouth, or to get past an
 identity check. Say that the result is generated where you show it.
 
-Every video and picture made here carries a note in its metadata: *{PROVENANCE}*. You can check a file on this
+Every video and image made here carries a note in its metadata: *{PROVENANCE}*. You can check a file on this
 page. The note is a courtesy and no proof: other programs can remove it.
 
 ### Your files
@@ -66,22 +66,23 @@ def build_about_tab(context: Context) -> None:
             gr.Markdown(CAN.format(size=size, model=model))
             gr.Markdown("### Check a file")
             upload = gr.File(
-                label="Picture or video",
-                file_types=[*PICTURE_SUFFIXES, *VIDEO_SUFFIXES],
+                label="Image or video",
+                file_types=[*IMAGE_SUFFIXES, *VIDEO_SUFFIXES],
                 height=130,
                 elem_id="about-file",
             )
             answer = gr.Markdown("Drop a file to read its note of origin.", elem_id="about-answer")
         with gr.Column(min_width=300):
             gr.Markdown(USE)
-    upload.change(told_plainly(describe_origin), [upload], [answer], show_progress="hidden", api_visibility="private")
+    describe = errors_as_messages(describe_origin)
+    upload.change(describe, [upload], [answer], show_progress="hidden", api_visibility="private")
 
 
 def describe_origin(path: str | None) -> str:
     """What a file's metadata says about its origin, as Markdown.
 
     Raises:
-        ValueError: if the file is neither a picture nor a video.
+        ValueError: if the file is neither an image nor a video.
     """
     if path is None:
         return "Drop a file to read its note of origin."
@@ -93,18 +94,18 @@ def describe_origin(path: str | None) -> str:
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """Text metadata of a picture or video.
+    """Text metadata of an image or video.
 
     Raises:
         ValueError: if the file is neither.
     """
     try:
-        if path.suffix.lower() in PICTURE_SUFFIXES:
-            with Image.open(path) as picture:
-                return {name: value for name, value in picture.info.items() if isinstance(value, str)}
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            with Image.open(path) as image:
+                return {name: value for name, value in image.info.items() if isinstance(value, str)}
         with av.open(str(path)) as container:
             return dict(container.metadata)
     except (OSError, SyntaxError, av.FFmpegError) as error:
         raise ValueError(
-            f"Expected a picture or a video, received {path.name!r}, which does not open. Choose another file."
+            f"Expected an image or a video, received {path.name!r}, which does not open. Choose another file."
         ) from error

@@ -1,4 +1,4 @@
-"""The Animate tab: a picture and a clip in, videos out, with the frame being made in between."""
+"""The Animate tab: an image and a clip in, videos out, with the frame being made in between."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from diffusionact import PoseOptions
 from diffusionact.schedulers.choice import PRESETS
 
 from .animation import AnimateJob, Progress
-from .checks import check_picture, check_time, check_video
+from .checks import check_image, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .examples import EXAMPLES
-from .messages import plain, told_plainly
+from .messages import errors_as_messages, plain
 from .run_buttons import RunButtons
 from .status import estimate_html, progress_html, ready_html
-from .uploads import picture_upload
+from .uploads import image_upload
 from .vision_panel import VisionPanel
 
 KEPT = "Made beforehand in the quality paper. Press Animate to make it here."
@@ -45,8 +45,8 @@ class AnimateTab:
         with gr.Row():
             add(
                 "source",
-                picture_upload(
-                    label="Source picture",
+                image_upload(
+                    label="Source image",
                     sources=["upload", "webcam", "clipboard"],
                     height=260,
                     elem_id="animate-source",
@@ -116,12 +116,12 @@ class AnimateTab:
         self.buttons.start.click(None, None, None, js=SHOW_STATUS, **private)
         source, driving = self.controls["source"], self.controls["driving"]
         quiet = {"show_progress": "hidden", **private}
-        estimate = told_plainly(self._estimate)
+        estimate = errors_as_messages(self._estimate)
         show_source, shown_source = self.vision.shows("source")
         show_driving, shown_driving = self.vision.shows("driving")
         source.change(show_source, [source], shown_source, **quiet)
         # A clip that cannot be read is complained about once.
-        driving.change(told_plainly(self._new_clip), [driving], [self.controls["frames"]], **quiet).success(
+        driving.change(errors_as_messages(self._new_clip), [driving], [self.controls["frames"]], **quiet).success(
             show_driving, [driving], shown_driving, **quiet
         )
         for name in ("source", "driving", "quality", "frames"):
@@ -190,7 +190,7 @@ class AnimateTab:
     def _run(self, data: dict, request: gr.Request) -> Iterator[dict]:
         """Render; every update shows what is new."""
         values = self.controls.values(data)
-        source = check_picture(values["source"], self.context.limits)
+        source = check_image(values["source"], self.context.limits)
         clip = check_video(values["driving"], self.context.limits)
         job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))
         check_time(self._seconds(values, job.total), job.total, self.context.limits)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from diffusionact import PoseOptions, SourceCodes
-from diffusionact.face.alignment import compose_transforms, invert_transform
-from diffusionact.face.composite import paste_back
+from diffusionact.face.geometry.alignment import compose_transforms, invert_transform
+from diffusionact.face.paste_back import paste_back
 from diffusionact.images import load_image, middle_square, model_to_uint8, resize, uint8_to_model
 from diffusionact.types import CropTransform
 from diffusionact.video import FrameSource, VideoWriter
@@ -33,7 +33,7 @@ class AnimateJob:
     """What to render, and where to.
 
     Attributes:
-        source: the picture.
+        source: the image.
         driving: the opened clip.
         folder: where the videos go; a file named STOP_NAME in it ends the job early.
         source_face: "largest", or an index, largest first.
@@ -213,9 +213,9 @@ class _Background:
 
 
 def _compose(engine: Engine, job: AnimateJob, source: SourceCodes) -> Iterator[tuple[Tensor, Tensor, bool]]:
-    """Yield (full frame, side by side, whether the driver's face was seen); pictures are uint8 (H, W, 3) on the CPU."""
-    picture, crop = shrunk_source(load_image(job.source), source.crop, job.output_side_px)
-    full = picture.to(engine.pipeline.device)[None]
+    """Yield (full frame, side by side, whether the driver's face was seen); images are uint8 (H, W, 3) on the CPU."""
+    image, crop = shrunk_source(load_image(job.source), source.crop, job.output_side_px)
+    full = image.to(engine.pipeline.device)[None]
     source_panel = middle_square(model_to_uint8(source.image)[0], PANEL_PX)
     rate = float(job.driving.frame_rate)
     stream = engine.stream(source, islice(job.driving, job.frames), job.options, rate, job.sampler)
@@ -227,14 +227,14 @@ def _compose(engine: Engine, job: AnimateJob, source: SourceCodes) -> Iterator[t
         yield pasted, side, bool(frame.pose.found)
 
 
-def shrunk_source(picture: Tensor, crop: CropTransform, longest_px: int) -> tuple[Tensor, CropTransform]:
-    """Shrink a picture uint8 (H, W, 3) to a longest side, and the crop transform with it."""
-    scale = longest_px / max(picture.shape[:2])
+def shrunk_source(image: Tensor, crop: CropTransform, longest_px: int) -> tuple[Tensor, CropTransform]:
+    """Shrink an image uint8 (H, W, 3) to a longest side, and the crop transform with it."""
+    scale = longest_px / max(image.shape[:2])
     if scale >= 1.0:
-        return picture, crop
-    height, width = (max(2, round(side * scale)) for side in picture.shape[:2])
-    small = model_to_uint8(resize(uint8_to_model(picture[None]), (height, width)))[0]
-    x, y = width / picture.shape[1], height / picture.shape[0]
+        return image, crop
+    height, width = (max(2, round(side * scale)) for side in image.shape[:2])
+    small = model_to_uint8(resize(uint8_to_model(image[None]), (height, width)))[0]
+    x, y = width / image.shape[1], height / image.shape[0]
     # Whole numbers are pixel centres, at both sizes.
     shrink = crop.matrix.new_tensor([[[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5]]])
     return small, replace(crop, matrix=compose_transforms(crop.matrix, invert_transform(shrink)))

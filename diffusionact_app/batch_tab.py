@@ -14,16 +14,16 @@ from diffusionact.schedulers.choice import PRESETS
 
 from .animate_tab import make_job
 from .animation import Progress
-from .checks import check_picture, check_time, check_video
+from .checks import check_image, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .costs import in_words
 from .messages import as_message, plain
 from .run_buttons import RunButtons
-from .settings import PICTURE_SUFFIXES
+from .settings import IMAGE_SUFFIXES
 from .status import progress_html, ready_html
 
-READY = "Choose pictures and a clip, and press Animate all."
+READY = "Choose images and a clip, and press Animate all."
 
 
 class BatchTab:
@@ -45,9 +45,9 @@ class BatchTab:
         add(
             "sources",
             gr.File(
-                label=f"Source pictures, up to {self.context.limits.batch_sources}",
+                label=f"Source images, up to {self.context.limits.batch_sources}",
                 file_count="multiple",
-                file_types=list(PICTURE_SUFFIXES),
+                file_types=list(IMAGE_SUFFIXES),
                 height=170,
                 elem_id="batch-sources",
             ),
@@ -102,19 +102,19 @@ class BatchTab:
             title = f"{Path(path).name}, {index + 1} of {len(sources)}"
             last = None
             try:
-                source = check_picture(path, self.context.limits)
+                source = check_image(path, self.context.limits)
                 job = make_job(self.context, values | PLAIN_FACES, source, clip, folder)
                 for last in self.context.animate(job):
                     self.context.sessions.keep(request.session_hash)
                     if last.preview is not None:
-                        picture = last.preview.numpy()
+                        image = last.preview.numpy()
                     yield {self.status: progress_html(last, title), **running}
             except Exception as error:  # noqa: BLE001 - logged by as_message; the sources before it shall not be lost
                 notes.append(f"**{Path(path).name}**: {as_message(error).message}")
                 continue
             if last.side_by_side is not None:
                 made.append((f"{index + 1:02d}_{Path(path).stem}", last))
-                shown.append((picture, Path(path).name))
+                shown.append((image, Path(path).name))
                 yield {self.gallery: shown, **running}
             if last.reason:
                 notes.append(f"**{Path(path).name}**: {plain(last.reason)}")
@@ -125,10 +125,10 @@ class BatchTab:
 
     def _sources(self, paths: list[str] | None) -> list[str]:
         if not paths:
-            raise ValueError("Expected source pictures, received none. Upload one or more.")
+            raise ValueError("Expected source images, received none. Upload one or more.")
         most = self.context.limits.batch_sources
         if len(paths) > most:
-            raise ValueError(f"Expected at most {most} source pictures, received {len(paths)}. Leave some out.")
+            raise ValueError(f"Expected at most {most} source images, received {len(paths)}. Leave some out.")
         return paths
 
     def _finished(self, made: list[tuple[str, Progress]], notes: list[str], session: str) -> dict:

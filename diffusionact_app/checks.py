@@ -9,41 +9,41 @@ from PIL import Image, UnidentifiedImageError
 from diffusionact.video import FrameSource, open_frames
 
 from .costs import in_words
-from .settings import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Limits
+from .settings import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Limits
 
 MEGABYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
 
 
-def check_picture(path: str | None, limits: Limits, name: str = "source") -> Path:
-    """See that an upload is a picture of usable size.
+def check_image(path: str | None, limits: Limits, name: str = "source") -> Path:
+    """See that an upload is an image of usable size.
 
     Raises:
         ValueError: if it is absent, of another kind, too large, or unreadable.
     """
     if not path:
-        raise ValueError(f"Expected a {name} picture, received none. Upload one, or choose an example.")
-    picture = Path(path)
-    _check_file(picture, f"{name} picture", PICTURE_SUFFIXES, limits)
+        raise ValueError(f"Expected a {name} image, received none. Upload one, or choose an example.")
+    image = Path(path)
+    _check_file(image, f"{name} image", IMAGE_SUFFIXES, limits)
     try:
-        with Image.open(picture) as opened:
+        with Image.open(image) as opened:
             width, height = opened.size
     except Image.DecompressionBombError as error:
         raise ValueError(
-            f"Expected a {name} picture of at most {limits.picture_megapixels} megapixels, received {picture.name!r} "
+            f"Expected a {name} image of at most {limits.image_megapixels} megapixels, received {image.name!r} "
             "of many times that. Make it smaller."
         ) from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(
-            f"Expected a {name} picture that opens, received {picture.name!r}, which does not. "
+            f"Expected a {name} image that opens, received {image.name!r}, which does not. "
             "Export it again as PNG or JPEG."
         ) from error
-    if width * height > limits.picture_megapixels * MEGAPIXEL:
+    if width * height > limits.image_megapixels * MEGAPIXEL:
         raise ValueError(
-            f"Expected a {name} picture of at most {limits.picture_megapixels} megapixels, received "
+            f"Expected a {name} image of at most {limits.image_megapixels} megapixels, received "
             f"{width} x {height} px. Make it smaller."
         )
-    return picture
+    return image
 
 
 def check_video(path: str | None, limits: Limits) -> FrameSource:
@@ -54,8 +54,8 @@ def check_video(path: str | None, limits: Limits) -> FrameSource:
     """
     if not path:
         raise ValueError("Expected a driving video, received none. Upload or record one, or choose an example.")
-    _check_file(Path(path), "driving video", VIDEO_SUFFIXES + PICTURE_SUFFIXES, limits)
-    _check_driving_picture(Path(path), limits)
+    _check_file(Path(path), "driving video", VIDEO_SUFFIXES + IMAGE_SUFFIXES, limits)
+    _check_driving_image(Path(path), limits)
     clip = open_frames(path)
     height, width = clip.size
     _check_sides(width, height, limits)
@@ -75,7 +75,7 @@ def check_time(seconds: float, frames: int, limits: Limits) -> None:
         )
 
 
-def _check_driving_picture(path: Path, limits: Limits) -> None:
+def _check_driving_image(path: Path, limits: Limits) -> None:
     """Look at a still or an animation before `open_frames` decodes it; of videos it decodes one frame only."""
     try:
         with Image.open(path) as opened:
@@ -83,10 +83,10 @@ def _check_driving_picture(path: Path, limits: Limits) -> None:
             count = getattr(opened, "n_frames", 1)
     except Image.DecompressionBombError as error:
         raise ValueError(
-            f"Expected a driving picture of at most {limits.video_side_px} px a side, received {path.name!r} of many "
+            f"Expected a driving image of at most {limits.video_side_px} px a side, received {path.name!r} of many "
             "times that. Make it smaller."
         ) from error
-    except (OSError, SyntaxError, EOFError):  # no picture, or a broken one: `open_frames` says what is wrong
+    except (OSError, SyntaxError, EOFError):  # no image, or a broken one: `open_frames` says what is wrong
         return
     if count > limits.frames:
         raise ValueError(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffusionact.face.pose_editing import PoseEdit
+from diffusionact.face.pose.editing import PoseEdit
 
 from .animation import AnimateJob, Progress, animate
 from .engine import EditedSource, Engine, Sampler
@@ -24,7 +24,7 @@ class Context:
         limits: what a visitor may ask for.
         sessions: folders for results.
         animate: renders a job.
-        edit: (source picture, face, sliders, sampler) -> pictures before and after.
+        edit: (source image, face, sliders, sampler) -> images before and after.
     """
 
     engine: Engine

@@ -118,5 +118,5 @@ def driver_options(controls: Controls, limits: Limits) -> None:
             ),
         )
         with gr.Column(min_width=140):
-            controls.add("match_colour", gr.Checkbox(False, label="Match colours to the picture"))
+            controls.add("match_colour", gr.Checkbox(False, label="Match colours to the image"))
             controls.add("keep_sound", gr.Checkbox(True, label="Keep the driver's sound"))

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WEIGHT_OF_NEWS = 0.3
+EMA_WEIGHT = 0.3
 FULL_CHUNK_S = 2.0  # a chunk shall not keep others waiting, or the page still, for longer
-MOST_FRAMES_A_CHUNK = 8
+MAX_FRAMES_PER_CHUNK = 8
 
 
 @dataclass
@@ -36,15 +36,15 @@ class CostModel:
 
     def chunk_size(self, steps: int) -> int:
         """Frames to render together."""
-        return max(1, min(MOST_FRAMES_A_CHUNK, int(FULL_CHUNK_S / self.frame(steps))))
+        return max(1, min(MAX_FRAMES_PER_CHUNK, int(FULL_CHUNK_S / self.frame(steps))))
 
     def learn_calls(self, seconds: float, calls: int) -> None:
         """Take in a measurement of UNet calls."""
-        self.call += WEIGHT_OF_NEWS * (seconds / calls - self.call)
+        self.call += EMA_WEIGHT * (seconds / calls - self.call)
 
     def learn_frames(self, seconds: float, frames: int, steps: int) -> None:
         """Take in a measurement of finished frames; the two speeds keep their ratio."""
-        factor = 1.0 + WEIGHT_OF_NEWS * (seconds / frames / self.frame(steps) - 1.0)
+        factor = 1.0 + EMA_WEIGHT * (seconds / frames / self.frame(steps) - 1.0)
         self.call *= factor
         self.tracking *= factor
 

@@ -1,4 +1,4 @@
-"""The Edit tab: sliders on a picture, no video. Dragging shows a quick preview, letting go renders at full quality."""
+"""The Edit tab: sliders on an image, no video. Dragging shows a quick preview, letting go renders at full quality."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 import gradio as gr
 import torch
 
-from diffusionact.face.composite import paste_back
-from diffusionact.face.pose_editing import PoseEdit
+from diffusionact.face.paste_back import paste_back
+from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.images import load_image, model_to_uint8, save_png
 
 from .animation import shrunk_source
-from .checks import check_picture
+from .checks import check_image
 from .context import Context
 from .controls import Controls
 from .engine import FULL, PREVIEW, EditedSource, Sampler
 from .examples import EXAMPLES
-from .messages import told_plainly
+from .messages import errors_as_messages
 from .status import line_html
-from .uploads import picture_upload
+from .uploads import image_upload
 from .zero_gpu import IS_ZERO_GPU
 
 DEGREES, PART = 1.0, 0.05
@@ -46,7 +46,7 @@ SLIDERS: dict[str, list[tuple[str, str, float, float, float]]] = {
         ("wink_left", "Wink, the person's left eye", 0, 1, PART),
     ],
 }
-READY = "Choose a picture, then move a slider."
+READY = "Choose an image, then move a slider."
 REST_S = 0.5
 NAMES = [row[0] for rows in SLIDERS.values() for row in rows]
 PRESETS: dict[str, dict[str, float]] = {
@@ -80,8 +80,8 @@ class EditTab:
         with gr.Row():
             add(
                 "source",
-                picture_upload(
-                    label="Picture",
+                image_upload(
+                    label="Image",
                     sources=["upload", "webcam", "clipboard"],
                     height=210,
                     elem_id="edit-source",
@@ -106,7 +106,7 @@ class EditTab:
                 with gr.Tab(group):
                     for name, label, least, greatest, step in rows:
                         add(name, gr.Slider(least, greatest, value=0, step=step, label=label, elem_id=f"edit-{name}"))
-        add("full_frame", gr.Checkbox(False, label="Show the whole picture"))
+        add("full_frame", gr.Checkbox(False, label="Show the whole image"))
 
     def _outputs(self) -> None:
         self.status = gr.HTML(line_html("Ready", READY), elem_id="edit-status")
@@ -119,14 +119,14 @@ class EditTab:
             elem_id="edit-compare",
             max_height=440,
         )
-        self.save = gr.DownloadButton("Save the picture", interactive=False, size="md", elem_id="edit-save")
+        self.save = gr.DownloadButton("Save the image", interactive=False, size="md", elem_id="edit-save")
 
     def _connect(self) -> None:
         inputs = self.controls.all()
         sliders = [self.controls[name] for name in NAMES]
         outputs = [self.compare, self.status, self.save]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        full, preview, settle = (told_plainly(each) for each in (self._full, self._preview, self._settle))
+        full, preview, settle = (errors_as_messages(each) for each in (self._full, self._preview, self._settle))
         for slider in sliders:
             slider.input(preview, inputs, outputs, trigger_mode="always_last", concurrency_id="preview", **quiet).then(
                 settle, inputs, outputs, trigger_mode="always_last", concurrency_limit=None, **quiet
@@ -183,16 +183,16 @@ class EditTab:
         return (before, after), line_html("Full quality", note), gr.DownloadButton(value=str(path), interactive=True)
 
     def _edit(self, values: dict[str, Any], sampler: Sampler) -> EditedSource:
-        path = check_picture(values["source"], self.context.limits)
+        path = check_image(values["source"], self.context.limits)
         return self.context.edit(path, "largest", PoseEdit(**{name: values[name] for name in NAMES}), sampler)
 
     def _pair(self, values: dict[str, Any], edited: EditedSource) -> tuple[Any, Any]:
-        """Pictures before and after, uint8 (H, W, 3) arrays: the crops, or the whole picture."""
+        """Images before and after, uint8 (H, W, 3) arrays: the crops, or the whole image."""
         if not values["full_frame"]:
             return tuple(model_to_uint8(image)[0].numpy() for image in (edited.before, edited.after))
-        picture = load_image(Path(values["source"]))
-        picture, crop = shrunk_source(picture, edited.crop, self.context.limits.output_side_px)
-        return picture.numpy(), paste_back(picture, edited.after, crop)[0].numpy()
+        image = load_image(Path(values["source"]))
+        image, crop = shrunk_source(image, edited.crop, self.context.limits.output_side_px)
+        return image.numpy(), paste_back(image, edited.after, crop)[0].numpy()
 
     def forget(self, session: str) -> None:
         """Drop what is kept of a session."""

@@ -7,17 +7,17 @@ from typing import Any
 
 import gradio as gr
 
-from diffusionact.face.pose_editing import PoseEdit
+from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.images import model_to_uint8, save_png
 from diffusionact.schedulers.choice import PRESETS
 
 from .animate_tab import make_job
-from .checks import check_picture, check_time, check_video
+from .checks import check_image, check_time, check_video
 from .context import Context
 from .edit_tab import NAMES
 from .engine import FULL, QUALITY
-from .messages import told_plainly
-from .uploads import picture_upload
+from .messages import errors_as_messages
+from .uploads import image_upload
 
 # What the page's options are set to at first.
 DEFAULTS: dict[str, Any] = {
@@ -30,17 +30,17 @@ def add_endpoints(context: Context) -> None:
     """Hidden components that carry the API's types, and its two calls."""
 
     def animate(source: str, driving: str, quality: str, frames: float, relative: bool, request: gr.Request) -> tuple:
-        """Animate a picture with a clip; returns the side-by-side and the full-frame video."""
-        picture, clip = check_picture(source, context.limits), check_video(driving, context.limits)
+        """Animate an image with a clip; returns the side-by-side and the full-frame video."""
+        image, clip = check_image(source, context.limits), check_video(driving, context.limits)
         values = DEFAULTS | {"quality": quality, "frames": frames or context.limits.frames, "relative": relative}
-        job = make_job(context, values, picture, clip, context.sessions.new_folder(request.session_hash or ""))
+        job = make_job(context, values, image, clip, context.sessions.new_folder(request.session_hash or ""))
         engine = context.engine
         check_time(engine.costs.estimate(job.total, job.steps, engine.inversion_steps), job.total, context.limits)
         progress = deque(context.animate(job), maxlen=1).pop()
         return str(progress.side_by_side), str(progress.full_frame)
 
     def edit(source: str, sliders: dict, request: gr.Request) -> str:
-        """Move sliders on a picture; returns the aligned face. Sliders: names and values of the Edit tab."""
+        """Move sliders on an image; returns the aligned face. Sliders: names and values of the Edit tab."""
         if not isinstance(sliders, dict) or not all(isinstance(value, (int, float)) for value in sliders.values()):
             raise ValueError(
                 f'Expected sliders as {{"smile": 0.8, ...}}, received {sliders!r}. Give names and numbers.'
@@ -50,25 +50,25 @@ def add_endpoints(context: Context) -> None:
             raise ValueError(
                 f"Expected sliders among {', '.join(NAMES)}, received {', '.join(sorted(unknown))}. Leave these out."
             )
-        edited = context.edit(check_picture(source, context.limits), "largest", PoseEdit(**sliders), FULL)
+        edited = context.edit(check_image(source, context.limits), "largest", PoseEdit(**sliders), FULL)
         path = context.sessions.new_folder(request.session_hash or "") / "edited.png"
         save_png(path, model_to_uint8(edited.after)[0])
         return str(path)
 
     with gr.Group(visible=False):
-        source = picture_upload(label="source")
+        source = image_upload(label="source")
         driving = gr.Video(label="driving")
         quality = gr.Radio(list(PRESETS), value=QUALITY, label="quality")
         frames = gr.Number(value=context.limits.frames, minimum=1, label="frames")
         relative = gr.Checkbox(False, label="relative")
         sliders = gr.JSON({}, label="sliders")
         side, full = gr.Video(label="side_by_side"), gr.Video(label="full_frame")
-        picture = gr.Image(type="filepath", label="edited", format="png")
+        image = gr.Image(type="filepath", label="edited", format="png")
         gr.Button().click(
-            told_plainly(animate),
+            errors_as_messages(animate),
             [source, driving, quality, frames, relative],
             [side, full],
             api_name="animate",
             concurrency_id="render",
         )
-        gr.Button().click(told_plainly(edit), [source, sliders], [picture], api_name="edit", concurrency_id="edit")
+        gr.Button().click(errors_as_messages(edit), [source, sliders], [image], api_name="edit", concurrency_id="edit")

@@ -14,18 +14,18 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 from diffusionact import DiffusionActPipeline, OpenFaceTracker, PoseOptions, ReenactedFrame, SourceCodes
-from diffusionact.face.face_reader import CroppedFace
-from diffusionact.face.open_face_reader import OpenFaceReader
-from diffusionact.face.pose_editing import PoseEdit, edit_pose, source_pose
+from diffusionact.face.pose.editing import PoseEdit, edit_pose, source_pose
+from diffusionact.face.readers.open.reader import OpenFaceReader
+from diffusionact.face.readers.reader import CroppedFace
 from diffusionact.images import load_image
 from diffusionact.schedulers import make_scheduler
 from diffusionact.schedulers.choice import PRESETS
 from diffusionact.types import CropTransform, map_tensors
 
 from .costs import CostModel
-from .turns import Turns
+from .fair_lock import FairLock
 
-MOST_SOURCES = 16
+MAX_SOURCES = 16
 Sampler = tuple[str, int]  # name and steps, as in PRESETS
 QUALITY = "balanced"
 FULL: Sampler = PRESETS[QUALITY]
@@ -40,7 +40,7 @@ class EditedSource:
 
     Attributes:
         before, after: (1, 3, S, S) in [-1, 1], aligned, on the CPU.
-        crop: full picture -> the two.
+        crop: full image -> the two.
     """
 
     before: Tensor
@@ -60,7 +60,7 @@ class Engine:
         self.pipeline = pipeline
         self.name = name
         self.costs = CostModel()
-        self._turns = Turns()
+        self._turns = FairLock()
         self._sources: OrderedDict[tuple[str, str | int], SourceCodes] = OrderedDict()
         # For looking at uploads: on the CPU, where it disturbs no job and needs no lent GPU.
         self._tracker, self._reader = OpenFaceTracker("largest"), OpenFaceReader()
@@ -85,20 +85,20 @@ class Engine:
         return _key(path, face) in self._sources
 
     def encode(self, path: Path, face: str | int = "largest", on_step: OnStep | None = None) -> SourceCodes:
-        """Encode a source picture, or take it from the last MOST_SOURCES ones.
+        """Encode a source image, or take it from the last MAX_SOURCES ones.
 
         Raises:
-            NoFaceFoundError: if the picture shows no such face.
-            ValueError: if it is no picture.
+            NoFaceFoundError: if the image shows no such face.
+            ValueError: if it is no image.
         """
         key = _key(path, face)
         with self._turns:
             if key not in self._sources:
-                picture, started = load_image(path), time.perf_counter()
-                self._sources[key] = self.pipeline.encode_source(picture, face=face, on_step=on_step)
+                image, started = load_image(path), time.perf_counter()
+                self._sources[key] = self.pipeline.encode_source(image, face=face, on_step=on_step)
                 self.costs.learn_calls(time.perf_counter() - started, self.inversion_steps)
             self._sources.move_to_end(key)
-            while len(self._sources) > MOST_SOURCES:
+            while len(self._sources) > MAX_SOURCES:
                 self._sources.popitem(last=False)
             return self._sources[key]
 
@@ -120,7 +120,7 @@ class Engine:
         """Render a source with sliders applied.
 
         Raises:
-            NoFaceFoundError: if the picture shows no such face.
+            NoFaceFoundError: if the image shows no such face.
         """
         source = self.encode(path, face)
         model, (name, steps) = self.pipeline.faces.face_model, sampler
@@ -129,20 +129,20 @@ class Engine:
             image = self.pipeline.decode(source, self.pipeline.reenact(source, pose), steps, self._scheduler(name))
         return EditedSource(source.image.cpu(), image.cpu(), map_tensors(source.crop, Tensor.cpu))
 
-    def face_boxes(self, picture: Tensor) -> Tensor:
-        """(N, 4) left, top, right, bottom px of all faces in a picture uint8 (H, W, 3), largest first."""
+    def face_boxes(self, image: Tensor) -> Tensor:
+        """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
         with torch.no_grad():
-            faces = self._tracker.detect(picture)
+            faces = self._tracker.detect(image)
         return torch.stack([face.box for face in faces]) if faces else torch.zeros(0, 4)
 
-    def measure(self, picture: Tensor, face: int) -> CroppedFace:
-        """Read one face of a picture uint8 (H, W, 3) as the pipeline with the open tracker does for sources.
+    def measure(self, image: Tensor, face: int) -> CroppedFace:
+        """Read one face of an image uint8 (H, W, 3) as the pipeline with the open tracker does for sources.
 
         Raises:
             NoFaceFoundError: if there is no such face.
         """
         with torch.no_grad():
-            return self._reader.read_source(picture, face).face
+            return self._reader.read_source(image, face).face
 
     def _scheduler(self, name: str) -> SchedulerMixin:
         return make_scheduler(name, self.pipeline.scheduler.config)

@@ -1,5 +1,5 @@
 """The bundled examples with their kept results. Everything is synthetic: the demo's media and faces drawn by
-`train/data/synthetic`. `python -m diffusionact_app.render_examples` makes the results again.
+`portraits`. `python -m diffusionact_app.render_examples` makes the results again.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 FOLDERS = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[\\/](?:[^\\/\s'\"]+[\\/])+")
 
 
-def told_plainly(handler: Callable) -> Callable:
+def errors_as_messages(handler: Callable) -> Callable:
     """Wrap a handler, or a generator of updates, so that every error becomes a `gr.Error` with a plain message."""
     if inspect.isgeneratorfunction(handler):
 
@@ -48,7 +48,7 @@ def as_message(error: Exception) -> gr.Error:
     if isinstance(error, (ValueError, OSError)):
         return _error("That did not work", plain(str(error)))
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        text = "Expected enough memory, received none left. Choose a smaller picture, or try again later."
+        text = "Expected enough memory, received none left. Choose a smaller image, or try again later."
         return _error("Out of memory", text)
     number = uuid.uuid4().hex[:8]
     logger.error("unforeseen error %s", number, exc_info=error)

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from .messages import told_plainly
+from .messages import errors_as_messages
 from .sessions import Sessions
 from .status import ready_html
 
@@ -59,7 +59,7 @@ class RunButtons:
             return {status: ready, **self.idle()}
 
         running = self.start.click(wait, None, mine, **at_once).then(
-            told_plainly(run),
+            errors_as_messages(run),
             inputs,
             [*outputs, *mine],
             show_progress="hidden",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 
 
@@ -15,7 +15,7 @@ class Limits:
 
     Attributes:
         upload_mb: largest upload, megabytes.
-        picture_megapixels: largest source picture.
+        image_megapixels: largest source image.
         video_side_px: longest side of a driving frame.
         frames: most frames of one video.
         seconds: longest estimated run, seconds.
@@ -27,7 +27,7 @@ class Limits:
     """
 
     upload_mb: int = 64
-    picture_megapixels: int = 40
+    image_megapixels: int = 40
     video_side_px: int = 4096
     frames: int = 750
     seconds: int = 1800

@@ -10,7 +10,7 @@ from .settings import Limits
 
 
 def ready_html(
-    title: str = "Ready", note: str = "Choose a picture and a clip, or an example, and press Animate."
+    title: str = "Ready", note: str = "Choose an image and a clip, or an example, and press Animate."
 ) -> str:
     """What stands there before and between jobs."""
     return _block(f"<strong>{escape(title)}</strong> <span>{escape(note)}</span>", 0.0)

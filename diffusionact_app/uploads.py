@@ -1,5 +1,5 @@
-"""Upload fields. A picture is handed on as it came: gradio's own conversion loses transparency and 16-bit levels, and
-decodes a picture before anybody has looked at its size.
+"""Upload fields. An image is handed on as it came: gradio's own conversion loses transparency and 16-bit levels, and
+decodes an image before anybody has looked at its size.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import gradio as gr
 from gradio.components.image import ImageData
 
 
-def picture_upload(**options: Any) -> gr.Image:
-    """A field whose handlers receive the path of the uploaded file, or None; `checks.check_picture` looks at it."""
+def image_upload(**options: Any) -> gr.Image:
+    """A field whose handlers receive the path of the uploaded file, or None; `checks.check_image` looks at it."""
     field = gr.Image(type="filepath", **options)
     field.preprocess = _path
     return field

@@ -1,4 +1,4 @@
-"""What the model sees of a picture: the faces found, the landmarks of the chosen one, and the crop that is cut out."""
+"""What the model sees of an image: the faces found, the landmarks of the chosen one, and the crop that is cut out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from diffusionact.face.alignment import invert_transform, transform_points
+from diffusionact.face.geometry.alignment import invert_transform, transform_points
 
 from .engine import Engine
 
@@ -18,34 +18,34 @@ FACE_COLOUR, OTHER_COLOUR, CROP_COLOUR, PUPIL_COLOUR = "#37d0a0", "#9aa3a0", "#f
 
 @dataclass(frozen=True)
 class Look:
-    """A picture with everything drawn on it.
+    """An image with everything drawn on it.
 
     Attributes:
-        picture: for showing.
-        boxes: (N, 4) left, top, right, bottom of all faces in px of `picture`, largest first.
+        image: for showing.
+        boxes: (N, 4) left, top, right, bottom of all faces in px of `image`, largest first.
         chosen: index of the face that is used.
     """
 
-    picture: Image.Image
+    image: Image.Image
     boxes: Tensor
     chosen: int
 
 
-def look(engine: Engine, picture: Tensor, face: str | int) -> Look:
-    """Find the faces of a picture uint8 (H, W, 3) and draw them.
+def look(engine: Engine, image: Tensor, face: str | int) -> Look:
+    """Find the faces of an image uint8 (H, W, 3) and draw them.
 
     Raises:
         NoFaceFoundError: if there is no such face.
     """
     chosen = face if isinstance(face, int) else 0
-    measured = engine.measure(picture, chosen)
+    measured = engine.measure(image, chosen)
     to_full = invert_transform(measured.crop.matrix)
     seen = measured.observation
     landmarks, pupils = (transform_points(to_full, points)[0].cpu() for points in (seen.landmarks, seen.pupils))
     corners = crop_corners(measured.crop.matrix, measured.crop.size)
-    scale = min(1.0, SHOWN_PX / max(picture.shape[:2]))
-    boxes = engine.face_boxes(picture) * scale
-    shown = Image.fromarray(picture.numpy())
+    scale = min(1.0, SHOWN_PX / max(image.shape[:2]))
+    boxes = engine.face_boxes(image) * scale
+    shown = Image.fromarray(image.numpy())
     shown = shown.resize((max(1, round(shown.width * scale)), max(1, round(shown.height * scale))))
     _draw(shown, boxes.tolist(), chosen, (landmarks * scale).tolist(), (pupils * scale).tolist(), corners * scale)
     return Look(shown, boxes, chosen)
@@ -61,9 +61,9 @@ def face_at(boxes: list[list[float]], x: float, y: float) -> int | None:
     return min(inside)[1] if inside else None
 
 
-def _draw(picture: Image.Image, boxes: list, chosen: int, landmarks: list, pupils: list, corners: Tensor) -> None:
-    draw = ImageDraw.Draw(picture)
-    line = max(2, round(max(picture.size) / 240))
+def _draw(image: Image.Image, boxes: list, chosen: int, landmarks: list, pupils: list, corners: Tensor) -> None:
+    draw = ImageDraw.Draw(image)
+    line = max(2, round(max(image.size) / 240))
     draw.polygon([tuple(corner) for corner in corners.tolist()], outline=CROP_COLOUR, width=line)
     for index, box in enumerate(boxes):
         colour = FACE_COLOUR if index == chosen else OTHER_COLOUR
@@ -75,6 +75,6 @@ def _draw(picture: Image.Image, boxes: list, chosen: int, landmarks: list, pupil
 
 
 def crop_corners(matrix: Tensor, size: int) -> Tensor:
-    """(4, 2) px of the full picture: the corners of a crop, in order around it."""
+    """(4, 2) px of the full image: the corners of a crop, in order around it."""
     square = torch.tensor([[0.0, 0.0], [size, 0.0], [size, size], [0.0, size]]) - 0.5
     return transform_points(invert_transform(matrix.cpu()), square[None])[0]

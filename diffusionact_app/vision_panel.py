@@ -12,17 +12,17 @@ from PIL import Image
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.images import load_image
 
-from .checks import check_picture, check_video
+from .checks import check_image, check_video
 from .context import Context
 from .controls import Controls
-from .messages import told_plainly
+from .messages import errors_as_messages
 from .vision import face_at, look
 
 LARGEST = {"source": "largest", "driving": "follow"}
 
 
 class VisionPanel:
-    """Two pictures, and which face of each is used."""
+    """Two images, and which face of each is used."""
 
     def __init__(self, context: Context, controls: Controls):
         self.context = context
@@ -46,7 +46,7 @@ class VisionPanel:
         self._chosen = {kind: controls.add(f"{kind}_face", gr.State(LARGEST[kind])) for kind in LARGEST}
         for kind in LARGEST:
             self.shown[kind].select(
-                told_plainly(self._chooser(kind)),
+                errors_as_messages(self._chooser(kind)),
                 [controls[kind], self._places[kind]],
                 [self.shown[kind], self._chosen[kind]],
                 show_progress="hidden",
@@ -59,28 +59,28 @@ class VisionPanel:
         def show(path: str | None) -> tuple:
             if path is None:
                 return None, LARGEST[kind], []
-            picture = self._picture(kind, path)
+            image = self._image(kind, path)
             try:
-                found = look(self.context.engine, picture, 0)
+                found = look(self.context.engine, image, 0)
             except NoFaceFoundError:
                 if kind == "source":
                     raise
                 gr.Info("The first frame of the clip shows no face. Later frames may.", duration=8)
-                return Image.fromarray(picture.numpy()), LARGEST[kind], []
-            return found.picture, LARGEST[kind], found.boxes.tolist()
+                return Image.fromarray(image.numpy()), LARGEST[kind], []
+            return found.image, LARGEST[kind], found.boxes.tolist()
 
-        return told_plainly(show), [self.shown[kind], self._chosen[kind], self._places[kind]]
+        return errors_as_messages(show), [self.shown[kind], self._chosen[kind], self._places[kind]]
 
     def _chooser(self, kind: str) -> Callable:
         def choose(path: str, places: list, event: gr.SelectData) -> tuple:
             face = face_at(places, *event.index)
             if face is None:
                 raise ValueError("Expected a click on a face, received one beside all of them. Click inside a box.")
-            return look(self.context.engine, self._picture(kind, path), face).picture, face
+            return look(self.context.engine, self._image(kind, path), face).image, face
 
         return choose
 
-    def _picture(self, kind: str, path: str) -> Any:
+    def _image(self, kind: str, path: str) -> Any:
         if kind == "source":
-            return load_image(check_picture(path, self.context.limits))
+            return load_image(check_image(path, self.context.limits))
         return next(iter(check_video(path, self.context.limits)))

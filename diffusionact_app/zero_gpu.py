@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from .messages import told_plainly
+from .messages import errors_as_messages
 
 IS_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t")
 if IS_ZERO_GPU:
@@ -16,13 +16,13 @@ OVERHEAD_S = 15.0
 # A call of the 256 px UNet for one frame, and reading one frame, on ZeroGPU's cards. Deliberately generous.
 CALL_S = 0.03
 FRAME_S = 0.06
-LONGEST_S = 240
+MAX_S = 240
 
 
 def duration(frames: int, steps: int, inversion_steps: int) -> int:
     """Seconds of GPU to ask for: inversion, then frames x steps."""
     seconds = OVERHEAD_S + CALL_S * (inversion_steps + frames * steps) + FRAME_S * frames
-    return min(LONGEST_S, round(seconds))
+    return min(MAX_S, round(seconds))
 
 
 def on_gpu(seconds: Callable[..., int]) -> Callable[[Callable], Callable]:
@@ -32,6 +32,6 @@ def on_gpu(seconds: Callable[..., int]) -> Callable[[Callable], Callable]:
         if not IS_ZERO_GPU:
             return handler
         # From the process with the GPU only messages arrive; of other errors, no more than the name of their class.
-        return spaces.GPU(duration=seconds)(told_plainly(handler))
+        return spaces.GPU(duration=seconds)(errors_as_messages(handler))
 
     return decorate

@@ -2,18 +2,18 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .comfy.weights_folder import register_folder
 from .decode import Decode
 from .demo_media import DemoMedia
 from .edit_pose import EditPose
 from .encode_source import EncodeSource
 from .extract_pose import ExtractPose
-from .load import LoadModel
+from .model import LoadModel
 from .paste_back import PasteBack
 from .reenact import Reenact
 from .reenact_video import ReenactVideo
 from .save_load_pose import LoadPose, SavePose
 from .save_load_source import LoadSource, SaveSource
-from .weights_folder import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
     LoadModel,

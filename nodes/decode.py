@@ -1,4 +1,4 @@
-"""Decode: semantic codes -> pictures and video; the costly step."""
+"""Decode: semantic codes -> images and video; the costly step."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from comfy_api.latest import InputImpl, Types, io
 
 from ..diffusionact import images
-from .compatibility import ESSENTIALS_CATEGORY, make_schema
-from .conversion import to_image
-from .model_management import LoadedModel
-from .progress import Progress
-from .rendering import render
-from .sampling_options import Sampling, sampling_inputs
-from .sockets import CodesSocket, ModelSocket, SourceSocket
-from .values import Codes, Source
+from .comfy.compatibility import ESSENTIALS_CATEGORY, make_schema
+from .comfy.conversion import to_image
+from .comfy.model_management import LoadedModel
+from .comfy.progress import Progress
+from .comfy.rendering import render
+from .comfy.sampling_options import Sampling, sampling_inputs
+from .comfy.sockets import CodesSocket, ModelSocket, SourceSocket
+from .comfy.values import Codes, Source
 
 
 class Decode(io.ComfyNode):
@@ -39,7 +39,7 @@ class Decode(io.ComfyNode):
                 io.Audio.Input("audio", optional=True, tooltip="Sound for the video in place of the driver's."),
             ],
             outputs=[
-                io.Image.Output("image", tooltip="The reenacted face, one picture for each driving frame."),
+                io.Image.Output("image", tooltip="The reenacted face, one image for each driving frame."),
                 io.Video.Output("video", tooltip="The same at the driver's rate, with its sound."),
             ],
         )
@@ -55,7 +55,7 @@ class Decode(io.ComfyNode):
         how = Sampling.from_inputs(**sampling)
         progress = Progress(how.steps * len(codes.semantic_codes))
         chunks = render(model, source.codes, codes.semantic_codes, how, progress)
-        image = to_image(torch.cat([images.model_to_unit(pictures) for pictures in chunks]))
+        image = to_image(torch.cat([images.model_to_unit(frames) for frames in chunks]))
         parts = Types.VideoComponents(
             images=image, audio=audio or codes.timing.audio, frame_rate=codes.timing.frame_rate
         )

@@ -1,4 +1,4 @@
-"""Demo Media: the bundled picture and clip, so that every template runs before anything is uploaded."""
+"""Demo Media: the bundled image and clip, so that every template runs before anything is uploaded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from comfy_api.latest import InputImpl, Types, io
 from ..diffusionact import images
 from ..diffusionact.video import open_frames
 from ..diffusionact.weights import DEMO_FOLDER
-from .compatibility import make_schema
-from .conversion import to_image
+from .comfy.compatibility import make_schema
+from .comfy.conversion import to_image
 
 MEDIA = DEMO_FOLDER.parent / "media"
 FRAMES = 100
@@ -26,9 +26,9 @@ class DemoMedia(io.ComfyNode):
         return make_schema(
             "DemoMedia",
             display_name="Demo Media (DiffusionAct)",
-            description="The bundled picture and driving clip, free to use. For your own, put Load Image and Load "
+            description="The bundled image and driving clip, free to use. For your own, put Load Image and Load "
             "Video in its place.",
-            search_aliases=["example picture", "example video", "sample media"],
+            search_aliases=["example image", "example video", "sample media"],
             inputs=[
                 io.Int.Input(
                     "frames",
@@ -48,8 +48,8 @@ class DemoMedia(io.ComfyNode):
     @classmethod
     def execute(cls, frames: int) -> io.NodeOutput:
         """Read the files."""
-        picture = images.load_image(MEDIA / "source.png")
+        image = images.load_image(MEDIA / "source.png")
         clip = open_frames(MEDIA / "driving.mp4")
         batch = to_image(images.uint8_to_unit(torch.stack(list(islice(clip, frames)))))
         video = InputImpl.VideoFromComponents(Types.VideoComponents(images=batch, frame_rate=clip.frame_rate))
-        return io.NodeOutput(to_image(images.uint8_to_unit(picture[None])), video)
+        return io.NodeOutput(to_image(images.uint8_to_unit(image[None])), video)

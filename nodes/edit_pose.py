@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..diffusionact.face.pose_editing import PoseEdit, PoseMix, edit_pose, mix_poses, source_pose
+from ..diffusionact.face.pose.editing import PoseEdit, PoseMix, edit_pose, mix_poses, source_pose
 from ..diffusionact.types import map_tensors
-from .compatibility import ESSENTIALS_CATEGORY, make_schema
-from .conversion import to_image
-from .face_reading import draw, reader_of
-from .pose_sliders import MIX_PREFIX, edit_inputs, mix_inputs
-from .sockets import PoseSocket, SourceSocket
-from .values import Pose, Source, Timing
+from .comfy.compatibility import ESSENTIALS_CATEGORY, make_schema
+from .comfy.conversion import to_image
+from .comfy.face_reading import draw, reader_of
+from .comfy.pose_sliders import MIX_PREFIX, edit_inputs, mix_inputs
+from .comfy.sockets import PoseSocket, SourceSocket
+from .comfy.values import Pose, Source, Timing
 
 
 class EditPose(io.ComfyNode):

@@ -1,4 +1,4 @@
-"""Encode Source: a picture -> everything that is computed once per source."""
+"""Encode Source: an image -> everything that is computed once per source."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..diffusionact import images
-from .compatibility import make_schema
-from .conversion import one_frame, to_image
-from .encoding import encode
-from .face_choice import SOURCE_FACES, chosen_face, face_in_box, face_inputs
-from .face_reading import tracker_input
-from .model_management import LoadedModel
-from .pasting import crop_mask
-from .sockets import ModelSocket, SourceSocket
+from .comfy.compatibility import make_schema
+from .comfy.conversion import one_frame, to_image
+from .comfy.encoding import encode
+from .comfy.face_choice import SOURCE_FACES, chosen_face, face_in_box, face_inputs
+from .comfy.face_reading import tracker_input
+from .comfy.model_management import LoadedModel
+from .comfy.pasting import crop_mask
+from .comfy.sockets import ModelSocket, SourceSocket
 
 
 class EncodeSource(io.ComfyNode):
@@ -27,13 +27,13 @@ class EncodeSource(io.ComfyNode):
         return make_schema(
             "EncodeSource",
             display_name="Encode Source (DiffusionAct)",
-            description="Finds the face of the source picture and encodes it. This is done once per source; save it "
+            description="Finds the face of the source image and encodes it. This is done once per source; save it "
             "with Save Source.",
             search_aliases=["invert portrait", "source face", "face crop", "ddim inversion"],
             inputs=[
                 ModelSocket.Input("model", tooltip="From Load DiffusionAct."),
-                io.Image.Input("image", tooltip="The picture of the person to animate. Of a batch, the first."),
-                *face_inputs(SOURCE_FACES, "Which face of the picture is taken."),
+                io.Image.Input("image", tooltip="The image of the person to animate. Of a batch, the first."),
+                *face_inputs(SOURCE_FACES, "Which face of the image is taken."),
                 io.Int.Input(
                     "inversion_steps",
                     default=0,
@@ -54,7 +54,7 @@ class EncodeSource(io.ComfyNode):
             outputs=[
                 SourceSocket.Output("source", tooltip="The encoded source."),
                 io.Image.Output("aligned", tooltip="The face as the model sees it."),
-                io.Mask.Output("mask", tooltip="Where the face was cut out of the picture."),
+                io.Mask.Output("mask", tooltip="Where the face was cut out of the image."),
             ],
         )
 
@@ -69,11 +69,11 @@ class EncodeSource(io.ComfyNode):
         tracker: str = "open",
         bounding_box: Any = None,
     ) -> io.NodeOutput:
-        """Encode the picture."""
-        picture = one_frame(image)
+        """Encode the image."""
+        image = one_frame(image)
         choice = chosen_face(face, face_number)
         if bounding_box is not None:
-            choice = face_in_box(picture, bounding_box)
-        source = encode(model, picture, choice, inversion_steps, tracker)
+            choice = face_in_box(image, bounding_box)
+        source = encode(model, image, choice, inversion_steps, tracker)
         aligned = to_image(images.model_to_unit(source.codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

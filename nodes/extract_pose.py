@@ -7,15 +7,15 @@ from typing import Any
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from .compatibility import make_schema
-from .conversion import to_image
-from .driving import open_driving
-from .face_reading import draw, join_poses, make_reader, read_poses, tracker_input
-from .landmarks import driving_faces
-from .motion_options import MOTION_INPUTS, frame_rate_input, pose_options
-from .progress import Progress
-from .sockets import LandmarksSocket, PoseSocket, SourceSocket
-from .values import Pose, Source
+from .comfy.compatibility import make_schema
+from .comfy.conversion import to_image
+from .comfy.driving import open_driving
+from .comfy.face_reading import draw, join_poses, make_reader, read_poses, tracker_input
+from .comfy.landmarks import driving_faces
+from .comfy.motion_options import MOTION_INPUTS, frame_rate_input, pose_options
+from .comfy.progress import Progress
+from .comfy.sockets import LandmarksSocket, PoseSocket, SourceSocket
+from .comfy.values import Pose, Source
 
 
 class ExtractPose(io.ComfyNode):

@@ -1,4 +1,4 @@
-"""Paste Back: reenacted faces -> full pictures."""
+"""Paste Back: reenacted faces -> full images."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..diffusionact.types import map_tensors
-from .compatibility import make_schema
-from .conversion import to_frames, to_image, to_model, warping_device
-from .originals import check_faces, crop_of
-from .pasting import Pasting
-from .progress import Progress
-from .sockets import SourceSocket
-from .values import Source
+from .comfy.compatibility import make_schema
+from .comfy.conversion import to_frames, to_image, to_model, warping_device
+from .comfy.originals import check_faces, crop_of
+from .comfy.pasting import Pasting
+from .comfy.progress import Progress
+from .comfy.sockets import SourceSocket
+from .comfy.values import Source
 
 
 class PasteBack(io.ComfyNode):
-    """Lays reenacted faces over the picture that they were cut from."""
+    """Lays reenacted faces over the image that they were cut from."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -25,12 +25,12 @@ class PasteBack(io.ComfyNode):
         return make_schema(
             "PasteBack",
             display_name="Paste Back (DiffusionAct)",
-            description="Lays the reenacted face over the whole picture, with a soft border and matched colours. The "
+            description="Lays the reenacted face over the whole image, with a soft border and matched colours. The "
             "face may have been upscaled before.",
             search_aliases=["composite face", "stitch", "uncrop", "blend face"],
             inputs=[
                 io.Image.Input("image", tooltip="The reenacted faces, from Decode or from an upscaler after it."),
-                SourceSocket.Input("source", tooltip="The source; it knows the whole picture and where the face was."),
+                SourceSocket.Input("source", tooltip="The source; it knows the whole image and where the face was."),
                 io.Float.Input(
                     "feather",
                     default=0.1,
@@ -47,17 +47,17 @@ class PasteBack(io.ComfyNode):
                 io.Image.Input(
                     "originals",
                     optional=True,
-                    tooltip="Whole pictures to paste over in place of the source's own: one, or one for each face. "
+                    tooltip="Whole images to paste over in place of the source's own: one, or one for each face. "
                     "They may be larger.",
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Only this part is pasted. Of the size of the whole picture, or square over the face.",
+                    tooltip="Only this part is pasted. Of the size of the whole image, or square over the face.",
                 ),
             ],
             outputs=[
-                io.Image.Output("image_out", display_name="image", tooltip="The whole pictures."),
+                io.Image.Output("image_out", display_name="image", tooltip="The whole images."),
                 io.Mask.Output("mask_out", display_name="mask", tooltip="What was pasted."),
             ],
         )
@@ -74,7 +74,7 @@ class PasteBack(io.ComfyNode):
     ) -> io.NodeOutput:
         """Paste every frame; only the results are all in memory."""
         device = warping_device()
-        full = source.picture[None] if originals is None else originals
+        full = source.image[None] if originals is None else originals
         check_faces(full, image)
         crop = map_tensors(crop_of(source, full), lambda tensor: tensor.to(device))
         pasting, progress = Pasting(crop, feather, match_colour, mask), Progress(len(image))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from .compatibility import make_schema
-from .model_management import LoadedModel
-from .progress import Progress
-from .rendering import predict_codes
-from .sockets import CodesSocket, ModelSocket, PoseSocket, SourceSocket
-from .values import Codes, Pose, Source
+from .comfy.compatibility import make_schema
+from .comfy.model_management import LoadedModel
+from .comfy.progress import Progress
+from .comfy.rendering import predict_codes
+from .comfy.sockets import CodesSocket, ModelSocket, PoseSocket, SourceSocket
+from .comfy.values import Codes, Pose, Source
 
 
 class Reenact(io.ComfyNode):
@@ -21,7 +21,7 @@ class Reenact(io.ComfyNode):
         return make_schema(
             "Reenact",
             display_name="Reenact (DiffusionAct)",
-            description="Predicts what the source looks like in every pose. Fast; Decode makes the pictures. The "
+            description="Predicts what the source looks like in every pose. Fast; Decode makes the images. The "
             "source's face shape is kept, also where the pose was made for somebody else.",
             search_aliases=["face reenactment", "animate portrait", "drive face"],
             inputs=[

@@ -1,4 +1,4 @@
-"""DiffusionAct Reenact Video: a picture and a VIDEO -> a VIDEO, frame by frame, in flat memory."""
+"""DiffusionAct Reenact Video: an image and a VIDEO -> a VIDEO, frame by frame, in flat memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from comfy_api.latest import InputImpl, io, ui
 from torch import Tensor
 
 from ..diffusionact.types import map_tensors
-from .compatibility import ESSENTIALS_CATEGORY, make_schema
-from .conversion import one_frame, warping_device
-from .driving import open_driving, temporary_video
-from .encoding import encode
-from .model_management import LoadedModel
-from .motion_options import MOTION_INPUTS, pose_options
-from .pasting import Pasting
-from .sampling_options import Sampling, sampling_inputs
-from .sockets import ModelSocket
-from .streaming import write_reenactment
+from .comfy.compatibility import ESSENTIALS_CATEGORY, make_schema
+from .comfy.conversion import one_frame, warping_device
+from .comfy.driving import open_driving, temporary_video
+from .comfy.encoding import encode
+from .comfy.model_management import LoadedModel
+from .comfy.motion_options import MOTION_INPUTS, pose_options
+from .comfy.pasting import Pasting
+from .comfy.sampling_options import Sampling, sampling_inputs
+from .comfy.sockets import ModelSocket
+from .comfy.streaming import write_reenactment
 
 
 class ReenactVideo(io.ComfyNode):
@@ -29,14 +29,14 @@ class ReenactVideo(io.ComfyNode):
         return make_schema(
             "ReenactVideo",
             display_name="DiffusionAct Reenact Video",
-            description="Animates the face of a picture with a driving video. Works frame by frame, so that long "
+            description="Animates the face of an image with a driving video. Works frame by frame, so that long "
             "videos need no more memory than short ones; rate and sound are those of the driving video.",
             search_aliases=["animate portrait", "talking head", "face reenactment", "long video"],
             essentials_category=ESSENTIALS_CATEGORY,
             is_output_node=True,
             inputs=[
                 ModelSocket.Input("model", tooltip="From Load DiffusionAct."),
-                io.Image.Input("image", tooltip="The picture of the person to animate."),
+                io.Image.Input("image", tooltip="The image of the person to animate."),
                 io.Video.Input("driving", tooltip="The video that drives."),
                 *sampling_inputs(),
                 *MOTION_INPUTS,
@@ -51,7 +51,7 @@ class ReenactVideo(io.ComfyNode):
                 io.Boolean.Input(
                     "paste_back",
                     default=False,
-                    tooltip="On: the whole picture with the face in it. Off: the face alone.",
+                    tooltip="On: the whole image with the face in it. Off: the face alone.",
                 ),
             ],
             outputs=[io.Video.Output("video", tooltip="The reenacted video, a file in the temporary folder.")],

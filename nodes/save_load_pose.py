@@ -7,13 +7,13 @@ from fractions import Fraction
 from comfy_api.latest import io, ui
 
 from ..diffusionact import FacePose
-from ..diffusionact.storage import load_attachments, load_value, save_value
-from .compatibility import make_schema
-from .conversion import to_image
-from .face_reading import draw
-from .saved_files import file_fingerprint, file_input, new_file, prefix_input, problem_with_file, saved_path
-from .sockets import PoseSocket
-from .values import STILL_FRAME_RATE, Pose, Timing
+from ..diffusionact.data.saved_values import load_attachments, load_value, save_value
+from .comfy.compatibility import make_schema
+from .comfy.conversion import to_image
+from .comfy.face_reading import draw
+from .comfy.saved_files import file_fingerprint, file_input, new_file, prefix_input, problem_with_file, saved_path
+from .comfy.sockets import PoseSocket
+from .comfy.values import STILL_FRAME_RATE, Pose, Timing
 
 FRAME_RATE, SAMPLE_RATE, WAVEFORM = "frame_rate", "sample_rate", "waveform"
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..diffusionact import SourceCodes, images
-from ..diffusionact.face.pose_extraction import LandmarkFrame
-from ..diffusionact.storage import load_attachments, load_value, save_value
-from .compatibility import make_schema
-from .conversion import to_image
-from .pasting import crop_mask
-from .saved_files import file_fingerprint, file_input, new_file, prefix_input, problem_with_file, saved_path
-from .sockets import SourceSocket
-from .values import Source
+from ..diffusionact.data.saved_values import load_attachments, load_value, save_value
+from ..diffusionact.face.pose.extraction import LandmarkFrame
+from .comfy.compatibility import make_schema
+from .comfy.conversion import to_image
+from .comfy.pasting import crop_mask
+from .comfy.saved_files import file_fingerprint, file_input, new_file, prefix_input, problem_with_file, saved_path
+from .comfy.sockets import SourceSocket
+from .comfy.values import Source
 
-PICTURE, LANDMARK_FRAME = "picture", "landmark_frame"
+IMAGE, LANDMARK_FRAME = "picture", "landmark_frame"
 
 
 class SaveSource(io.ComfyNode):
-    """Writes an encoded source with its picture."""
+    """Writes an encoded source with its image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -26,7 +26,7 @@ class SaveSource(io.ComfyNode):
         return make_schema(
             "SaveSource",
             display_name="Save Source (DiffusionAct)",
-            description="Saves an encoded source as a safetensors file. The file holds the whole picture, too.",
+            description="Saves an encoded source as a safetensors file. The file holds the whole image, too.",
             search_aliases=["store source", "export source", "cache source"],
             is_output_node=True,
             inputs=[
@@ -41,7 +41,7 @@ class SaveSource(io.ComfyNode):
         """Write the file."""
         path = new_file(filename_prefix)
         notes = {LANDMARK_FRAME: source.landmark_frame.name}
-        save_value(source.codes, path, source.fingerprint, notes, {PICTURE: source.picture})
+        save_value(source.codes, path, source.fingerprint, notes, {IMAGE: source.image})
         return io.NodeOutput(ui=ui.PreviewText(str(path)))
 
 
@@ -60,7 +60,7 @@ class LoadSource(io.ComfyNode):
             outputs=[
                 SourceSocket.Output("source", tooltip="The encoded source."),
                 io.Image.Output("aligned", tooltip="The face as the model sees it."),
-                io.Mask.Output("mask", tooltip="Where the face was cut out of the picture."),
+                io.Mask.Output("mask", tooltip="Where the face was cut out of the image."),
             ],
         )
 
@@ -80,12 +80,12 @@ class LoadSource(io.ComfyNode):
         path = saved_path(file)
         codes = load_value(path, SourceCodes)
         attached = load_attachments(path)
-        if PICTURE not in attached.tensors or LANDMARK_FRAME not in attached.notes:
+        if IMAGE not in attached.tensors or LANDMARK_FRAME not in attached.notes:
             raise ValueError(
-                f"Expected a source with its whole picture, received {path}, which was saved without. Encode the "
-                "picture with Encode Source and save it with Save Source."
+                f"Expected a source with its whole image, received {path}, which was saved without. Encode the "
+                "image with Encode Source and save it with Save Source."
             )
         frame = LandmarkFrame(attached.notes[LANDMARK_FRAME], codes.image.shape[-1])
-        source = Source(codes, attached.tensors[PICTURE], attached.model, frame)
+        source = Source(codes, attached.tensors[IMAGE], attached.model, frame)
         aligned = to_image(images.model_to_unit(codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

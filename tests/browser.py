@@ -76,7 +76,7 @@ def open_page(browser) -> Iterator[Callable]:
 
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
-    """Where tests leave pictures for people: SCREENSHOTS, or `build/screenshots` (ignored by git)."""
+    """Where tests leave images for people: SCREENSHOTS, or `build/screenshots` (ignored by git)."""
     folder = Path(os.environ.get("SCREENSHOTS") or BUILD / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -2,7 +2,7 @@
 
     python tests/official_files.py --output FOLDER [--tiny] [--sees] [--only NAME ...]
 
-makes stand-ins for files that may not be passed on, so that the way from them to a picture can be tried. With `--sees`
+makes stand-ins for files that may not be passed on, so that the way from them to an image can be tried. With `--sees`
 the face detector's weights are those of `seeing_detector` instead, because the rule's find no face anywhere.
 """
 
@@ -20,10 +20,10 @@ from torch import Tensor
 from diffusionact.conversion import official
 from diffusionact.conversion.face_network_names import FACE_NETWORK_NAMES
 from diffusionact.conversion.official_names import CONV1D_TO_LINEAR
-from diffusionact.face.emoca.coefficient_encoders import CoefficientEncoders
-from diffusionact.face.emoca.face_detector import FaceDetector
-from diffusionact.face.emoca.gaze_net import GazeNet
-from diffusionact.face.emoca.landmark_net import LandmarkNet
+from diffusionact.face.readers.emoca.coefficient_encoders import CoefficientEncoders
+from diffusionact.face.readers.emoca.face_detector import FaceDetector
+from diffusionact.face.readers.emoca.gaze_net import GazeNet
+from diffusionact.face.readers.emoca.landmark_net import LandmarkNet
 
 EMOCA_FOLDER = Path("EMOCA/models/EMOCA_v2_lr_mse_20")
 BEST_CHECKPOINT = "deca-epoch=10-val_loss=3.25.ckpt"
@@ -223,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder to write into")
     parser.add_argument("--tiny", action="store_true", help="small face networks and head, for tests")
-    parser.add_argument("--sees", action="store_true", help="a face detector that sees a face in every picture")
+    parser.add_argument("--sees", action="store_true", help="a face detector that sees a face in every image")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="which files (default: all)")
     options = parser.parse_args()
     write_all(options.output, TINY if options.tiny else FULL, options.only, sees=options.sees)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from official_rule import parameter
 
-from diffusionact.face.open_face_model import OpenFaceModel
+from diffusionact.face.readers.open.face_model import OpenFaceModel
 
 # Rows and columns of the grid: vertices are ROWS * COLUMNS.
 FULL_GRID = (50, 100)

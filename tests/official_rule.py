@@ -40,7 +40,7 @@ def normal_input(name: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def image_input(name: str, shape: tuple[int, ...]) -> Tensor:
-    """A reference picture of uniform noise in [-1, 1], float32."""
+    """A reference image of uniform noise in [-1, 1], float32."""
     return torch.from_numpy((2 * _generator(name).random(shape) - 1).astype(np.float32))
 
 

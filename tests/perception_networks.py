@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from diffusionact.face.ibug68 import LEFT_EYE, RIGHT_EYE
+from diffusionact.face.geometry.ibug68 import LEFT_EYE, RIGHT_EYE
 from diffusionact.perception.arcface import ArcFace
 from diffusionact.perception.face_parsing import FaceParsing
 from diffusionact.perception.farl import FaRL
@@ -66,7 +66,7 @@ def published(name: str, network: nn.Module) -> dict:
     return {**state, **unused}
 
 
-def tiny_pictures(size: int = 64, count: int = 2) -> Tensor:
+def tiny_images(size: int = 64, count: int = 2) -> Tensor:
     """Smooth colours (B, 3, size, size) in [-1, 1]."""
     generator = torch.Generator().manual_seed(1)
     coarse = torch.rand(count, 3, 8, 8, generator=generator) * 2 - 1

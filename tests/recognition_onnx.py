@@ -21,9 +21,9 @@ def write_recognition_onnx(path: Path, layout: str = "iresnet", input_size: int 
     graph = OnnxGraph(onnx)
     out = {"iresnet": _iresnet, "mobilefacenet": _mobilefacenet, "mxnet": _mxnet}[layout](graph, input_size)
     kind = onnx.TensorProto.FLOAT
-    picture = onnx.helper.make_tensor_value_info("data", kind, ["None", 3, input_size, input_size])
+    image = onnx.helper.make_tensor_value_info("data", kind, ["None", 3, input_size, input_size])
     identity = onnx.helper.make_tensor_value_info(out, kind, ["None", EMBEDDING])
-    made = onnx.helper.make_graph(graph.nodes, layout, [picture], [identity], graph.weights)
+    made = onnx.helper.make_graph(graph.nodes, layout, [image], [identity], graph.weights)
     model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)

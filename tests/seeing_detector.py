@@ -1,8 +1,8 @@
-"""Weights of a face detector that sees one face in the middle of every 256 px picture, unless that is dark there.
+"""Weights of a face detector that sees one face in the middle of every 256 px image, unless that is dark there.
 
 Weights by the rule of `official_rule` find no face anywhere, and those that find faces may not be passed on. Here one
-channel carries the picture's brightness to the coarsest map, whose score head wants it bright and the cells to the left
-and above dark: only the first cell that lies inside the picture is so. Its box head shifts that cell's box to the
+channel carries the image's brightness to the coarsest map, whose score head wants it bright and the cells to the left
+and above dark: only the first cell that lies inside the image is so. Its box head shifts that cell's box to the
 middle. All other maps say "background".
 """
 
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from diffusionact.face.emoca.face_detector import (
+from diffusionact.face.readers.emoca.face_detector import (
     CENTRE_VARIANCE,
     PRIOR_PER_STRIDE,
     SIZE_VARIANCE,
@@ -40,7 +40,7 @@ def seeing_weights(detector: FaceDetector) -> dict[str, Tensor]:
     face = detector.score_heads[-1].weight.data[1, 0]
     face[1, 1] = PER_LEVEL
     face[1, 0] = face[0, 1] = -2 * PER_LEVEL
-    # The padding of the fifth pooled map is two cells wide: cell 1 of the coarsest map is the first inside the picture.
+    # The padding of the fifth pooled map is two cells wide: cell 1 of the coarsest map is the first inside the image.
     centre, side = 1.5 * STRIDES[-1], PRIOR_PER_STRIDE * STRIDES[-1]
     shift = (CENTRE_PX - centre) / (CENTRE_VARIANCE * side)
     growth = math.log(BOX_SIDE_PX / side) / SIZE_VARIANCE

@@ -1,4 +1,4 @@
-"""What docs/comfyui.md and the README point at is there: tests by name, pictures, pages, templates."""
+"""What docs/comfyui.md and the README point at is there: tests by name, images, pages, templates."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "web" / "docs").rglob("*.md"))]
-LARGEST_SCREENSHOT = 250_000  # bytes
+MAX_SCREENSHOT = 250_000  # bytes
 
 
 def defined_tests() -> set[str]:
@@ -30,10 +30,10 @@ def test_every_link_to_a_file_leads_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_every_template_has_its_picture_in_the_documentation():
+def test_every_template_has_its_image_in_the_documentation():
     folder = ROOT / "docs" / "images" / "comfyui"
     text = (ROOT / "docs" / "comfyui.md").read_text(encoding="utf-8")
     for workflow in (ROOT / "workflows").glob("*.json"):
-        picture = folder / f"{workflow.stem}.webp"
-        assert f"(images/comfyui/{picture.name})" in text
-        assert 0 < picture.stat().st_size < LARGEST_SCREENSHOT
+        image = folder / f"{workflow.stem}.webp"
+        assert f"(images/comfyui/{image.name})" in text
+        assert 0 < image.stat().st_size < MAX_SCREENSHOT

@@ -1,4 +1,4 @@
-"""Ranges, layouts and picture files."""
+"""Ranges, layouts and image files."""
 
 import numpy as np
 import pytest
@@ -57,15 +57,15 @@ def test_png_round_trip_is_exact_and_carries_provenance(tmp_path):
     frame = colourful_frame()
     im.save_png(tmp_path / "a.png", frame)
     assert torch.equal(im.load_image(tmp_path / "a.png"), frame)
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.info == {"Software": "DiffusionAct", "Comment": "AI-generated, DiffusionAct"}
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info == {"Software": "DiffusionAct", "Comment": "AI-generated, DiffusionAct"}
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_png_without_provenance_has_no_text(tmp_path):
     im.save_png(tmp_path / "a.png", colourful_frame(), provenance=False)
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.info == {}
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info == {}
 
 
 def test_exif_orientation_is_applied(tmp_path):
@@ -96,9 +96,9 @@ def test_every_pixel_format_becomes_rgb(tmp_path, mode, colour, expected):
 
 
 def test_palette_transparency_is_laid_over_white(tmp_path):
-    picture = Image.new("P", (2, 2), 1)
-    picture.putpalette([0, 0, 0, 9, 9, 9])
-    picture.save(tmp_path / "a.png", transparency=1)
+    image = Image.new("P", (2, 2), 1)
+    image.putpalette([0, 0, 0, 9, 9, 9])
+    image.save(tmp_path / "a.png", transparency=1)
     assert im.load_image(tmp_path / "a.png").unique().tolist() == [255]
 
 
@@ -108,21 +108,21 @@ def test_cmyk_becomes_rgb(tmp_path):
     assert red < 8 and green > 247 and blue > 247
 
 
-def test_floating_point_picture_is_refused(tmp_path):
+def test_floating_point_image_is_refused(tmp_path):
     Image.fromarray(np.full((2, 2), 0.5, dtype=np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(ValueError, match=r"Expected.*range \(0.5, 0.5\).*export"):
         im.load_image(tmp_path / "a.tiff")
 
 
 @pytest.mark.parametrize("kept", [0, 20, 120])
-def test_truncated_or_empty_picture_is_refused(tmp_path, kept):
+def test_truncated_or_empty_image_is_refused(tmp_path, kept):
     im.save_png(tmp_path / "a.png", colourful_frame(32, 32))
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:kept])
     with pytest.raises(ValueError, match=rf"Expected.*received.*{kept} bytes.*export"):
         im.load_image(tmp_path / "b.png")
 
 
-def test_missing_picture_is_named(tmp_path):
+def test_missing_image_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.png.*check the path"):
         im.load_image(tmp_path / "nowhere.png")
 

@@ -14,7 +14,7 @@ SOURCES = ROOT / "tests" / "comfyui" / "workflow_sources"
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 NOTE = "MarkdownNote"
 NEEDS_UPLOADS = {"LoadImage", "LoadVideo", "LoadAudio", "LoadImageMask"}
-LARGEST_THUMBNAIL = 60_000  # bytes
+MAX_THUMBNAIL = 60_000  # bytes
 TOPICS = {"still_image", "video", "expression_editing", "paste_back_upscale", "batch_of_sources", "long_video"}
 
 with_each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
@@ -85,9 +85,9 @@ def test_the_note_names_models_folder_and_own_files(file):
 
 @with_each_workflow
 def test_it_has_a_small_thumbnail(file):
-    picture = file.with_suffix(".jpg")
-    assert picture.stat().st_size < LARGEST_THUMBNAIL
-    with Image.open(picture) as thumbnail:
+    image = file.with_suffix(".jpg")
+    assert image.stat().st_size < MAX_THUMBNAIL
+    with Image.open(image) as thumbnail:
         assert thumbnail.width / thumbnail.height in (1, 1.5)
         low, high = thumbnail.convert("L").getextrema()
     assert high - low > 100

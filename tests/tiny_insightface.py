@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from diffusionact.face.tracking import OpenFaceTracker
+from diffusionact.face.readers.open.tracking import OpenFaceTracker
 
 STRIDES = (8, 16, 32)
 SIZE = 640
@@ -14,12 +14,12 @@ ANCHORS = 2
 SCORE = 0.8
 
 
-def write_tiny_insightface(root: Path, picture: Tensor) -> Path:
-    """Models that find the face of a square picture where the bundled detector finds it; returns the root folder."""
-    face = OpenFaceTracker().detect(picture)[0]
+def write_tiny_insightface(root: Path, image: Tensor) -> Path:
+    """Models that find the face of a square image where the bundled detector finds it; returns the root folder."""
+    face = OpenFaceTracker().detect(image)[0]
     eyes_and_nose, mouth = face.key_points.numpy()[:3], face.key_points.numpy()[3]
     points = np.concatenate([eyes_and_nose, [mouth - (15, 0), mouth + (15, 0)]])
-    outputs = scrfd_outputs(face.box.numpy(), points, SIZE / picture.shape[0], SCORE)
+    outputs = scrfd_outputs(face.box.numpy(), points, SIZE / image.shape[0], SCORE)
     write_models(root / "models" / "buffalo_l", outputs)
     return root
 
@@ -49,7 +49,7 @@ def write_models(folder: Path, outputs: list[np.ndarray]) -> None:
         helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array))
         for name, array in zip(names, outputs, strict=True)
     ]
-    picture = helper.make_tensor_value_info("input.1", kind, [1, 3, SIZE, SIZE])
+    image = helper.make_tensor_value_info("input.1", kind, [1, 3, SIZE, SIZE])
     said = [helper.make_tensor_value_info(name, kind, array.shape) for name, array in zip(names, outputs, strict=True)]
     weights = np.random.default_rng(0).standard_normal((3, 512)).astype(np.float32)
     face = helper.make_tensor_value_info("data", kind, [1, 3, 112, 112])
@@ -61,6 +61,6 @@ def write_models(folder: Path, outputs: list[np.ndarray]) -> None:
     ]
     recognition = helper.make_graph(nodes, "rec", [face], [identity], [numpy_helper.from_array(weights, "weights")])
     folder.mkdir(parents=True)
-    for name, graph in (("det", helper.make_graph(constants, "det", [picture], said)), ("rec", recognition)):
+    for name, graph in (("det", helper.make_graph(constants, "det", [image], said)), ("rec", recognition)):
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
         onnx.save(model, folder / f"{name}.onnx")

@@ -42,7 +42,7 @@ def make_tiny_encoder(kind: type = ReenactmentEncoder, sample_size: int = 32, pa
 
 
 def make_tiny_components(sample_size: int = 32, fine_tuned: bool = False) -> ModelComponents:
-    """A model with the v_prediction scheduler and landmarks in the aligned picture; `fine_tuned` gives it two UNets."""
+    """A model with the v_prediction scheduler and landmarks in the aligned image; `fine_tuned` gives it two UNets."""
     unet = make_tiny_unet(sample_size)
     return ModelComponents(
         unet=unet,

@@ -9,13 +9,13 @@ from tiny_model import make_tiny_components
 from torch import nn
 
 from diffusionact.conversion.flame_head import flame_from_checkpoint
-from diffusionact.face.emoca.coefficient_encoders import CoefficientEncoders
-from diffusionact.face.emoca.components import EmocaNetworks
-from diffusionact.face.emoca.face_detector import FaceDetector
-from diffusionact.face.emoca.flame import FlameModel
-from diffusionact.face.emoca.gaze_net import GazeNet
-from diffusionact.face.emoca.landmark_net import LandmarkNet
-from diffusionact.face.emoca.tracker import EmocaFaceReader
+from diffusionact.face.readers.emoca.coefficient_encoders import CoefficientEncoders
+from diffusionact.face.readers.emoca.components import EmocaNetworks
+from diffusionact.face.readers.emoca.face_detector import FaceDetector
+from diffusionact.face.readers.emoca.flame import FlameModel
+from diffusionact.face.readers.emoca.gaze_net import GazeNet
+from diffusionact.face.readers.emoca.landmark_net import LandmarkNet
+from diffusionact.face.readers.emoca.reader import EmocaFaceReader
 from diffusionact.pipelines import DiffusionActPipeline
 from diffusionact.schedulers import DDIMScheduler
 from diffusionact.weights import ModelComponents, PipelineConfig
@@ -33,7 +33,7 @@ def make_tiny_networks() -> EmocaNetworks:
         gaze_net=by_rule(GazeNet(TINY.width)),
         flame=FlameModel.from_state(flame_from_checkpoint(head_buffers(TINY), "a made-up head")),
     )
-    # A face camera sees the head, whatever the picture shows.
+    # A face camera sees the head, whatever the image shows.
     encoders.shape_and_pose.out.bias.data[206:209] = encoders.shape_and_pose.out.bias.new_tensor([8.0, 0.0, 0.0])
     for network in vars(networks).values():
         network.eval().requires_grad_(False)

@@ -19,7 +19,7 @@ TINY_PORTRAIT_NET = {
 
 
 def tiny_portrait_net() -> PortraitNet:
-    """Random weights, evaluation mode; heat maps with a peak, so that landmarks depend on the picture."""
+    """Random weights, evaluation mode; heat maps with a peak, so that landmarks depend on the image."""
     torch.manual_seed(0)
     network = PortraitNet(**TINY_PORTRAIT_NET)
     network.heat.weight.data *= 5
@@ -27,7 +27,7 @@ def tiny_portrait_net() -> PortraitNet:
 
 
 def made_up_face(size: int) -> Tensor:
-    """(1, 68, 2) px: two eyes in the upper half of a contour, spread over the middle of a picture."""
+    """(1, 68, 2) px: two eyes in the upper half of a contour, spread over the middle of an image."""
     generator = torch.Generator().manual_seed(3)
     points = torch.rand(1, 68, 2, generator=generator) * 0.5 + 0.25
     points[:, 36:42] = torch.tensor([0.37, 0.4]) + 0.04 * torch.rand(1, 6, 2, generator=generator)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class CodeRegressor(ModelMixin, ConfigMixin):
-    """A linear map from semantic codes to standardised facts about their pictures.
+    """A linear map from semantic codes to standardised facts about their images.
 
     Trained with the encoder it makes landmarks, head pose, gaze and expression linearly readable from the code.
 

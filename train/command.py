@@ -17,20 +17,20 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedTy
 from accelerate.utils import set_seed
 from filelock import FileLock, Timeout
 
-from .checkpoints import find_checkpoint, list_checkpoints, recover, set_later_aside
 from .config import TrainingConfig, dump_config, load_config
 from .data.frames import Frames
 from .loop import NonFiniteLossError, TrainingLoop
+from .loop.checkpoints import find_checkpoint, list_checkpoints, recover, set_later_aside
+from .loop.loggers import check_trackers, start_trackers
 from .publishing import make_repository, publish
 from .stages import STAGES
-from .trackers import check_trackers, start_trackers
 
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
 # What a user can cause: said in words. Anything else is an error of ours and shows where it happened.
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, NonFiniteLossError, yaml.YAMLError)
-LONGEST_WAIT = timedelta(hours=6)  # of processes for the main one, which decodes new shards and validates alone
+MAX_WAIT = timedelta(hours=6)  # of processes for the main one, which decodes new shards and validates alone
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -121,7 +121,7 @@ def train(config: TrainingConfig, resume: str | None = None) -> None:
         project_dir=config.run_folder,
         kwargs_handlers=[
             DistributedDataParallelKwargs(gradient_as_bucket_view=True),
-            InitProcessGroupKwargs(timeout=LONGEST_WAIT),
+            InitProcessGroupKwargs(timeout=MAX_WAIT),
         ],
     )
     check_precision(config, accelerator.device)

@@ -18,7 +18,7 @@ CACHES = ("decoded", "none")
 OPTIMISERS = ("adamw", "adamw8bit")
 SCHEDULES = ("cosine", "linear", "constant")
 PRECISIONS = ("no", "bf16", "fp16")
-TRACKERS = ("tensorboard", "wandb", "trackio")
+LOGGERS = ("tensorboard", "wandb", "trackio")
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class DataConfig:
 
     Attributes:
         folder: holds the shards (`*.tar`); what is cached of them is written to `cache/` in it.
-        sample_size: side of the pictures, pixels; must be that of the shards.
+        sample_size: side of the images, pixels; must be that of the shards.
         validation_every: every so-manieth identity is held out, unless the shards name a validation split.
-        on_device: keep the decoded pictures in the accelerator's memory.
-        cache: "decoded" stores pictures, landmark maps and regions as bytes beside the shards (about 7 bytes a pixel);
+        on_device: keep the decoded images in the accelerator's memory.
+        cache: "decoded" stores images, landmark maps and regions as bytes beside the shards (about 7 bytes a pixel);
             "none" reads and draws them anew every time. The batches are the same.
         workers: threads that prepare the next batches while one is in use; 0 for none.
         pair_distance_min: least turn of the head between source and driving frame, degrees.
@@ -103,10 +103,10 @@ class LoopConfig:
         compile: compile the objective with torch.compile; the first steps take minutes.
         cpu: train on the CPU even where there is a GPU.
         log_every: steps between log lines.
-        validate_every: steps between validation pictures; 0 for none.
+        validate_every: steps between validation images; 0 for none.
         checkpoint_every: steps between checkpoints.
         checkpoints_kept: older ones are removed.
-        trackers: where figures and pictures go beside the run folder: "tensorboard", "wandb", "trackio".
+        trackers: where figures and images go beside the run folder: "tensorboard", "wandb", "trackio".
     """
 
     max_steps: int | None = None
@@ -127,7 +127,7 @@ class LoopConfig:
     def __post_init__(self):
         _check_choice("loop.mixed_precision", self.mixed_precision, PRECISIONS)
         for tracker in self.trackers:
-            _check_choice("loop.trackers", tracker, TRACKERS)
+            _check_choice("loop.trackers", tracker, LOGGERS)
         for name in ("batch_size", "accumulation_steps", "log_every", "checkpoint_every", "checkpoints_kept"):
             if getattr(self, name) < 1:
                 raise ValueError(
@@ -165,7 +165,7 @@ class TrainingConfig:
 
     Attributes:
         stage: name of the stage, see `stages/`.
-        run_folder: receives the resolved config, logs, pictures, checkpoints and the exported model.
+        run_folder: receives the resolved config, logs, images, checkpoints and the exported model.
         seed: of initial weights, data order and noise.
         settings: what the stage alone understands; a dataclass of the stage.
         data, optimiser, loop, hub: see their classes.

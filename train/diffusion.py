@@ -1,4 +1,4 @@
-"""Diffusion in training: noise levels, noisy pictures with their targets, and both directions of the sampler."""
+"""Diffusion in training: noise levels, noisy images with their targets, and both directions of the sampler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def prediction_target(scheduler: DDIMScheduler, image: Tensor, noise: Tensor, ti
 
 @torch.no_grad()
 def invert(unet: UNet, scheduler: DDIMScheduler, image: Tensor, semantic_code: Tensor, num_steps: int) -> Tensor:
-    """DDIM inversion: pictures (B, 3, H, W) in [-1, 1] -> stochastic codes x_T of the same shape."""
+    """DDIM inversion: images (B, 3, H, W) in [-1, 1] -> stochastic codes x_T of the same shape."""
     scheduler.set_timesteps(num_steps)
     x_t = image
     for timestep in scheduler.inversion_timesteps:
@@ -41,13 +41,13 @@ def sample(
     num_steps: int,
     gradient_checkpointing: bool = False,
 ) -> Tensor:
-    """Decode x_T (B, 3, H, W) with semantic codes (B, D) into pictures in [-1, 1], differentiably.
+    """Decode x_T (B, 3, H, W) with semantic codes (B, D) into images in [-1, 1], differentiably.
 
     Args:
         unet: predicts noise or v.
         scheduler: DDIM of its prediction type.
         x_T: stochastic codes.
-        semantic_code: of the pictures to decode.
+        semantic_code: of the images to decode.
         num_steps: UNet calls; the graph of all of them is kept for the gradient.
         gradient_checkpointing: keep only the inputs of each call and compute it again on the way back, for memory.
     """

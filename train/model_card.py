@@ -61,13 +61,13 @@ On people that training did not see, measured by the training run itself.
 
 ## Licence
 
-Not stated yet. Whoever publishes this model states the licence here; it must fit the licences of the training pictures
+Not stated yet. Whoever publishes this model states the licence here; it must fit the licences of the training images
 and of the networks that the training used.
 
 ## Before you use it
 
-Animate only people who have agreed to it, and say that the pictures are generated. Pictures and clips that DiffusionAct
-writes carry a note of that in their files. The model repeats the gaps of its training pictures: people unlike them come
+Animate only people who have agreed to it, and say that the images are generated. Images and clips that DiffusionAct
+writes carry a note of that in their files. The model repeats the gaps of its training images: people unlike them come
 out worse.
 """
 
@@ -78,7 +78,7 @@ def write_model_card(
     step: int,
     frames: int,
     figures: Mapping[str, float],
-    pictures: Path,
+    images: Path,
 ) -> None:
     """Write `README.md`, and the newest validation grid beside it.
 
@@ -86,11 +86,11 @@ def write_model_card(
         folder: the model folder, complete but for this.
         config: of the run.
         step: optimiser steps done.
-        frames: how many pictures were trained on.
+        frames: how many images were trained on.
         figures: name -> figure of the last validation, perhaps none.
-        pictures: folder of the validation grids.
+        images: folder of the validation grids.
     """
-    grids = sorted(pictures.glob("step-*.png"))
+    grids = sorted(images.glob("step-*.png"))
     if grids:
         shutil.copyfile(grids[-1], folder / GRID)
     front = ModelCardData(library_name="diffusionact", tags=TAGS).to_yaml()

@@ -1,4 +1,4 @@
-"""Validation: grids of pictures and figures that any stage may report."""
+"""Validation: grids of images and figures that any stage may report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ GAP_LEVEL = 255
 EQUAL_DB = 100.0
 
 
-def picture_grid(rows: Sequence[Tensor]) -> Tensor:
-    """Lay rows of pictures (B, 3, H, W) in [-1, 1] under each other, with white gaps.
+def image_grid(rows: Sequence[Tensor]) -> Tensor:
+    """Lay rows of images (B, 3, H, W) in [-1, 1] under each other, with white gaps.
 
     Returns:
         (H', W', 3) uint8.
@@ -28,5 +28,5 @@ def picture_grid(rows: Sequence[Tensor]) -> Tensor:
 
 
 def mean_psnr(image: Tensor, truth: Tensor) -> float:
-    """Mean of `metrics.psnr` over pictures (B, 3, H, W), clamped to [-1, 1] first; equal pictures count as 100 dB."""
+    """Mean of `metrics.psnr` over images (B, 3, H, W), clamped to [-1, 1] first; equal images count as 100 dB."""
     return float(psnr(image.clamp(-1, 1), truth).clamp(max=EQUAL_DB).mean())

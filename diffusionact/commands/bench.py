@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 import torch
 
 from ..checks import check_in_range
+from ..devices import default_dtype
 from ..models import UNet
-from ..pipelines.precision import default_dtype
 from ..weights import load_components
 from .loading import choose_device
 

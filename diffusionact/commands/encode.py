@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from ..storage import save_value
+from ..data.saved_values import save_value
 from .loading import load_pipeline, load_source, prepare_output
 
 logger = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ def run(options: argparse.Namespace) -> None:
     """Encode `options.source` into `options.output`.
 
     Raises:
-        ValueError: if the output does not end in .safetensors or is the source itself, or the picture is unusable.
+        ValueError: if the output does not end in .safetensors or is the source itself, or the image is unusable.
     """
     prepare_output(options.output, (".safetensors",), (options.source,))
     pipeline = load_pipeline(options)

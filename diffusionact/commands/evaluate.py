@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the random pairs (default: %(default)s)")
     group = parser.add_argument_group("steps")
     group.add_argument("--steps", type=int, help="T, decoding steps (default: the model's)")
-    group.add_argument("--inversion-steps", type=int, help="T_xT, from picture to x_T (default: the model's)")
+    group.add_argument("--inversion-steps", type=int, help="T_xT, from image to x_T (default: the model's)")
     group.add_argument("--scheduler", default="ddim", choices=tuple(SCHEDULERS))
     values = [5, 10, 20, 50, 100]
     group.add_argument("--step-values", type=int, nargs="+", default=values, help="rows of the protocol steps")
@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"), help="of the UNets"
     )
-    group.add_argument("--batch-size", type=int, default=16, help="pictures together (default: %(default)s)")
+    group.add_argument("--batch-size", type=int, default=16, help="images together (default: %(default)s)")
     group.add_argument("--part", metavar="I/N", help="this process does the I-th of N parts")
 
 

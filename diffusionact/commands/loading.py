@@ -13,10 +13,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import images
-from ..face.pose_options import PoseOptions
+from ..data.saved_values import load_value
+from ..face.pose.options import PoseOptions
 from ..pipelines import DiffusionActPipeline
 from ..pipelines.reenactment import StepCallback
-from ..storage import load_value
 from ..types import SourceCodes
 
 
@@ -114,23 +114,23 @@ def pose_options(options: argparse.Namespace) -> PoseOptions:
 def load_source(
     pipeline: DiffusionActPipeline, path: Path, options: argparse.Namespace
 ) -> tuple[SourceCodes, Tensor | None]:
-    """Encode a source picture with a progress bar, or read one that was saved.
+    """Encode a source image with a progress bar, or read one that was saved.
 
     Returns:
-        The codes, and the picture as uint8 (H, W, 3), None for a saved source.
+        The codes, and the image as uint8 (H, W, 3), None for a saved source.
     """
     if path.suffix == ".safetensors":
         source = load_value(path, SourceCodes, pipeline.fingerprint)
         return pipeline.place(source), None
-    picture, face = images.load_image(path), face_choice(options.source_face)
+    image, face = images.load_image(path), face_choice(options.source_face)
     with inversion_progress() as on_step:
-        source = pipeline.encode_source(picture, options.inversion_steps, face, on_step)
-    return source, picture
+        source = pipeline.encode_source(image, options.inversion_steps, face, on_step)
+    return source, image
 
 
 @contextmanager
 def inversion_progress() -> Iterator[StepCallback]:
-    """A progress bar over the steps from a picture to x_T."""
+    """A progress bar over the steps from an image to x_T."""
     with tqdm(desc="Encode source", unit="step", leave=False) as bar:
 
         def on_step(done: int, total: int) -> None:

@@ -8,10 +8,10 @@ from typing import Protocol
 from torch import Tensor
 
 from .. import images
-from ..face.alignment import invert_transform, transform_points
-from ..face.face_reader import FaceReader
-from ..face.open_face_model import ALIGNED_SIZE, OpenFaceModel
-from ..face.tracking import OpenFaceTracker
+from ..face.geometry.alignment import invert_transform, transform_points
+from ..face.readers.open.face_model import ALIGNED_SIZE, OpenFaceModel
+from ..face.readers.open.tracking import OpenFaceTracker
+from ..face.readers.reader import FaceReader
 from ..pipelines import ReenactedFrame
 
 
@@ -45,7 +45,7 @@ class OutputTracker(Protocol):
 
 
 class OpenOutputTracker:
-    """The bundled tracker in the output picture; for readers whose cameras lie in the aligned picture."""
+    """The bundled tracker in the output image; for readers whose cameras lie in the aligned image."""
 
     def __init__(self, faces: FaceReader, device: object):
         self.faces = faces
@@ -53,12 +53,12 @@ class OpenOutputTracker:
         self.tracker = OpenFaceTracker("largest", "error").to(device)
 
     def look(self, frame: ReenactedFrame) -> SeenFace:
-        """See `OutputTracker`; landmarks are px of the aligned picture of 256 px."""
+        """See `OutputTracker`; landmarks are px of the aligned image of 256 px."""
         # The tracker likes 256 px; small models are enlarged for it.
         large = images.resize(frame.image, ALIGNED_SIZE)
         seen = self.tracker.observe(images.model_to_uint8(large))
         fitted = self.face_model.fit(seen.landmarks, seen.expression, seen.head_pose, ALIGNED_SIZE)
-        # From the model's landmark frame back to the picture that the driver was seen in.
+        # From the model's landmark frame back to the image that the driver was seen in.
         to_aligned = invert_transform(frame.pose.frame.matrix)
         return SeenFace(
             head_pose=seen.head_pose,

@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from .. import images
 from ..checks import check_in_range
-from ..face.composite import paste_back
-from ..pipelines import DiffusionActPipeline, ExactReenactment, ReenactedFrame
-from ..pipelines.exact import NUM_INFERENCE_STEPS
+from ..face.paste_back import paste_back
+from ..pipelines import DiffusionActPipeline, OfficialProcedure, ReenactedFrame
+from ..pipelines.official import NUM_INFERENCE_STEPS
 from ..schedulers import make_scheduler
 from ..types import SourceCodes
 from ..video import FrameSource, VideoWriter, open_frames
-from .exact_options import settle_exact
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
+from .official_options import settle_official_options
 from .report import ReenactmentReport
 
 logger = logging.getLogger(__name__)
@@ -50,19 +50,19 @@ def run(options: argparse.Namespace) -> None:
     """
     _check(options)
     if options.exact:
-        settle_exact(options)
+        settle_official_options(options)
     driving = open_frames(options.driving)
-    _check_single_picture(options, driving)
+    _check_single_image(options, driving)
     pipeline = load_pipeline(options)
     begin = _begin_exact if options.exact else _begin
-    source, picture, frames = begin(options, pipeline, driving)
+    source, image, frames = begin(options, pipeline, driving)
     started = time.perf_counter()
     counter = _FrameCounter()
     stream = counter.watch(frames)
     report = ReenactmentReport(pipeline, source) if options.report else None
     if report is not None:
         stream = report.watch(stream)
-    _write(options, driving, _compose(options, pipeline, source, picture, driving, stream))
+    _write(options, driving, _compose(options, pipeline, source, image, driving, stream))
     seconds = time.perf_counter() - started - (report.seconds if report else 0.0)
     per_frame = seconds / counter.frames
     count, without_face = counter.frames, counter.without_face
@@ -80,26 +80,26 @@ def run(options: argparse.Namespace) -> None:
 def _begin(
     options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource
 ) -> tuple[SourceCodes, Tensor | None, Iterator[ReenactedFrame]]:
-    """The encoded source, its picture, None for a saved one, and the frames to come."""
+    """The encoded source, its image, None for a saved one, and the frames to come."""
     how, rate = pose_options(options), float(driving.frame_rate)
     scheduler = make_scheduler(options.scheduler, pipeline.scheduler.config)
     # A number of steps that the scheduler refuses is found before the source is inverted.
     scheduler.set_timesteps(options.steps or pipeline.config.num_inference_steps)
-    source, picture = load_source(pipeline, options.source, options)
+    source, image = load_source(pipeline, options.source, options)
     frames = pipeline.stream(source, driving, how, rate, options.steps, scheduler, options.chunk_size)
-    return source, picture, frames
+    return source, image, frames
 
 
 def _begin_exact(
     options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource
 ) -> tuple[SourceCodes, Tensor, Iterator[ReenactedFrame]]:
     """As `_begin`, by the official procedure."""
-    exact = ExactReenactment(pipeline)
+    exact = OfficialProcedure(pipeline)
     pipeline.scheduler.set_timesteps(options.steps or NUM_INFERENCE_STEPS)
-    picture = images.load_image(options.source)
+    image = images.load_image(options.source)
     with inversion_progress() as on_step:
-        source = exact.encode_source(picture, options.inversion_steps, on_step)
-    return source, picture, exact.stream(source, driving, options.steps)
+        source = exact.encode_source(image, options.inversion_steps, on_step)
+    return source, image, exact.stream(source, driving, options.steps)
 
 
 class _FrameCounter:
@@ -131,21 +131,21 @@ def _check(options: argparse.Namespace) -> None:
         check_in_range("--inversion-steps", options.inversion_steps, 1, 1000)
     if options.paste_back and options.side_by_side:
         raise ValueError(
-            "Expected --paste-back or --side-by-side, received both. Leave one out: they make different pictures."
+            "Expected --paste-back or --side-by-side, received both. Leave one out: they make different images."
         )
     if options.paste_back and options.source.suffix == ".safetensors":
         raise ValueError(
-            f"Expected a source picture for --paste-back, received the saved source {options.source}. "
-            "Give the picture itself."
+            f"Expected a source image for --paste-back, received the saved source {options.source}. "
+            "Give the image itself."
         )
 
 
-def _check_single_picture(options: argparse.Namespace, driving: FrameSource) -> None:
+def _check_single_image(options: argparse.Namespace, driving: FrameSource) -> None:
     if options.output.suffix.lower() == ".png" and driving.frame_count != 1:
         raise ValueError(
-            f"Expected one driving picture for the output {str(options.output)!r}, received the clip {options.driving} "
+            f"Expected one driving image for the output {str(options.output)!r}, received the clip {options.driving} "
             f"of {driving.frame_count or 'many'} frames. Choose an output ending in .mp4, or without suffix for a "
-            "folder of pictures."
+            "folder of images."
         )
 
 
@@ -153,13 +153,13 @@ def _compose(
     options: argparse.Namespace,
     pipeline: DiffusionActPipeline,
     source: SourceCodes,
-    picture: Tensor | None,
+    image: Tensor | None,
     driving: FrameSource,
     stream: Iterator[ReenactedFrame],
 ) -> Iterator[Tensor]:
     """Turn reenacted frames into uint8 (H, W, 3) output frames: as they are, beside the driver, or pasted back."""
     if options.paste_back:
-        full = picture.to(pipeline.device)[None]
+        full = image.to(pipeline.device)[None]
         for frame in stream:
             yield paste_back(full, frame.image, source.crop, options.feather, options.match_colour)[0]
     elif options.side_by_side:

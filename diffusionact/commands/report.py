@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import images
 from ..face.errors import NoFaceFoundError
-from ..face.insightface_reader import InsightFaceReader
+from ..face.readers.insightface import InsightFaceReader
 from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..types import SourceCodes
 from .output_tracking import SeenFace, output_tracker
@@ -102,7 +102,7 @@ class _Embedding:
         self.source = self._embed(source.image)
 
     def add(self, image: Tensor) -> None:
-        """Compare one output picture (1, 3, H, W)."""
+        """Compare one output image (1, 3, H, W)."""
         embedding = self._embed(image) if self.source is not None else None
         if embedding is not None:
             self.cosines.append(float(embedding @ self.source))

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from ..face.emoca import COMPONENTS, build_network
+from ..face.readers.emoca import COMPONENTS, build_network
 from ..weights import INDEX_NAME, OfficialFile, find_weights, load_components, weights_folder
 from ..weights.provenance import Provenance, read_provenance, sha256_of_model, sha256_of_tensors
 

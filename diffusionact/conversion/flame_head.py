@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..face.emoca.flame import NUM_EXPRESSION, NUM_JOINTS, NUM_SHAPE
+from ..face.readers.emoca.flame import NUM_EXPRESSION, NUM_JOINTS, NUM_SHAPE
 from ..weights import some_of
 
 # Of 400 directions of FLAME's file, the expression's begin here.

@@ -26,16 +26,16 @@ class PortraitIdentity(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
-        """Embeddings (B, D) of pictures (B, 3, H, H) in [-1, 1]; the network finds the face without the landmarks."""
-        return self.network(pictures).identity
+    def forward(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Embeddings (B, D) of images (B, 3, H, H) in [-1, 1]; the network finds the face without the landmarks."""
+        return self.network(images).identity
 
 
 def load_identity_network(name_or_path: str | Path) -> nn.Module:
-    """A network that says who is on a picture: frozen, in evaluation mode, on the CPU.
+    """A network that says who is on an image: frozen, in evaluation mode, on the CPU.
 
-    Its `forward(pictures, landmarks)` takes pictures (B, 3, H, W) RGB in [-1, 1] and landmarks (B, 68, 2) px of them,
-    and gives embeddings (B, D) of unit length, differentiable in the pictures.
+    Its `forward(images, landmarks)` takes images (B, 3, H, W) RGB in [-1, 1] and landmarks (B, 68, 2) px of them,
+    and gives embeddings (B, D) of unit length, differentiable in the images.
 
     Args:
         name_or_path: "portrait", the bundled judge; "arcface" or "insightface", from the weights folder; or the path of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..face.emoca import build_network
+from ..face.readers.emoca import build_network
 from ..weights import INDEX_NAME, OfficialFile, catalogue_entry
 from ..weights.provenance import (
     Provenance,

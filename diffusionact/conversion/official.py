@@ -55,7 +55,7 @@ ORIGINS = {
 }
 # Beginnings of keys that may be there and are left out, with the reason.
 UNUSED_KEYS = {
-    "x_T": "noise pictures for previews during training",
+    "x_T": "noise images for previews during training",
     "model.encoder.": "the fine-tuned UNet's own copy of the semantic encoder; the code is always given to it",
 }
 UNUSED_PARTS = {

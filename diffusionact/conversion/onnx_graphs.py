@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ONNX_SUFFIX = ".onnx"
 CONSTANT = "Constant"
 INPUT_SHAPE = [3, CROP_SIZE, CROP_SIZE]
-# insightface takes a network with a node so named among its first ones to bring pictures into its own range itself.
+# insightface takes a network with a node so named among its first ones to bring images into its own range itself.
 RANGE_NODES = (("Sub", "_minus"), ("Mul", "_mul"))
 FIRST_NODES = 8
 
@@ -40,7 +40,7 @@ def read_recognition_network(path: Path) -> dict[str, Tensor]:
     reason = _why_not_recognition(graph)
     if reason:
         raise ValueError(
-            f"Expected a network of face recognition, one picture of {CROP_SIZE} px to one embedding, received {path} "
+            f"Expected a network of face recognition, one image of {CROP_SIZE} px to one embedding, received {path} "
             f"{reason}. Take w600k_r50.onnx, glintr100.onnx or w600k_mbf.onnx."
         )
     check_operators(node.op_type for node in graph.node if node.op_type != CONSTANT)

@@ -11,14 +11,14 @@ from ..checks import check_choice
 from ..losses import LossWeights
 from ..perception import CombinedPerception
 from ..perception.emoca_face import EmocaFace, EmocaGaze
+from .face_reader_files import FACE_READER_NETWORKS, load_face_reader_network
 from .identity_networks import IDENTITY_FILES, load_identity_network
 from .lpips_files import load_lpips_features
 from .perception_files import PERCEPTION_FILES, find_perception_file, load_network
-from .tracker_files import TRACKER_NETWORKS, load_tracker_network
 
 # Networks to choose from; the first of each is the paper's.
 PERCEPTUAL = ("vgg19", "lpips-alex", "lpips-vgg")
-FILES = (*PERCEPTION_FILES, *TRACKER_NETWORKS)
+FILES = (*PERCEPTION_FILES, *FACE_READER_NETWORKS)
 
 
 def load_paper_perception(
@@ -66,8 +66,8 @@ def load_paper_perception(
     if weights.style > 0:
         networks["style"] = load("farl")
     if weights.gaze > 0:
-        networks["gaze"] = EmocaGaze(load_tracker_network("gaze", files, emoca_folder))
+        networks["gaze"] = EmocaGaze(load_face_reader_network("gaze", files, emoca_folder))
     if weights.shape > 0 or weights.head_pose > 0:
-        parts = (load_tracker_network(name, files, emoca_folder) for name in ("emoca", "flame"))
+        parts = (load_face_reader_network(name, files, emoca_folder) for name in ("emoca", "flame"))
         networks["face"] = EmocaFace(*parts)
     return CombinedPerception(**networks)

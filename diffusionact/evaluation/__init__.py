@@ -1,7 +1,7 @@
 """Evaluation: the paper's protocols and figures on prepared frames, beside baselines, as a report.
 
 A frame set (`frame_set.py`) gives videos; a protocol (`protocols.py`) makes pairs of them; the plan (`plan.py`) says
-which pictures the tables need; the runner (`runner.py`) makes, measures and keeps them; `report.py` writes the pages.
+which images the tables need; the runner (`runner.py`) makes, measures and keeps them; `report.py` writes the pages.
 """
 
 from .frame_set import FrameSet, load_frame_set

@@ -18,7 +18,7 @@ from .observer import Seen
 
 JAW_OPEN = EXPRESSION_NAMES.index("jawOpen")
 BLINKS = [EXPRESSION_NAMES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
-# Equal pictures have an infinite PSNR, which has no mean.
+# Equal images have an infinite PSNR, which has no mean.
 EQUAL_DB = 100.0
 # What is correlated between result and driver.
 MOTIONS = ("yaw", "pitch", "jaw", "blink", "gaze yaw", "gaze pitch")
@@ -49,7 +49,7 @@ def measure(
     seen: Seen,
     driving: Seen,
     person: Seen,
-    pictures: tuple[Tensor, Tensor] | None,
+    images: tuple[Tensor, Tensor] | None,
     lpips_network: LpipsNetwork | None,
 ) -> Measured:
     """Compare results with what was asked for.
@@ -58,7 +58,7 @@ def measure(
         seen: in the results, F rows.
         driving: in the driving frames, F rows.
         person: whose identity is to be kept, F rows: the driving frames of self reenactment, else the source.
-        pictures: results and truth (F, 3, H, H) in [-1, 1], on the device of `lpips_network`; None where there is no
+        images: results and truth (F, 3, H, H) in [-1, 1], on the device of `lpips_network`; None where there is no
             truth.
         lpips_network: None leaves LPIPS out.
     """
@@ -69,11 +69,11 @@ def measure(
         "gaze": gaze_error_deg(seen.gaze, driving.gaze),
     }
     clip_values = {}
-    if pictures is not None:
-        values |= {"PSNR": psnr(*pictures).clamp(max=EQUAL_DB), "SSIM": ssim(*pictures), "L1": l1(*pictures)}
+    if images is not None:
+        values |= {"PSNR": psnr(*images).clamp(max=EQUAL_DB), "SSIM": ssim(*images), "L1": l1(*images)}
         values["NME"] = nme_where_seen(seen, driving)
         if lpips_network is not None:
-            values["LPIPS"] = lpips(*pictures, lpips_network)
+            values["LPIPS"] = lpips(*images, lpips_network)
         if len(seen.found) > 1:
             clip_values = {
                 name: float(metric(seen.embedding, driving.embedding))
@@ -104,7 +104,7 @@ def gaze_error_deg(gaze: Tensor, truth: Tensor) -> Tensor:
 
     Args:
         gaze: (B, 2) pitch, yaw in radians.
-        truth: the same of the true pictures.
+        truth: the same of the true images.
 
     Returns:
         (B,) degrees in [0, 180].

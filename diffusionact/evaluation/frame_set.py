@@ -1,6 +1,6 @@
 """The frames that an evaluation looks at, and the videos they come from.
 
-Pictures are aligned already, as `shards.py` holds them, and are read when they are asked for; points are px of them.
+Images are aligned already, as `shards.py` holds them, and are read when they are asked for; points are px of them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.shards import StoredFrame, decode_image, expression_names, list_shards, read_bytes, scan_shard
 from ..images import uint8_to_model
-from ..shards import StoredFrame, decode_picture, expression_names, list_shards, read_bytes, scan_shard
 
 POINTS_AND_ANGLES = ("landmarks", "pupils", "head_pose", "gaze", "expression")
 TEST_SPLIT = "test"
@@ -60,11 +60,11 @@ class FrameSet:
         keys: name of every frame; `rows` goes back.
         identity: name of the person of every frame.
         is_rendered: the facts are the truth of a renderer, not what a tracker saw.
-        size: side of the pictures, pixels.
+        size: side of the images, pixels.
         landmarks: (N, 68, 2) px; pupils (N, 2, 2) px; head_pose (N, 3) degrees; gaze (N, 2) radians; expression (N, E).
 
     Raises:
-        ValueError: if the first picture is not square.
+        ValueError: if the first image is not square.
     """
 
     def __init__(self, frames: Sequence[PlacedFrame], videos: Sequence[Video], names: list[str], fingerprint: str):
@@ -80,33 +80,33 @@ class FrameSet:
         self.landmarks, self.pupils, self.head_pose, self.gaze, self.expression = (
             torch.from_numpy(np.stack([getattr(fact, name) for fact in facts])) for name in POINTS_AND_ANGLES
         )
-        self.size = len(self._picture(0))
-        self._check(self._picture(0), 0)
+        self.size = len(self._image(0))
+        self._check(self._image(0), 0)
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def pictures(self, rows: Sequence[int]) -> Tensor:
-        """Read pictures (B, 3, H, H) in [-1, 1].
+    def images(self, rows: Sequence[int]) -> Tensor:
+        """Read images (B, 3, H, H) in [-1, 1].
 
         Raises:
             ValueError: if they differ in size from the first of the set.
         """
-        pictures = {row: self._check(self._picture(row), row) for row in dict.fromkeys(rows)}
-        return uint8_to_model(torch.from_numpy(np.stack([pictures[row] for row in rows])))
+        images = {row: self._check(self._image(row), row) for row in dict.fromkeys(rows)}
+        return uint8_to_model(torch.from_numpy(np.stack([images[row] for row in rows])))
 
-    def _picture(self, row: int) -> np.ndarray:
+    def _image(self, row: int) -> np.ndarray:
         frame = self._frames[row]
         with open(frame.shard, "rb") as file:
-            return decode_picture(read_bytes(file, frame.stored.picture))
+            return decode_image(read_bytes(file, frame.stored.image))
 
-    def _check(self, picture: np.ndarray, row: int) -> np.ndarray:
-        if picture.shape != (self.size, self.size, 3):
+    def _check(self, image: np.ndarray, row: int) -> np.ndarray:
+        if image.shape != (self.size, self.size, 3):
             raise ValueError(
-                f"Expected square pictures of one size, {self.size} px, received {picture.shape} for frame "
+                f"Expected square images of one size, {self.size} px, received {image.shape} for frame "
                 f"{self.keys[row]}. Prepare the shards at one size."
             )
-        return picture
+        return image
 
 
 def load_frame_set(folder: str | Path, videos: int | None = None, frames_per_video: int | None = None) -> FrameSet:
@@ -119,7 +119,7 @@ def load_frame_set(folder: str | Path, videos: int | None = None, frames_per_vid
 
     Raises:
         FileNotFoundError: if there are no shards.
-        ValueError: if a shard is damaged, no video has two frames, or pictures are not square.
+        ValueError: if a shard is damaged, no video has two frames, or images are not square.
     """
     shards, digest = list_shards(folder), hashlib.sha256()
     for path in shards:

@@ -1,4 +1,4 @@
-"""The report as one HTML file: style, plots and pictures are inside, nothing is loaded from elsewhere."""
+"""The report as one HTML file: style, plots and images are inside, nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .wording import (
 )
 
 if TYPE_CHECKING:
-    from .picture_rows import PictureGrid
+    from .image_rows import ImageGrid
     from .report import Report
 
 STYLE = """
@@ -49,8 +49,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .
 .figures .paper td { color: #777; font-style: italic; }
 .small { color: #777; font-size: .85em; margin: .2rem 0; }
 .charts { display: flex; flex-wrap: wrap; gap: 14px 26px; align-items: flex-start; margin: 1rem 0; }
-.pictures th { font-weight: 600; font-size: .8rem; padding: .2rem; max-width: 136px; vertical-align: bottom; }
-.pictures td { padding: 2px; } .pictures img { display: block; width: 128px; height: 128px; }
+.images th { font-weight: 600; font-size: .8rem; padding: .2rem; max-width: 136px; vertical-align: bottom; }
+.images td { padding: 2px; } .images img { display: block; width: 128px; height: 128px; }
 """
 
 
@@ -114,15 +114,13 @@ def _error(error: float | None, column: str) -> str:
     return "" if error is None else f" <small>±{error:.{COLUMNS[column].digits}f}</small>"
 
 
-def _grid(grid: PictureGrid) -> str:
+def _grid(grid: ImageGrid) -> str:
     heads = "".join(f"<th>{escape(name)}</th>" for name in grid.columns)
-    rows = "".join(f"<tr>{''.join(_picture(path) for path in row)}</tr>" for row in grid.rows)
-    return (
-        f"<div class='wide'><table class='pictures'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    rows = "".join(f"<tr>{''.join(_image(path) for path in row)}</tr>" for row in grid.rows)
+    return f"<div class='wide'><table class='images'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
-def _picture(path: Path | None) -> str:
+def _image(path: Path | None) -> str:
     if path is None:
         return "<td></td>"
     content = base64.b64encode(path.read_bytes()).decode()

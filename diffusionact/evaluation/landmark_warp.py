@@ -1,6 +1,6 @@
-"""A picture warped by its landmarks: affine in each triangle of a fixed mesh. The baseline that knows geometry only.
+"""An image warped by its landmarks: affine in each triangle of a fixed mesh. The baseline that knows geometry only.
 
-The mesh joins the 68 landmarks with eight points on the picture's border, which stay where they are. It is the
+The mesh joins the 68 landmarks with eight points on the image's border, which stay where they are. It is the
 Delaunay triangulation of the mean frontal face of the synthetic portraits.
 """
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Corners and middles of the edges as shares of the picture, row by row: points 68 to 75.
+# Corners and middles of the edges as shares of the image, row by row: points 68 to 75.
 BORDER = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.5), (1.0, 0.5), (0.0, 1.0), (0.5, 1.0), (1.0, 1.0))
 _TRIANGLES = """
 0-1-71 0-17-36 0-36-1 0-71-17 1-2-71 1-36-41 1-41-2 2-3-71 2-31-3 2-41-31 3-4-73 3-31-48 3-48-4 3-73-71 4-5-73 4-48-5
@@ -30,27 +30,27 @@ TRIANGLES = tuple(tuple(int(corner) for corner in triangle.split("-")) for trian
 TOLERANCE = 1e-4
 
 
-def warp_by_landmarks(pictures: Tensor, landmarks: Tensor, wanted: Tensor) -> Tensor:
-    """Move the landmarks of pictures to other places, and all between them along.
+def warp_by_landmarks(images: Tensor, landmarks: Tensor, wanted: Tensor) -> Tensor:
+    """Move the landmarks of images to other places, and all between them along.
 
     Where a turned head folds the mesh over itself, the triangles that still show their front are drawn.
 
     Args:
-        pictures: (B, 3, H, H) in [-1, 1].
-        landmarks: (B, 68, 2) px of the pictures.
+        images: (B, 3, H, H) in [-1, 1].
+        landmarks: (B, 68, 2) px of the images.
         wanted: (B, 68, 2) px, where they shall lie.
 
     Returns:
         (B, 3, H, H) in [-1, 1].
     """
-    size = pictures.shape[-1]
+    size = images.shape[-1]
     sources = torch.stack([_source_places(*pair, size) for pair in zip(landmarks, wanted, strict=True)])
     grid = (2 * sources + 1) / size - 1  # px, centres at whole numbers, to the -1..1 of grid_sample
-    return F.grid_sample(pictures, grid.to(pictures), padding_mode="border", align_corners=False).clamp(-1.0, 1.0)
+    return F.grid_sample(images, grid.to(images), padding_mode="border", align_corners=False).clamp(-1.0, 1.0)
 
 
 def _source_places(landmarks: Tensor, wanted: Tensor, size: int) -> Tensor:
-    """(H, H, 2) px: where each pixel of the warped picture comes from."""
+    """(H, H, 2) px: where each pixel of the warped image comes from."""
     corners = torch.tensor(TRIANGLES, device=landmarks.device)
     border = landmarks.new_tensor(BORDER) * size - 0.5
     before, after = (torch.cat([points, border])[corners] for points in (landmarks, wanted))  # (K, 3, 2)

@@ -1,4 +1,4 @@
-"""The report as Markdown; plots and pictures lie beside it."""
+"""The report as Markdown; plots and images lie beside it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .wording import (
 )
 
 if TYPE_CHECKING:
-    from .picture_rows import PictureGrid
+    from .image_rows import ImageGrid
     from .report import Report
 
-PICTURE_PX = 96
+IMAGE_PX = 96
 NAMED_FRAMES = 20
 
 
@@ -68,12 +68,12 @@ def _line(label: str, figures: Iterable[str], frames: str, note: str) -> str:
     return f"| {label} | " + " | ".join(figures) + f" | {frames} | {note} |"
 
 
-def _grid_text(grid: PictureGrid) -> str:
+def _grid_text(grid: ImageGrid) -> str:
     lines = ["| " + " | ".join(grid.columns) + " |", "|" + "---|" * len(grid.columns)]
     for row in grid.rows:
         # The name of a frame may hold a quoted slash, which a reader of the page would take for a folder.
         names = (f"{path.parent.name}/{quote(path.name)}" if path else "" for path in row)
-        cells = (f'<img src="{name}" width="{PICTURE_PX}">' if name else "" for name in names)
+        cells = (f'<img src="{name}" width="{IMAGE_PX}">' if name else "" for name in names)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What the figures are made from: what a tracker and a network of face recognition see in pictures.
+"""What the figures are made from: what a tracker and a network of face recognition see in images.
 
 The same two networks look at results and at true frames. Rows without a face hold NaN and are counted by the report.
 """
@@ -13,26 +13,26 @@ from torch import Tensor
 
 from ..face.errors import NoFaceFoundError
 from ..face.expression_names import EXPRESSION_NAMES
-from ..face.tracking import OpenFaceTracker
+from ..face.readers.open.tracking import OpenFaceTracker
 from ..images import model_to_uint8, resize
 from ..types import FaceObservation, concatenate
 from .frame_set import FrameSet
 
-# The tracker likes 256 px; smaller pictures are enlarged for it. Landmarks are px of pictures of this size.
+# The tracker likes 256 px; smaller images are enlarged for it. Landmarks are px of images of this size.
 OBSERVED_SIZE = 256
 BATCH = 8
 
-# Pictures (B, 3, H, H) in [-1, 1] and landmarks (B, 68, 2) px -> embeddings (B, D).
+# Images (B, 3, H, H) in [-1, 1] and landmarks (B, 68, 2) px -> embeddings (B, D).
 IdentityNetwork = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen in B pictures; NaN in rows without a face.
+    """What was seen in B images; NaN in rows without a face.
 
     Attributes:
         found: (B,) bool.
-        landmarks: (B, 68, 2) px of a picture of `OBSERVED_SIZE`.
+        landmarks: (B, 68, 2) px of an image of `OBSERVED_SIZE`.
         head_pose: (B, 3) yaw, pitch, roll in degrees.
         gaze: (B, 2) pitch, yaw in radians.
         expression: (B, 52) in [0, 1].
@@ -47,12 +47,12 @@ class Seen:
     embedding: Tensor
 
     def rows(self, chosen: Sequence[int]) -> Seen:
-        """Some of the pictures, in the order given; a row may come several times."""
+        """Some of the images, in the order given; a row may come several times."""
         return Seen(**{name: value[list(chosen)] for name, value in vars(self).items()})
 
 
 class Observer:
-    """Looks at pictures; remembers what it saw in true frames.
+    """Looks at images; remembers what it saw in true frames.
 
     Args:
         frames: the true frames.
@@ -71,20 +71,20 @@ class Observer:
         """What is seen in frames of the frame set; every frame is looked at once."""
         new = [row for row in dict.fromkeys(rows) if row not in self._remembered]
         if new:
-            seen = self.look(self.frames.pictures(new))
+            seen = self.look(self.frames.images(new))
             self._remembered |= {row: seen.rows([place]) for place, row in enumerate(new)}
         return join([self._remembered[row] for row in rows])
 
     @torch.no_grad()
-    def look(self, pictures: Tensor) -> Seen:
-        """What is seen in pictures (B, 3, H, H) in [-1, 1]."""
-        return join([self._look(batch) for batch in resize(pictures.to(self.device), OBSERVED_SIZE).split(BATCH)])
+    def look(self, images: Tensor) -> Seen:
+        """What is seen in images (B, 3, H, H) in [-1, 1]."""
+        return join([self._look(batch) for batch in resize(images.to(self.device), OBSERVED_SIZE).split(BATCH)])
 
-    def _look(self, pictures: Tensor) -> Seen:
-        found, faces = self._track(model_to_uint8(pictures))
-        landmarks = faces.landmarks.to(pictures)
+    def _look(self, images: Tensor) -> Seen:
+        found, faces = self._track(model_to_uint8(images))
+        landmarks = faces.landmarks.to(images)
         # A network may not take NaN: faces that are not there are embedded from any place and then marked.
-        embedding = self.identity(pictures, torch.where(found[:, None, None], landmarks, landmarks.new_zeros(())))
+        embedding = self.identity(images, torch.where(found[:, None, None], landmarks, landmarks.new_zeros(())))
         seen = Seen(found, landmarks, faces.head_pose, faces.gaze, faces.expression, embedding)
         blank = {
             name: value.float().masked_fill(~found.reshape(-1, *[1] * (value.ndim - 1)), torch.nan).cpu()
@@ -93,16 +93,16 @@ class Observer:
         }
         return Seen(found.cpu(), **blank)
 
-    def _track(self, pictures: Tensor) -> tuple[Tensor, FaceObservation]:
+    def _track(self, images: Tensor) -> tuple[Tensor, FaceObservation]:
         """Which of (B, H, W, 3) show a face, and B rows."""
         try:
-            faces = self.tracker.observe(pictures)
+            faces = self.tracker.observe(images)
         except NoFaceFoundError:
-            if len(pictures) == 1:
+            if len(images) == 1:
                 return torch.zeros(1, dtype=torch.bool, device=self.device), self._no_face()
-            single = [self._track(picture[None]) for picture in pictures]
+            single = [self._track(image[None]) for image in images]
             return torch.cat([found for found, _ in single]), concatenate([faces for _, faces in single])
-        return torch.ones(len(pictures), dtype=torch.bool, device=self.device), faces
+        return torch.ones(len(images), dtype=torch.bool, device=self.device), faces
 
     def _no_face(self) -> FaceObservation:
         shapes = {"landmarks": (68, 2), "pupils": (2, 2), "head_pose": (3,), "gaze": (2,), "confidence": ()}

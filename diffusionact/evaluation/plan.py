@@ -1,6 +1,6 @@
 """What is measured: the rows of each protocol's table, and the name under which each result is kept.
 
-Two protocols that ask for the same pictures share the result.
+Two protocols that ask for the same images share the result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WARPED_SOURCE = "warped source"
 COPIED_DRIVER = "copied driver"
 BASELINES = (COPIED_SOURCE, WARPED_SOURCE, COPIED_DRIVER)
 RECONSTRUCTION = ": reconstruction"
-# Where the driving frames are the truth and single pictures count, a model is asked for the truth itself as well.
+# Where the driving frames are the truth and single images count, a model is asked for the truth itself as well.
 RECONSTRUCTED = ("self", "large_pose")
 
 

@@ -48,7 +48,7 @@ class Steps:
     """DDIM steps of a case.
 
     Attributes:
-        inference: from x_T to the picture; None takes the model's own number.
+        inference: from x_T to the image; None takes the model's own number.
         inversion: from the source to x_T; None takes the model's own number, `RANDOM` noise N(0, I) for x_T.
     """
 

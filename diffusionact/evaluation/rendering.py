@@ -1,6 +1,6 @@
-"""Pictures to measure: a model's reenactments and reconstructions, and the baselines.
+"""Images to measure: a model's reenactments and reconstructions, and the baselines.
 
-Pictures come in and go out at the size of the frame set, whatever size a model works at.
+Images come in and go out at the size of the frame set, whatever size a model works at.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..face.alignment import transform_points
-from ..face.open_face_model import ALIGNED_SIZE
+from ..face.geometry.alignment import transform_points
+from ..face.readers.open.face_model import ALIGNED_SIZE
 from ..images import resize
 from ..pipelines import DiffusionActPipeline
 from ..schedulers import make_scheduler
@@ -41,7 +41,7 @@ class Renderer:
     Args:
         pipeline: the model.
         scheduler: name of the sampler; "ddim" is the model's own.
-        batch_size: pictures that go through a network together; does not change the result.
+        batch_size: images that go through a network together; does not change the result.
     """
 
     def __init__(self, pipeline: DiffusionActPipeline, scheduler: str, batch_size: int):
@@ -51,7 +51,7 @@ class Renderer:
 
     @torch.no_grad()
     def reenact(self, jobs: list[Job], steps: Steps) -> list[Tensor]:
-        """Pictures (F, 3, H, H) of each job: the paper's inference, with the source's x_T or a random one."""
+        """Images (F, 3, H, H) of each job: the paper's inference, with the source's x_T or a random one."""
         size = jobs[0].source.shape[-1]
         sources = self._placed(torch.cat([job.source for job in jobs]))
         own_maps = self._maps([(job.target.own_landmarks, job.target.own_pupils) for job in jobs], size)
@@ -59,19 +59,19 @@ class Renderer:
         x_T = self._noise(jobs) if steps.inversion == RANDOM else self._invert(sources, own_codes, steps.inversion)
         owner = [place for place, job in enumerate(jobs) for _ in job.target.driving]
         maps = self._maps([(job.target.landmarks, job.target.pupils) for job in jobs], size)
-        pictures = self._sample(x_T[owner], self._codes(sources[owner], maps), steps.inference)
-        return list(resize(pictures, size).cpu().split([len(job.target.driving) for job in jobs]))
+        images = self._sample(x_T[owner], self._codes(sources[owner], maps), steps.inference)
+        return list(resize(images, size).cpu().split([len(job.target.driving) for job in jobs]))
 
     @torch.no_grad()
-    def reconstruct(self, pictures: Tensor, steps: Steps) -> Tensor:
-        """Pictures (B, 3, H, H) encoded and decoded with their own semantic code and their own x_T."""
-        placed = self._placed(pictures)
+    def reconstruct(self, images: Tensor, steps: Steps) -> Tensor:
+        """Images (B, 3, H, H) encoded and decoded with their own semantic code and their own x_T."""
+        placed = self._placed(images)
         codes = torch.cat([self.pipeline.semantic_encoder(batch) for batch in placed.split(self.batch_size)])
         decoded = self._sample(self._invert(placed, codes, steps.inversion), codes, steps.inference)
-        return resize(decoded, pictures.shape[-1]).cpu()
+        return resize(decoded, images.shape[-1]).cpu()
 
-    def _placed(self, pictures: Tensor) -> Tensor:
-        return resize(pictures.to(self.pipeline.device), self.pipeline.sample_size)
+    def _placed(self, images: Tensor) -> Tensor:
+        return resize(images.to(self.pipeline.device), self.pipeline.sample_size)
 
     def _maps(self, points: list[tuple[Tensor, Tensor]], size: int) -> Tensor:
         landmarks, pupils = (
@@ -86,8 +86,8 @@ class Renderer:
         batches = zip(sources.split(self.batch_size), maps.split(self.batch_size), strict=True)
         return torch.cat([self.pipeline.reenactment_encoder(*batch) for batch in batches])
 
-    def _invert(self, pictures: Tensor, codes: Tensor, steps: int | None) -> Tensor:
-        batches = zip(pictures.split(self.batch_size), codes.split(self.batch_size), strict=True)
+    def _invert(self, images: Tensor, codes: Tensor, steps: int | None) -> Tensor:
+        batches = zip(images.split(self.batch_size), codes.split(self.batch_size), strict=True)
         return torch.cat([self.pipeline.invert(*batch, steps) for batch in batches])
 
     def _sample(self, x_T: Tensor, codes: Tensor, steps: int | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Writes a report: results.json, report.md with its pictures, and report.html, one file with everything in it."""
+"""Writes a report: results.json, report.md with its images, and report.html, one file with everything in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..images import written_under_temporary_name
 from .charts import charts
 from .frame_set import FrameSet
 from .html_page import html_page
+from .image_rows import ImageGrid, image_grid
 from .markdown_page import markdown_page
-from .picture_rows import PictureGrid, picture_grid
 from .plan import all_tasks
 from .protocols import Protocol, write_pairs
 from .result_store import SETTINGS_NAME, Line, ResultStore
@@ -28,17 +28,17 @@ PLOTS = "plots"
 
 @dataclass(frozen=True)
 class Section:
-    """A table with its plots and pictures.
+    """A table with its plots and images.
 
     Attributes:
         table: the figures.
         charts: `<svg>` elements.
-        grid: None where the table has no pictures of its own.
+        grid: None where the table has no images of its own.
     """
 
     table: Table
     charts: tuple[str, ...]
-    grid: PictureGrid | None
+    grid: ImageGrid | None
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def write_report(
         drawn, grid = (), None
         if protocol is not None:
             drawn = tuple(charts(frames, protocol, table, models, results))
-            grid = picture_grid(store.folder, frames, protocol, models, results)
+            grid = image_grid(store.folder, frames, protocol, models, results)
         sections.append(Section(table, drawn, grid))
     report = Report(facts, tuple(notes), tuple(sections), *lost_frames(results))
     settings = json.loads((store.folder / SETTINGS_NAME).read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def lost_frames(results: Mapping[tuple[str, str], Line]) -> tuple[dict[str, list
 
 
 def results_json(report: Report, settings: dict[str, Any]) -> dict[str, Any]:
-    """Figures and settings, without plots and pictures."""
+    """Figures and settings, without plots and images."""
     return {
         "settings": settings,
         "facts": report.facts,

@@ -30,11 +30,11 @@ from .rendering import Job, Renderer
 from .result_store import Line, ResultStore
 from .targets import Target, TargetMaker
 
-PICTURES = "pictures"
-# Pairs of each protocol whose pictures are kept for the report.
+IMAGES = "pictures"
+# Pairs of each protocol whose images are kept for the report.
 EXAMPLES = 8
 # Bytes; file systems end at 255, and a file that is being written has a longer name.
-LONGEST_NAME = 200
+MAX_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RunOptions:
 
     Attributes:
         scheduler: name of the sampler.
-        batch_size: pictures that go through a network together.
+        batch_size: images that go through a network together.
         part, parts: this process among all.
         show_progress: draw a bar.
     """
@@ -127,13 +127,13 @@ class Runner:
         copied = [task.pair.source] * len(target.driving)
         if method in (COPIED_SOURCE, COPIED_DRIVER):
             rows = copied if method == COPIED_SOURCE else target.driving
-            self._add(method, task, target, self.frames.pictures(rows), self.observer.look_at_true_frames(rows), 0.0)
+            self._add(method, task, target, self.frames.images(rows), self.observer.look_at_true_frames(rows), 0.0)
             return
         started = time.perf_counter()
         own = target.own_landmarks.expand(len(target.driving), -1, -1)
-        pictures = warp_by_landmarks(self.frames.pictures(copied), own, target.landmarks)
+        images = warp_by_landmarks(self.frames.images(copied), own, target.landmarks)
         seconds = time.perf_counter() - started
-        self._add(method, task, target, pictures, self.observer.look(pictures), seconds)
+        self._add(method, task, target, images, self.observer.look(images), seconds)
 
     def _model(self, method: str, tasks: list[Task], renderer: Renderer) -> None:
         """Render pairs together; all with the same steps."""
@@ -149,28 +149,28 @@ class Runner:
         counts = [len(target.driving) for _, target in usable]
         seconds = (time.perf_counter() - started) / sum(counts)
         seen = self.observer.look(torch.cat(parts))
-        for (task, target), pictures, rows in zip(usable, parts, torch.arange(sum(counts)).split(counts), strict=True):
-            self._add(method, task, target, pictures, seen.rows(rows.tolist()), seconds * len(rows))
+        for (task, target), images, rows in zip(usable, parts, torch.arange(sum(counts)).split(counts), strict=True):
+            self._add(method, task, target, images, seen.rows(rows.tolist()), seconds * len(rows))
 
     def _render(self, method: str, usable: list[tuple[Task, Target]], renderer: Renderer) -> list[Tensor]:
         steps = usable[0][0].steps
         if method.endswith(RECONSTRUCTION):
-            truth = self.frames.pictures([row for _, target in usable for row in target.driving])
+            truth = self.frames.images([row for _, target in usable for row in target.driving])
             return list(renderer.reconstruct(truth, steps).split([len(target.driving) for _, target in usable]))
-        jobs = [Job(task.key, self.frames.pictures([task.pair.source]), target) for task, target in usable]
+        jobs = [Job(task.key, self.frames.images([task.pair.source]), target) for task, target in usable]
         return renderer.reenact(jobs, steps)
 
-    def _add(self, method: str, task: Task, target: Target, pictures: Tensor, seen: Seen, seconds: float) -> None:
+    def _add(self, method: str, task: Task, target: Target, images: Tensor, seen: Seen, seconds: float) -> None:
         """Measure and keep one pair."""
         pair, count = task.pair, len(target.driving)
         driving = self.observer.look_at_true_frames(target.driving)
         person = driving if pair.is_same_person else self.observer.look_at_true_frames([pair.source] * count)
         compared = None
         if pair.is_same_person:  # where the network of LPIPS runs
-            compared = tuple(side.to(self.observer.device) for side in (pictures, self.frames.pictures(target.driving)))
+            compared = tuple(side.to(self.observer.device) for side in (images, self.frames.images(target.driving)))
         measured = measure(seen, driving, person, compared, self.lpips_network)
         if pair in self.examples:
-            save_example(self.store.folder, method, task, pictures)
+            save_example(self.store.folder, method, task, images)
         line = {"method": method, "key": task.key, "source": self.frames.keys[pair.source]}
         line |= {"driving": [self.frames.keys[row] for row in target.driving], "seconds": round(seconds, 4)}
         line |= {"without_driver": [self.frames.keys[row] for row in pair.driving if row not in target.driving]}
@@ -198,16 +198,16 @@ def groups(tasks: Sequence[Task], batch_size: int) -> Iterator[list[Task]]:
 
 
 def example_path(folder: Path, method: str, task: Task) -> Path:
-    """Where the example picture of a result lies."""
+    """Where the example image of a result lies."""
     name = "".join(letter if letter.isalnum() else "_" for letter in method)
-    return picture_path(folder, f"{name}-{task.key}")
+    return image_path(folder, f"{name}-{task.key}")
 
 
-def picture_path(folder: Path, name: str) -> Path:
-    """A file for a picture; a name that is too long for a file system ends in its hash."""
-    if len(name.encode()) > LONGEST_NAME:
-        name = f"{name[: LONGEST_NAME // 2]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-    return folder / PICTURES / f"{name}.png"
+def image_path(folder: Path, name: str) -> Path:
+    """A file for an image; a name that is too long for a file system ends in its hash."""
+    if len(name.encode()) > MAX_NAME:
+        name = f"{name[: MAX_NAME // 2]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return folder / IMAGES / f"{name}.png"
 
 
 def example_position(count: int) -> int:
@@ -215,12 +215,12 @@ def example_position(count: int) -> int:
     return count // 2
 
 
-def save_example(folder: Path, method: str, task: Task, pictures: Tensor) -> None:
-    """Keep one picture of a result for the report."""
+def save_example(folder: Path, method: str, task: Task, images: Tensor) -> None:
+    """Keep one image of a result for the report."""
     path = example_path(folder, method, task)
     path.parent.mkdir(exist_ok=True)
     is_generated = method not in BASELINES
-    save_png(path, model_to_uint8(pictures[[example_position(len(pictures))]])[0], provenance=is_generated)
+    save_png(path, model_to_uint8(images[[example_position(len(images))]])[0], provenance=is_generated)
 
 
 def _finite(value: Any) -> Any:

@@ -21,11 +21,11 @@ from .protocols import Protocol
 from .result_store import Line
 
 PAPER_FILE = Path(__file__).with_name("paper_tables.json")
-PICTURE_COLUMNS = ("PSNR", "SSIM", "CSIM", "LPIPS", "L1", "NME", "APD", "AED")
+IMAGE_COLUMNS = ("PSNR", "SSIM", "CSIM", "LPIPS", "L1", "NME", "APD", "AED")
 CORRELATIONS = tuple(f"{motion} r" for motion in MOTIONS)
 COLUMNS = {
-    "self": (*PICTURE_COLUMNS, "gaze", *CORRELATIONS),
-    "large_pose": (*PICTURE_COLUMNS, "gaze"),
+    "self": (*IMAGE_COLUMNS, "gaze", *CORRELATIONS),
+    "large_pose": (*IMAGE_COLUMNS, "gaze"),
     "cross": ("CSIM", "APD", "AED", "gaze", *CORRELATIONS),
     "steps": ("PSNR", "SSIM", "CSIM", "LPIPS", "APD", "AED", "seconds"),
     "inversion_steps": ("PSNR", "SSIM", "CSIM", "LPIPS", "APD", "AED", "seconds"),

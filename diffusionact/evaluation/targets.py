@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..face.alignment import transform_points
-from ..face.open_face_model import OpenFaceModel
-from ..face.retargeting import face_pose, recombine
+from ..face.geometry.alignment import transform_points
+from ..face.pose.retargeting import face_pose, recombine
+from ..face.readers.open.face_model import OpenFaceModel
 from ..types import CropTransform
 from .frame_set import FrameSet
 from .observer import OBSERVED_SIZE, Observer, Seen
@@ -26,7 +26,7 @@ class Target:
 
     Attributes:
         driving: rows of the frame set that can be used: all, but for drivers of another person without a face.
-        own_landmarks, own_pupils: (1, 68, 2), (1, 2, 2) px of the frame set's pictures, of the source.
+        own_landmarks, own_pupils: (1, 68, 2), (1, 2, 2) px of the frame set's images, of the source.
         landmarks, pupils: (F, 68, 2), (F, 2, 2) px of the same, wanted.
     """
 
@@ -65,12 +65,12 @@ class TargetMaker:
         return Target(driving, *own, *self._retarget(source_seen, self.observer.look_at_true_frames(driving)))
 
     def _retarget(self, source: Seen, driving: Seen) -> tuple[Tensor, Tensor]:
-        """Landmarks and pupils in px of the frame set's pictures."""
+        """Landmarks and pupils in px of the frame set's images."""
         model = self.face_model
         own, theirs = (
             model.fit(seen.landmarks, seen.expression, seen.head_pose, OBSERVED_SIZE) for seen in (source, driving)
         )
-        # The model's camera sees the aligned picture at the size that the tracker saw.
+        # The model's camera sees the aligned image at the size that the tracker saw.
         scale = self.frames.size / OBSERVED_SIZE
         shift = 0.5 * scale - 0.5  # integer pixels are pixel centres
         matrix = torch.tensor([[scale, 0.0, shift], [0.0, scale, shift]]).expand(len(driving.found), 2, 3)
@@ -80,7 +80,7 @@ class TargetMaker:
 
 
 def resized_points(points: Tensor, size: int, new_size: int) -> Tensor:
-    """Points (B, N, 2) px of a picture, in px of the picture at another size."""
+    """Points (B, N, 2) px of an image, in px of the image at another size."""
     scale = new_size / size
     matrix = points.new_tensor([[scale, 0.0, 0.5 * scale - 0.5], [0.0, scale, 0.5 * scale - 0.5]])
     return transform_points(matrix.expand(len(points), 2, 3), points)

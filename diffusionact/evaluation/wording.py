@@ -29,7 +29,7 @@ ABOUT = {
     "large_pose": "Pairs of frames of one video whose yaw differs by more than 30 degrees.",
     "steps": "Self reenactment from T_xT = 50 inversion steps.",
     "inversion_steps": "Self reenactment with T = 20 decoding steps. Random x_T is noise N(0, I).",
-    "temporal": "Self reenactment of neighbouring frames; 1 is as steady as the real clip. A still picture scores more "
+    "temporal": "Self reenactment of neighbouring frames; 1 is as steady as the real clip. A still image scores more "
     "than 1.",
     "ablation": "The same results as in self reenactment, with the columns of the paper's ablation.",
     "truth": "Pearson's r between what the tracker sees in the result and what the renderer drew. The last row is what "

@@ -2,4 +2,4 @@
 
 
 class NoFaceFoundError(ValueError):
-    """No usable face in a picture, in a frame, or in a whole clip."""
+    """No usable face in an image, in a frame, or in a whole clip."""

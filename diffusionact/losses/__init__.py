@@ -2,7 +2,7 @@
 
 The paper writes norms without saying how they are reduced. Everywhere here an l1 distance is the mean of the absolute
 differences and an l2 distance the mean of the squared ones, over batch and entries; so a value does not depend on the
-size of a picture, and weights keep their meaning. No network is known here: see `face_features.py`.
+size of an image, and weights keep their meaning. No network is known here: see `face_features.py`.
 """
 
 from .background import background_loss

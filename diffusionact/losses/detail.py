@@ -8,9 +8,9 @@ from ..checks import check_same_shape
 
 
 def detail_loss(reenacted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Squared error inside a mask: for each picture the mean of m (r - t)^2 over its mask, then the mean of them all.
+    """Squared error inside a mask: for each image the mean of m (r - t)^2 over its mask, then the mean of them all.
 
-    Not of the paper: eyes and lips are a few hundredths of a small picture, so gaze and blinks weigh next to nothing
+    Not of the paper: eyes and lips are a few hundredths of a small image, so gaze and blinks weigh next to nothing
     in its pixel loss.
 
     Args:
@@ -19,11 +19,11 @@ def detail_loss(reenacted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         mask: (B, 1, H, W) in [0, 1], 1 where the eyes and the mouth of the target are.
 
     Returns:
-        Scalar, at least 0; 0 for equal pictures or an empty mask.
+        Scalar, at least 0; 0 for equal images or an empty mask.
 
     Raises:
-        ValueError: if the pictures' shapes differ.
+        ValueError: if the images' shapes differ.
     """
-    check_same_shape("the reenacted pictures", reenacted, "the targets", target)
+    check_same_shape("the reenacted images", reenacted, "the targets", target)
     area = mask.sum(dim=(1, 2, 3)).clamp(min=1.0) * reenacted.shape[1]
     return ((mask * (reenacted - target).square()).sum(dim=(1, 2, 3)) / area).mean()

@@ -12,7 +12,7 @@ def head_pose_loss(reenacted: Tensor, target: Tensor) -> Tensor:
     """L_hp = ||a_t - a_r||_1, as the mean absolute difference of yaw, pitch and roll.
 
     Source: Eq. 17. Network: EMOCA's head rotation, as Euler angles in degrees like those of the authors' figures; the
-    paper names no unit. Angles are near 0 in aligned pictures; a full turn is not taken out.
+    paper names no unit. Angles are near 0 in aligned images; a full turn is not taken out.
 
     Args:
         reenacted: (B, 3) yaw, pitch, roll in degrees.

@@ -90,8 +90,8 @@ def reenactment_objective(
     Args:
         reenacted: (B, 3, H, W) in [-1, 1].
         target: the same shape and range.
-        reenacted_features: of the reenacted pictures, with their gradient.
-        target_features: of the target pictures.
+        reenacted_features: of the reenacted images, with their gradient.
+        target_features: of the target images.
         weights: of the terms.
 
     Raises:

@@ -28,10 +28,10 @@ def perceptual_loss(reenacted: Sequence[Tensor], target: Sequence[Tensor]) -> Te
     if len(reenacted) != len(target) or not reenacted:
         raise ValueError(
             f"Expected features of the same layers, at least one, received {len(reenacted)} of the reenacted and "
-            f"{len(target)} of the target pictures; take both from one network."
+            f"{len(target)} of the target images; take both from one network."
         )
     total = reenacted[0].new_zeros(())
     for layer, (first, second) in enumerate(zip(reenacted, target, strict=True)):
-        check_same_shape(f"layer {layer} of the reenacted pictures", first, "that of the target pictures", second)
+        check_same_shape(f"layer {layer} of the reenacted images", first, "that of the target images", second)
         total = total + F.mse_loss(first, second)
     return total

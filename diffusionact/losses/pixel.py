@@ -18,10 +18,10 @@ def pixel_loss(reenacted: Tensor, target: Tensor) -> Tensor:
         target: the same shape and range.
 
     Returns:
-        Scalar in [0, 4]; 0 for equal pictures.
+        Scalar in [0, 4]; 0 for equal images.
 
     Raises:
         ValueError: if the shapes differ.
     """
-    check_same_shape("the reenacted pictures", reenacted, "the target pictures", target)
+    check_same_shape("the reenacted images", reenacted, "the target images", target)
     return F.mse_loss(reenacted, target)

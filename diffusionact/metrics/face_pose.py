@@ -7,7 +7,7 @@ from torch import Tensor
 from ..checks import check_landmarks, check_same_shape
 
 # NME is given in thousandths. The paper does not name its scale; as hundredths, its best figure of 12.5 would be an
-# error of some 15 px in a 256 px picture beside a head pose error of 0.8 degrees; as thousandths it is about 1.5 px.
+# error of some 15 px in a 256 px image beside a head pose error of 0.8 degrees; as thousandths it is about 1.5 px.
 NME_SCALE = 1000.0
 
 
@@ -20,7 +20,7 @@ def nme(landmarks: Tensor, truth: Tensor) -> Tensor:
 
     Args:
         landmarks: (B, 68, 2) px, iBUG-68, of one landmark network.
-        truth: the same of the true pictures, of the same network and frame.
+        truth: the same of the true images, of the same network and frame.
 
     Returns:
         (B,) thousandths of the face's size, at least 0; 0 for equal landmarks.
@@ -34,8 +34,8 @@ def nme(landmarks: Tensor, truth: Tensor) -> Tensor:
     size = (truth.amax(dim=1) - truth.amin(dim=1)).prod(dim=-1).sqrt()
     if (size <= 0).any():
         raise ValueError(
-            f"Expected true landmarks that span an area, received a box without one in picture {int(size.argmin())}; "
-            f"leave out pictures in which no face was found."
+            f"Expected true landmarks that span an area, received a box without one in image {int(size.argmin())}; "
+            f"leave out images in which no face was found."
         )
     return NME_SCALE * (landmarks - truth).norm(dim=-1).mean(dim=1) / size
 
@@ -44,11 +44,11 @@ def apd(head_pose: Tensor, truth: Tensor) -> Tensor:
     """Average pose distance: the mean absolute difference of yaw, pitch and roll; lower is better.
 
     Source: paper, section 4.2, with EMOCA's angles (`face.emoca.flame.official_angles`). A full turn is not taken out:
-    the angles of aligned pictures are near 0.
+    the angles of aligned images are near 0.
 
     Args:
         head_pose: (B, 3) yaw, pitch, roll in degrees.
-        truth: the same of the true pictures, of the same network and convention.
+        truth: the same of the true images, of the same network and convention.
 
     Returns:
         (B,) degrees, at least 0; 0 for equal poses.
@@ -74,7 +74,7 @@ def aed(expression: Tensor, truth: Tensor) -> Tensor:
 
     Args:
         expression: (B, E) coefficients of a face model.
-        truth: the same of the true pictures.
+        truth: the same of the true images.
 
     Returns:
         (B,) in the coefficients' unit, at least 0; 0 for equal expressions.

@@ -13,7 +13,7 @@ from ..checks import check_same_shape
 
 
 def csim(embeddings: Tensor, truth: Tensor) -> Tensor:
-    """Cosine of the angle between the identity of a picture and that of the truth; higher is better.
+    """Cosine of the angle between the identity of an image and that of the truth; higher is better.
 
     Self reenactment: against the target frame; cross-subject: against the source (paper, section 4.2).
 

@@ -12,7 +12,7 @@ class MetricMean:
     """Adds up a metric's values; every value counts alike, however the batches were cut.
 
     Args:
-        function: returns one value a picture (B,), or a scalar for a whole clip.
+        function: returns one value an image (B,), or a scalar for a whole clip.
 
     Attributes:
         total: sum of all values.

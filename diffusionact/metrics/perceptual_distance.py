@@ -35,28 +35,28 @@ def load_lpips(backbone: str = "alex") -> nn.Module:
     return LPIPS(net=backbone, verbose=False).eval().requires_grad_(False)
 
 
-def lpips(pictures: Tensor, truth: Tensor, network: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def lpips(images: Tensor, truth: Tensor, network: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Distance of deep features: per layer, the weighted squared difference of unit-length features, averaged over
     places, summed over layers; lower is better.
 
     Args:
-        pictures: (B, 3, H, W) in [-1, 1].
+        images: (B, 3, H, W) in [-1, 1].
         truth: the same shape and range.
-        network: two batches of pictures -> B distances; see `load_lpips`.
+        network: two batches of images -> B distances; see `load_lpips`.
 
     Returns:
-        (B,) at least 0, about 1 for unlike pictures; 0 for equal pictures.
+        (B,) at least 0, about 1 for unlike images; 0 for equal images.
 
     Raises:
-        ValueError: if the shapes differ, a picture is out of range, or the network gives another number of values.
+        ValueError: if the shapes differ, an image is out of range, or the network gives another number of values.
     """
-    check_same_shape("the pictures", pictures, "the truth", truth)
-    check_images("the pictures", pictures)
+    check_same_shape("the images", images, "the truth", truth)
+    check_images("the images", images)
     check_images("the truth", truth)
-    distances = network(pictures, truth)
-    if distances.numel() != len(pictures):
+    distances = network(images, truth)
+    if distances.numel() != len(images):
         raise ValueError(
-            f"Expected one distance for each of {len(pictures)} pictures, received shape {tuple(distances.shape)}; "
+            f"Expected one distance for each of {len(images)} images, received shape {tuple(distances.shape)}; "
             f"use a network that does not average over the batch."
         )
     return distances.flatten()

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from .face_pose import aed, apd, nme
 from .identity import csim, tg_id, tl_id
+from .images import l1, psnr, ssim
 from .perceptual_distance import lpips
-from .pictures import l1, psnr, ssim
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Metric:
         higher_is_better: the direction.
         best: its value for results equal to the truth.
         unit: in words; empty for a bare number.
-        needs: what the function compares: "pictures", "embeddings", "clips" (embeddings of a clip's frames),
+        needs: what the function compares: "images", "embeddings", "clips" (embeddings of a clip's frames),
             "landmarks", "head_pose" or "expression".
     """
 
@@ -34,11 +34,11 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "PSNR": Metric(psnr, True, float("inf"), "dB", "pictures"),
-    "SSIM": Metric(ssim, True, 1.0, "", "pictures"),
+    "PSNR": Metric(psnr, True, float("inf"), "dB", "images"),
+    "SSIM": Metric(ssim, True, 1.0, "", "images"),
     "CSIM": Metric(csim, True, 1.0, "", "embeddings"),
-    "LPIPS": Metric(lpips, False, 0.0, "", "pictures"),
-    "L1": Metric(l1, False, 0.0, "of the range -1 to 1", "pictures"),
+    "LPIPS": Metric(lpips, False, 0.0, "", "images"),
+    "L1": Metric(l1, False, 0.0, "of the range -1 to 1", "images"),
     "NME": Metric(nme, False, 0.0, "thousandths of the face's size", "landmarks"),
     "APD": Metric(apd, False, 0.0, "degrees", "head_pose"),
     "AED": Metric(aed, False, 0.0, "sum of coefficients", "expression"),

@@ -1,4 +1,4 @@
-"""The reenactment encoder: source picture and landmark map of the driver -> semantic code of the reenacted picture."""
+"""The reenactment encoder: source image and landmark map of the driver -> semantic code of the reenacted image."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ReenactmentEncoder(ModelMixin, ConfigMixin):
 
         Args:
             image: (B, 3, H, W) in [-1, 1], the aligned source.
-            landmark_map: (B, 3, H, W) in [-1, 1], see `face/landmark_map.py`.
+            landmark_map: (B, 3, H, W) in [-1, 1], see `face/pose/landmark_map.py`.
 
         Returns:
             (B, semantic_dim).

@@ -1,4 +1,4 @@
-"""The semantic encoder of the diffusion autoencoder: picture -> semantic code z."""
+"""The semantic encoder of the diffusion autoencoder: image -> semantic code z."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class EncoderBlock(nn.Module):
 
 
 class SemanticEncoder(ModelMixin, ConfigMixin):
-    """Encode pictures into semantic codes.
+    """Encode images into semantic codes.
 
     The default arguments are the official encoder (30,150,400 parameters). Source: BeatGANsEncoderModel with the
     pooling `adaptivenonzero` of the diffusion autoencoder, checked against its outputs.
 
     Args:
-        sample_size: side of the picture, pixels.
-        in_channels: channels of the picture.
+        sample_size: side of the image, pixels.
+        in_channels: channels of the image.
         patch_size: side of the pixel squares folded into channels; 1 works on plain pixels.
         block_out_channels: width of every level, finest first.
         layers_per_block: residual blocks a level.

@@ -1,7 +1,7 @@
 """The noise-predicting UNet of the diffusion autoencoder, conditioned on the time and on a semantic code.
 
 One class serves the official 256 px network (the default arguments) and small ones. `patch_size` folds squares of
-pixels into channels, so that a small network works at a fraction of the picture's resolution.
+pixels into channels, so that a small network works at a fraction of the image's resolution.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class UNet(ModelMixin, ConfigMixin):
     (138,341,891 parameters). Source: BeatGANsAutoencModel of the diffusion autoencoder, checked against its outputs.
 
     Args:
-        sample_size: side of the picture, pixels.
-        in_channels: channels of the picture.
+        sample_size: side of the image, pixels.
+        in_channels: channels of the image.
         patch_size: side of the pixel squares folded into channels; 1 works on plain pixels.
         block_out_channels: width of every level, finest first.
         layers_per_block: residual blocks a level; the decoder has one more.

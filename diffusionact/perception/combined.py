@@ -11,14 +11,14 @@ class CombinedPerception(nn.Module):
     """Frozen networks side by side, always in evaluation mode; features without a network stay None.
 
     Args:
-        perceptual: pictures -> tuple of feature maps.
-        identity: pictures, landmarks -> (B, D).
-        background: pictures -> (B, 1, H, W) in [0, 1], 1 on background and hair.
-        style: pictures -> (B, D).
-        gaze: pictures, landmarks -> (B, 2) pitch, yaw in radians.
-        face: pictures, landmarks -> landmarks (B, 68, 2) px of a 224 px crop and head pose (B, 3) degrees.
+        perceptual: images -> tuple of feature maps.
+        identity: images, landmarks -> (B, D).
+        background: images -> (B, 1, H, W) in [0, 1], 1 on background and hair.
+        style: images -> (B, D).
+        gaze: images, landmarks -> (B, 2) pitch, yaw in radians.
+        face: images, landmarks -> landmarks (B, 68, 2) px of a 224 px crop and head pose (B, 3) degrees.
 
-    All take pictures (B, 3, H, W) in [-1, 1] and landmarks (B, 68, 2) px of them.
+    All take images (B, 3, H, W) in [-1, 1] and landmarks (B, 68, 2) px of them.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class CombinedPerception(nn.Module):
         """Stay in evaluation mode: in training mode the statistics of batch norms would drift."""
         return super().train(False)
 
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> FaceFeatures:
-        """Features of pictures; see `FacePerception`."""
-        points, head_pose = self.face(pictures, landmarks) if self.face is not None else (None, None)
+    def forward(self, images: Tensor, landmarks: Tensor) -> FaceFeatures:
+        """Features of images; see `FacePerception`."""
+        points, head_pose = self.face(images, landmarks) if self.face is not None else (None, None)
         return FaceFeatures(
-            perceptual=self.perceptual(pictures) if self.perceptual is not None else None,
-            identity=self.identity(pictures, landmarks) if self.identity is not None else None,
-            background=self.background(pictures) if self.background is not None else None,
-            style=self.style(pictures) if self.style is not None else None,
-            gaze=self.gaze(pictures, landmarks) if self.gaze is not None else None,
+            perceptual=self.perceptual(images) if self.perceptual is not None else None,
+            identity=self.identity(images, landmarks) if self.identity is not None else None,
+            background=self.background(images) if self.background is not None else None,
+            style=self.style(images) if self.style is not None else None,
+            gaze=self.gaze(images, landmarks) if self.gaze is not None else None,
             landmarks=points,
             head_pose=head_pose,
         )

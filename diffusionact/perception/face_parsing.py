@@ -164,23 +164,23 @@ class FaceParsing(nn.Module):
         network.load_state_dict({k: v for k, v in state.items() if not k.startswith(cls.unused_prefixes)})
         return network
 
-    def scores(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1] -> scores of the classes (B, 19, input_size, input_size)."""
+    def scores(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] -> scores of the classes (B, 19, input_size, input_size)."""
         size = (self.input_size, self.input_size)
-        square = F.interpolate(pictures, size=size, mode="bilinear", align_corners=False, antialias=True)
+        square = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
         scores = self.conv_out(self.ffm(*self.cp(standardise(square, IMAGENET_MEAN, IMAGENET_STD))))
         return F.interpolate(scores, size=size, mode="bilinear", align_corners=True)
 
     @torch.no_grad()
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Mask of background and hair; without a gradient, as a class is either chosen or not.
 
         Args:
-            pictures: (B, 3, H, W) in [-1, 1].
+            images: (B, 3, H, W) in [-1, 1].
 
         Returns:
             (B, 1, H, W), 0 or 1.
         """
-        scores = F.interpolate(self.scores(pictures), size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+        scores = F.interpolate(self.scores(images), size=images.shape[-2:], mode="bilinear", align_corners=False)
         classes = scores.argmax(dim=1, keepdim=True)
-        return ((classes == BACKGROUND) | (classes == HAIR)).to(pictures.dtype)
+        return ((classes == BACKGROUND) | (classes == HAIR)).to(images.dtype)

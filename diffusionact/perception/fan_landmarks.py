@@ -1,19 +1,19 @@
-"""Landmarks by the paper's networks, S3FD and 2D-FAN-4, picture by picture: what the metric NME compares."""
+"""Landmarks by the paper's networks, S3FD and 2D-FAN-4, image by image: what the metric NME compares."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from ..face.emoca.face_detector import FACE_SCORE, FaceDetector
-from ..face.emoca.landmark_crop import FaceSquare, crop_for_landmarks, landmarks_from_heatmaps
-from ..face.emoca.landmark_net import LandmarkNet
-from ..face.emoca.ranges import MAX_LEVEL, to_official_levels
-from ..face.ibug68 import NUM_LANDMARKS
+from ..face.geometry.ibug68 import NUM_LANDMARKS
+from ..face.readers.emoca.face_detector import FACE_SCORE, FaceDetector
+from ..face.readers.emoca.landmark_crop import FaceSquare, crop_for_landmarks, landmarks_from_heatmaps
+from ..face.readers.emoca.landmark_net import LandmarkNet
+from ..face.readers.emoca.ranges import MAX_LEVEL, to_official_levels
 from ..images import resize
 
 # Side of the square that faces are looked for in, px; that of the official code.
-PICTURE_PX = 256
+IMAGE_PX = 256
 
 
 class FanLandmarks(nn.Module):
@@ -29,22 +29,22 @@ class FanLandmarks(nn.Module):
         self.detector, self.landmark_net = detector, landmark_net
 
     @torch.no_grad()
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Landmarks of the face that the detector is surest of; without a gradient.
 
         Args:
-            pictures: (B, 3, S, S) in [-1, 1], one face each; looked at in 256 px.
+            images: (B, 3, S, S) in [-1, 1], one face each; looked at in 256 px.
 
         Returns:
-            (B, 68, 2) px of the pictures, whole px of the 256 px ones; NaN throughout where no face is found.
+            (B, 68, 2) px of the images, whole px of the 256 px ones; NaN throughout where no face is found.
         """
-        levels = to_official_levels(resize(pictures, (PICTURE_PX, PICTURE_PX)))
+        levels = to_official_levels(resize(images, (IMAGE_PX, IMAGE_PX)))
         found = self.detector.detect(levels, FACE_SCORE)
         rows = [row for row, boxes in enumerate(found) if len(boxes)]
-        landmarks = pictures.new_full((len(pictures), NUM_LANDMARKS, 2), torch.nan)
+        landmarks = images.new_full((len(images), NUM_LANDMARKS, 2), torch.nan)
         if rows:
             squares = [FaceSquare.around(found[row].boxes[0]) for row in rows]
             crops = [crop_for_landmarks(levels[row], square) for row, square in zip(rows, squares, strict=True)]
             heatmaps = self.landmark_net(torch.stack(crops) / MAX_LEVEL)
             landmarks[rows] = landmarks_from_heatmaps(heatmaps, squares).to(landmarks)
-        return (landmarks + 0.5) * (pictures.shape[-1] / PICTURE_PX) - 0.5
+        return (landmarks + 0.5) * (images.shape[-1] / IMAGE_PX) - 0.5

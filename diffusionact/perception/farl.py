@@ -88,13 +88,13 @@ class FaRL(nn.Module):
         network.load_state_dict(own)
         return network
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1], resized to the network's square -> (B, features), any length."""
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1], resized to the network's square -> (B, features), any length."""
         square = F.interpolate(
-            pictures, size=(self.input_size, self.input_size), mode="bicubic", align_corners=False, antialias=True
+            images, size=(self.input_size, self.input_size), mode="bicubic", align_corners=False, antialias=True
         )
         patches = self.conv1(standardise(square, CLIP_MEAN, CLIP_STD)).flatten(2).transpose(1, 2)  # (B, N, width)
-        start = self.class_embedding.expand(len(pictures), 1, -1)
+        start = self.class_embedding.expand(len(images), 1, -1)
         tokens = self.ln_pre(torch.cat([start, patches], dim=1) + self.positional_embedding)
         for block in self.transformer.resblocks:
             tokens = block(tokens)

@@ -105,7 +105,7 @@ def _gemm(inputs: Inputs, attributes: Attributes) -> Tensor:
 
 def _reshape(inputs: Inputs, _: Attributes) -> Tensor:
     x, sizes = inputs[0], inputs[1].tolist()
-    # Files written for one picture say 1 for the batch; 0 keeps an axis.
+    # Files written for one image say 1 for the batch; 0 keeps an axis.
     sizes[0] = len(x) if sizes[0] in (0, 1) else sizes[0]
     return x.reshape([x.shape[axis] if size == 0 else size for axis, size in enumerate(sizes)])
 

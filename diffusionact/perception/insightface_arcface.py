@@ -46,17 +46,17 @@ class InsightFaceArcFace(nn.Module):
         weights = {name: value for name, value in state.items() if name != GRAPH}
         return cls(GraphNetwork(operations, graph["input"], weights), graph["takes_levels"])
 
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> Tensor:
-        """Embeddings of unit length; differentiable in the pictures.
+    def forward(self, images: Tensor, landmarks: Tensor) -> Tensor:
+        """Embeddings of unit length; differentiable in the images.
 
         Args:
-            pictures: (B, 3, H, W) RGB in [-1, 1].
+            images: (B, 3, H, W) RGB in [-1, 1].
             landmarks: (B, 68, 2) px of them.
 
         Returns:
             (B, D); D is 512 in the published networks.
         """
-        return F.normalize(self.embed_crops(identity_crops(pictures, landmarks)), dim=-1)
+        return F.normalize(self.embed_crops(identity_crops(images, landmarks)), dim=-1)
 
     def embed_crops(self, crops: Tensor) -> Tensor:
         """Crops (B, 3, 112, 112) RGB in [-1, 1] -> embeddings (B, D) of any length."""

@@ -1,7 +1,7 @@
 """The bundled face landmarker as a differentiable network for photographs: landmarks, head pose, gaze, expression.
 
 Nets, landmarks and angles are those of `OpenFaceTracker`; the detector's place is taken by given landmarks, so that
-everything from the picture to the result has a gradient.
+everything from the image to the result has a gradient.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..face.gaze import gaze_from_pupils
-from ..face.ibug68 import EYES
-from ..face.landmarker import FaceBlendshapes, FaceMesh, HeadGeometry
-from ..face.landmarker.graph import DATA_FOLDER
-from ..face.landmarker.mesh import INPUT_SIZE, place_mesh
-from ..face.landmarker.regions import SquareRegions
-from ..face.mesh_landmarks import PUPIL_POINTS, landmark_matrix
-from ..face.rotations import matrix_to_head_pose
+from ..face.geometry.gaze import gaze_from_pupils
+from ..face.geometry.ibug68 import EYES
+from ..face.geometry.rotations import matrix_to_head_pose
+from ..face.readers.open.landmarker import FaceBlendshapes, FaceMesh, HeadGeometry
+from ..face.readers.open.landmarker.graph import DATA_FOLDER
+from ..face.readers.open.landmarker.mesh import INPUT_SIZE, place_mesh
+from ..face.readers.open.landmarker.regions import SquareRegions
+from ..face.readers.open.mesh_landmarks import PUPIL_POINTS, landmark_matrix
 from ..types import FaceObservation
 
 # The detector's region beside the upright box of the 68 landmarks: side in mean extents, and how far its centre lies
 # above the box's, in sides. Means over 12 synthetic frames and the demo's source; single ones stray by a tenth.
 SIDE_PER_EXTENT = 1.62
 CENTRE_ABOVE = 0.028
-LEAST_PRESENCE = 0.5
+MIN_PRESENCE = 0.5
 
 
 def face_regions(landmarks: Tensor) -> SquareRegions:
@@ -43,7 +43,7 @@ def face_regions(landmarks: Tensor) -> SquareRegions:
 
 
 class LandmarkerFace(nn.Module):
-    """Reads aligned pictures with MediaPipe's mesh and blendshape nets; frozen, differentiable in the pictures."""
+    """Reads aligned images with MediaPipe's mesh and blendshape nets; frozen, differentiable in the images."""
 
     def __init__(self):
         super().__init__()
@@ -51,20 +51,20 @@ class LandmarkerFace(nn.Module):
         canonical = load_file(DATA_FOLDER / "face_geometry.safetensors")["vertices"]
         self.register_buffer("landmark_matrix", landmark_matrix(canonical), persistent=False)
 
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> FaceObservation:
+    def forward(self, images: Tensor, landmarks: Tensor) -> FaceObservation:
         """What the tracker would see.
 
         Args:
-            pictures: (B, 3, H, W) in [-1, 1], RGB.
+            images: (B, 3, H, W) in [-1, 1], RGB.
             landmarks: (B, 68, 2) px of them: where to look; no gradient flows through them.
 
         Returns:
-            B rows in px of the pictures; `confidence` is the mesh's presence in [0, 1].
+            B rows in px of the images; `confidence` is the mesh's presence in [0, 1].
         """
         # Half precision would round places in a 256 px crop to whole pixels.
-        with torch.autocast(pictures.device.type, enabled=False):
+        with torch.autocast(images.device.type, enabled=False):
             regions = face_regions(landmarks.detach().float())
-            mesh, presence = self.mesh(self.cut_faces(pictures.float(), regions))
+            mesh, presence = self.mesh(self.cut_faces(images.float(), regions))
             mesh = place_mesh(mesh, regions)
             points, pupils = self.landmark_matrix @ mesh[..., :2], mesh[:, list(PUPIL_POINTS), :2]
             return FaceObservation(
@@ -74,16 +74,16 @@ class LandmarkerFace(nn.Module):
                 gaze=gaze_from_pupils(points, pupils),
                 expression=self.blendshapes(mesh),
                 confidence=presence,
-                found=presence >= LEAST_PRESENCE,
+                found=presence >= MIN_PRESENCE,
             )
 
     @staticmethod
-    def cut_faces(pictures: Tensor, regions: SquareRegions) -> Tensor:
-        """Crops (B, 3, 256, 256) in [0, 1], one of each picture: `sample_regions` with a gradient and without bytes."""
-        height, width = pictures.shape[-2:]
-        steps = torch.arange(INPUT_SIZE, device=pictures.device) / INPUT_SIZE
+    def cut_faces(images: Tensor, regions: SquareRegions) -> Tensor:
+        """Crops (B, 3, 256, 256) in [0, 1], one of each image: `sample_regions` with a gradient and without bytes."""
+        height, width = images.shape[-2:]
+        steps = torch.arange(INPUT_SIZE, device=images.device) / INPUT_SIZE
         y, x = torch.meshgrid(steps, steps, indexing="ij")
-        places = regions.to_picture(torch.stack([x.flatten(), y.flatten()], dim=-1).expand(len(pictures), -1, 2))
+        places = regions.to_image(torch.stack([x.flatten(), y.flatten()], dim=-1).expand(len(images), -1, 2))
         grid = (places + 0.5) * 2 / places.new_tensor([width, height]) - 1
         grid = grid.unflatten(1, (INPUT_SIZE, INPUT_SIZE))
-        return F.grid_sample((pictures + 1) / 2, grid, padding_mode="border", align_corners=False)
+        return F.grid_sample((images + 1) / 2, grid, padding_mode="border", align_corners=False)

@@ -80,9 +80,9 @@ class ActivationMaps(nn.Module):
         network.load_state_dict({name: value for name, value in state.items() if name in network.state_dict()})
         return network
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """Pictures (B, 3, H, W) in [-1, 1] -> five maps (B, C_l, H_l, W_l), at least 0."""
-        hidden, maps = standardise(pictures, IMAGENET_MEAN, IMAGENET_STD), []
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Images (B, 3, H, W) in [-1, 1] -> five maps (B, C_l, H_l, W_l), at least 0."""
+        hidden, maps = standardise(images, IMAGENET_MEAN, IMAGENET_STD), []
         for name, convolution in self.features.items():
             if int(name) in self.backbone.poolings:
                 hidden = F.max_pool2d(hidden, self.backbone.pool_kernel, 2)
@@ -153,9 +153,9 @@ class LpipsFeatures(nn.Module):
             )
         self.maps, self.learnt = maps, learnt
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """Pictures (B, 3, H, W) in [-1, 1] -> five maps (B, C_l, H_l, W_l)."""
-        return self.learnt([_unit_vectors(features) for features in self.maps(pictures)])
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Images (B, 3, H, W) in [-1, 1] -> five maps (B, C_l, H_l, W_l)."""
+        return self.learnt([_unit_vectors(features) for features in self.maps(images)])
 
 
 class Lpips(nn.Module):
@@ -165,9 +165,9 @@ class Lpips(nn.Module):
         super().__init__()
         self.features = features
 
-    def forward(self, pictures: Tensor, truth: Tensor) -> Tensor:
-        """Distances (B,) of pictures and truth, both (B, 3, H, W) in [-1, 1]; at least 0."""
-        pairs = zip(self.features(pictures), self.features(truth), strict=True)
+    def forward(self, images: Tensor, truth: Tensor) -> Tensor:
+        """Distances (B,) of images and truth, both (B, 3, H, W) in [-1, 1]; at least 0."""
+        pairs = zip(self.features(images), self.features(truth), strict=True)
         return sum((first - second).square().mean(dim=(1, 2, 3)) for first, second in pairs)
 
 

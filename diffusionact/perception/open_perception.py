@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..checks import check_choice
-from ..face.alignment import transform_points
-from ..face.crop_frame import crop_frame_transform
+from ..face.geometry.alignment import transform_points
+from ..face.geometry.crop_frame import crop_frame_transform
 from ..losses import FaceFeatures
 from .landmarker_face import LandmarkerFace
 from .portrait_features import style_of
@@ -71,12 +71,12 @@ class OpenPerception(nn.Module):
         """Stay in evaluation mode: in training mode the statistics of batch norms would drift."""
         return super().train(False)
 
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> FaceFeatures:
-        """Features of pictures; see `FacePerception`.
+    def forward(self, images: Tensor, landmarks: Tensor) -> FaceFeatures:
+        """Features of images; see `FacePerception`.
 
         The network finds the face itself; `landmarks` only say which crop the found landmarks are measured in.
         """
-        reading = self.network(pictures)
+        reading = self.network(images)
         style = style_of(reading.maps) * self.network.style_scales
         return FaceFeatures(
             perceptual=tuple(
@@ -107,11 +107,11 @@ class OpenPerceptionOfPhotographs(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
-    def forward(self, pictures: Tensor, landmarks: Tensor) -> FaceFeatures:
-        """Features of pictures; see `FacePerception`."""
-        seen = self.face(pictures, landmarks)
+    def forward(self, images: Tensor, landmarks: Tensor) -> FaceFeatures:
+        """Features of images; see `FacePerception`."""
+        seen = self.face(images, landmarks)
         return replace(
-            self.portrait(pictures, landmarks),
+            self.portrait(images, landmarks),
             gaze=seen.gaze,
             landmarks=in_face_crop(seen.landmarks, landmarks),
             head_pose=seen.head_pose,
@@ -119,7 +119,7 @@ class OpenPerceptionOfPhotographs(nn.Module):
 
 
 def in_face_crop(points: Tensor, landmarks: Tensor) -> Tensor:
-    """Points (B, N, 2) px of pictures -> px of the 224 px crop around landmarks (B, 68, 2) px of the same pictures."""
+    """Points (B, N, 2) px of images -> px of the 224 px crop around landmarks (B, 68, 2) px of the same images."""
     # Half precision would round to whole pixels.
     with torch.autocast(points.device.type, enabled=False):
         return transform_points(crop_frame_transform(landmarks.detach().float()).matrix, points.float())

@@ -1,6 +1,6 @@
-"""Squares that `PortraitNet` cuts out of pictures and feature maps: face, eyes and mouth, placed by landmarks.
+"""Squares that `PortraitNet` cuts out of images and feature maps: face, eyes and mouth, placed by landmarks.
 
-Squares are (B, N, 3): centre x, centre y and side, px of the network's square picture. Nothing here has weights.
+Squares are (B, N, 3): centre x, centre y and side, px of the network's square image. Nothing here has weights.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..face.ibug68 import EYES, INNER_LIPS, OUTER_LIPS
+from ..face.geometry.ibug68 import EYES, INNER_LIPS, OUTER_LIPS
 
 FACE_CROP_SIZE = 8  # cells of the cut out feature maps
 DETAIL_CROP_SIZE = 32  # px of a cut out eye or mouth
@@ -48,13 +48,13 @@ def points_in_squares(places: Tensor, squares: Tensor) -> Tensor:
     return squares[:, :, None, :2] + places * squares[:, :, None, 2:]
 
 
-def cut_squares(maps: Tensor, squares: Tensor, picture_size: int, crop_size: int) -> Tensor:
-    """Cut squares out of pictures or feature maps, bilinearly; differentiable in the maps. Outside is 0.
+def cut_squares(maps: Tensor, squares: Tensor, image_size: int, crop_size: int) -> Tensor:
+    """Cut squares out of images or feature maps, bilinearly; differentiable in the maps. Outside is 0.
 
     Args:
-        maps: (B, C, h, w) over the whole square picture.
-        squares: (B, N, 3) px of that picture.
-        picture_size: its side, px.
+        maps: (B, C, h, w) over the whole square image.
+        squares: (B, N, 3) px of that image.
+        image_size: its side, px.
         crop_size: cells along a side of a result.
 
     Returns:
@@ -66,7 +66,7 @@ def cut_squares(maps: Tensor, squares: Tensor, picture_size: int, crop_size: int
     down = squares[..., 1, None] + steps * squares[..., 2, None]
     shape = (batch, count, crop_size, crop_size)
     grid = torch.stack([across[:, :, None].expand(shape), down[..., None].expand(shape)], dim=-1)
-    grid = (grid + 0.5) * (2.0 / picture_size) - 1.0
+    grid = (grid + 0.5) * (2.0 / image_size) - 1.0
     tall = grid.reshape(batch, count * crop_size, crop_size, 2)
     crops = F.grid_sample(maps.float(), tall.float(), padding_mode="zeros", align_corners=False)
     crops = crops.unflatten(2, (count, crop_size)).transpose(1, 2)  # (B, N, C, crop_size, crop_size)

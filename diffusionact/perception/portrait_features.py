@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def style_of(maps: Sequence[Tensor]) -> Tensor:
-    """Mean and deviation of every channel but the finest layer's: how a picture looks, not where things are.
+    """Mean and deviation of every channel but the finest layer's: how an image looks, not where things are.
 
     Args:
         maps: four layers (B, C_l, h_l, w_l), finest first.

@@ -1,7 +1,7 @@
 """One small network for synthetic portraits: landmarks, head pose, gaze, expression, identity, parsing, feature maps.
 
 It is trained by `python -m train.portrait` on this repository's synthetic portraits and knows nothing else: on
-photographs its figures mean little. Cheap enough to stand in a training loop, differentiable in the pictures.
+photographs its figures mean little. Cheap enough to stand in a training loop, differentiable in the images.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from ..face.ibug68 import EYES, NUM_LANDMARKS
+from ..face.geometry.ibug68 import EYES, NUM_LANDMARKS
 from .portrait_crops import (
     DETAIL_CROP_SIZE,
     FACE_CROP_SIZE,
@@ -31,15 +31,15 @@ NUM_EXPRESSIONS = 52
 # Classes of the parsing, as in `labels.png` of the shards.
 BACKGROUND, PERSON, FACE = range(3)
 DETAIL_STATE = 96  # numbers that sum up both eyes, or the mouth
-HEAT_STRIDE = 4  # px of the sampled picture per cell of a landmark's heat map
+HEAT_STRIDE = 4  # px of the sampled image per cell of a landmark's heat map
 
 
 @dataclass(frozen=True)
 class PortraitReading:
-    """What `PortraitNet` reads in B pictures.
+    """What `PortraitNet` reads in B images.
 
     Attributes:
-        landmarks: (B, 68, 2) px of the pictures, iBUG-68.
+        landmarks: (B, 68, 2) px of the images, iBUG-68.
         head_pose: (B, 3) yaw, pitch, roll in degrees.
         gaze: (B, 2) pitch, yaw in radians, eye in head.
         expression: (B, 52) near [0, 1]: ARKit's blendshapes by the alphabet, as `action_names` of the synthetic shards.
@@ -85,7 +85,7 @@ class ResidualBlock(nn.Module):
 
 
 def detail_branch(width: int) -> nn.Sequential:
-    """Pictures (N, 3, 32, 32) of eyes or mouths -> (N, 2 * width, 4, 4)."""
+    """Images (N, 3, 32, 32) of eyes or mouths -> (N, 2 * width, 4, 4)."""
     return nn.Sequential(
         ConvNorm(3, width),
         ConvNorm(width, 2 * width, 2),
@@ -98,14 +98,14 @@ class PortraitNet(ModelMixin, ConfigMixin):
     """Reads portraits.
 
     Args:
-        sample_size: side of the square the network sees, pixels; pictures of other sizes are resized with antialiasing.
+        sample_size: side of the square the network sees, pixels; images of other sizes are resized with antialiasing.
         widths: channels at a half, quarter, eighth, sixteenth and thirty-second of that side.
         blocks: residual blocks at each.
         fused_width: channels where coarse and fine maps meet.
         face_width: channels of the branches that look at the cut out face.
         eye_width: channels of the branch that looks at the cut out eyes.
         mouth_width: channels of the branch that looks at the cut out mouth; 0 for none, and then the landmarks of eyes
-            and mouth stay where the whole picture shows them, which tells little of an opening mouth.
+            and mouth stay where the whole image shows them, which tells little of an opening mouth.
         hidden: width of the last hidden layer of head pose, gaze and expression.
         identity_dim: numbers of an embedding.
 
@@ -130,7 +130,7 @@ class PortraitNet(ModelMixin, ConfigMixin):
         if sample_size % 2 ** len(widths):
             raise ValueError(
                 f"Expected a sample_size that is a multiple of {2 ** len(widths)}, received {sample_size}; every stage "
-                "halves the picture. Pictures of any size are resized to it."
+                "halves the image. Images of any size are resized to it."
             )
         self.stages = nn.ModuleList()
         channels = 3
@@ -166,29 +166,29 @@ class PortraitNet(ModelMixin, ConfigMixin):
         self.register_buffer("map_scales", torch.ones(len(widths) - 1))
         self.register_buffer("style_scales", torch.ones(2 * sum(widths[1:4])))
 
-    def forward(self, pictures: Tensor) -> PortraitReading:
-        """Read pictures; face, eyes and mouth are cut out where the network itself finds them.
+    def forward(self, images: Tensor) -> PortraitReading:
+        """Read images; face, eyes and mouth are cut out where the network itself finds them.
 
         Args:
-            pictures: (B, 3, H, H) in [-1, 1], RGB, aligned portraits.
+            images: (B, 3, H, H) in [-1, 1], RGB, aligned portraits.
         """
-        square = self.resize(pictures)
+        square = self.resize(images)
         stages, fused = self.look(square)
         landmarks = self.find_landmarks(fused)
         reading = self.read(square, stages, fused, landmarks, landmarks.detach())
-        scale = pictures.shape[-1] / self.config.sample_size
-        parsing = F.interpolate(reading.parsing, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+        scale = images.shape[-1] / self.config.sample_size
+        parsing = F.interpolate(reading.parsing, size=images.shape[-2:], mode="bilinear", align_corners=False)
         return replace(reading, landmarks=(reading.landmarks + 0.5) * scale - 0.5, parsing=parsing)
 
-    def resize(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, 3, H, H) -> (B, 3, sample_size, sample_size)."""
+    def resize(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, H) -> (B, 3, sample_size, sample_size)."""
         size = (self.config.sample_size, self.config.sample_size)
-        if pictures.shape[-2:] != size:
-            pictures = F.interpolate(pictures, size=size, mode="bilinear", align_corners=False, antialias=True)
-        return pictures.contiguous(memory_format=torch.channels_last)
+        if images.shape[-2:] != size:
+            images = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+        return images.contiguous(memory_format=torch.channels_last)
 
     def look(self, square: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Square pictures -> maps of every stage, and coarse and fine ones fused at a quarter of the side."""
+        """Square images -> maps of every stage, and coarse and fine ones fused at a quarter of the side."""
         stages, hidden = [], square
         for stage in self.stages:
             hidden = stage(hidden)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .standardising import IMAGENET_MEAN, IMAGENET_STD, standardise
 
-# Convolutions of each size of picture, and channels as multiples of the first width.
+# Convolutions of each size of image, and channels as multiples of the first width.
 CONVOLUTIONS = (2, 2, 4, 4, 4)
 MULTIPLES = (1, 2, 4, 8, 8)
 OFFICIAL_WIDTH = 64
@@ -45,9 +45,9 @@ class VGG19Features(nn.Module):
         network.load_state_dict({k: v for k, v in state.items() if not k.startswith(UNUSED_PREFIXES)})
         return network
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """Pictures (B, 3, H, W) in [-1, 1] -> five maps (B, C_l, H / 2^l, W / 2^l), l = 0 to 4, at least 0."""
-        hidden, taps = standardise(pictures, IMAGENET_MEAN, IMAGENET_STD), []
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Images (B, 3, H, W) in [-1, 1] -> five maps (B, C_l, H / 2^l, W / 2^l), l = 0 to 4, at least 0."""
+        hidden, taps = standardise(images, IMAGENET_MEAN, IMAGENET_STD), []
         for number, convolution in self.features.items():
             if number in self.tap_numbers[1:]:
                 hidden = F.max_pool2d(hidden, 2)

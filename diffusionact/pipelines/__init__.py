@@ -1,14 +1,14 @@
 """The pipeline: everything a caller needs, in one object."""
 
-from .exact import ExactReenactment
+from ..face.readers.registry import FACE_READERS, load_face_reader, usable_face_readers
+from .official import OfficialProcedure
 from .reenactment import DiffusionActPipeline, ReenactedFrame
-from .trackers import TRACKERS, load_faces, usable_trackers
 
 __all__ = [
-    "TRACKERS",
+    "FACE_READERS",
     "DiffusionActPipeline",
-    "ExactReenactment",
+    "OfficialProcedure",
     "ReenactedFrame",
-    "load_faces",
-    "usable_trackers",
+    "load_face_reader",
+    "usable_face_readers",
 ]

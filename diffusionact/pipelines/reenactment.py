@@ -1,9 +1,9 @@
 """The reenactment pipeline: encode the source once, read poses from a driver, predict codes, decode frames.
 
-    source picture -> encode_source -> SourceCodes
+    source image -> encode_source -> SourceCodes
     driving frames -> extract_pose  -> FacePose
     both           -> reenact       -> semantic codes (F, D)
-    codes          -> decode        -> pictures (F, 3, H, W)
+    codes          -> decode        -> images (F, 3, H, W)
 
 `stream` does the last three lazily, in chunks; `__call__` does all of it. The sampler's arithmetic is float32, whatever
 the UNets' dtype; the encoders stay float32, as in the official code.
@@ -23,16 +23,16 @@ from torch import Tensor
 
 from .. import images
 from ..checks import check_finite, check_frames, check_images, check_in_range
-from ..face.face_reader import CroppedFace, FaceReader
-from ..face.landmark_map import draw_landmark_map, landmark_map_at
-from ..face.pose_editing import fit_pose
-from ..face.pose_extraction import LandmarkFrame, PoseExtractor
-from ..face.pose_options import DEFAULT_POSE_OPTIONS, PoseOptions
-from ..reading_ahead import chunks_ahead
+from ..devices import default_dtype, face_device
+from ..face.pose.editing import fit_pose
+from ..face.pose.extraction import LandmarkFrame, PoseExtractor
+from ..face.pose.landmark_map import draw_landmark_map, landmark_map_at
+from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
+from ..face.readers.reader import CroppedFace, FaceReader
+from ..face.readers.registry import load_face_reader
 from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
 from ..weights import ModelComponents, load_components, save_components
-from .precision import default_dtype, face_device
-from .trackers import load_faces
+from .reading_ahead import chunks_ahead
 
 StepCallback = Callable[[int, int], None]
 # The parts of a source that the networks work with; the others belong to faces.
@@ -57,7 +57,7 @@ class DiffusionActPipeline:
 
     Args:
         components: the networks, the scheduler and the model's configuration.
-        faces: tracker and face model, from `trackers.load_faces`; None takes the open ones.
+        faces: tracker and face model, from `trackers.load_face_reader`; None takes the open ones.
 
     Attributes:
         unet: decodes; fine-tuned in the official model.
@@ -77,7 +77,7 @@ class DiffusionActPipeline:
         self.semantic_encoder = components.semantic_encoder
         self.scheduler = components.scheduler
         self.config = components.config
-        self.faces = faces or load_faces("open")
+        self.faces = faces or load_face_reader("open")
         self.face_device = torch.device("cpu")
         self.landmark_frame = LandmarkFrame(self.config.landmark_frame, self.sample_size)
         weights = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
@@ -101,7 +101,7 @@ class DiffusionActPipeline:
             dtype: of the UNets; None takes bfloat16 or float16 where the device is faster with it, else float32.
             device: where everything is put.
             revision: branch, tag or commit of a Hub repository.
-            tracker: one of `trackers.TRACKERS`.
+            tracker: one of `trackers.FACE_READERS`.
 
         Raises:
             FileNotFoundError: if there is no such model, or a file of it or of the tracker is missing.
@@ -109,7 +109,7 @@ class DiffusionActPipeline:
             ValueError: if there is no such tracker, or weights do not fit or are not finite.
         """
         # The tracker first: it is quickly loaded, and what it lacks is quickly told.
-        faces = load_faces(tracker)
+        faces = load_face_reader(tracker)
         components = load_components(name_or_path, revision=revision)
         return cls(components, faces).to(device, dtype or default_dtype(torch.device(device)))
 
@@ -135,7 +135,7 @@ class DiffusionActPipeline:
 
     @property
     def sample_size(self) -> int:
-        """Side of the model's pictures, pixels."""
+        """Side of the model's images, pixels."""
         return self.unet.config.sample_size
 
     @torch.no_grad()
@@ -150,26 +150,26 @@ class DiffusionActPipeline:
 
         Args:
             image: uint8 (H, W, 3), any size.
-            num_inversion_steps: DDIM steps from the picture to x_T; None takes the model's own number.
+            num_inversion_steps: DDIM steps from the image to x_T; None takes the model's own number.
             face: "largest" or an index, largest first.
             on_step: called after every UNet call with (done, total).
 
         Raises:
-            NoFaceFoundError: if the picture shows no such face.
+            NoFaceFoundError: if the image shows no such face.
         """
         check_frames("source", image[None])
         found = self.faces.read_source(image, face)
-        picture = images.resize(images.uint8_to_model(found.aligned[None].to(self.device)), self.sample_size)
+        image = images.resize(images.uint8_to_model(found.aligned[None].to(self.device)), self.sample_size)
         pose = self._extractor(DEFAULT_POSE_OPTIONS).in_landmark_frame(found.face.coefficients, found.face)
-        semantic_code = self.reenactment_encoder(picture, self.landmark_map(pose))
+        semantic_code = self.reenactment_encoder(image, self.landmark_map(pose))
         return SourceCodes(
-            image=picture,
+            image=image,
             crop=self._crop_at_sample_size(found.face.crop),
             coefficients=pose.coefficients,
             frame=pose.frame,
             gaze=pose.gaze,
             semantic_code=semantic_code,
-            stochastic_code=self.invert(picture, semantic_code, num_inversion_steps, on_step),
+            stochastic_code=self.invert(image, semantic_code, num_inversion_steps, on_step),
         )
 
     def place(self, source: SourceCodes) -> SourceCodes:
@@ -213,7 +213,7 @@ class DiffusionActPipeline:
         poses = list(self._extractor(options).stream(faces, source))
         if not poses:
             raise ValueError(
-                "Expected a driving clip with at least one frame, received none. Check that the file shows a picture."
+                "Expected a driving clip with at least one frame, received none. Check that the file shows an image."
             )
         return concatenate(poses)
 
@@ -285,14 +285,14 @@ class DiffusionActPipeline:
         poses = self._extractor(options).stream(faces, source)
         for chunk in chunks_ahead(poses, chunk_size):
             codes = self.reenact(source, concatenate(chunk))
-            pictures = self.decode(source, codes, num_inference_steps, scheduler, chunk_size)
-            for picture, pose in zip(pictures, chunk, strict=True):
-                yield ReenactedFrame(picture[None], pose)
+            frames = self.decode(source, codes, num_inference_steps, scheduler, chunk_size)
+            for image, pose in zip(frames, chunk, strict=True):
+                yield ReenactedFrame(image[None], pose)
 
     def __call__(
         self, source: Tensor, driving: Iterable[Tensor], num_inversion_steps: int | None = None, **options: Any
     ) -> Tensor:
-        """Reenact a source picture with a driving clip, all at once.
+        """Reenact a source image with a driving clip, all at once.
 
         Args:
             source: uint8 (H, W, 3).
@@ -343,7 +343,7 @@ class DiffusionActPipeline:
         scheduler: SchedulerMixin | None = None,
         on_step: StepCallback | None = None,
     ) -> Tensor:
-        """Decode x_T (B, 3, H, W) with semantic codes (B, D) into pictures (B, 3, H, W) in [-1, 1].
+        """Decode x_T (B, 3, H, W) with semantic codes (B, D) into images (B, 3, H, W) in [-1, 1].
 
         Raises:
             ValueError: if `scheduler` was made for another prediction type than the model's.
@@ -357,7 +357,7 @@ class DiffusionActPipeline:
             x_t = scheduler.step(prediction, timestep, x_t).prev_sample
             if on_step is not None:
                 on_step(done, len(scheduler.timesteps))
-        check_finite("the reenacted pictures", x_t)
+        check_finite("the reenacted images", x_t)
         # Our DDIM ends within the range; solvers of diffusers leave it a little.
         return x_t.clamp(-1.0, 1.0)
 
@@ -368,7 +368,7 @@ class DiffusionActPipeline:
     def draw_landmarks(self, landmarks: Tensor, pupils: Tensor) -> Tensor:
         """Draw landmarks (F, 68, 2) and pupils (F, 2, 2), px of the model's landmark frame, as that condition."""
         if self.config.landmark_frame == "crop224":
-            # The official model draws the numbers of its 224 px crop on a canvas of the picture's size, as they are.
+            # The official model draws the numbers of its 224 px crop on a canvas of the image's size, as they are.
             drawn = draw_landmark_map(landmarks, pupils, self.sample_size)
         else:
             drawn = landmark_map_at(landmarks, pupils, self.sample_size, self.config.landmark_canvas)

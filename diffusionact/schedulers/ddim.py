@@ -37,7 +37,7 @@ def stride_for(num_steps: int, num_train_timesteps: int) -> int:
 
 
 class DDIMScheduler(SchedulerMixin, ConfigMixin):
-    """DDIM with eta 0: `step` goes towards the picture, `reverse_step` towards x_T.
+    """DDIM with eta 0: `step` goes towards the image, `reverse_step` towards x_T.
 
     Args:
         num_train_timesteps: length of the training schedule.
@@ -105,7 +105,7 @@ class DDIMScheduler(SchedulerMixin, ConfigMixin):
     def step(
         self, model_output: Tensor, timestep: int | Tensor, sample: Tensor, return_dict: bool = True
     ) -> DDIMSchedulerOutput | tuple[Tensor, Tensor]:
-        """One step towards the picture: x_t -> x_{t - stride}; the last one returns the clipped x_0.
+        """One step towards the image: x_t -> x_{t - stride}; the last one returns the clipped x_0.
 
         Args:
             model_output: (B, 3, H, W), eps or v.

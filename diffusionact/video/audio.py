@@ -1,6 +1,6 @@
 """Sound of a driving file, carried into a written video: packets are copied, or re-encoded to AAC where they must be.
 
-Time runs in seconds from the first picture of the driving video; what sounds earlier is left out.
+Time runs in seconds from the first image of the driving video; what sounds earlier is left out.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def readable_track(container: InputContainer) -> AudioStream | None:
 
 
 class AudioTrack:
-    """Moves the first readable audio stream of `path` into `output` in step with the pictures.
+    """Moves the first readable audio stream of `path` into `output` in step with the images.
 
-    Packets are never cut: the sound ends less than one packet (about 20 ms) after the last picture.
+    Packets are never cut: the sound ends less than one packet (about 20 ms) after the last image.
 
     Args:
         path: file with an audio stream.
@@ -85,9 +85,9 @@ class AudioTrack:
             self._output.mux(self._stream.encode(item))
 
     def _packets(self) -> Iterator[tuple[Fraction, Packet]]:
-        """Packets with their start in seconds; time stamps are shifted to the first picture.
+        """Packets with their start in seconds; time stamps are shifted to the first image.
 
-        A packet that ends at 0 primes the decoder: MP4 hides it with an edit list, Matroska would delay the pictures.
+        A packet that ends at 0 primes the decoder: MP4 hides it with an edit list, Matroska would delay the images.
         """
         try:
             for packet in self._input.demux(self._source):
@@ -102,7 +102,7 @@ class AudioTrack:
             raise self._unreadable(str(error)) from error
 
     def _frames(self) -> Iterator[tuple[Fraction, AudioFrame]]:
-        """Decoded sound with its start in seconds; time stamps are shifted to the first picture."""
+        """Decoded sound with its start in seconds; time stamps are shifted to the first image."""
         try:
             for frame in self._input.decode(self._source):
                 if frame.pts is None:

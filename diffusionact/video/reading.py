@@ -1,4 +1,4 @@
-"""Videos, animations and folders of pictures read frame by frame: exact frame rate, upright frames, flat memory.
+"""Videos, animations and folders of images read frame by frame: exact frame rate, upright frames, flat memory.
 
 A frame is (H, W, 3) uint8 RGB. Reading yields every stored frame once; it does not resample time, so a file with a
 variable frame rate plays at its average rate: same length, but events inside may shift. Non-square pixels are not
@@ -23,11 +23,11 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ..images import load_image, picture_to_frame
+from ..images import image_to_frame, load_image
 from .audio import readable_track
 
 STILL_FRAME_RATE = Fraction(25)
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 UNTIMED_FRAME_MS = 100  # what browsers show for an animation frame of duration 0
 DISTINCT_MATRICES = {1, 4, 7, 9}  # H.273: BT.709, FCC, SMPTE 240M, BT.2020; all others are BT.601 or untagged
@@ -74,9 +74,9 @@ class FrameSource(ABC):
 
 
 def open_frames(path: str | os.PathLike[str]) -> FrameSource:
-    """Open a video, an animated picture (webp, gif, apng), a folder of pictures or one picture.
+    """Open a video, an animated image (webp, gif, apng), a folder of images or one image.
 
-    Pictures in a folder are sorted naturally (2 before 10); they and single pictures get 25 frames a second. Other
+    Images in a folder are sorted naturally (2 before 10); they and single images get 25 frames a second. Other
     files in the folder, and hidden ones, are passed over. The kind of a file is found from its content.
 
     Raises:
@@ -88,46 +88,46 @@ def open_frames(path: str | os.PathLike[str]) -> FrameSource:
         return _open_folder(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"Expected a video, a picture or a folder of pictures, received {str(path)!r} where nothing lies; check "
+            f"Expected a video, an image or a folder of images, received {str(path)!r} where nothing lies; check "
             f"the path."
         )
     try:
-        with Image.open(path) as picture:
-            is_picture = picture.format != "MPEG"  # Pillow recognises MPEG-1 video but cannot read it
-            is_animated = picture.format in ANIMATED_FORMATS and getattr(picture, "n_frames", 1) > 1
+        with Image.open(path) as image:
+            is_image = image.format != "MPEG"  # Pillow recognises MPEG-1 video but cannot read it
+            is_animated = image.format in ANIMATED_FORMATS and getattr(image, "n_frames", 1) > 1
     except (UnidentifiedImageError, Image.DecompressionBombError):
-        is_picture = False
+        is_image = False
     except (OSError, SyntaxError, EOFError) as error:
         raise _broken(path, 0, str(error)) from error
-    if not is_picture:
+    if not is_image:
         return _open_video(path)
-    return _open_animation(path) if is_animated else _open_pictures(path, [path])
+    return _open_animation(path) if is_animated else _open_images(path, [path])
 
 
 def _broken(path: Path, index: int, reason: str) -> ValueError:
     return ValueError(
-        f"Expected a complete video or picture, received {str(path)!r} of {path.stat().st_size} bytes which breaks at "
+        f"Expected a complete video or image, received {str(path)!r} of {path.stat().st_size} bytes which breaks at "
         f"frame {index} ({reason}); copy or export the file again, or cut it before that frame."
     )
 
 
 @dataclass(frozen=True)
-class _PictureList(FrameSource):
-    pictures: tuple[Path, ...]
+class _ImageList(FrameSource):
+    images: tuple[Path, ...]
 
     def _frames(self) -> Iterator[Tensor]:
-        return (load_image(picture) for picture in self.pictures)
+        return (load_image(image) for image in self.images)
 
 
 def _open_folder(folder: Path) -> FrameSource:
     visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    pictures = [entry for entry in visible if entry.suffix.lower() in PICTURE_SUFFIXES]
-    if not pictures:
+    images = [entry for entry in visible if entry.suffix.lower() in IMAGE_SUFFIXES]
+    if not images:
         raise ValueError(
-            f"Expected a folder with pictures ({', '.join(sorted(PICTURE_SUFFIXES))}), received {str(folder)!r} with "
+            f"Expected a folder with images ({', '.join(sorted(IMAGE_SUFFIXES))}), received {str(folder)!r} with "
             f"{len(visible)} other entries; choose the folder that holds the frames."
         )
-    return _open_pictures(folder, sorted(pictures, key=_natural_key))
+    return _open_images(folder, sorted(images, key=_natural_key))
 
 
 def _natural_key(path: Path) -> list[tuple[int, str]]:
@@ -136,9 +136,9 @@ def _natural_key(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts]
 
 
-def _open_pictures(path: Path, pictures: list[Path]) -> FrameSource:
-    height, width, _ = load_image(pictures[0]).shape
-    return _PictureList(path, STILL_FRAME_RATE, len(pictures), False, (height, width), False, tuple(pictures))
+def _open_images(path: Path, images: list[Path]) -> FrameSource:
+    height, width, _ = load_image(images[0]).shape
+    return _ImageList(path, STILL_FRAME_RATE, len(images), False, (height, width), False, tuple(images))
 
 
 @dataclass(frozen=True)
@@ -146,31 +146,31 @@ class _Animation(FrameSource):
     first: int
 
     def _frames(self) -> Iterator[Tensor]:
-        for picture in _animation_pictures(self.path, self.first):
-            yield picture_to_frame(picture)
+        for image in _animation_images(self.path, self.first):
+            yield image_to_frame(image)
 
 
-def _animation_pictures(path: Path, first: int) -> Iterator[Image.Image]:
-    """Yield the loaded picture once per frame from `first` on."""
+def _animation_images(path: Path, first: int) -> Iterator[Image.Image]:
+    """Yield the loaded image once per frame from `first` on."""
     index = first
     try:
-        with Image.open(path) as picture:
-            for index in range(first, picture.n_frames):
-                picture.seek(index)
-                picture.load()
-                yield picture
+        with Image.open(path) as image:
+            for index in range(first, image.n_frames):
+                image.seek(index)
+                image.load()
+                yield image
     except (OSError, EOFError, SyntaxError) as error:
         raise _broken(path, index - first, str(error)) from error
 
 
 def _open_animation(path: Path) -> FrameSource:
     """Read all durations once; the rate is frames / total duration, exact in milliseconds."""
-    with Image.open(path) as picture:
-        first = int(getattr(picture, "default_image", False))  # an APNG may begin with a still that is no frame
-        width, height = picture.size
+    with Image.open(path) as image:
+        first = int(getattr(image, "default_image", False))  # an APNG may begin with a still that is no frame
+        width, height = image.size
     durations = [
-        Fraction(picture.info.get("duration") or UNTIMED_FRAME_MS).limit_denominator(1000)
-        for picture in _animation_pictures(path, first)
+        Fraction(image.info.get("duration") or UNTIMED_FRAME_MS).limit_denominator(1000)
+        for image in _animation_images(path, first)
     ]
     rate = 1000 * len(durations) / sum(durations)
     return _Animation(path, rate, len(durations), False, (height, width), False, first)

@@ -20,7 +20,7 @@ from ..images import PROVENANCE, save_png, temporary_sibling, unwritable
 from .audio import AudioTrack
 
 CONTAINER_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-LARGEST_DENOMINATOR = 100_000  # averages of long clips would not fit into the 32-bit fractions of a container
+MAX_DENOMINATOR = 100_000  # averages of long clips would not fit into the 32-bit fractions of a container
 DEFAULT_CRF = 18  # x264: visually lossless for most material
 BT709 = 1  # H.273 code point for primaries, transfer and matrix alike
 
@@ -56,7 +56,7 @@ class VideoWriter:
         provenance: bool = True,
     ) -> None:
         self.path = Path(path)
-        self.frame_rate = Fraction(frame_rate).limit_denominator(LARGEST_DENOMINATOR)
+        self.frame_rate = Fraction(frame_rate).limit_denominator(MAX_DENOMINATOR)
         self.size = tuple(size)
         self.audio_from = audio_from
         self.crf = crf
@@ -117,9 +117,9 @@ class VideoWriter:
                 f"remove it or choose another output path."
             )
 
-    def _open_sink(self) -> _PictureFolder | _EncodedFile:
+    def _open_sink(self) -> _ImageFolder | _EncodedFile:
         if not self.path.suffix:
-            return _PictureFolder(self._temporary, self.provenance)
+            return _ImageFolder(self._temporary, self.provenance)
         sink = _EncodedFile(self.path, self._temporary, self.frame_rate, self.size, self.crf, self.provenance)
         if self.audio_from is not None:
             sink.add_audio(self.audio_from)
@@ -153,7 +153,7 @@ def _is_in_use(path: Path) -> bool:
     return not path.is_dir() or any(path.iterdir())
 
 
-class _PictureFolder:
+class _ImageFolder:
     """A new folder of numbered PNG files."""
 
     def __init__(self, folder: Path, provenance: bool) -> None:
@@ -164,10 +164,10 @@ class _PictureFolder:
         save_png(self._folder / f"{index:06d}.png", frame, self._provenance)
 
     def finish(self) -> None:
-        """Every picture is already in its file."""
+        """Every image is already in its file."""
 
     def release(self) -> None:
-        """No file is open between two pictures."""
+        """No file is open between two images."""
 
 
 class _EncodedFile:
@@ -205,12 +205,12 @@ class _EncodedFile:
 
     def write(self, frame: Tensor, index: int) -> None:
         pixels = np.pad(frame.numpy(), self._padding, mode="edge")
-        picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+        image = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        picture.pts, picture.time_base = index, self._frame_duration
+        image.pts, image.time_base = index, self._frame_duration
         try:
-            self._container.mux(self._stream.encode(picture))
+            self._container.mux(self._stream.encode(image))
             if self._audio is not None:
                 self._audio.write_until((index + 1) * self._frame_duration)
         except av.FFmpegError as error:

@@ -24,7 +24,7 @@ from .model_folder import (
     write_index,
     write_network,
 )
-from .official_file import MODEL_FOLDER_NAME, PERCEPTION_FOLDER_NAME, TRACKER_FOLDER_NAME, OfficialFile
+from .official_file import EMOCA_FOLDER_NAME, MODEL_FOLDER_NAME, PERCEPTION_FOLDER_NAME, OfficialFile
 
 __all__ = [
     "CATALOGUE",
@@ -40,7 +40,7 @@ __all__ = [
     "MODEL_FOLDER_NAME",
     "OPTIONAL_COMPONENTS",
     "PERCEPTION_FOLDER_NAME",
-    "TRACKER_FOLDER_NAME",
+    "EMOCA_FOLDER_NAME",
     "ModelComponents",
     "OfficialFile",
     "PipelineConfig",

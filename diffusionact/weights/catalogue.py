@@ -6,7 +6,7 @@ A new file is one more entry here or in `perception_catalogue.py`, and one more 
 
 from __future__ import annotations
 
-from .official_file import MODEL_FOLDER_NAME, TRACKER_FOLDER_NAME, OfficialFile
+from .official_file import EMOCA_FOLDER_NAME, MODEL_FOLDER_NAME, OfficialFile
 from .perception_catalogue import PERCEPTION_ENTRIES
 
 _FACE_ALIGNMENT_LICENCE = "face-alignment: BSD-3-Clause code by Adrian Bulat; no separate terms stated for the weights"
@@ -31,7 +31,7 @@ OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
         file_names=("last.ckpt",),
         origin="phizaz/diffae, model ffhq256_autoenc",
         how_to_get="download ffhq256_autoenc by the links in the README of phizaz/diffae",
-        licence="MIT code; trained on FFHQ, whose pictures are non-commercial",
+        licence="MIT code; trained on FFHQ, whose images are non-commercial",
         component="",
         num_parameters=2 * 168_492_291,
     ),
@@ -42,7 +42,7 @@ OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
         origin="face-alignment's download page",
         how_to_get="`diffusionact weights fetch s3fd`",
         licence=_FACE_ALIGNMENT_LICENCE,
-        component=f"{TRACKER_FOLDER_NAME}/face_detector.safetensors",
+        component=f"{EMOCA_FOLDER_NAME}/face_detector.safetensors",
         num_parameters=22_459_110,
         sha256_starts=("619a316812",),
         url=f"{_DOWNLOADS}/s3fd-619a316812.pth",
@@ -54,7 +54,7 @@ OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
         origin="face-alignment's download page",
         how_to_get="`diffusionact weights fetch fan`",
         licence=_FACE_ALIGNMENT_LICENCE,
-        component=f"{TRACKER_FOLDER_NAME}/landmark_net.safetensors",
+        component=f"{EMOCA_FOLDER_NAME}/landmark_net.safetensors",
         num_parameters=23_820_176,
         sha256_starts=("11f355bf06",),
         url=f"{_DOWNLOADS}/2DFAN4-11f355bf06.pth.tar",
@@ -66,7 +66,7 @@ OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
         origin="ETH-XGaze (xucong-zhang/ETH-XGaze), passed on by DiffusionAct's authors",
         how_to_get=f"download it by the {_AUTHORS_README}",
         licence="CC BY-NC-SA 4.0 (ETH-XGaze): non-commercial, share alike",
-        component=f"{TRACKER_FOLDER_NAME}/gaze_net.safetensors",
+        component=f"{EMOCA_FOLDER_NAME}/gaze_net.safetensors",
         num_parameters=25_561_130,
     ),
     OfficialFile(
@@ -76,7 +76,7 @@ OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
         origin="emoca.is.tue.mpg.de",
         how_to_get="register at emoca.is.tue.mpg.de, accept the terms, download the model EMOCA_v2_lr_mse_20",
         licence=f"EMOCA: {_MPI_LICENCE}",
-        component=f"{TRACKER_FOLDER_NAME}/coefficient_encoders.safetensors",
+        component=f"{EMOCA_FOLDER_NAME}/coefficient_encoders.safetensors",
         num_parameters=51_505_566,
     ),
     OfficialFile(
@@ -86,7 +86,7 @@ OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
         origin="flame.is.tue.mpg.de (FLAME 2020 or 2023)",
         how_to_get="register at flame.is.tue.mpg.de, accept the terms, download FLAME 2020 or 2023",
         licence=f"FLAME: {_MPI_LICENCE}, unless the download page of your version says otherwise",
-        component=f"{TRACKER_FOLDER_NAME}/flame.safetensors",
+        component=f"{EMOCA_FOLDER_NAME}/flame.safetensors",
     ),
     OfficialFile(
         name="flame-landmarks",
@@ -95,7 +95,7 @@ OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
         origin="yfeng95/DECA, folder data",
         how_to_get="take data/landmark_embedding.npy from the repository yfeng95/DECA",
         licence=f"DECA: {_MPI_LICENCE}",
-        component=f"{TRACKER_FOLDER_NAME}/flame.safetensors",
+        component=f"{EMOCA_FOLDER_NAME}/flame.safetensors",
     ),
 )
 CATALOGUE = OFFICIAL_ENTRIES + PERCEPTION_ENTRIES

@@ -62,7 +62,7 @@ class PipelineConfig:
 
     Attributes:
         landmark_frame: where the landmark map's numbers live. "crop224": the 224 px crop of the official code, drawn as
-            they are; "aligned": the aligned picture itself.
+            they are; "aligned": the aligned image itself.
         landmark_canvas: side of the canvas that the landmarks are drawn on, pixels.
         num_inference_steps: DDIM steps of decoding, unless the caller says otherwise.
         num_inversion_steps: DDIM steps of inversion, unless the caller says otherwise.
@@ -93,7 +93,7 @@ class ModelComponents:
         unet: decodes.
         inversion_unet: finds x_T; the same object as `unet` where the decoder was not fine-tuned.
         reenactment_encoder: source and landmark map -> semantic code.
-        semantic_encoder: picture -> semantic code.
+        semantic_encoder: image -> semantic code.
         scheduler: DDIM with the model's prediction type.
         config: the rest.
     """

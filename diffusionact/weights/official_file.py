@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MODEL_FOLDER_NAME = "diffusionact"
-TRACKER_FOLDER_NAME = "emoca"
+EMOCA_FOLDER_NAME = "emoca"
 PERCEPTION_FOLDER_NAME = "perception"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .official_file import PERCEPTION_FOLDER_NAME, OfficialFile
 
-_IMAGENET_TERMS = "trained on ImageNet, whose pictures are for non-commercial research"
+_IMAGENET_TERMS = "trained on ImageNet, whose images are for non-commercial research"
 _TORCHVISION = "https://download.pytorch.org/models"
 _LPIPS = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"
 _LPIPS_LICENCE = "BSD-2-Clause (LPIPS, code and weights)"
@@ -87,7 +87,7 @@ PERCEPTION_ENTRIES: tuple[OfficialFile, ...] = (
         file_names=("FaRL-Base-Patch16-LAIONFace20M-ep64.pth",),
         origin="the releases of FacePerceiver/FaRL",
         how_to_get="download it from the releases of FacePerceiver/FaRL",
-        licence="MIT code; trained on LAION-Face, whose pictures have terms of their own",
+        licence="MIT code; trained on LAION-Face, whose images have terms of their own",
         component=_component("farl"),
     ),
     _torchvision("alexnet", "AlexNet: feature maps of LPIPS-Alex", "alexnet-owt-7be5be79.pth", 61_100_840),

@@ -20,7 +20,7 @@ def app(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="session")
 def source_file() -> Path:
-    """The demo's source picture."""
+    """The demo's source image."""
     return DEMO_MEDIA / "source.png"
 
 
@@ -32,7 +32,7 @@ def driving_file() -> Path:
 
 @pytest.fixture(scope="session")
 def faceless_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture without a face: a slope of grey."""
+    """An image without a face: a slope of grey."""
     path = tmp_path_factory.mktemp("faceless") / "wall.png"
     Image.fromarray(np.tile(np.linspace(60, 200, 256).astype(np.uint8), (256, 1))).save(path)
     return path

@@ -1,4 +1,4 @@
-"""Pictures of the app for docs/app.md: `PYTHONPATH=.:tests:tests/app python tests/app/screenshots.py URL FOLDER`.
+"""Images of the app for docs/app.md: `PYTHONPATH=.:tests:tests/app python tests/app/screenshots.py URL FOLDER`.
 
 URL is that of an app with the demo model. Every tab, at the width of a desk and of a phone, light and dark.
 """

@@ -65,7 +65,7 @@ def test_stopping_keeps_the_frames_made_so_far(visit, source_file, driving_file)
     assert visitor.page.locator("#animate-start").is_enabled()
 
 
-def test_picture_without_a_face_is_told_in_plain_words_and_the_page_stays_usable(visit, faceless_file, driving_file):
+def test_image_without_a_face_is_told_in_plain_words_and_the_page_stays_usable(visit, faceless_file, driving_file):
     visitor = visit()
     visitor.upload("animate-source", faceless_file)
     assert "Traceback" not in visitor.toast("No face found")
@@ -120,7 +120,7 @@ def test_faces_are_shown_and_a_click_on_one_chooses_it(visit, two_faces_file):
     shown.wait_for()
     before = shown.get_attribute("src")
     box = shown.bounding_box()
-    # The smaller face lies at (500, 160) of 640 x 320 px; the picture is centred in its frame.
+    # The smaller face lies at (500, 160) of 640 x 320 px; the image is centred in its frame.
     scale = min(box["width"] / 640, box["height"] / 320)
     left, top = (box["width"] - 640 * scale) / 2, (box["height"] - 320 * scale) / 2
     shown.click(position={"x": left + 500 * scale, "y": top + 150 * scale})

@@ -14,9 +14,9 @@ import torch
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 from diffusionact import DiffusionActPipeline  # noqa: E402
-from diffusionact.face.alignment import transform_points  # noqa: E402
 from diffusionact.face.errors import NoFaceFoundError  # noqa: E402
-from diffusionact.face.pose_editing import PoseEdit  # noqa: E402
+from diffusionact.face.geometry.alignment import transform_points  # noqa: E402
+from diffusionact.face.pose.editing import PoseEdit  # noqa: E402
 from diffusionact.images import load_image  # noqa: E402
 from diffusionact.types import CropTransform  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
@@ -103,23 +103,23 @@ def test_clip_that_breaks_in_the_middle_gives_the_frames_before(engine, job, tmp
     assert len(frames_of(last.full_frame)) == 3
 
 
-def test_picture_without_a_face_raises_and_writes_nothing(engine, job, faceless_file):
+def test_image_without_a_face_raises_and_writes_nothing(engine, job, faceless_file):
     with pytest.raises(NoFaceFoundError, match="Source"):
         list(animate(engine, replace(job, source=faceless_file)))
     assert list(job.folder.iterdir()) == []
 
 
 def test_large_source_is_shrunk_together_with_its_crop():
-    picture = torch.zeros(300, 600, 3, dtype=torch.uint8)
+    image = torch.zeros(300, 600, 3, dtype=torch.uint8)
     crop = CropTransform(torch.tensor([[[0.5, 0.0, -20.0], [0.0, 0.5, -10.0]]]), 64)
-    small, small_crop = shrunk_source(picture, crop, 200)
+    small, small_crop = shrunk_source(image, crop, 200)
     assert small.shape == (100, 200, 3)
     point = torch.tensor([[[299.0, 149.0]]])
     same = (point + 0.5) / 3 - 0.5
     assert torch.allclose(transform_points(crop.matrix, point), transform_points(small_crop.matrix, same), atol=1e-4)
 
 
-def test_edit_changes_the_picture_and_no_edit_is_the_same_each_time(engine, source_file):
+def test_edit_changes_the_image_and_no_edit_is_the_same_each_time(engine, source_file):
     plain, again = (engine.edit(source_file, "largest", PoseEdit(), ("dpm", 2)).after for _ in range(2))
     turned = engine.edit(source_file, "largest", PoseEdit(yaw=20.0), ("dpm", 2)).after
     assert torch.equal(plain, again)
@@ -128,15 +128,15 @@ def test_edit_changes_the_picture_and_no_edit_is_the_same_each_time(engine, sour
 
 def test_look_finds_both_faces_and_a_click_tells_which(engine, two_faces_file):
     found = look(engine, load_image(two_faces_file), "largest")
-    assert found.picture.size == (640, 320)
+    assert found.image.size == (640, 320)
     boxes = found.boxes.tolist()
     assert [face_at(boxes, *point) for point in ((160, 170), (500, 150), (330, 10))] == [0, 1, None]
 
 
 def test_work_is_done_in_order_of_arrival():
-    from diffusionact_app.turns import Turns
+    from diffusionact_app.fair_lock import FairLock
 
-    turns, order, arrived = Turns(), [], threading.Event()
+    turns, order, arrived = FairLock(), [], threading.Event()
 
     def late(name):
         arrived.set()

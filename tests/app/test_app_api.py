@@ -33,7 +33,7 @@ def animate(client, source, driving, frames=2):
     return client.predict(handle_file(source), handle_file(driving), "fast", frames, False, api_name="/animate")
 
 
-def test_documented_call_animates_a_picture(client, source_file, driving_file):
+def test_documented_call_animates_a_image(client, source_file, driving_file):
     videos = animate(client, source_file, driving_file)
     for video in videos:
         with av.open(video["video"] if isinstance(video, dict) else video) as container:
@@ -41,10 +41,10 @@ def test_documented_call_animates_a_picture(client, source_file, driving_file):
             assert container.streams.video[0].average_rate == 25
 
 
-def test_documented_call_edits_a_picture(client, source_file):
-    with Image.open(client.predict(handle_file(source_file), {"smile": 0.8, "yaw": 10}, api_name="/edit")) as picture:
-        assert picture.size == (32, 32)
-        assert picture.info["Comment"] == "AI-generated, DiffusionAct"
+def test_documented_call_edits_a_image(client, source_file):
+    with Image.open(client.predict(handle_file(source_file), {"smile": 0.8, "yaw": 10}, api_name="/edit")) as image:
+        assert image.size == (32, 32)
+        assert image.info["Comment"] == "AI-generated, DiffusionAct"
 
 
 def test_only_the_two_calls_are_documented(client):
@@ -59,12 +59,12 @@ def test_api_tells_errors_in_plain_words(client, app, faceless_file, driving_fil
     with pytest.raises(AppError) as raised:
         animate(client, faceless_file, driving_file)
     message = str(raised.value)
-    assert "No face found in the picture" in message
+    assert "No face found in the image" in message
     assert str(app.files) not in message and "Traceback" not in message
 
 
-def test_broken_picture_is_told_in_plain_words(client, app, tmp_path):
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+def test_broken_image_is_told_in_plain_words(client, app, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(AppError, match=r"received 'broken\.png', which does not") as raised:
         client.predict(handle_file(tmp_path / "broken.png"), {}, api_name="/edit")
     assert str(app.files) not in str(raised.value)

@@ -18,7 +18,7 @@ def visitor(open_page, app):
 
 
 def after_image(visitor: Visitor) -> str:
-    """Address of the picture on the "after" side."""
+    """Address of the image on the "after" side."""
     return visitor.page.evaluate("[...document.querySelectorAll('#edit-compare img')].map(i => i.src).join()")
 
 
@@ -58,21 +58,21 @@ def test_arrow_keys_render_in_full_once_they_rest(visitor):
     assert visitor.page.locator("#edit-pitch input[type=number]").input_value() == "4"
 
 
-def test_presets_move_sliders_and_reset_brings_the_first_picture_back(visitor):
+def test_presets_move_sliders_and_reset_brings_the_first_image_back(visitor):
     page, first = visitor.page, after_image(visitor)
     page.get_by_role("button", name="Surprise").click()
     surprised = wait_for_another_image(visitor, first)
     visitor.tab("Mouth")
     assert page.locator("#edit-mouth_open input[type=number]").input_value() == "0.7"
     page.get_by_role("button", name="Reset", exact=True).click()
-    # Pictures are named by their content.
+    # Images are named by their content.
     assert wait_for_another_image(visitor, surprised) == first
     assert page.locator("#edit-mouth_open input[type=number]").input_value() == "0"
 
 
-def test_whole_picture_is_shown_on_request(visitor):
+def test_whole_image_is_shown_on_request(visitor):
     page, first = visitor.page, after_image(visitor)
-    page.get_by_label("Show the whole picture").check()
+    page.get_by_label("Show the whole image").check()
     wait_for_another_image(visitor, first)
     widths = "[...document.querySelectorAll('#edit-compare img')].map(i => i.naturalWidth)"
     page.wait_for_function(f"{widths}.every(width => width === 256)")

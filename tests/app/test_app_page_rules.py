@@ -12,7 +12,7 @@ import torch
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 from diffusionact import DiffusionActPipeline  # noqa: E402
 from diffusionact.cli import build_parser, main  # noqa: E402
-from diffusionact.face.pose_editing import PoseEdit  # noqa: E402
+from diffusionact.face.pose.editing import PoseEdit  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
 from diffusionact_app.animate_tab import make_job  # noqa: E402
 from diffusionact_app.context import make_context  # noqa: E402

@@ -106,4 +106,4 @@ def test_lent_gpu_is_asked_for_as_long_as_the_job_needs_and_tells_its_errors(
     done = run("-c", JOB, tiny_model_folder, source_file, driving_file, tmp_path, env=environment)
     assert done.stdout.split("\n")[:2] == ["asked for 15", "done 3"], done.stderr
     failed = run("-c", JOB, tiny_model_folder, faceless_file, driving_file, tmp_path, env=environment)
-    assert "No face found in the picture" in failed.stdout, failed.stderr
+    assert "No face found in the image" in failed.stdout, failed.stderr

@@ -29,8 +29,8 @@ def write_driver(path: Path, count: int, every: int = 1) -> Path:
         sound = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         for index in range(count):
             place = index % (2 * len(frames))
-            picture = frames[min(place, 2 * len(frames) - 1 - place)]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            image = frames[min(place, 2 * len(frames) - 1 - place)]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
         time = np.arange(round(count / FRAME_RATE * SAMPLE_RATE)) / SAMPLE_RATE
         tone = av.AudioFrame.from_ndarray(np.sin(2764.6 * time, dtype=np.float32)[None] / 2, "fltp", "mono")
@@ -67,6 +67,6 @@ class SavedVideo:
 
 def head_yaw_deg(frames: np.ndarray | list[np.ndarray]) -> np.ndarray:
     """(F,) how far the head is turned in each frame, as our tracker sees it."""
-    pictures = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float()
-    enlarged = torch.nn.functional.interpolate(pictures, 256).permute(0, 2, 3, 1).to(torch.uint8)
+    images = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float()
+    enlarged = torch.nn.functional.interpolate(images, 256).permute(0, 2, 3, 1).to(torch.uint8)
     return OpenFaceTracker("largest", "hold").observe(enlarged).head_pose[:, 0].numpy()

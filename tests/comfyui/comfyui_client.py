@@ -42,7 +42,7 @@ class Run:
     executed: list[str] = field(default_factory=list)  # node ids in the order they ran
     cached: list[str] = field(default_factory=list)  # node ids whose kept result was used
     progress: dict[str, list[float]] = field(default_factory=dict)  # node id -> shares done, 0 to 1
-    previews: int = 0  # pictures sent while running
+    previews: int = 0  # images sent while running
     error: dict[str, Any] | None = None  # the server's execution_error or execution_interrupted event
     outputs: dict[str, dict[str, list]] = field(default_factory=dict)  # node id -> what it shows
     seconds: float = 0.0  # from queueing to the end, or since the start of the run for queued ones

@@ -62,7 +62,7 @@ def copy_pack(target: Path) -> None:
 
 
 def copy_demo_media(base: Path) -> None:
-    """Put the demo's picture and clip where ComfyUI looks for inputs."""
+    """Put the demo's image and clip where ComfyUI looks for inputs."""
     (base / "input").mkdir(parents=True, exist_ok=True)
     for file in (ROOT / "diffusionact" / "demo" / "media").iterdir():
         shutil.copy2(file, base / "input" / file.name)

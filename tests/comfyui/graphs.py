@@ -48,13 +48,13 @@ def defaults_of(inputs: dict[str, list]) -> dict[str, Any]:
 def reenactment(client: ComfyUIClient, clip: str, source: str = "source.png", steps: int = 2) -> Graph:
     """The wired pack from files of the input folder to a saved video.
 
-    Node ids: model, picture, clip, source, pose, codes, decode, save.
+    Node ids: model, image, clip, source, pose, codes, decode, save.
     """
     graph = Graph(client)
     model = graph.add("model", "DiffusionAct_LoadModel")
-    picture = graph.add("picture", "LoadImage", image=source)
+    image = graph.add("picture", "LoadImage", image=source)
     video = graph.add("clip", "LoadVideo", file=clip)
-    encoded = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=picture, inversion_steps=5)
+    encoded = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=image, inversion_steps=5)
     pose = graph.add("pose", "DiffusionAct_ExtractPose", source=encoded, driving=video)
     codes = graph.add("codes", "DiffusionAct_Reenact", model=model, source=encoded, pose=pose)
     decoded = {"model": model, "source": encoded, "codes": codes, "preset": "custom", "steps": steps}

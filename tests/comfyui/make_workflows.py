@@ -6,7 +6,7 @@ A source, `workflow_sources/NAME.json`, has the nodes in API format and says how
     columns     [{"title": str, "nodes": [id, ...]}, ...] from left to right; a column with a title gets a frame
     nodes       {id: {"class_type", "inputs", optional "title" and "size": [width, height]}}; widgets that are not
                 named have their defaults
-    thumbnail   node ids or files of the input folder, up to three pictures: the last one large, the others left of it;
+    thumbnail   node ids or files of the input folder, up to three images: the last one large, the others left of it;
                 of clips the same frame, the middle of the shortest
 
 ComfyUI's page lays the nodes out and saves them, then its server runs them for the thumbnail.
@@ -35,7 +35,7 @@ FRAME_TITLE_HEIGHT = 40
 NOTE_SIZE = (380, 420)
 NOTE_COLOURS = {"color": "#233", "bgcolor": "#355"}
 FRAME_COLOUR = "#3f789e"
-RESULT_SIZE, INSET_SIZE = 400, 200  # together a picture of 3 : 2
+RESULT_SIZE, INSET_SIZE = 400, 200  # together an image of 3 : 2
 THUMBNAIL_COLOUR = "#222"
 
 
@@ -98,7 +98,7 @@ def make_template(page, name: str, source: dict[str, Any]) -> dict[str, Any]:
         ValueError: if the page would run something else than the source says.
     """
     load_api_format(page, api_format(source))
-    for _ in range(2):  # nodes grow when their pictures have come, and once more when their column makes them wider
+    for _ in range(2):  # nodes grow when their images have come, and once more when their column makes them wider
         page.wait_for_timeout(1000)
         graph = saved(page)
         graph["groups"] = place_nodes(graph, source)
@@ -116,8 +116,8 @@ def make_template(page, name: str, source: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def pictures_of(file: Path) -> list[Image.Image]:
-    """All frames of a clip, or the one picture."""
+def images_of(file: Path) -> list[Image.Image]:
+    """All frames of a clip, or the one image."""
     if file.suffix.lower() not in (".mp4", ".webm", ".mkv", ".mov"):
         return [Image.open(file).convert("RGB")]
     with av.open(file) as container:
@@ -125,12 +125,12 @@ def pictures_of(file: Path) -> list[Image.Image]:
 
 
 def make_thumbnail(client: ComfyUIClient, prompt: dict[str, Any], names: list[str], file: Path) -> None:
-    """Run a workflow and make one picture of `names`, its nodes or input files."""
+    """Run a workflow and make one image of `names`, its nodes or input files."""
     run = client.run(prompt, timeout=1800)
     if run.status != "success":
         raise ValueError(f"{file.stem} ended with {run.status}: {run.error}")
     inputs = client.server.base / "input"
-    clips = [pictures_of(file) for item in names for file in run.files.get(item, [inputs / item])]
+    clips = [images_of(file) for item in names for file in run.files.get(item, [inputs / item])]
     middle = min((len(clip) for clip in clips if len(clip) > 1), default=0) // 2
     *insets, large = [clip[min(middle, len(clip) - 1)] for clip in clips]
     sheet = Image.new("RGB", (RESULT_SIZE + INSET_SIZE, RESULT_SIZE), THUMBNAIL_COLOUR)
@@ -145,8 +145,8 @@ def main() -> None:
     """Make the named templates, or all."""
     parser = argparse.ArgumentParser(description="Write workflows/NAME.json and .jpg from their sources.")
     parser.add_argument("names", nargs="*", help="templates to make; all by default")
-    parser.add_argument("--keep-thumbnails", action="store_true", help="do not run them, leave the pictures")
-    parser.add_argument("--screenshots", type=Path, help="also leave a picture of each opened template in this folder")
+    parser.add_argument("--keep-thumbnails", action="store_true", help="do not run them, leave the images")
+    parser.add_argument("--screenshots", type=Path, help="also leave an image of each opened template in this folder")
     options = parser.parse_args()
     installation = Installation.find()
     if installation is None:

@@ -13,7 +13,7 @@ import torch
 
 BASE = Path(sys.argv[2]).resolve()
 PACK = next((BASE / "custom_nodes").iterdir())
-LANDMARKER = "diffusionact.face.landmarker"
+LANDMARKER = "diffusionact.face.readers.open.landmarker"
 MOTION = {
     "face": "follow", "face_number": 0, "missing_face": "interpolate", "relative_motion": False, "reference_frame": 0,
     "smoothing": 0.0, "expression_gain": 1.0, "head_motion": "turn", "detection_threshold": 0.5,
@@ -38,7 +38,7 @@ def load_pack() -> dict:
 
 
 def load_still(name: str) -> torch.Tensor:
-    """A picture of the input folder as an IMAGE."""
+    """An image of the input folder as an IMAGE."""
     import numpy as np
     from PIL import Image
 
@@ -127,7 +127,7 @@ def interruption_while_tracking(session: Session) -> dict:
     from comfy_api.latest import InputImpl, Types
 
     grey = Types.VideoComponents(images=torch.full((20, 96, 96, 3), 0.5), frame_rate=Fraction(25))
-    picture, frames = load_still("source.png"), []
+    image, frames = load_still("source.png"), []
     landmarker = sys.modules[session.nodes["ExtractPose"].__module__.replace("nodes.extract_pose", LANDMARKER)]
 
     def press_cancel(module, arguments):
@@ -140,7 +140,7 @@ def interruption_while_tracking(session: Session) -> dict:
     inputs = {"preset": "custom", "steps": 1, "scheduler": "ddim", "chunk_size": 4, "paste_back": False} | MOTION
     try:
         session.run(
-            "ReenactVideo", model=session.model, image=picture, driving=InputImpl.VideoFromComponents(grey),
+            "ReenactVideo", model=session.model, image=image, driving=InputImpl.VideoFromComponents(grey),
             inversion_steps=1, **inputs,
         )  # fmt: skip
         raised = None
@@ -150,7 +150,7 @@ def interruption_while_tracking(session: Session) -> dict:
     return {"frames": len(frames), "raised": raised}
 
 
-def odd_pictures(session: Session) -> dict:
+def odd_images(session: Session) -> dict:
     """Pasting a face that resizing left out of range; what is said of one that was cut, and of an empty batch."""
     sharp = torch.nn.functional.interpolate(session.decode()[:1].movedim(-1, 1), scale_factor=2, mode="bicubic")
     sharp = (sharp * 3 - 1).movedim(1, -1)
@@ -170,7 +170,7 @@ def odd_pictures(session: Session) -> dict:
 
 
 def warping_devices(session: Session) -> dict:
-    """Where faces are read and pictures warped on ComfyUI's devices of several kinds."""
+    """Where faces are read and images warped on ComfyUI's devices of several kinds."""
     import comfy.model_management as management
 
     conversion = sys.modules[session.nodes["ExtractPose"].__module__.replace("extract_pose", "conversion")]

@@ -10,7 +10,7 @@ from PIL import Image
 
 @pytest.fixture(scope="module")
 def inputs(comfyui_server):
-    """The input folder, with a driver and a picture without a face."""
+    """The input folder, with a driver and an image without a face."""
     folder = comfyui_server.server.base / "input"
     write_driver(folder / "short.mp4", 4)
     Image.fromarray(np.full((96, 96, 3), 120, np.uint8)).save(folder / "grey.png")
@@ -27,7 +27,7 @@ def error_of(client, graph: Graph) -> tuple[str, str]:
 def test_a_source_without_a_face_is_named_with_a_cure(comfyui_server, inputs):
     node, message = error_of(comfyui_server, reenactment(comfyui_server, "short.mp4", source="grey.png"))
     assert node == "source"
-    assert "No face found in the picture" in message and "Crop tighter" in message
+    assert "No face found in the image" in message and "Crop tighter" in message
 
 
 def test_a_reference_frame_after_the_end_is_named(comfyui_server, inputs):

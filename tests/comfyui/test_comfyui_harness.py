@@ -7,9 +7,9 @@ from comfyui_client import WorkflowRejectedError
 from PIL import Image
 
 
-def scale_workflow(picture: str, width: int, height: int) -> dict:
+def scale_workflow(image: str, width: int, height: int) -> dict:
     return {
-        "1": {"class_type": "LoadImage", "inputs": {"image": picture}},
+        "1": {"class_type": "LoadImage", "inputs": {"image": image}},
         "2": {
             "class_type": "ImageScale",
             "inputs": {
@@ -21,25 +21,25 @@ def scale_workflow(picture: str, width: int, height: int) -> dict:
 
 
 @pytest.fixture
-def red_picture(comfyui_server) -> str:
+def red_image(comfyui_server) -> str:
     Image.new("RGB", (64, 48), "red").save(comfyui_server.server.base / "input" / "red.png")
     return "red.png"
 
 
-def test_a_workflow_runs_and_its_second_run_uses_the_cache(comfyui_server, red_picture):
-    first = comfyui_server.run(scale_workflow(red_picture, 32, 16))
+def test_a_workflow_runs_and_its_second_run_uses_the_cache(comfyui_server, red_image):
+    first = comfyui_server.run(scale_workflow(red_image, 32, 16))
     assert first.status == "success"
-    picture = Image.open(first.files["3"][0])
-    assert picture.size == (32, 16)
-    assert picture.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
-    second = comfyui_server.run(scale_workflow(red_picture, 40, 16))
+    image = Image.open(first.files["3"][0])
+    assert image.size == (32, 16)
+    assert image.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
+    second = comfyui_server.run(scale_workflow(red_image, 40, 16))
     assert second.cached == ["1"]
     assert second.executed == ["2", "3"]
 
 
-def test_a_wrong_value_is_a_node_error(comfyui_server, red_picture):
+def test_a_wrong_value_is_a_node_error(comfyui_server, red_image):
     with pytest.raises(WorkflowRejectedError) as caught:
-        comfyui_server.queue(scale_workflow(red_picture, -3, 16))
+        comfyui_server.queue(scale_workflow(red_image, -3, 16))
     assert caught.value.node_errors == {"2": ["Value -3 smaller than min of 0: width"]}
 
 

@@ -5,7 +5,7 @@ from clips import FRAME_RATE, SavedVideo, write_driver
 from graphs import Graph
 
 SHORT, LONG = 60, 600
-# 600 frames of 256 px as ComfyUI's float pictures would take 470 MB, the results of 128 px another 118 MB.
+# 600 frames of 256 px as ComfyUI's float images would take 470 MB, the results of 128 px another 118 MB.
 ALLOWED_GROWTH = 60_000_000
 
 
@@ -13,10 +13,10 @@ def reenact_video(client, frames: int) -> Graph:
     clip = write_driver(client.server.base / "input" / f"driver_{frames}.mp4", frames).name
     graph = Graph(client)
     model = graph.add("model", "DiffusionAct_LoadModel")
-    picture = graph.add("picture", "LoadImage", image="source.png")
+    image = graph.add("picture", "LoadImage", image="source.png")
     video = graph.add("clip", "LoadVideo", file=clip)
     values = {"preset": "custom", "steps": 1, "inversion_steps": 2}
-    graph.add("video", "DiffusionAct_ReenactVideo", model=model, image=picture, driving=video, **values)
+    graph.add("video", "DiffusionAct_ReenactVideo", model=model, image=image, driving=video, **values)
     graph.add("save", "SaveVideo", video=["video", 0], filename_prefix="long")
     return graph
 

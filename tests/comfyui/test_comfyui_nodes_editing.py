@@ -10,11 +10,11 @@ STEPS = {"preset": "custom", "steps": 2}
 
 
 def posed(client, **sliders) -> Graph:
-    """Source picture and sliders to a saved picture; node ids model, picture, source, edit, codes, decode, show."""
+    """Source image and sliders to a saved image; node ids model, image, source, edit, codes, decode, show."""
     graph = Graph(client)
     model = graph.add("model", "DiffusionAct_LoadModel", dtype="float32")
-    picture = graph.add("picture", "LoadImage", image="source.png")
-    source = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=picture, inversion_steps=5)
+    image = graph.add("picture", "LoadImage", image="source.png")
+    source = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=image, inversion_steps=5)
     pose = graph.add("edit", "DiffusionAct_EditPose", source=source, **sliders)
     codes = graph.add("codes", "DiffusionAct_Reenact", model=model, source=source, pose=pose)
     decoded = graph.add("decode", "DiffusionAct_Decode", model=model, source=source, codes=codes, **STEPS)
@@ -35,7 +35,7 @@ def test_sliders_pose_the_source_without_a_driving_video(comfyui_server):
     assert pixels(turned, "edit").max() == 255, "the landmark map is shown"
 
 
-def test_the_face_is_pasted_back_and_the_rest_of_the_picture_stays(comfyui_server):
+def test_the_face_is_pasted_back_and_the_rest_of_the_image_stays(comfyui_server):
     graph = posed(comfyui_server, smile=1.0)
     pasted = graph.add("paste", "DiffusionAct_PasteBack", image=["decode", 0], source=["source", 0])
     graph.add("full", "PreviewImage", images=pasted)
@@ -50,7 +50,7 @@ def test_the_face_is_pasted_back_and_the_rest_of_the_picture_stays(comfyui_serve
     assert share.max() == 255
 
 
-def test_saved_sources_and_poses_give_the_same_picture_without_encoding(comfyui_server):
+def test_saved_sources_and_poses_give_the_same_image_without_encoding(comfyui_server):
     graph = posed(comfyui_server, yaw=15.0)
     graph.add("keep_source", "DiffusionAct_SaveSource", source=["source", 0], filename_prefix="diffusionact/kept")
     graph.add("keep_pose", "DiffusionAct_SavePose", pose=["edit", 0], filename_prefix="diffusionact/nod")
@@ -74,14 +74,14 @@ def test_saved_sources_and_poses_give_the_same_picture_without_encoding(comfyui_
     assert "Choose the right file" in wrong.error["exception_message"]
 
 
-def test_a_picture_without_a_face_is_a_node_error_in_words(comfyui_server):
+def test_a_image_without_a_face_is_a_node_error_in_words(comfyui_server):
     Image.new("RGB", (200, 150), "gray").save(comfyui_server.server.base / "input" / "empty.png")
     graph = posed(comfyui_server)
     graph.set("picture", image="empty.png")
     run = comfyui_server.run(graph.prompt)
     assert run.status == "error"
     assert run.error["node_id"] == "source"
-    assert run.error["exception_message"].startswith("Source: No face found in the picture.")
+    assert run.error["exception_message"].startswith("Source: No face found in the image.")
 
 
 def test_edit_pose_without_a_pose_and_a_source_says_what_to_connect(comfyui_server):

@@ -33,14 +33,14 @@ def probe(comfyui_installation, comfyui_base):
     return run
 
 
-def test_a_device_that_runs_out_of_memory_gets_smaller_chunks_and_the_same_pictures(probe):
+def test_a_device_that_runs_out_of_memory_gets_smaller_chunks_and_the_same_images(probe):
     found = probe("out_of_memory")
     assert found["sizes"] == [4, 2, 2, 2, 2, 1, 1]
     assert found["frames"] == 5
     assert found["difference"] < 1e-5
 
 
-def test_the_chunk_size_does_not_change_the_pictures(probe):
+def test_the_chunk_size_does_not_change_the_images(probe):
     assert all(difference < 1e-5 for difference in probe("chunk_sizes").values())
 
 
@@ -53,7 +53,7 @@ def test_cancel_stops_the_search_for_a_face_within_a_frame(probe):
 
 
 def test_a_face_that_was_resized_is_pasted_and_one_that_was_cut_is_explained(probe):
-    found = probe("odd_pictures")
+    found = probe("odd_images")
     assert found["beyond"] and found["low"] >= 0
     assert "Expected square reenacted faces" in found["cut"]
     assert "received an empty batch" in found["empty"]

@@ -59,10 +59,10 @@ def test_a_shipped_workflow_runs_and_follows_its_driver(comfyui_server, driver, 
             assert video.sound_seconds == pytest.approx(float(FRAMES / FRAME_RATE), abs=0.05)
             asked = head_yaw_deg(decode(comfyui_server.server.base / "input" / driver))
             assert np.corrcoef(asked, head_yaw_deg(video.frames))[0, 1] > 0.9
-            pictures = video.frames
+            images = video.frames
         else:
-            pictures = np.asarray(Image.open(path).convert("RGB"))
-        assert pictures.mean() > 40 and pictures.std() > 20
+            images = np.asarray(Image.open(path).convert("RGB"))
+        assert images.mean() > 40 and images.std() > 20
 
 
 @with_ids(WORKFLOWS, "file")

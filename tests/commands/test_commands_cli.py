@@ -74,7 +74,7 @@ def test_side_by_side_shows_three_panels(reenact, source, driving):
     assert read_clip(path)[0][0].shape == (256, 768, 3)
 
 
-def test_paste_back_keeps_the_source_pictures_size_and_far_pixels(reenact, source, driving, face):
+def test_paste_back_keeps_the_source_images_size_and_far_pixels(reenact, source, driving, face):
     code, path = reenact(source, driving, "--paste-back", "--match-colour")
     assert code == 0
     frame = read_clip(path)[0][0]
@@ -91,22 +91,22 @@ def test_report_holds_the_promised_figures(reenact, source, driving, tmp_path):
     assert figures["seconds_per_frame"] > 0 and figures["peak_memory_mb"] > 0
 
 
-def test_one_picture_drives_one_picture(reenact, source):
+def test_one_image_drives_one_image(reenact, source):
     code, path = reenact(source, source, output="out.png")
     assert code == 0
-    picture = Image.open(path)
-    assert picture.size == (32, 32)
-    assert "AI-generated, DiffusionAct" in picture.text.values()
+    image = Image.open(path)
+    assert image.size == (32, 32)
+    assert "AI-generated, DiffusionAct" in image.text.values()
 
 
-def test_an_encoded_source_gives_the_same_video_as_the_picture(reenact, source, driving, tiny_model_folder, tmp_path):
+def test_an_encoded_source_gives_the_same_video_as_the_image(reenact, source, driving, tiny_model_folder, tmp_path):
     saved = tmp_path / "saved.safetensors"
     words = ["encode", str(source), "-o", str(saved), "--model", str(tiny_model_folder)]
     assert main([*words, "--device", "cpu", "--dtype", "float32"]) == 0
-    _, from_picture = reenact(source, driving, output="a.mp4")
+    _, from_image = reenact(source, driving, output="a.mp4")
     code, from_saved = reenact(saved, driving, output="b.mp4")
     assert code == 0
-    assert np.array_equal(read_clip(from_picture)[0], read_clip(from_saved)[0])
+    assert np.array_equal(read_clip(from_image)[0], read_clip(from_saved)[0])
 
 
 def test_an_input_is_never_overwritten(reenact, source, driving, capsys):
@@ -125,7 +125,7 @@ def test_a_folder_of_files_is_never_replaced(reenact, source, driving, tmp_path,
     assert "in use" in capsys.readouterr().err
 
 
-def test_a_clip_is_not_squeezed_into_one_picture(reenact, source, driving, capsys):
+def test_a_clip_is_not_squeezed_into_one_image(reenact, source, driving, capsys):
     code, path = reenact(source, driving, output="out.png")
     assert code == 2 and not path.exists()
     assert "4 frames" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The paper lane from the command line: files in the authors' layout, imported, then a picture and a clip, tiny."""
+"""The paper lane from the command line: files in the authors' layout, imported, then an image and a clip, tiny."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def pictures(weights, portrait, tmp_path, monkeypatch):
+def images(weights, portrait, tmp_path, monkeypatch):
     """source.png, driver.png and a folder of two frames in a working folder."""
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(weights))
     monkeypatch.chdir(tmp_path)
@@ -43,40 +43,40 @@ def exact(*words):
     return main(["reenact", "--exact", *words, "--inversion-steps", "2", "--steps", "2", "--device", "cpu"])
 
 
-def test_two_pictures_make_one(pictures):
+def test_two_images_make_one(images):
     assert exact("source.png", "driver.png", "-o", "out.png") == 0
-    picture = Image.open("out.png")
-    assert picture.size == (256, 256) and np.asarray(picture).std() > 1
+    image = Image.open("out.png")
+    assert image.size == (256, 256) and np.asarray(image).std() > 1
 
 
-def test_the_model_is_found_where_a_folder_of_its_name_lies_in_the_way(pictures):
-    (pictures / "diffusionact").mkdir()
+def test_the_model_is_found_where_a_folder_of_its_name_lies_in_the_way(images):
+    (images / "diffusionact").mkdir()
     assert exact("source.png", "driver.png", "-o", "out.png") == 0
 
 
 @pytest.mark.slow
-def test_a_clip_is_reenacted_with_a_report(pictures):
+def test_a_clip_is_reenacted_with_a_report(images):
     assert exact("source.png", "clip", "-o", "out.mp4", "--report", "report.json") == 0
-    figures = json.loads((pictures / "report.json").read_text())
+    figures = json.loads((images / "report.json").read_text())
     assert figures["tracker"] == "emoca" and figures["frames"] == 2
     assert figures["frames_with_a_face_in_the_output"] == 2
     assert figures["landmark_nme_percent"] > 0 and abs(figures["identity_cosine"]) <= 1
     assert figures["arcface_cosine"] is None
 
 
-def test_the_paper_tracker_drives_any_model(pictures, tiny_model_folder):
+def test_the_paper_tracker_drives_any_model(images, tiny_model_folder):
     words = ["reenact", "source.png", "clip", "-o", "out.mp4", "--model", str(tiny_model_folder), "--tracker", "emoca"]
     assert main([*words, "--device", "cpu", "--report", "report.json"]) == 0
-    assert json.loads((pictures / "report.json").read_text())["frames"] == 2
+    assert json.loads((images / "report.json").read_text())["frames"] == 2
 
 
-def test_official_weights_are_driven_by_the_open_tracker(pictures):
+def test_official_weights_are_driven_by_the_open_tracker(images):
     words = ["reenact", "source.png", "clip", "-o", "out.mp4", "--model", "diffusionact", "--report", "report.json"]
     assert main([*words, "--device", "cpu", "--inversion-steps", "2", "--steps", "2"]) == 0
-    assert json.loads((pictures / "report.json").read_text())["tracker"] == "open"
+    assert json.loads((images / "report.json").read_text())["tracker"] == "open"
 
 
-def test_a_source_saved_with_one_tracker_is_refused_with_another(pictures, tiny_model_folder, capsys):
+def test_a_source_saved_with_one_tracker_is_refused_with_another(images, tiny_model_folder, capsys):
     model = ["--model", str(tiny_model_folder), "--device", "cpu"]
     assert main(["encode", "source.png", "-o", "saved.safetensors", *model, "--tracker", "emoca"]) == 0
     assert main(["reenact", "saved.safetensors", "clip", "-o", "a.mp4", *model, "--tracker", "emoca"]) == 0
@@ -95,23 +95,23 @@ def test_a_source_saved_with_one_tracker_is_refused_with_another(pictures, tiny_
         (["--steps", "30001"], "--steps"),
     ],
 )
-def test_options_against_the_procedure_are_refused(pictures, words, message, capsys):
+def test_options_against_the_procedure_are_refused(images, words, message, capsys):
     assert main(["reenact", "--exact", "source.png", "driver.png", "-o", "out.png", *words]) == 2
     assert message in capsys.readouterr().err
-    assert not (pictures / "out.png").exists()
+    assert not (images / "out.png").exists()
 
 
-def test_missing_files_of_the_authors_are_named(pictures, weights, monkeypatch, capsys):
-    shutil.copytree(weights, pictures / "weights")
-    (pictures / "weights" / "emoca" / "gaze_net.safetensors").unlink()
-    monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(pictures / "weights"))
+def test_missing_files_of_the_authors_are_named(images, weights, monkeypatch, capsys):
+    shutil.copytree(weights, images / "weights")
+    (images / "weights" / "emoca" / "gaze_net.safetensors").unlink()
+    monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(images / "weights"))
     assert exact("source.png", "driver.png", "-o", "out.png") == 2
     message = capsys.readouterr().err
     assert "gaze_net.safetensors" in message and "diffusionact weights import" in message
 
 
-def test_a_driver_without_a_face_leaves_no_file(pictures, capsys):
+def test_a_driver_without_a_face_leaves_no_file(images, capsys):
     Image.new("RGB", (64, 64)).save("dark.png")
     assert exact("source.png", "dark.png", "-o", "out.png") == 2
     assert "driving frame 1" in capsys.readouterr().err
-    assert not (pictures / "out.png").exists()
+    assert not (images / "out.png").exists()

@@ -6,7 +6,7 @@ from tiny_insightface import write_tiny_insightface
 from tiny_model import make_tiny_components
 
 from diffusionact.commands.report import ReenactmentReport
-from diffusionact.face.insightface_reader import InsightFaceReader
+from diffusionact.face.readers.insightface import InsightFaceReader
 from diffusionact.images import uint8_to_model
 from diffusionact.pipelines import DiffusionActPipeline, ReenactedFrame
 

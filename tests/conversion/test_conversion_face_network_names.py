@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from diffusionact.conversion.face_network_names import FACE_NETWORK_NAMES, UNUSED_ENDINGS, face_network_state
-from diffusionact.face.emoca.coefficient_encoders import CoefficientEncoders
-from diffusionact.face.emoca.components import weight_names
-from diffusionact.face.emoca.face_detector import FaceDetector
-from diffusionact.face.emoca.gaze_net import GazeNet
-from diffusionact.face.emoca.landmark_net import LandmarkNet
+from diffusionact.face.readers.emoca.coefficient_encoders import CoefficientEncoders
+from diffusionact.face.readers.emoca.components import weight_names
+from diffusionact.face.readers.emoca.face_detector import FaceDetector
+from diffusionact.face.readers.emoca.gaze_net import GazeNet
+from diffusionact.face.readers.emoca.landmark_net import LandmarkNet
 
 NETWORKS = {
     "detector": (FaceDetector, {"": "s3fd"}),

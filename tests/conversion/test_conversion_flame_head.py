@@ -6,7 +6,7 @@ import torch
 from official_head import TINY_GRID, checkpoint_buffers, embedding_arrays, head_arrays
 
 from diffusionact.conversion.flame_head import flame_from_checkpoint, flame_from_files
-from diffusionact.face.emoca import FlameModel, build_network
+from diffusionact.face.readers.emoca import FlameModel, build_network
 
 MODEL, EMBEDDING = head_arrays(TINY_GRID), embedding_arrays(TINY_GRID)
 

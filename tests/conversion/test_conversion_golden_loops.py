@@ -1,4 +1,4 @@
-"""Inversion and decoding with converted weights give the official code's pictures, step by step."""
+"""Inversion and decoding with converted weights give the official code's images, step by step."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 from official_rule import image_input
 from torch import Tensor
 
-from diffusionact.face.landmark_map import draw_landmark_map
+from diffusionact.face.pose.landmark_map import draw_landmark_map
 from diffusionact.pipelines import DiffusionActPipeline
 from diffusionact.schedulers import DDIMScheduler
 
@@ -64,7 +64,7 @@ def decode(unet, x_t: Tensor, code: Tensor, num_steps: int) -> list[tuple[Tensor
     return steps
 
 
-def test_inversion_passes_through_the_official_pictures(inversion_steps, golden, compare):
+def test_inversion_passes_through_the_official_images(inversion_steps, golden, compare):
     for index, (x_t, x_0) in enumerate(inversion_steps):
         compare(f"inversion step {index + 1} of 5, x_t", x_t[FRACTION], golden[f"enc_sample{index}_s8"], 2e-4)
         # x_0 magnifies differences of x_t and eps by up to 1 / sqrt(alpha_bar), 26 in the last step.
@@ -75,16 +75,16 @@ def test_inversion_ends_at_the_official_stochastic_code(inversion_steps, golden,
     compare("x_T after 5 inversion steps", inversion_steps[-1][0], golden["xT"], 2e-4)
 
 
-def test_decoding_passes_through_the_official_pictures(official_components, golden, compare):
+def test_decoding_passes_through_the_official_images(official_components, golden, compare):
     x_T, code = torch.from_numpy(golden["xT"]), torch.from_numpy(golden["z_edit"])
     steps = decode(official_components.unet, x_T, code, 5)
     for index, (x_t, x_0) in enumerate(steps):
         compare(f"decoding step {index + 1} of 5, x_t", x_t[FRACTION], golden[f"dec_sample{index}_s8"], 2e-3, 1e-5)
         compare(f"decoding step {index + 1} of 5, x_0", x_0[FRACTION], golden[f"dec_x0_{index}_s8"], 2e-3, 1e-5)
-    compare("picture after 5 decoding steps", steps[-1][0], golden["final"], 2e-3, 1e-5)
+    compare("image after 5 decoding steps", steps[-1][0], golden["final"], 2e-3, 1e-5)
 
 
-def test_pipeline_without_fine_tuning_gives_the_official_picture(official_components, golden, compare):
+def test_pipeline_without_fine_tuning_gives_the_official_image(official_components, golden, compare):
     pipeline = DiffusionActPipeline(replace(official_components, unet=official_components.inversion_unet))
-    picture = pipeline.sample(torch.from_numpy(golden["xT"]), torch.from_numpy(golden["z_source_hat"]), 2)
-    compare("picture after 2 decoding steps, EMA", picture[..., ::4, ::4], golden["decode_T2_ema_z_source_s4"], 2e-3)
+    image = pipeline.sample(torch.from_numpy(golden["xT"]), torch.from_numpy(golden["z_source_hat"]), 2)
+    compare("image after 2 decoding steps, EMA", image[..., ::4, ::4], golden["decode_T2_ema_z_source_s4"], 2e-3)

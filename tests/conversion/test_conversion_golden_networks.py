@@ -7,10 +7,10 @@ import pytest
 import torch
 from official_rule import image_input, normal_input, parameter
 
-from diffusionact.face.landmark_map import draw_landmark_map
+from diffusionact.face.pose.landmark_map import draw_landmark_map
 
 pytestmark = pytest.mark.usefixtures("two_threads")
-PICTURE = (1, 3, 256, 256)
+IMAGE = (1, 3, 256, 256)
 FRACTION = (slice(None), slice(None), slice(None, None, 4), slice(None, None, 4))
 
 
@@ -36,7 +36,7 @@ def test_converted_networks_have_the_official_size(official_components, golden_d
 @torch.inference_mode()
 def test_semantic_encoder_gives_the_official_codes(official_components, golden_dir, compare):
     golden = np.load(golden_dir / "encoder.npz")
-    code = official_components.semantic_encoder(image_input("input/image", PICTURE))
+    code = official_components.semantic_encoder(image_input("input/image", IMAGE))
     compare("semantic encoder, z", code, golden["z_sem"], 1e-5)
 
 
@@ -47,7 +47,7 @@ def test_reenactment_encoder_gives_the_official_codes(official_components, golde
     # The reference calls the subject's right eye, points 36-41, left.
     pupils = np.stack([golden["stick_left_eye"], golden["stick_right_eye"]], axis=1)
     landmark_map = draw_landmark_map(torch.from_numpy(golden["stick_landmarks"]), torch.from_numpy(pupils).float(), 256)
-    code = official_components.reenactment_encoder(image_input("input/image", PICTURE), landmark_map)
+    code = official_components.reenactment_encoder(image_input("input/image", IMAGE), landmark_map)
     compare("reenactment encoder, z", code, golden["z_reenact"], 1e-5)
 
 
@@ -64,7 +64,7 @@ def test_time_embedding_is_the_official_one(official_components, golden_dir, com
 @torch.inference_mode()
 def test_unet_gives_the_official_noise(official_components, golden_dir, compare, timestep):
     golden = np.load(golden_dir / "unet.npz")
-    x_t, code = normal_input("input/x_t", PICTURE), normal_input("input/cond", (1, 512))
+    x_t, code = normal_input("input/x_t", IMAGE), normal_input("input/cond", (1, 512))
     eps = official_components.inversion_unet(x_t, timestep, code).sample
     compare(f"UNet, eps at t = {timestep}", eps[FRACTION], golden[f"eps_t{timestep}_s4"], 5e-5)
     if timestep == 500:

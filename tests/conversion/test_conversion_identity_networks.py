@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from perception_networks import template_landmarks, tiny_perception_networks, tiny_pictures
+from perception_networks import template_landmarks, tiny_images, tiny_perception_networks
 from safetensors.torch import save_file
 
 from diffusionact.conversion.identity_networks import PortraitIdentity, load_identity_network
@@ -18,7 +18,7 @@ def arcface(tmp_path):
 
 def test_a_file_by_its_path_and_by_its_name_in_the_weights_folder(arcface, tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
-    arguments = tiny_pictures(), template_landmarks(64)
+    arguments = tiny_images(), template_landmarks(64)
     expected = tiny_perception_networks()["arcface"](*arguments)
     torch.testing.assert_close(load_identity_network(arcface)(*arguments), expected)
     arcface.rename(tmp_path / "model_ir_se50.pth")
@@ -29,7 +29,7 @@ def test_a_file_by_its_path_and_by_its_name_in_the_weights_folder(arcface, tmp_p
 def test_safetensors_with_arcface_are_told_from_insightfaces(tmp_path):
     network = tiny_perception_networks()["arcface"]
     save_file(network.state_dict(), tmp_path / "face.safetensors")
-    arguments = tiny_pictures(), template_landmarks(64)
+    arguments = tiny_images(), template_landmarks(64)
     torch.testing.assert_close(load_identity_network(tmp_path / "face.safetensors")(*arguments), network(*arguments))
 
 
@@ -50,7 +50,7 @@ def test_a_network_that_was_not_brought_is_named_with_its_source(name, tmp_path,
 def test_the_portrait_network_gives_unit_embeddings_whatever_the_landmarks():
     torch.manual_seed(0)
     network = PortraitIdentity(PortraitNet().eval())
-    embeddings = network(tiny_pictures(), template_landmarks(64))
+    embeddings = network(tiny_images(), template_landmarks(64))
     assert embeddings.shape[0] == 2
     torch.testing.assert_close(embeddings.norm(dim=-1), torch.ones(2))
-    assert torch.equal(embeddings, network(tiny_pictures(), torch.zeros(2, 68, 2)))
+    assert torch.equal(embeddings, network(tiny_images(), torch.zeros(2, 68, 2)))

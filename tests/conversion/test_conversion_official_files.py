@@ -12,11 +12,11 @@ from official_head import FULL_GRID, head_arrays
 
 from diffusionact.conversion import official
 from diffusionact.conversion.importing import import_files
-from diffusionact.face.emoca import load_emoca_networks
-from diffusionact.face.emoca.coefficient_encoders import CoefficientEncoders
-from diffusionact.face.emoca.face_detector import FaceDetector
-from diffusionact.face.emoca.gaze_net import GazeNet
-from diffusionact.face.emoca.landmark_net import LandmarkNet
+from diffusionact.face.readers.emoca import load_emoca_networks
+from diffusionact.face.readers.emoca.coefficient_encoders import CoefficientEncoders
+from diffusionact.face.readers.emoca.face_detector import FaceDetector
+from diffusionact.face.readers.emoca.gaze_net import GazeNet
+from diffusionact.face.readers.emoca.landmark_net import LandmarkNet
 
 
 @pytest.fixture(scope="module")

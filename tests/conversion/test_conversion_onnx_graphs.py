@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from perception_networks import template_landmarks, tiny_pictures
+from perception_networks import template_landmarks, tiny_images
 from recognition_onnx import CROP, EMBEDDING, LAYOUTS, write_recognition_onnx
 
 from diffusionact.conversion.identity_networks import load_identity_network
@@ -18,7 +18,7 @@ from diffusionact.perception.identity_crops import TEMPLATE
 def test_torch_gives_what_onnxruntime_gives(tmp_path, layout):
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime (the insightface extra) is absent")
     path = write_recognition_onnx(tmp_path / "rec.onnx", layout)
-    crops = tiny_pictures(size=CROP)
+    crops = tiny_images(size=CROP)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     fed = (crops + 1) * 127.5 if layout == "mxnet" else crops
     expected = np.concatenate([session.run(None, {"data": crop[None].numpy()})[0] for crop in fed])
@@ -27,13 +27,13 @@ def test_torch_gives_what_onnxruntime_gives(tmp_path, layout):
     assert (ours[0] - ours[1]).abs().max() > 0.05
 
 
-def test_the_package_gives_the_same_identity_of_a_face_in_a_picture(tmp_path):
+def test_the_package_gives_the_same_identity_of_a_face_in_a_image(tmp_path):
     pytest.importorskip("insightface", reason="insightface (the extra of that name) is absent")
     from insightface.app.common import Face
     from insightface.model_zoo.arcface_onnx import ArcFaceONNX
 
     path = write_recognition_onnx(tmp_path / "w600k_r50.onnx")
-    levels = ((tiny_pictures(size=160, count=1) + 1) * 127.5).round()
+    levels = ((tiny_images(size=160, count=1) + 1) * 127.5).round()
     landmarks = template_landmarks(100, count=1) + 20
     points = (torch.tensor(TEMPLATE) + 0.5) * (100 / CROP) - 0.5 + 20
     face = Face(kps=points.numpy())
@@ -45,16 +45,16 @@ def test_the_package_gives_the_same_identity_of_a_face_in_a_picture(tmp_path):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_gradient_reaches_the_picture_and_a_batch_equals_single_pictures(tmp_path, layout):
+def test_the_gradient_reaches_the_image_and_a_batch_equals_single_images(tmp_path, layout):
     network = load_identity_network(write_recognition_onnx(tmp_path / "rec.onnx", layout))
-    pictures, landmarks = tiny_pictures().requires_grad_(), template_landmarks(64)
-    embeddings = network(pictures, landmarks)
+    images, landmarks = tiny_images().requires_grad_(), template_landmarks(64)
+    embeddings = network(images, landmarks)
     assert embeddings.shape == (2, EMBEDDING)
     torch.testing.assert_close(embeddings.norm(dim=-1), torch.ones(2))
-    torch.testing.assert_close(embeddings[1:], network(pictures[1:], landmarks[1:]), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(embeddings[1:], network(images[1:], landmarks[1:]), atol=1e-5, rtol=1e-4)
     embeddings[:, 0].sum().backward()
-    assert pictures.grad.isfinite().all()
-    assert pictures.grad.abs().sum() > 0
+    assert images.grad.isfinite().all()
+    assert images.grad.abs().sum() > 0
     assert not any(tensor.requires_grad for tensor in network.state_dict().values())
 
 
@@ -64,10 +64,10 @@ def test_an_imported_network_needs_no_onnx_and_says_the_same(tmp_path, monkeypat
     path = write_recognition_onnx(tmp_path / "anything.onnx", layout)
     outcomes = import_files([path], tmp_path / "weights", progress=False)
     assert [(outcome.what, outcome.status) for outcome in outcomes] == [("insightface", "imported")]
-    expected = load_identity_network(path)(tiny_pictures(), template_landmarks(64))
+    expected = load_identity_network(path)(tiny_images(), template_landmarks(64))
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     for name in ("insightface", find_perception_file("insightface")):
-        assert torch.equal(load_identity_network(name)(tiny_pictures(), template_landmarks(64)), expected)
+        assert torch.equal(load_identity_network(name)(tiny_images(), template_landmarks(64)), expected)
 
 
 def test_of_a_folder_of_models_the_recognition_network_is_taken(tmp_path):

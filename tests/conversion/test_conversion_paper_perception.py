@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from perception_networks import published, template_landmarks, tiny_perception_networks, tiny_pictures
+from perception_networks import published, template_landmarks, tiny_images, tiny_perception_networks
 from safetensors.torch import save_file
 from tiny_paper_lane import make_tiny_networks
 
 from diffusionact.conversion.importing import import_files
 from diffusionact.conversion.paper_perception import load_paper_perception
 from diffusionact.conversion.perception_files import PERCEPTION_FILES
-from diffusionact.face.emoca import COMPONENTS
-from diffusionact.face.emoca.components import weight_names
+from diffusionact.face.readers.emoca import COMPONENTS
+from diffusionact.face.readers.emoca.components import weight_names
 from diffusionact.losses import LossWeights, reenactment_objective
 from diffusionact.perception import CombinedPerception
 
@@ -44,7 +44,7 @@ def only(name: str) -> LossWeights:
 
 
 def objective_of(perception: CombinedPerception, weights: LossWeights):
-    target, landmarks = tiny_pictures(), template_landmarks(64)
+    target, landmarks = tiny_images(), template_landmarks(64)
     reenacted = (0.9 * target).flip(0).requires_grad_()
     seen = perception(target, landmarks)
     return reenacted, reenactment_objective(reenacted, target, perception(reenacted, landmarks), seen, weights)
@@ -57,14 +57,14 @@ def test_the_paper_lane_feeds_every_term_of_the_objective(folder, emoca_folder):
     assert set(value.terms) == set(TERMS)
     value.total.backward()
     assert reenacted.grad.isfinite().all()
-    target = tiny_pictures()
+    target = tiny_images()
     seen = perception(target, template_landmarks(64))
     same = reenactment_objective(target, target, seen, seen, LossWeights())
     assert same.total.item() == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["perceptual", "identity", "style", "gaze", "shape", "head_pose"])
-def test_the_gradient_of_each_network_reaches_the_picture(folder, emoca_folder, name):
+def test_the_gradient_of_each_network_reaches_the_image(folder, emoca_folder, name):
     reenacted, value = objective_of(load_paper_perception(only(name), folder, emoca_folder), only(name))
     value.total.backward()
     assert reenacted.grad.isfinite().all()
@@ -131,7 +131,7 @@ def test_the_perceptual_loss_with_lpipss_maps_is_lpips(folder, backbone):
 
     perception = load_paper_perception(only("perceptual"), folder, perceptual=f"lpips-{backbone}")
     reenacted, value = objective_of(perception, only("perceptual"))
-    expected = Lpips(perception.perceptual)(reenacted, tiny_pictures()).mean()
+    expected = Lpips(perception.perceptual)(reenacted, tiny_images()).mean()
     torch.testing.assert_close(value.total, expected)
     assert expected > 0
     value.total.backward()
@@ -148,7 +148,7 @@ def test_unknown_choices_are_refused(folder):
 def test_the_network_of_the_identity_loss_may_be_any_file(folder, tmp_path):
     by_path = load_paper_perception(only("identity"), tmp_path, identity=str(folder / "model_ir_se50.pth"))
     by_name = load_paper_perception(only("identity"), folder)
-    arguments = tiny_pictures(), template_landmarks(64)
+    arguments = tiny_images(), template_landmarks(64)
     assert torch.equal(by_path(*arguments).identity, by_name(*arguments).identity)
 
 
@@ -157,7 +157,7 @@ def test_frozen_networks_stay_as_they_are_when_the_model_around_them_trains():
     around = torch.nn.Sequential(CombinedPerception(identity=networks["arcface"], background=networks["face_parsing"]))
     before = {name: value.clone() for name, value in around.state_dict().items()}
     around.train()
-    features = around[0](tiny_pictures(), template_landmarks(64))
+    features = around[0](tiny_images(), template_landmarks(64))
     assert features.style is None
     assert features.identity.shape == (2, 8)
     assert not any(module.training for module in around[0].modules())

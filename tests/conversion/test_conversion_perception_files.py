@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from perception_networks import published, template_landmarks, tiny_perception_networks, tiny_pictures
+from perception_networks import published, template_landmarks, tiny_images, tiny_perception_networks
 from safetensors.torch import load_file, save_file
 
 from diffusionact.conversion.importing import import_files
@@ -38,10 +38,10 @@ def outputs_of(name: str, network: torch.nn.Module) -> tuple[torch.Tensor, ...]:
     if name == "face_parsing":
         network.input_size = 64
     if name == "arcface":
-        return tuple(network(tiny_pictures(), template_landmarks(64)))
+        return tuple(network(tiny_images(), template_landmarks(64)))
     if isinstance(network, LearntWeights):
         return network([torch.ones(1, value.shape[1], 2, 2) for value in network.state_dict().values()])
-    return tuple(network(tiny_pictures()))
+    return tuple(network(tiny_images()))
 
 
 def assert_is_the_tiny_network(name: str, network: torch.nn.Module) -> None:

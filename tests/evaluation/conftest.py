@@ -6,9 +6,9 @@ import pytest
 import torch
 from evaluation_data import shard_frame, write_data, write_tiny_arcface
 
-from diffusionact.face.alignment import align_face
-from diffusionact.face.tracking import OpenFaceTracker
-from diffusionact.shards import ShardFrame
+from diffusionact.data.shards import ShardFrame
+from diffusionact.face.geometry.alignment import align_face
+from diffusionact.face.readers.open.tracking import OpenFaceTracker
 
 
 @pytest.fixture(scope="session")
@@ -16,10 +16,10 @@ def people(portrait: torch.Tensor) -> dict[str, list[ShardFrame]]:
     """A person, and the same mirrored in other colours; frames move sideways."""
     landmarks = OpenFaceTracker("largest", "error").observe(portrait[None]).landmarks[0]
     aligned, _ = align_face(portrait, landmarks, 256)
-    pictures = {"ann": aligned, "bob": aligned.flip(1)[..., [2, 1, 0]]}
+    images = {"ann": aligned, "bob": aligned.flip(1)[..., [2, 1, 0]]}
     return {
-        person: [shard_frame(picture.roll(6 * number, dims=1), person, number) for number in range(3)]
-        for person, picture in pictures.items()
+        person: [shard_frame(image.roll(6 * number, dims=1), person, number) for number in range(3)]
+        for person, image in images.items()
     }
 
 

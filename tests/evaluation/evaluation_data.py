@@ -1,4 +1,4 @@
-"""Frames for the tests of evaluation: made from pictures, turned in words, written as shards."""
+"""Frames for the tests of evaluation: made from images, turned in words, written as shards."""
 
 from pathlib import Path
 
@@ -6,20 +6,20 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from diffusionact.data.shards import ShardFrame, write_index, write_shard
 from diffusionact.face.expression_names import EXPRESSION_NAMES
-from diffusionact.face.tracking import OpenFaceTracker
+from diffusionact.face.readers.open.tracking import OpenFaceTracker
 from diffusionact.images import model_to_uint8, resize, uint8_to_model
 from diffusionact.perception.arcface import ArcFace
-from diffusionact.shards import ShardFrame, write_index, write_shard
 
 SIZE = 64
 SCALE = SIZE / 256
 
 
-def shard_frame(picture: torch.Tensor, person: str, number: int, **changes) -> ShardFrame:
-    """A frame at SIZE of an aligned picture uint8 (256, 256, 3), with what the tracker sees in it."""
-    seen = OpenFaceTracker("largest", "error").observe(picture[None])
-    small = model_to_uint8(resize(uint8_to_model(picture[None]), SIZE))[0]
+def shard_frame(image: torch.Tensor, person: str, number: int, **changes) -> ShardFrame:
+    """A frame at SIZE of an aligned image uint8 (256, 256, 3), with what the tracker sees in it."""
+    seen = OpenFaceTracker("largest", "error").observe(image[None])
+    small = model_to_uint8(resize(uint8_to_model(image[None]), SIZE))[0]
     facts = {
         "landmarks": ((seen.landmarks[0] + 0.5) * SCALE - 0.5).numpy(),
         "pupils": ((seen.pupils[0] + 0.5) * SCALE - 0.5).numpy(),

@@ -28,7 +28,7 @@ def test_negative_bars_begin_at_zero_too():
     assert end_of_first == pytest.approx(float(second.get("x")), abs=0.2)
 
 
-def test_a_curve_passes_through_its_points_inside_the_picture():
+def test_a_curve_passes_through_its_points_inside_the_image():
     root = parsed(
         lines("PSNR", "T", [Series("v0", [5, 10, 20], [20.0, 21.0, 21.5]), Series("v1", [5, 20], [19.0, 23.0])])
     )

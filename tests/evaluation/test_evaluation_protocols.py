@@ -24,12 +24,12 @@ def names(frames, protocol):
     return [(frames.keys[pair.source], [frames.keys[row] for row in pair.driving]) for pair in protocol.pairs]
 
 
-def test_a_frame_set_finds_videos_and_reads_their_pictures(frames, people):
+def test_a_frame_set_finds_videos_and_reads_their_images(frames, people):
     assert [video.name for video in frames.videos] == ["video-ann", "video-bob"]
     assert frames.size == 64 and len(frames) == 6 and frames.is_rendered
     row = frames.rows["clip-bob_0001"]
     expected = torch.from_numpy(people["bob"][1].image.copy()).permute(2, 0, 1) / 127.5 - 1
-    torch.testing.assert_close(frames.pictures([row, row])[1], expected)
+    torch.testing.assert_close(frames.images([row, row])[1], expected)
     torch.testing.assert_close(frames.landmarks[row], torch.from_numpy(people["bob"][1].landmarks), atol=1e-3, rtol=0)
 
 
@@ -48,11 +48,11 @@ def test_a_limit_of_frames_spreads_over_the_video_and_keeps_its_first_frame(data
     assert (video.spaced, video.leading) == ((0, 2), (0, 1))
 
 
-def test_pictures_of_another_size_are_refused_by_name(people, tmp_path):
+def test_images_of_another_size_are_refused_by_name(people, tmp_path):
     other = replace(people["bob"][2], image=people["bob"][2].image[:32, :32])
     frames = load_frame_set(write_data(tmp_path, {"ann": people["ann"], "bob": [*people["bob"][:2], other]}))
     with pytest.raises(ValueError, match=r"one size, 64 px, received \(32, 32, 3\) for frame clip-bob_0002"):
-        frames.pictures([5])
+        frames.images([5])
 
 
 def test_a_folder_without_two_frames_of_anybody_is_refused(people, tmp_path):
@@ -126,7 +126,7 @@ def test_a_damaged_list_of_pairs_is_said_in_words(frames, tmp_path, text, messag
         read_pairs(path, frames)
 
 
-def test_protocols_that_need_the_same_pictures_share_them(frames):
+def test_protocols_that_need_the_same_images_share_them(frames):
     protocols = [make_protocol(name, frames, OPTIONS) for name in PROTOCOLS if name != "large_pose"]
     tasks = all_tasks(frames, protocols, ["model"])
     for found in tasks.values():

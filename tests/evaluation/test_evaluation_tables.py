@@ -32,14 +32,14 @@ def seen_faces(count, seed):
 
 
 def without_face(seen, row):
-    """The same with NaN in a row, as the observer marks a picture without a face."""
+    """The same with NaN in a row, as the observer marks an image without a face."""
     marked = {name: value.clone() for name, value in vars(seen).items()}
     for name, value in marked.items():
         value[row] = False if name == "found" else torch.nan
     return Seen(**marked)
 
 
-def pictures(count, seed):
+def images(count, seed):
     return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
@@ -57,7 +57,7 @@ def line_of(values, found=None, clip_values=None, seconds=0.0):
 
 
 def test_self_reenactment_is_measured_against_the_target_by_the_metrics_of_the_paper():
-    seen, target, made, truth = seen_faces(3, 0), seen_faces(3, 1), pictures(3, 2), pictures(3, 3)
+    seen, target, made, truth = seen_faces(3, 0), seen_faces(3, 1), images(3, 2), images(3, 3)
     measured = measure(seen, target, target, (made, truth), None)
     expected = {
         "PSNR": psnr(made, truth),
@@ -80,17 +80,17 @@ def test_another_persons_driver_is_measured_by_identity_of_the_source_and_pose_o
     assert measured.values["APD"] == pytest.approx(apd(seen.head_pose, driver.head_pose).tolist())
 
 
-def test_equal_pictures_have_a_finite_figure_and_lpips_is_asked_where_it_is_there():
-    same = pictures(2, 0)
+def test_equal_images_have_a_finite_figure_and_lpips_is_asked_where_it_is_there():
+    same = images(2, 0)
     seen = seen_faces(2, 0)
     measured = measure(seen, seen, seen, (same, same), lambda first, second: (first - second).abs().mean((1, 2, 3)))
     assert measured.values["PSNR"] == [100.0, 100.0]
     assert measured.values["LPIPS"] == [0.0, 0.0]
 
 
-def test_results_and_drivers_without_a_face_have_pictures_figures_and_nothing_else():
+def test_results_and_drivers_without_a_face_have_images_figures_and_nothing_else():
     seen, target = (without_face(seen_faces(3, seed), row) for seed, row in ((0, 0), (1, 1)))
-    made, truth = pictures(3, 2), pictures(3, 3)
+    made, truth = images(3, 2), images(3, 3)
     values = measure(seen, target, target, (made, truth), None).values
     for name in ("NME", "APD", "AED", "CSIM", "gaze"):
         assert [math.isnan(value) for value in values[name]] == [True, True, False], name

@@ -25,8 +25,8 @@ def constant_features(value: float) -> FaceFeatures:
 
 
 def constant_case(weights: LossWeights):
-    pictures = torch.full((BATCH, 3, 8, 8), 0.5), torch.zeros(BATCH, 3, 8, 8)
-    return reenactment_objective(*pictures, constant_features(3.0), constant_features(0.0), weights)
+    images = torch.full((BATCH, 3, 8, 8), 0.5), torch.zeros(BATCH, 3, 8, 8)
+    return reenactment_objective(*images, constant_features(3.0), constant_features(0.0), weights)
 
 
 def test_the_default_weights_are_those_of_the_paper():
@@ -73,26 +73,26 @@ def test_a_weight_scales_its_own_term_only(name):
 @pytest.mark.parametrize("name", [name for name in RECONSTRUCTION_TERMS + POSE_TERMS if name != "pixel"])
 def test_a_network_may_be_absent_only_when_its_term_has_no_weight(name):
     attribute = {"shape": "landmarks"}.get(name, name)
-    seen, pictures = replace(constant_features(0.0), **{attribute: None}), torch.zeros(BATCH, 3, 8, 8)
+    seen, images = replace(constant_features(0.0), **{attribute: None}), torch.zeros(BATCH, 3, 8, 8)
     without = replace(LossWeights(), **{name: 0.0})
-    assert reenactment_objective(pictures, pictures, seen, seen, without).total.item() == pytest.approx(0, abs=1e-5)
+    assert reenactment_objective(images, images, seen, seen, without).total.item() == pytest.approx(0, abs=1e-5)
     with pytest.raises(ValueError, match=f"Expected the {attribute} features for the {name} loss, received none"):
-        reenactment_objective(pictures, pictures, seen, seen, LossWeights())
+        reenactment_objective(images, images, seen, seen, LossWeights())
 
 
 def test_no_weight_at_all_gives_zero():
     assert constant_case(NOTHING).total == 0
 
 
-def test_the_gradient_reaches_the_picture_through_every_feature():
+def test_the_gradient_reaches_the_image_through_every_feature():
     generator = torch.Generator().manual_seed(0)
     target = torch.rand(BATCH, 3, 8, 8, generator=generator)
     reenacted = torch.rand(BATCH, 3, 8, 8, generator=generator)
 
-    def features_of(pictures):
-        mean = pictures.mean(dim=(2, 3))
+    def features_of(images):
+        mean = images.mean(dim=(2, 3))
         return FaceFeatures(
-            perceptual=(pictures.square(),),
+            perceptual=(images.square(),),
             identity=mean,
             background=torch.ones(BATCH, 1, 8, 8),
             style=mean.square(),
@@ -102,10 +102,10 @@ def test_the_gradient_reaches_the_picture_through_every_feature():
         )
 
     for name in RECONSTRUCTION_TERMS + POSE_TERMS:
-        picture = reenacted.clone().requires_grad_()
+        image = reenacted.clone().requires_grad_()
         weights = replace(NOTHING, **{name: 1.0})
-        reenactment_objective(picture, target, features_of(picture), features_of(target), weights).total.backward()
-        assert picture.grad.abs().sum() > 0, name
+        reenactment_objective(image, target, features_of(image), features_of(target), weights).total.backward()
+        assert image.grad.abs().sum() > 0, name
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])

@@ -130,15 +130,15 @@ def test_the_background_loss_does_not_see_the_face():
 
 
 def test_a_pixel_that_one_mask_alone_keeps_is_compared_with_mid_grey():
-    pictures = torch.full((1, 3, 2, 2), 0.5)
+    images = torch.full((1, 3, 2, 2), 0.5)
     everything, nothing = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
-    assert background_loss(pictures, pictures, everything, nothing) == 0.25
+    assert background_loss(images, images, everything, nothing) == 0.25
 
 
 def test_a_mask_of_another_size_is_refused():
-    pictures, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 2, 2)
-    with pytest.raises(ValueError, match="one channel of the target pictures"):
-        background_loss(pictures, pictures, mask, mask)
+    images, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 2, 2)
+    with pytest.raises(ValueError, match="one channel of the target images"):
+        background_loss(images, images, mask, mask)
 
 
 def test_detail_loss_is_the_mean_over_the_mask_alone():

@@ -7,13 +7,13 @@ from diffusionact.metrics import METRICS, MetricMean, apd, lpips, psnr, tl_id
 from diffusionact.metrics.table import Metric
 
 
-def toy_lpips(pictures, truth):
-    return (pictures - truth).abs().mean(dim=(1, 2, 3))
+def toy_lpips(images, truth):
+    return (images - truth).abs().mean(dim=(1, 2, 3))
 
 
 def inputs_of(metric: Metric, noise: float):
     """Made-up results with some noise, and their truth."""
-    shape = {"pictures": (5, 3, 16, 16), "landmarks": (5, 68, 2), "head_pose": (5, 3)}.get(metric.needs, (5, 32))
+    shape = {"images": (5, 3, 16, 16), "landmarks": (5, 68, 2), "head_pose": (5, 3)}.get(metric.needs, (5, 32))
     generator = torch.Generator().manual_seed(0)
     truth = torch.rand(shape, generator=generator) * 0.8
     results = truth + noise * torch.randn(shape, generator=generator).clamp(-1, 1)
@@ -41,12 +41,12 @@ def test_the_table_has_the_columns_of_the_paper():
 
 
 def test_the_mean_over_uneven_batches_is_that_of_one_batch():
-    pictures, truth = inputs_of(METRICS["PSNR"], 0.1)
+    images, truth = inputs_of(METRICS["PSNR"], 0.1)
     in_parts, at_once, in_other_order = MetricMean(psnr), MetricMean(psnr), MetricMean(psnr)
     for start, end in ((0, 1), (1, 4), (4, 5)):
-        in_parts.update(pictures[start:end], truth[start:end])
-    at_once.update(pictures, truth)
-    in_other_order.update(pictures.flip(0), truth.flip(0))
+        in_parts.update(images[start:end], truth[start:end])
+    at_once.update(images, truth)
+    in_other_order.update(images.flip(0), truth.flip(0))
     assert in_parts.count == at_once.count == 5
     assert in_parts.compute() == pytest.approx(at_once.compute(), rel=1e-6)
     assert in_other_order.compute() == pytest.approx(at_once.compute(), rel=1e-6)

@@ -53,7 +53,7 @@ def test_unet_listens_to_time_and_code():
 
 @pytest.mark.parametrize("kind", [SemanticEncoder, ReenactmentEncoder])
 @pytest.mark.parametrize("patch_size", [1, 2])
-def test_encoders_give_one_code_a_picture(kind, patch_size):
+def test_encoders_give_one_code_a_image(kind, patch_size):
     encoder = make_tiny_encoder(kind, SIZE, patch_size)
     inputs = encoder_inputs()[: 2 if kind is ReenactmentEncoder else 1]
     assert encoder(*inputs).shape == (2, SEMANTIC_DIM)
@@ -124,7 +124,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(network):
         torch.testing.assert_close(plain, checkpointed, atol=1e-7, rtol=1e-5)
 
 
-def test_a_batch_gives_what_single_pictures_give():
+def test_a_batch_gives_what_single_images_give():
     unet, encoder = make_tiny_unet(SIZE), make_tiny_encoder(ReenactmentEncoder, SIZE)
     x_t, timesteps, code = unet_inputs(3)
     singles = [unet(x_t[i : i + 1], timesteps[i : i + 1], code[i : i + 1]).sample for i in range(3)]

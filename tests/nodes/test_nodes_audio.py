@@ -15,17 +15,17 @@ def clip(tmp_path):
     """One second of black at 30000/1001 frames a second, with a tone in stereo that is silent on one side."""
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as container:
-        pictures = container.add_stream("libx264", rate=Fraction(30000, 1001))
-        pictures.width = pictures.height = 64
-        pictures.pix_fmt = "yuv420p"
+        images = container.add_stream("libx264", rate=Fraction(30000, 1001))
+        images.width = images.height = 64
+        images.pix_fmt = "yuv420p"
         sound = container.add_stream("aac", rate=RATE, layout="stereo")
         for _ in range(30):
-            container.mux(pictures.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")))
+            container.mux(images.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")))
         tone = np.stack([np.sin(np.arange(RATE) * 2 * np.pi * 440 / RATE), np.zeros(RATE)]).astype(np.float32)
         frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="stereo")
         frame.sample_rate, frame.pts = RATE, 0
         container.mux(sound.encode(frame))
-        container.mux(pictures.encode(None))
+        container.mux(images.encode(None))
         container.mux(sound.encode(None))
     return path
 

@@ -1,21 +1,21 @@
-"""Pasting faces over full pictures, by masks of either kind and at other sizes."""
+"""Pasting faces over full images, by masks of either kind and at other sizes."""
 
 import pytest
 import torch
 
-from diffusionact.face.pose_extraction import LandmarkFrame
+from diffusionact.face.pose.extraction import LandmarkFrame
 from diffusionact.types import CropTransform, FaceCoefficients, SourceCodes
 
 
 @pytest.fixture
 def source(node_module):
-    """A grey picture of 60 x 80 px whose face is the square of 40 px at (20, 10)."""
+    """A grey image of 60 x 80 px whose face is the square of 40 px at (20, 10)."""
     crop = CropTransform(torch.tensor([[[0.8, 0.0, 0.8 * -20.5 + 0.3], [0.0, 0.8, 0.8 * -10.5 + 0.3]]]), 32)
     coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)))
     image = torch.zeros(1, 3, 32, 32)
     codes = SourceCodes(image, crop, coefficients, crop, torch.zeros(1, 2), torch.zeros(1, 8), image)
-    picture = torch.full((60, 80, 3), 100, dtype=torch.uint8)
-    return node_module("values").Source(codes, picture, "model", LandmarkFrame("aligned", 32))
+    image = torch.full((60, 80, 3), 100, dtype=torch.uint8)
+    return node_module("values").Source(codes, image, "model", LandmarkFrame("aligned", 32))
 
 
 @pytest.fixture
@@ -34,18 +34,18 @@ def test_the_mask_covers_the_square_that_was_cut_out(node_module, source):
 
 def test_the_face_is_pasted_and_the_rest_stays(node_module, source, white):
     pasting = node_module("pasting").Pasting(source.codes.crop, feather=0.0, match_colour=False)
-    picture, share = pasting.frame(source.picture, white, 0), pasting.share(source.picture, white, 0)
-    assert picture[0, 30, 40].tolist() == [1.0, 1.0, 1.0]
-    assert torch.equal(picture[share == 0], torch.full_like(picture[share == 0], 100 / 255))
+    image, share = pasting.frame(source.image, white, 0), pasting.share(source.image, white, 0)
+    assert image[0, 30, 40].tolist() == [1.0, 1.0, 1.0]
+    assert torch.equal(image[share == 0], torch.full_like(image[share == 0], 100 / 255))
 
 
-def test_a_mask_of_the_full_picture_limits_what_is_pasted(node_module, source, white):
+def test_a_mask_of_the_full_image_limits_what_is_pasted(node_module, source, white):
     mask = torch.zeros(1, 60, 80)
     mask[:, :, :40] = 1.0
     pasting = node_module("pasting").Pasting(source.codes.crop, 0.0, False, mask)
-    picture, share = pasting.frame(source.picture, white, 0), pasting.share(source.picture, white, 0)
-    assert picture[0, 30, 38, 0] == 1.0
-    assert picture[0, 30, 42, 0] == pytest.approx(100 / 255)
+    image, share = pasting.frame(source.image, white, 0), pasting.share(source.image, white, 0)
+    assert image[0, 30, 38, 0] == 1.0
+    assert image[0, 30, 42, 0] == pytest.approx(100 / 255)
     assert share[0, :, 40:].max() == 0.0
 
 
@@ -53,7 +53,7 @@ def test_a_square_mask_belongs_to_the_face(node_module, source, white):
     mask = torch.zeros(1, 16, 16)
     mask[:, :, :8] = 1.0
     pasting = node_module("pasting").Pasting(source.codes.crop, 0.0, False, mask)
-    share = pasting.share(source.picture, white, 0)
+    share = pasting.share(source.image, white, 0)
     assert share[0, 30, 30] > 0.95
     assert share[0, 30, 50] < 0.05
 
@@ -61,7 +61,7 @@ def test_a_square_mask_belongs_to_the_face(node_module, source, white):
 def test_a_mask_of_another_shape_is_refused(node_module, source, white):
     pasting = node_module("pasting").Pasting(source.codes.crop, mask=torch.zeros(1, 10, 20))
     with pytest.raises(ValueError, match="Draw it on the original"):
-        pasting.frame(source.picture, white, 0)
+        pasting.frame(source.image, white, 0)
 
 
 def test_originals_of_twice_the_size_get_the_face_at_twice_the_size(node_module, source, white):
@@ -74,7 +74,7 @@ def test_originals_of_twice_the_size_get_the_face_at_twice_the_size(node_module,
 
 
 def test_originals_of_another_shape_are_refused(node_module, source):
-    with pytest.raises(ValueError, match="Connect the picture that was encoded"):
+    with pytest.raises(ValueError, match="Connect the image that was encoded"):
         node_module("originals").crop_of(source, torch.zeros(1, 60, 60, 3))
 
 
@@ -82,7 +82,7 @@ def test_a_mask_without_a_batch_axis_serves_all_frames(node_module, source, whit
     mask = torch.zeros(60, 80)
     mask[:, :40] = 1.0
     batched, plain = (
-        node_module("pasting").Pasting(source.codes.crop, 0.0, False, masks).share(source.picture, white, 1)
+        node_module("pasting").Pasting(source.codes.crop, 0.0, False, masks).share(source.image, white, 1)
         for masks in (mask[None], mask)
     )
     assert torch.equal(batched, plain)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from diffusionact.face.pose_extraction import LandmarkFrame
+from diffusionact.face.pose.extraction import LandmarkFrame
 from diffusionact.types import CropTransform, FaceCoefficients, SourceCodes
 
 

@@ -1,8 +1,8 @@
-"""What the tracker sees in the demo's source picture."""
+"""What the tracker sees in the demo's source image."""
 
 import pytest
 
-from diffusionact.face.tracking import OpenFaceTracker
+from diffusionact.face.readers.open.tracking import OpenFaceTracker
 from diffusionact.images import load_image
 
 

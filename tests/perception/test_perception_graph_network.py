@@ -59,7 +59,7 @@ def test_prelu_gemm_and_pooling():
 
 
 @pytest.mark.parametrize("sizes", [[1, -1], [1, 80], [-1, 80], [0, -1], [3, 80]])
-def test_a_network_written_for_one_picture_takes_a_batch(sizes):
+def test_a_network_written_for_one_image_takes_a_batch(sizes):
     x = random(3, 5, 4, 4)
     assert torch.equal(run("Reshape", x, {"sizes": torch.tensor(sizes)}), x.flatten(1))
 

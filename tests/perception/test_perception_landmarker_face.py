@@ -31,12 +31,12 @@ def test_a_misplaced_crop_changes_little(face, demo_observation):
 
 
 @pytest.mark.parametrize("name", ["landmarks", "head_pose", "gaze", "expression"])
-def test_every_value_has_a_gradient_in_the_picture(face, demo_observation, name):
+def test_every_value_has_a_gradient_in_the_image(face, demo_observation, name):
     frame, seen = demo_observation
-    picture = uint8_to_model(frame[None]).requires_grad_(True)
-    getattr(face(picture, seen.landmarks), name).sum().backward()
-    assert picture.grad.isfinite().all()
-    assert picture.grad.abs().sum() > 0
+    image = uint8_to_model(frame[None]).requires_grad_(True)
+    getattr(face(image, seen.landmarks), name).sum().backward()
+    assert image.grad.isfinite().all()
+    assert image.grad.abs().sum() > 0
 
 
 def test_half_precision_around_it_changes_nothing(face, demo_observation):

@@ -1,8 +1,8 @@
-"""LPIPS of files: torchvision's layers, the package's distances, a distance of zero for equal pictures."""
+"""LPIPS of files: torchvision's layers, the package's distances, a distance of zero for equal images."""
 
 import pytest
 import torch
-from perception_networks import TINY_LPIPS_WIDTH, tiny_learnt_weights, tiny_perception_networks, tiny_pictures
+from perception_networks import TINY_LPIPS_WIDTH, tiny_images, tiny_learnt_weights, tiny_perception_networks
 from torch import nn
 
 from diffusionact.conversion.lpips_files import load_lpips_features, load_lpips_network
@@ -35,7 +35,7 @@ def plain_lpips(backbone: str, maps: ActivationMaps, learnt: LearntWeights, firs
     taps = (1, 4, 7, 9, 11) if backbone == "alex" else (3, 8, 15, 22, 29)  # ReLUs
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
     total, place = torch.zeros(len(first)), 0
-    hidden = [(pictures - shift[:, None, None]) / scale[:, None, None] for pictures in (first, second)]
+    hidden = [(images - shift[:, None, None]) / scale[:, None, None] for images in (first, second)]
     for number, layer in enumerate(layers):
         hidden = [layer(maps) for maps in hidden]
         if number in taps:
@@ -54,7 +54,7 @@ def networks():
 @pytest.mark.parametrize("backbone", FILES)
 def test_distances_are_those_of_the_definition(networks, backbone):
     maps, learnt = (networks[name] for name in FILES[backbone])
-    first, second = tiny_pictures(), tiny_pictures().flip(0)
+    first, second = tiny_images(), tiny_images().flip(0)
     ours = lpips(first, second, Lpips(LpipsFeatures(maps, learnt)))
     torch.testing.assert_close(ours, plain_lpips(backbone, maps, learnt, first, second), atol=1e-5, rtol=1e-4)
     assert (ours > 0.01).all()
@@ -73,7 +73,7 @@ def test_distances_are_those_of_the_package(backbone):
         {k: v for k, v in theirs.state_dict().items() if k.startswith("lin") and "s." not in k}
     )
     assert all((value >= 0).all() for value in learnt.state_dict().values())
-    first, second = tiny_pictures(), tiny_pictures().flip(0)
+    first, second = tiny_images(), tiny_images().flip(0)
     ours = Lpips(LpipsFeatures(maps, learnt))(first, second)
     torch.testing.assert_close(ours, theirs(first, second).flatten(), atol=1e-6, rtol=1e-4)
 
@@ -85,15 +85,15 @@ def test_full_networks_have_the_size_of_the_published_files(backbone, values):
 
 
 @pytest.mark.parametrize("backbone", FILES)
-def test_equal_pictures_have_no_distance_and_black_ones_a_finite_gradient(networks, backbone):
+def test_equal_images_have_no_distance_and_black_ones_a_finite_gradient(networks, backbone):
     network = Lpips(LpipsFeatures(*(networks[name] for name in FILES[backbone])))
-    assert torch.equal(network(tiny_pictures(), tiny_pictures()), torch.zeros(2))
+    assert torch.equal(network(tiny_images(), tiny_images()), torch.zeros(2))
     for parameter in network.parameters():
         if parameter.ndim == 1:
             parameter.data.fill_(-10.0)  # biases below zero: the activations are vectors of zeros
-    pictures = tiny_pictures().requires_grad_()
-    network(pictures, tiny_pictures().flip(0)).sum().backward()
-    assert pictures.grad.isfinite().all()
+    images = tiny_images().requires_grad_()
+    network(images, tiny_images().flip(0)).sum().backward()
+    assert images.grad.isfinite().all()
 
 
 def test_weights_of_another_backbone_are_refused(networks):
@@ -113,7 +113,7 @@ def test_the_metric_takes_the_files_of_the_weights_folder(networks, tmp_path, mo
     write_files(tmp_path, networks, backbone)
     network = load_lpips_network(backbone)
     expected = Lpips(LpipsFeatures(*(networks[name] for name in FILES[backbone])))
-    first, second = tiny_pictures(), tiny_pictures().flip(0)
+    first, second = tiny_images(), tiny_images().flip(0)
     torch.testing.assert_close(lpips(first, second, network), lpips(first, second, expected))
     assert not any(parameter.requires_grad for parameter in network.parameters())
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from perception_networks import TINY_FARL, template_landmarks, tiny_perception_networks, tiny_pictures
+from perception_networks import TINY_FARL, template_landmarks, tiny_images, tiny_perception_networks
 from torch import nn
 
 from diffusionact.perception.arcface import ArcFace
@@ -25,9 +25,9 @@ def networks():
     return tiny_perception_networks()
 
 
-def input_of_vgg(pictures):
+def input_of_vgg(images):
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    return ((pictures + 1) / 2 - mean[:, None, None]) / std[:, None, None]
+    return ((images + 1) / 2 - mean[:, None, None]) / std[:, None, None]
 
 
 @pytest.mark.parametrize("network_class", PUBLISHED_SIZES, ids=lambda network_class: network_class.__name__)
@@ -47,22 +47,22 @@ def test_vgg_equals_a_plain_sequence_of_layers_under_the_published_numbers(netwo
             layers.extend([nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()])
             channels = width
     layers.load_state_dict({k.removeprefix("features."): v for k, v in networks["vgg19"].state_dict().items()})
-    pictures = tiny_pictures()
-    hidden, expected = input_of_vgg(pictures), []
+    images = tiny_images()
+    hidden, expected = input_of_vgg(images), []
     for number, layer in enumerate(layers):
         hidden = layer(hidden)
         if number in (1, 6, 11, 20, 29):  # relu1_1 to relu5_1
             expected.append(hidden)
-    for ours, theirs in zip(networks["vgg19"](pictures), expected, strict=True):
+    for ours, theirs in zip(networks["vgg19"](images), expected, strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
 def test_farl_equals_torchs_own_transformer_with_clips_activation(networks):
     farl, width = networks["farl"], TINY_FARL["width"]
-    pictures = tiny_pictures(size=farl.input_size)
+    images = tiny_images(size=farl.input_size)
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
     std = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
-    patches = F.conv2d(((pictures + 1) / 2 - mean) / std, farl.conv1.weight, stride=16).flatten(2).transpose(1, 2)
+    patches = F.conv2d(((images + 1) / 2 - mean) / std, farl.conv1.weight, stride=16).flatten(2).transpose(1, 2)
     tokens = torch.cat([farl.class_embedding.expand(2, 1, -1), patches], dim=1) + farl.positional_embedding
     tokens = farl.ln_pre(tokens)
     for block in farl.transformer.resblocks:
@@ -82,17 +82,17 @@ def test_farl_equals_torchs_own_transformer_with_clips_activation(networks):
         layer.load_state_dict(state)
         tokens = layer(tokens)
     expected = farl.ln_post(tokens[:, 0]) @ farl.proj
-    torch.testing.assert_close(farl(pictures), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(farl(images), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_face_that_lies_in_the_template_is_embedded_as_it_is(networks):
-    pictures = tiny_pictures(size=112)
-    expected = F.normalize(networks["arcface"].embed_crops(pictures), dim=-1)
-    torch.testing.assert_close(networks["arcface"](pictures, template_landmarks(112)), expected, atol=1e-4, rtol=1e-3)
+    images = tiny_images(size=112)
+    expected = F.normalize(networks["arcface"].embed_crops(images), dim=-1)
+    torch.testing.assert_close(networks["arcface"](images, template_landmarks(112)), expected, atol=1e-4, rtol=1e-3)
 
 
-def test_identity_does_not_depend_on_where_in_the_picture_the_face_is(networks):
-    face, canvas = tiny_pictures(size=112), torch.zeros(2, 3, 192, 192)
+def test_identity_does_not_depend_on_where_in_the_image_the_face_is(networks):
+    face, canvas = tiny_images(size=112), torch.zeros(2, 3, 192, 192)
     canvas[:, :, 40:152, 60:172] = face
     landmarks = template_landmarks(112) + torch.tensor([60.0, 40.0])
     expected = networks["arcface"](face, template_landmarks(112))
@@ -100,17 +100,17 @@ def test_identity_does_not_depend_on_where_in_the_picture_the_face_is(networks):
     torch.testing.assert_close(expected.norm(dim=-1), torch.ones(2))
 
 
-def test_the_gradient_reaches_the_pictures(networks):
+def test_the_gradient_reaches_the_images(networks):
     landmarks = template_landmarks(64)
     for read in (
         lambda x: torch.cat([level.flatten() for level in networks["vgg19"](x)]),
         lambda x: networks["arcface"](x, landmarks)[:, 0],
         networks["farl"],
     ):
-        pictures = tiny_pictures().requires_grad_()
-        read(pictures).sum().backward()
-        assert pictures.grad.isfinite().all()
-        assert pictures.grad.abs().sum() > 0
+        images = tiny_images().requires_grad_()
+        read(images).sum().backward()
+        assert images.grad.isfinite().all()
+        assert images.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize(("chosen", "kept"), [(0, 1.0), (1, 0.0), (10, 0.0), (16, 0.0), (17, 1.0)])
@@ -119,22 +119,22 @@ def test_the_mask_keeps_background_and_hair_and_nothing_else(networks, chosen, k
     weight = parsing.conv_out.conv_out.weight.data
     weight.fill_(-1.0)  # features are at least 0, so the class with weights of 1 wins
     weight[chosen] = 1.0
-    mask = parsing(tiny_pictures(size=40))
+    mask = parsing(tiny_images(size=40))
     torch.testing.assert_close(mask, torch.full((2, 1, 40, 40), kept))
 
 
 def test_the_mask_follows_the_scores_and_has_no_gradient(networks):
-    pictures = tiny_pictures().requires_grad_()
-    mask = networks["face_parsing"](pictures)
-    classes = networks["face_parsing"].scores(pictures).argmax(1, keepdim=True)
+    images = tiny_images().requires_grad_()
+    mask = networks["face_parsing"](images)
+    classes = networks["face_parsing"].scores(images).argmax(1, keepdim=True)
     assert not mask.requires_grad
     assert classes.unique().numel() > 1
     torch.testing.assert_close(mask.bool(), (classes == 0) | (classes == 17))
 
 
-def test_batches_of_two_equal_single_pictures(networks):
-    pictures, landmarks = tiny_pictures(), template_landmarks(64)
+def test_batches_of_two_equal_single_images(networks):
+    images, landmarks = tiny_images(), template_landmarks(64)
     for read in (networks["farl"], networks["face_parsing"].scores, lambda x: networks["vgg19"](x)[-1]):
-        torch.testing.assert_close(read(pictures)[1:], read(pictures[1:]), atol=1e-5, rtol=1e-4)
-    both = networks["arcface"](pictures, landmarks)
-    torch.testing.assert_close(both[1:], networks["arcface"](pictures[1:], landmarks[1:]), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(read(images)[1:], read(images[1:]), atol=1e-5, rtol=1e-4)
+    both = networks["arcface"](images, landmarks)
+    torch.testing.assert_close(both[1:], networks["arcface"](images[1:], landmarks[1:]), atol=1e-5, rtol=1e-4)

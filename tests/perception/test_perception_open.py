@@ -1,10 +1,10 @@
-"""The open lane's door: features of the protocol's shapes, zero for equal pictures, frozen, bundled, and accurate."""
+"""The open lane's door: features of the protocol's shapes, zero for equal images, frozen, bundled, and accurate."""
 
 import pytest
 import torch
 from tiny_portrait import made_up_face, tiny_portrait_net
 
-from diffusionact.face.crop_frame import crop_frame_transform
+from diffusionact.face.geometry.crop_frame import crop_frame_transform
 from diffusionact.images import load_image, resize, uint8_to_model
 from diffusionact.losses import LossWeights, reenactment_objective
 from diffusionact.perception import OpenPerception, PortraitNet, load_open_perception, load_portrait_net
@@ -24,7 +24,7 @@ def perception():
     return OpenPerception(tiny_portrait_net())
 
 
-def pictures() -> torch.Tensor:
+def images() -> torch.Tensor:
     return torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
@@ -33,7 +33,7 @@ def landmarks() -> torch.Tensor:
 
 
 def test_every_feature_of_the_protocol_is_filled(perception):
-    features = perception(pictures(), landmarks())
+    features = perception(images(), landmarks())
     assert len(features.perceptual) == 4
     assert features.background.shape == (2, 1, SIZE, SIZE)
     assert features.background.min() >= 0 and features.background.max() <= 1
@@ -44,19 +44,19 @@ def test_every_feature_of_the_protocol_is_filled(perception):
     assert features.head_pose.shape == (2, 3)
 
 
-def test_the_objective_of_equal_pictures_is_zero(perception):
-    features = perception(pictures(), landmarks())
-    value = reenactment_objective(pictures(), pictures(), features, features, LossWeights())
+def test_the_objective_of_equal_images_is_zero(perception):
+    features = perception(images(), landmarks())
+    value = reenactment_objective(images(), images(), features, features, LossWeights())
     assert len(value.terms) == 8
     assert abs(value.total.item()) < 1e-4
 
 
-def test_the_objective_has_a_gradient_in_the_reenacted_picture_with_the_target_seen_without_one(perception):
-    reenacted = pictures().requires_grad_(True)
+def test_the_objective_has_a_gradient_in_the_reenacted_image_with_the_target_seen_without_one(perception):
+    reenacted = images().requires_grad_(True)
     with torch.no_grad():
-        target = perception(pictures().flip(3), landmarks())
+        target = perception(images().flip(3), landmarks())
     features = perception(reenacted, landmarks())
-    reenactment_objective(reenacted, pictures().flip(3), features, target, LossWeights()).total.backward()
+    reenactment_objective(reenacted, images().flip(3), features, target, LossWeights()).total.backward()
     assert reenacted.grad.isfinite().all() and reenacted.grad.abs().sum() > 0
 
 
@@ -119,5 +119,5 @@ def test_bundled_networks_read_the_demo_portrait(role, demo_observation):
     extent = (seen.landmarks.amax(1) - seen.landmarks.amin(1)).mean()
     assert (reading.landmarks - seen.landmarks).norm(dim=-1).mean() < 0.06 * extent
     assert (reading.head_pose - seen.head_pose).abs().max() < 10
-    assert reading.parsing.argmax(1)[0, 128, 128] == 2, "the middle of the picture is face"
+    assert reading.parsing.argmax(1)[0, 128, 128] == 2, "the middle of the image is face"
     assert reading.parsing.argmax(1)[0, 2, 2] == 0, "its corner is background"

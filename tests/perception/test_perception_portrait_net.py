@@ -1,4 +1,4 @@
-"""The network that reads portraits: shapes, gradients, pictures of other sizes, files, and what is cut out."""
+"""The network that reads portraits: shapes, gradients, images of other sizes, files, and what is cut out."""
 
 import pytest
 import torch
@@ -21,12 +21,12 @@ def network():
     return tiny_portrait_net()
 
 
-def pictures(size: int = 32, count: int = 2) -> torch.Tensor:
+def images(size: int = 32, count: int = 2) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
 def test_every_head_has_its_shape_and_range(network):
-    reading = network(pictures())
+    reading = network(images())
     assert reading.landmarks.shape == (2, 68, 2)
     assert reading.head_pose.shape == (2, 3)
     assert reading.gaze.shape == (2, 2)
@@ -37,32 +37,32 @@ def test_every_head_has_its_shape_and_range(network):
     torch.testing.assert_close(reading.identity.norm(dim=-1), torch.ones(2))
 
 
-def test_a_batch_reads_as_its_pictures_alone(network):
-    together = network(pictures(count=3))
-    alone = network(pictures(count=3)[1:2])
+def test_a_batch_reads_as_its_images_alone(network):
+    together = network(images(count=3))
+    alone = network(images(count=3)[1:2])
     for name in ("landmarks", "head_pose", "gaze", "expression", "identity", "parsing"):
         torch.testing.assert_close(getattr(together, name)[1:2], getattr(alone, name), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["landmarks", "head_pose", "gaze", "expression", "identity", "parsing"])
-def test_every_head_has_a_gradient_in_the_picture(network, name):
-    picture = pictures().requires_grad_(True)
-    value = getattr(network(picture), name)
+def test_every_head_has_a_gradient_in_the_image(network, name):
+    image = images().requires_grad_(True)
+    value = getattr(network(image), name)
     (value * torch.randn(value.shape, generator=torch.Generator().manual_seed(2))).sum().backward()
-    assert picture.grad.isfinite().all()
-    assert picture.grad.abs().sum() > 0
+    assert image.grad.isfinite().all()
+    assert image.grad.abs().sum() > 0
 
 
 def test_training_reaches_every_parameter(network):
     network.train().requires_grad_(True)
-    reading = network(pictures(count=4))
+    reading = network(images(count=4))
     values = [getattr(reading, n) for n in ("landmarks", "head_pose", "gaze", "expression", "identity", "parsing")]
     sum((value * torch.randn_like(value)).sum() for value in values).backward()
     assert not [name for name, parameter in network.named_parameters() if not parameter.grad.abs().sum() > 0]
 
 
-def test_larger_pictures_are_resized_and_landmarks_come_back_in_their_pixels(network):
-    small = pictures()
+def test_larger_images_are_resized_and_landmarks_come_back_in_their_pixels(network):
+    small = images()
     large = torch.nn.functional.interpolate(small, scale_factor=2.0, mode="nearest")  # shrinks to the same pixels
     read_small, read_large = network(network.resize(large)), network(large)
     torch.testing.assert_close((read_large.landmarks + 0.5) / 2 - 0.5, read_small.landmarks, atol=1e-4, rtol=1e-4)
@@ -71,7 +71,7 @@ def test_larger_pictures_are_resized_and_landmarks_come_back_in_their_pixels(net
 
 
 def test_a_closer_look_moves_landmarks_of_eyes_and_mouth_only(network):
-    square = network.resize(pictures())
+    square = network.resize(images())
     stages, fused = network.look(square)
     first = network.find_landmarks(fused)
     closer = network.read(square, stages, fused, first, first).landmarks
@@ -80,14 +80,14 @@ def test_a_closer_look_moves_landmarks_of_eyes_and_mouth_only(network):
 
 
 def test_a_network_without_a_branch_for_the_mouth_reads_too():
-    reading = PortraitNet(**{**TINY_PORTRAIT_NET, "mouth_width": 0}).eval()(pictures())
+    reading = PortraitNet(**{**TINY_PORTRAIT_NET, "mouth_width": 0}).eval()(images())
     assert reading.landmarks.shape == (2, 68, 2)
 
 
 def test_a_saved_network_reads_the_same(network, tmp_path):
     network.save_pretrained(tmp_path)
     again = read_portrait_net(tmp_path)
-    first, second = network(pictures()), again(pictures())
+    first, second = network(images()), again(images())
     torch.testing.assert_close(first.landmarks, second.landmarks)
     torch.testing.assert_close(first.identity, second.identity)
     assert not again.training and not any(parameter.requires_grad for parameter in again.parameters())
@@ -104,25 +104,25 @@ def test_a_size_that_cannot_be_halved_is_refused():
 
 
 def test_half_precision_keeps_places_and_angles_to_a_fraction(network):
-    exact = network(pictures())
+    exact = network(images())
     with torch.autocast("cpu", torch.bfloat16):
-        rough = network(pictures())
+        rough = network(images())
     assert rough.head_pose.dtype == torch.float32
     assert (rough.landmarks - exact.landmarks).abs().max() < 0.5
 
 
-def test_a_square_over_the_whole_picture_returns_the_picture():
-    picture = pictures(size=16)
+def test_a_square_over_the_whole_image_returns_the_image():
+    image = images(size=16)
     whole = torch.tensor([[[7.5, 7.5, 16.0]]]).expand(2, 1, 3)
-    torch.testing.assert_close(cut_squares(picture, whole, 16, 16), picture)
+    torch.testing.assert_close(cut_squares(image, whole, 16, 16), image)
 
 
 def test_squares_show_what_lies_under_them_in_order():
-    picture = torch.zeros(1, 1, 32, 32)
-    picture[0, 0, 8:16, 4:12] = 1.0
-    picture[0, 0, 8:16, 20:28] = 2.0
+    image = torch.zeros(1, 1, 32, 32)
+    image[0, 0, 8:16, 4:12] = 1.0
+    image[0, 0, 8:16, 20:28] = 2.0
     squares = torch.tensor([[[7.5, 11.5, 8.0], [23.5, 11.5, 8.0]]])
-    crops = cut_squares(picture, squares, 32, 4)
+    crops = cut_squares(image, squares, 32, 4)
     torch.testing.assert_close(crops, torch.tensor([1.0, 2.0])[:, None, None, None].expand(2, 1, 4, 4))
 
 
@@ -141,6 +141,6 @@ def test_places_in_squares_come_back_as_pixels():
 
 
 def test_style_does_not_see_where_things_are(network):
-    maps = network(pictures()).maps
+    maps = network(images()).maps
     turned = [layer.flip(3) for layer in maps]
     torch.testing.assert_close(style_of(maps), style_of(turned))

@@ -1,4 +1,4 @@
-"""Samplers by name, on pictures whose exact way from noise is known."""
+"""Samplers by name, on images whose exact way from noise is known."""
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ MEAN, DEVIATION = 0.2, 0.15
 
 
 def predicted_noise(x_t: Tensor, timestep: int) -> Tensor:
-    """The perfect network for pictures whose pixels are drawn from a normal distribution."""
+    """The perfect network for images whose pixels are drawn from a normal distribution."""
     a = ALPHA_BAR[int(timestep)]
     return (1 - a) ** 0.5 * (x_t - a**0.5 * MEAN) / (a * DEVIATION**2 + 1 - a)
 
 
 def error(name: str, num_steps: int) -> float:
-    """How far a sampler ends from the picture that the noise belongs to, root of the mean square."""
+    """How far a sampler ends from the image that the noise belongs to, root of the mean square."""
     x_T = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     scheduler = make_scheduler(name, DDIMScheduler().config)
     scheduler.set_timesteps(num_steps)
@@ -31,7 +31,7 @@ def error(name: str, num_steps: int) -> float:
 
 @pytest.mark.parametrize("name", ["dpm", "unipc"])
 @pytest.mark.parametrize("num_steps", [6, 10])
-def test_a_solver_with_few_steps_is_nearer_the_picture_than_ddim_with_twice_as_many(name, num_steps):
+def test_a_solver_with_few_steps_is_nearer_the_image_than_ddim_with_twice_as_many(name, num_steps):
     assert error(name, num_steps) < 0.4 * error("ddim", 2 * num_steps)
 
 

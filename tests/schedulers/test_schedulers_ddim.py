@@ -68,11 +68,11 @@ def test_clipping_can_be_left_out():
 
 
 @pytest.mark.parametrize("num_steps", [2, 4, 20, 50])
-def test_inversion_then_decoding_of_constant_noise_returns_the_picture(num_steps):
+def test_inversion_then_decoding_of_constant_noise_returns_the_image(num_steps):
     scheduler = DDIMScheduler(clip_sample=False)
     scheduler.set_timesteps(num_steps)
-    picture, eps = noise(1).clamp(-0.9, 0.9), noise(2)
-    x_t = scheduler.add_noise(picture, eps, torch.zeros(len(picture), dtype=torch.long))
+    image, eps = noise(1).clamp(-0.9, 0.9), noise(2)
+    x_t = scheduler.add_noise(image, eps, torch.zeros(len(image), dtype=torch.long))
     start = x_t
     for timestep in scheduler.inversion_timesteps[:-1]:
         x_t = scheduler.reverse_step(eps, timestep, x_t).prev_sample
@@ -80,7 +80,7 @@ def test_inversion_then_decoding_of_constant_noise_returns_the_picture(num_steps
         x_t = scheduler.step(eps, timestep, x_t).prev_sample
     torch.testing.assert_close(x_t, start, atol=1e-3, rtol=0)
     final = scheduler.step(eps, 0, x_t)
-    torch.testing.assert_close(final.prev_sample, picture, atol=1e-3, rtol=0)
+    torch.testing.assert_close(final.prev_sample, image, atol=1e-3, rtol=0)
     assert torch.equal(final.prev_sample, final.pred_original_sample)
 
 

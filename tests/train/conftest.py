@@ -79,7 +79,7 @@ TINY_NETWORKS = {
         "pool_size": 2,
         "norm_groups": 4,
     },
-    "validation_pictures": 2,
+    "validation_images": 2,
     "validation_steps": 2,
 }
 

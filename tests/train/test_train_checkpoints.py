@@ -13,9 +13,9 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from test_train_loop import logged_losses, make_loop, train
 
-from train import checkpoints, command
-from train.checkpoints import find_checkpoint, list_checkpoints, prepare_replacement, recover, replace_folder
-from train.loop import training_loop
+from train import command
+from train.loop import checkpoints, training_loop
+from train.loop.checkpoints import find_checkpoint, list_checkpoints, prepare_replacement, recover, replace_folder
 
 
 class Killed(BaseException):

@@ -16,14 +16,14 @@ def test_every_frame_is_read_with_its_facts(shard_folder):
     assert len(frames) == 24
     assert frames.targets().shape == (24, 193)
     chosen = np.array([23, 0, 4])
-    assert frames.pictures("image", chosen).shape == (3, 16, 16, 3)
-    assert frames.pictures("region", chosen).shape == (3, 16, 16)
-    assert frames.pictures("landmark_map", chosen).shape == (3, 16, 16, 3)
+    assert frames.images("image", chosen).shape == (3, 16, 16, 3)
+    assert frames.images("region", chosen).shape == (3, 16, 16)
+    assert frames.images("landmark_map", chosen).shape == (3, 16, 16, 3)
 
 
 def test_regions_hold_background_face_and_detail(shard_folder):
     frames = Frames(shard_folder, sample_size=16, validation_every=4)
-    assert set(frames.pictures("region", np.arange(24)).unique().tolist()) == {0, 2, 3}
+    assert set(frames.images("region", np.arange(24)).unique().tolist()) == {0, 2, 3}
 
 
 def test_held_out_identities_are_never_trained_on(shard_folder):
@@ -32,8 +32,8 @@ def test_held_out_identities_are_never_trained_on(shard_folder):
     assert set(frames.identity[frames.validation]) == {3, 7}
 
 
-def test_wrong_picture_size_is_refused(shard_folder):
-    with pytest.raises(ValueError, match="Expected pictures of 32 px"):
+def test_wrong_image_size_is_refused(shard_folder):
+    with pytest.raises(ValueError, match="Expected images of 32 px"):
         Frames(shard_folder, sample_size=32, validation_every=4)
 
 

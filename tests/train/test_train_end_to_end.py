@@ -25,7 +25,7 @@ NETWORKS = {
 FEW_STEPS = {
     "num_inference_steps": [2],
     "num_inversion_steps": 2,
-    "validation_pictures": 2,
+    "validation_images": 2,
     "validation_pairs": 2,
     "validation_steps": 2,
     "validation_inversion_steps": 2,
@@ -52,16 +52,16 @@ def launch(folder: Path, stage: str, settings: dict) -> Path:
     path.write_text(yaml.safe_dump(values))
     launcher = Path(sys.executable).with_name("accelerate")
     run(str(launcher), "launch", "--cpu", "--num_processes", "1", "train/train.py", "--config", str(path))
-    assert (folder / stage / "pictures/step-0000002.png").is_file()
+    assert (folder / stage / "images/step-0000002.png").is_file()
     return folder / stage / "model"
 
 
 @pytest.mark.slow
 def test_from_nothing_to_a_reenacted_clip(tmp_path):
     shards = ("--identities", "8", "--frames", "4", "--size", str(SIZE), "--workers", "1", "--output")
-    run(sys.executable, "-m", "train.data.synthetic", *shards, str(tmp_path / "shards"))
-    diffae = launch(tmp_path, "pretrain_diffae", {**NETWORKS, "validation_pictures": 2, "validation_steps": 2})
-    few = {"model_folder": str(diffae), "validation_pictures": 2, "validation_pairs": 2, "validation_steps": 2}
+    run(sys.executable, "-m", "portraits", *shards, str(tmp_path / "shards"))
+    diffae = launch(tmp_path, "pretrain_diffae", {**NETWORKS, "validation_images": 2, "validation_steps": 2})
+    few = {"model_folder": str(diffae), "validation_images": 2, "validation_pairs": 2, "validation_steps": 2}
     first = launch(tmp_path, "pretrain_encoder", few)
     second = launch(tmp_path, "train_encoder", {**FEW_STEPS, "model_folder": str(first)})
     third = launch(tmp_path, "finetune_decoder", {**FEW_STEPS, "model_folder": str(second)})

@@ -19,10 +19,10 @@ from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 from diffusionact.weights import load_components
 from train import command
-from train.checkpoints import list_checkpoints
 from train.config import load_config
 from train.data.frames import Frames
 from train.loop import NonFiniteLossError, TrainingLoop, learning_rate_factor
+from train.loop.checkpoints import list_checkpoints
 from train.stages import STAGES
 
 
@@ -52,7 +52,7 @@ def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(write_run, tmp_path
 
 def test_both_stages_train_validate_and_export_what_the_models_load(write_run, tmp_path):
     train(write_run("diffae", max_steps=2, validate_every=2, accumulation_steps=2, mixed_precision="bf16"))
-    settings = {"model_folder": str(tmp_path / "diffae/model"), "validation_pictures": 2, "validation_steps": 2}
+    settings = {"model_folder": str(tmp_path / "diffae/model"), "validation_images": 2, "validation_steps": 2}
     train(write_run("encoder", stage="pretrain_encoder", settings=settings, max_steps=2, validate_every=2))
     folder = tmp_path / "encoder/model"
     UNet.from_pretrained(folder / "unet")
@@ -62,7 +62,7 @@ def test_both_stages_train_validate_and_export_what_the_models_load(write_run, t
     assert reenactment_encoder.map_projection.weight.abs().sum() > 0
     assert not torch.equal(reenactment_encoder.encoder.conv_in.weight, encoder.conv_in.weight)
     assert load_components(folder).config.landmark_frame == "aligned"
-    assert (tmp_path / "encoder/pictures/step-0000002.png").is_file()
+    assert (tmp_path / "encoder/images/step-0000002.png").is_file()
 
 
 def test_a_loss_that_is_not_finite_stops_before_anything_is_stored(write_run, tmp_path):

@@ -36,7 +36,7 @@ def frames(folder) -> PortraitFrames:
 
 def test_pairs_are_two_frames_of_a_person_side_by_side(frames):
     batch = next(frames.pairs(3, np.random.default_rng(0)))
-    assert batch.pictures.shape == (6, 3, SIZE, SIZE)
+    assert batch.images.shape == (6, 3, SIZE, SIZE)
     assert torch.equal(batch.identity[0::2], batch.identity[1::2])
     assert len(batch.identity.unique()) == 3
     assert not torch.equal(batch.landmarks[0::2], batch.landmarks[1::2])
@@ -50,13 +50,11 @@ def test_more_people_than_there_are_is_said_in_words(frames):
 def test_landmarks_move_with_their_pixels(frames):
     """A lit square drawn at a landmark is found at the moved landmark."""
     batch = frames.batch(np.arange(12))
-    lit = torch.full_like(batch.pictures, -1.0)
+    lit = torch.full_like(batch.images, -1.0)
     points = torch.full_like(batch.landmarks, 15.5)
     lit[:, :, 13:19, 13:19] = 1.0
-    moved = _move(
-        type(batch)(**{**vars(batch), "pictures": lit, "landmarks": points}), torch.Generator().manual_seed(0)
-    )
-    light = moved.pictures[:, 0] + 1
+    moved = _move(type(batch)(**{**vars(batch), "images": lit, "landmarks": points}), torch.Generator().manual_seed(0))
+    light = moved.images[:, 0] + 1
     cells = torch.arange(SIZE).float()
     x = (light.sum(1) * cells).sum(1) / light.sum((1, 2))
     y = (light.sum(2) * cells).sum(1) / light.sum((1, 2))
@@ -67,10 +65,10 @@ def test_landmarks_move_with_their_pixels(frames):
 def test_augmentation_keeps_ranges_and_is_repeatable(frames):
     batch = frames.batch(np.arange(6))
     first, second = (augment(batch, torch.Generator().manual_seed(5)) for _ in range(2))
-    assert torch.equal(first.pictures, second.pictures)
-    assert first.pictures.abs().max() <= 1
+    assert torch.equal(first.images, second.images)
+    assert first.images.abs().max() <= 1
     torch.testing.assert_close(first.regions.sum(1), torch.ones(6, SIZE, SIZE))
-    assert not torch.equal(first.pictures, batch.pictures)
+    assert not torch.equal(first.images, batch.images)
 
 
 def test_contrastive_loss_is_low_only_for_people_told_apart():
@@ -119,9 +117,9 @@ def test_auc_and_correlation_of_hand_made_values():
 def test_calibration_brings_features_to_their_unit(frames):
     torch.manual_seed(0)
     network = PortraitNet(sample_size=SIZE).requires_grad_(False).eval()
-    pictures = next(frames.pairs(6, np.random.default_rng(0))).pictures
-    calibrate(network, pictures[0::2], pictures[1::2])
-    first, second = network(pictures[0::2]).maps, network(pictures[1::2]).maps
+    images = next(frames.pairs(6, np.random.default_rng(0))).images
+    calibrate(network, images[0::2], images[1::2])
+    first, second = network(images[0::2]).maps, network(images[1::2]).maps
     for one, other, scale in zip(first, second, network.map_scales, strict=True):
         assert ((one - other) * scale).square().mean() == pytest.approx(LAYER_DISTANCE, rel=1e-3)
     assert network.style_scales.isfinite().all() and STYLE_DISTANCE > 0

@@ -16,13 +16,13 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusionact.face.alignment import invert_transform, transform_points
-from diffusionact.face.open_face_model import OpenFaceModel
-from diffusionact.shards import list_shards, read_index, read_shard
+from diffusionact.data.shards import list_shards, read_index, read_shard
+from diffusionact.face.geometry.alignment import invert_transform, transform_points
+from diffusionact.face.readers.open.face_model import OpenFaceModel
+from portraits.frames import identity_frames
+from portraits.head import Head
 from train.data.frames import Frames
 from train.data.pairs import FrameOrder, PairOrder
-from train.data.synthetic.frames import identity_frames
-from train.data.synthetic.head import Head
 from train.preparation.command import main
 from train.preparation.records import BAD_CLIPS_NAME, FOLDER
 
@@ -97,14 +97,14 @@ def test_every_frame_of_the_good_clips_is_there_once(prepared):
     assert {shard["name"] for shard in index["shards"]} == {shard.name for shard in list_shards(prepared)}
 
 
-def test_coefficients_draw_the_landmarks_of_their_picture(prepared):
+def test_coefficients_draw_the_landmarks_of_their_image(prepared):
     model = OpenFaceModel.from_bundled()
     for frame in read_shard(list_shards(prepared)[0]):
         assert frame.image.shape == (64, 64, 3) and frame.labels is None
         assert frame.face.reader == "open"
         drawn = model.landmarks(frame.face.coefficients, model.camera_size)
-        to_picture = invert_transform(torch.from_numpy(frame.face.camera_crop)[None])
-        error = (transform_points(to_picture, drawn)[0].numpy() - frame.landmarks).__abs__().mean()
+        to_image = invert_transform(torch.from_numpy(frame.face.camera_crop)[None])
+        error = (transform_points(to_image, drawn)[0].numpy() - frame.landmarks).__abs__().mean()
         assert error < 1.5
         eyes = (frame.landmarks[36:42].mean(0) + frame.landmarks[42:48].mean(0)) / 2
         np.testing.assert_allclose(eyes / 64, (0.5, 0.46), atol=0.05)  # where FFHQ's crop puts them
@@ -139,9 +139,9 @@ def test_reading_from_the_shards_gives_the_same_batches_as_the_decoded_copy(prep
     decoded, streamed = (Frames(prepared, 64, 2, cache=cache) for cache in ("decoded", "none"))
     chosen = np.array([5, 0, 7])
     for name in ("image", "landmark_map", "region"):
-        torch.testing.assert_close(decoded.pictures(name, chosen), streamed.pictures(name, chosen), rtol=0, atol=0)
+        torch.testing.assert_close(decoded.images(name, chosen), streamed.images(name, chosen), rtol=0, atol=0)
     torch.testing.assert_close(decoded.targets(), streamed.targets(), rtol=0, atol=0)
-    assert set(streamed.pictures("region", np.arange(len(streamed))).unique().tolist()) == {0, 2, 3}
+    assert set(streamed.images("region", np.arange(len(streamed))).unique().tolist()) == {0, 2, 3}
 
 
 def test_the_same_command_again_changes_nothing(videos, prepared, tmp_path):
@@ -202,7 +202,7 @@ def test_an_output_inside_the_input_is_refused(videos, capsys):
     assert "outside of --input" in capsys.readouterr().err
 
 
-def test_cropped_pictures_are_kept_as_they_are(people, tmp_path):
+def test_cropped_images_are_kept_as_they_are(people, tmp_path):
     folder = tmp_path / "in" / "id10271" / "abcdefghijk" / "frames_cropped"
     folder.mkdir(parents=True)
     for number, frame in enumerate(people[0]):
@@ -210,8 +210,8 @@ def test_cropped_pictures_are_kept_as_they_are(people, tmp_path):
     more = ("--size", str(FACE_PX), "--layout", "auto", "--picture-format", "png")
     assert main(arguments(tmp_path / "in", tmp_path / "out", *more)) == 0
     frames = list(read_shard(list_shards(tmp_path / "out")[0]))
-    for frame, picture in zip(frames, people[0], strict=True):
-        np.testing.assert_array_equal(frame.image, picture)
+    for frame, image in zip(frames, people[0], strict=True):
+        np.testing.assert_array_equal(frame.image, image)
     assert {frame.identity for frame in frames} == {"id10271"} and {frame.split for frame in frames} == {"test"}
 
 

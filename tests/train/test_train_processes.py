@@ -63,7 +63,7 @@ def test_two_processes_killed_and_resumed_end_as_two_that_never_were(write_run, 
 @pytest.mark.slow
 def test_two_processes_validate_and_export(write_run, tmp_path):
     run(TWO, write_run(mixed_precision="bf16", validate_every=4))
-    assert (tmp_path / "run/pictures/step-0000004.png").is_file()
+    assert (tmp_path / "run/images/step-0000004.png").is_file()
     assert (tmp_path / "run/model/unet/config.json").is_file()
 
 

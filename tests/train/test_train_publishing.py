@@ -34,7 +34,7 @@ def model(write_run, tmp_path):
     folder = make_tiny_model(tmp_path / "model")
     (tmp_path / "pictures").mkdir()
     for step in (2, 10):
-        (tmp_path / f"pictures/step-{step:07d}.png").write_bytes(b"grid of step %d" % step)
+        (tmp_path / f"images/step-{step:07d}.png").write_bytes(b"grid of step %d" % step)
     write_model_card(folder, config, 12, 18, {"step": 12345, "psnr": 21.345}, tmp_path / "pictures")
     return folder
 
@@ -77,7 +77,7 @@ def test_a_run_publishes_its_model_at_the_end(hub, write_run, tmp_path):
     assert "after 1 steps" in card and "psnr_noise" in card and "not a whole model" in card
     weights = "unet/diffusion_pytorch_model.safetensors"
     assert hub.files[weights] == (tmp_path / "run/model" / weights).read_bytes()
-    assert hub.files["validation.png"] == (tmp_path / "run/pictures/step-0000001.png").read_bytes()
+    assert hub.files["validation.png"] == (tmp_path / "run/images/step-0000001.png").read_bytes()
     assert "published: " in (tmp_path / "run/train.log").read_text()
 
 

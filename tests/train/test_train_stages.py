@@ -24,7 +24,7 @@ SETTINGS = {name: stage.Settings for name, stage in STAGES.items()}
 TINY_SETTINGS = {
     "num_inference_steps": [2],
     "num_inversion_steps": 2,
-    "validation_pictures": 2,
+    "validation_images": 2,
     "validation_pairs": 2,
     "validation_steps": 2,
     "validation_inversion_steps": 2,
@@ -94,7 +94,7 @@ def test_stages_two_and_three_follow_each_other_and_leave_a_model_that_loads(wri
     whole = {"stage": "pretrain_encoder", "settings": {"model_folder": str(tmp_path / "third/model")}}
     train(write_run("again", **whole, max_steps=1, batch_size=2))
     assert torch.equal(load_components(tmp_path / "again/model").unet.conv_in.weight, before.unet.conv_in.weight)
-    assert (tmp_path / "third/pictures/step-0000002.png").is_file()
+    assert (tmp_path / "third/images/step-0000002.png").is_file()
 
 
 def test_checkpoints_hold_only_what_training_changes(write_run, encoder_model, tmp_path):
@@ -166,7 +166,7 @@ def test_gradients_reach_what_is_trained_and_checkpointing_changes_nothing(make_
         torch.testing.assert_close(plain, recomputed, rtol=1e-4, atol=1e-6)
 
 
-def test_pictures_held_on_the_device_make_the_same_batches(make_stage):
+def test_images_held_on_the_device_make_the_same_batches(make_stage):
     stored = make_stage()
     batch = stored.batch(1)
     held = STAGES["train_encoder"](

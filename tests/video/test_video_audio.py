@@ -34,7 +34,7 @@ def packet_payloads(path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-def test_packets_are_copied_and_cut_to_the_pictures(tmp_path, clip, suffix):
+def test_packets_are_copied_and_cut_to_the_images(tmp_path, clip, suffix):
     written = write_with_sound(tmp_path / f"out{suffix}", clip)
     copied, original = packet_payloads(written), packet_payloads(clip)
     offset = original.index(copied[0])
@@ -44,7 +44,7 @@ def test_packets_are_copied_and_cut_to_the_pictures(tmp_path, clip, suffix):
     assert 30 / RATE <= len(samples) / SAMPLE_RATE < 30 / RATE + 0.03
 
 
-def test_sound_and_pictures_stay_in_step(tmp_path, clip):
+def test_sound_and_images_stay_in_step(tmp_path, clip):
     """The sine's phase tells the time to well below a millisecond."""
     for suffix in (".mp4", ".mkv"):
         _, start, samples = decode_sound(write_with_sound(tmp_path / f"out{suffix}", clip))
@@ -67,7 +67,7 @@ def test_sound_that_the_container_does_not_take_becomes_aac(tmp_path):
     assert np.abs(samples[4096:40000]).max() == pytest.approx(0.5, abs=0.05)
 
 
-def test_sound_shorter_than_the_pictures_is_kept_whole(tmp_path):
+def test_sound_shorter_than_the_images_is_kept_whole(tmp_path):
     source = write_clip(tmp_path / "clip.mp4", sound_s=0.4)
     _, _, samples = decode_sound(write_with_sound(tmp_path / "out.mp4", source))
     assert 0.4 <= len(samples) / SAMPLE_RATE < 0.45

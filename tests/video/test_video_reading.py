@@ -1,4 +1,4 @@
-"""Reading videos, animations and folders of pictures."""
+"""Reading videos, animations and folders of images."""
 
 import os
 from fractions import Fraction
@@ -16,8 +16,8 @@ RATE = Fraction(30000, 1001)
 
 
 def save_animation(path: Path, durations: list[int], **options) -> Path:
-    pictures = [Image.fromarray(moving_square(index).numpy()) for index in range(len(durations))]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, **options)
+    images = [Image.fromarray(moving_square(index).numpy()) for index in range(len(durations))]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=durations, **options)
     return path
 
 
@@ -99,7 +99,7 @@ def test_folder_is_sorted_naturally_and_other_files_are_passed_over(tmp_path):
     assert all(torch.equal(frame, moving_square(i)) for frame, i in zip(source, (1, 9, 10), strict=True))
 
 
-def test_single_picture_is_one_frame(tmp_path):
+def test_single_image_is_one_frame(tmp_path):
     save_png(tmp_path / "face.png", moving_square(0))
     source = open_frames(tmp_path / "face.png")
     assert source.frame_count == 1 and torch.equal(next(iter(source)), moving_square(0))
@@ -128,7 +128,7 @@ def test_video_without_its_index_is_refused_at_once(tmp_path, clip, kept):
         open_frames(tmp_path / "cut.mp4")
 
 
-def test_truncated_animation_and_picture_are_refused(tmp_path):
+def test_truncated_animation_and_image_are_refused(tmp_path):
     for name in ("a.webp", "b.gif"):
         data = save_animation(tmp_path / name, [40] * 8).read_bytes()
         (tmp_path / name).write_bytes(data[: len(data) // 2])
@@ -136,9 +136,9 @@ def test_truncated_animation_and_picture_are_refused(tmp_path):
             list(open_frames(tmp_path / name))
 
 
-def test_sound_without_pictures_empty_folder_and_missing_path_are_named(tmp_path):
+def test_sound_without_images_empty_folder_and_missing_path_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"Expected a folder with pictures.*0 other entries"):
+    with pytest.raises(ValueError, match=r"Expected a folder with images.*0 other entries"):
         open_frames(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="Expected a video.*nowhere.*check the path"):
         open_frames(tmp_path / "nowhere.mp4")

@@ -1,4 +1,4 @@
-"""Writing videos and folders of pictures."""
+"""Writing videos and folders of images."""
 
 import subprocess
 import sys
@@ -105,8 +105,8 @@ def test_path_without_suffix_becomes_a_folder_of_marked_png_files(tmp_path):
     source = open_frames(write(tmp_path / "frames", count=12, audio_from=None))
     assert names(tmp_path / "frames")[::11] == ["000000.png", "000011.png"]
     assert all(torch.equal(frame, moving_square(index)) for index, frame in enumerate(source))
-    with Image.open(tmp_path / "frames" / "000003.png") as picture:
-        assert picture.info["Comment"] == "AI-generated, DiffusionAct"
+    with Image.open(tmp_path / "frames" / "000003.png") as image:
+        assert image.info["Comment"] == "AI-generated, DiffusionAct"
     with pytest.raises(FileExistsError, match="Expected .* a new or empty folder.*in use.*choose another"):
         write(tmp_path / "frames")
     (tmp_path / "empty").mkdir()

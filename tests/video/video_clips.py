@@ -45,7 +45,7 @@ def write_clip(
     options: dict[str, str] | None = None,
     start: Fraction = Fraction(0),
 ) -> Path:
-    """Write moving squares at a constant rate, or at `times_ms`; pictures and sound begin at `start` seconds."""
+    """Write moving squares at a constant rate, or at `times_ms`; images and sound begin at `start` seconds."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "10", "preset": "ultrafast"})
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"

@@ -1,4 +1,4 @@
-"""Pictures of a data folder as uint8 arrays: every shard is decoded once into `cache/`, then mapped into memory.
+"""Images of a data folder as uint8 arrays: every shard is decoded once into `cache/`, then mapped into memory.
 
 The cache also holds what is drawn from the landmarks, so that a training step only copies bytes. It belongs to a
 shard's name, size and date: a changed shard gets a new entry.
@@ -18,22 +18,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusionact.shards import ShardFrame, read_shard
+from diffusionact.data.shards import ShardFrame, read_shard
 
 from .drawing import draw_landmark_map, draw_regions
 from .facts import FACTS, NAMES, FactTable, collect
 
 CACHE_VERSION = 1
-PICTURES = ("image", "landmark_map", "region")
+IMAGES = ("image", "landmark_map", "region")
 NAMES_FILE = "names.json"
 
 
-class DecodedPictures:
+class DecodedImages:
     """Random access to decoded frames.
 
     Args:
         shards: of the folder, in order.
-        sample_size: expected side of the pictures, pixels.
+        sample_size: expected side of the images, pixels.
 
     Attributes:
         facts: of all frames.
@@ -42,16 +42,14 @@ class DecodedPictures:
     def __init__(self, shards: Iterable[Path], sample_size: int):
         entries = [cached_shard(path, sample_size) for path in shards]
         self.facts = FactTable.of_shards([load_facts(entry) for entry in entries])
-        self._pictures = {
-            name: [np.load(entry / f"{name}.npy", mmap_mode="r") for entry in entries] for name in PICTURES
-        }
-        counts = [len(array) for array in self._pictures["image"]]
+        self._images = {name: [np.load(entry / f"{name}.npy", mmap_mode="r") for entry in entries] for name in IMAGES}
+        counts = [len(array) for array in self._images["image"]]
         self._shard = np.repeat(np.arange(len(counts)), counts)
         self._row = np.concatenate([np.arange(count) for count in counts])
 
-    def pictures(self, name: str, frames: np.ndarray) -> Tensor:
+    def images(self, name: str, frames: np.ndarray) -> Tensor:
         """See `Frames`."""
-        parts = self._pictures[name]
+        parts = self._images[name]
         return torch.from_numpy(np.stack([parts[self._shard[frame]][self._row[frame]] for frame in frames]))
 
 
@@ -79,16 +77,16 @@ def cached_shard(path: Path, sample_size: int) -> Path:
 
 
 def decode_shard(path: Path, sample_size: int, folder: Path) -> None:
-    """Write the arrays of all frames of a shard, by the names of `PICTURES` and `FACTS`, and the names.
+    """Write the arrays of all frames of a shard, by the names of `IMAGES` and `FACTS`, and the names.
 
     Raises:
-        ValueError: if a picture has another size.
+        ValueError: if an image has another size.
     """
     frames = []
     for frame in read_shard(path):
         check_size(frame.image, sample_size, path)
         frames.append(frame)
-    for name in PICTURES:
+    for name in IMAGES:
         np.save(folder / f"{name}.npy", np.stack([draw(name, frame, sample_size) for frame in frames]))
     facts = collect(frames)
     for name in FACTS:
@@ -108,7 +106,7 @@ def load_facts(entry: Path) -> dict[str, np.ndarray]:
 
 
 def draw(name: str, frame: ShardFrame, sample_size: int) -> np.ndarray:
-    """The picture called `name` of a frame, uint8."""
+    """The image called `name` of a frame, uint8."""
     if name == "image":
         return frame.image
     if name == "landmark_map":
@@ -117,9 +115,9 @@ def draw(name: str, frame: ShardFrame, sample_size: int) -> np.ndarray:
 
 
 def check_size(image: np.ndarray, sample_size: int, path: Path) -> None:
-    """Raise ValueError unless a picture (H, W, 3) is a square of `sample_size`."""
+    """Raise ValueError unless an image (H, W, 3) is a square of `sample_size`."""
     if image.shape != (sample_size, sample_size, 3):
         raise ValueError(
-            f"Expected pictures of {sample_size} px, received {image.shape} in {path.name}. "
+            f"Expected images of {sample_size} px, received {image.shape} in {path.name}. "
             "Set data.sample_size to the size of the shards, or prepare them again."
         )

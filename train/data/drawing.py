@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from diffusionact.face.landmark_map import landmark_map_at
+from diffusionact.data.shards import hull_labels
+from diffusionact.face.pose.landmark_map import landmark_map_at
 from diffusionact.images import model_to_uint8
-from diffusionact.shards import hull_labels
 
 REGIONS = ("background", "person", "face", "eyes_and_mouth")  # values 0..3 of `region`
 DETAIL_PARTS = (range(36, 42), range(42, 48), range(48, 60))  # iBUG-68: eyes and outer lips
@@ -28,13 +28,13 @@ def draw_regions(labels: np.ndarray | None, landmarks: np.ndarray, size: int) ->
     Args:
         labels: (size, size) uint8 in 0..2, as in the shards; None takes those of the landmarks' hull.
         landmarks: (68, 2) px.
-        size: side of the picture, pixels.
+        size: side of the image, pixels.
     """
-    picture = Image.fromarray(hull_labels(landmarks, size) if labels is None else labels.clip(0, 2))
-    canvas = ImageDraw.Draw(picture)
+    image = Image.fromarray(hull_labels(landmarks, size) if labels is None else labels.clip(0, 2))
+    canvas = ImageDraw.Draw(image)
     width = max(1, round(size / 32))
     for part in DETAIL_PARTS:
         points = [tuple(point) for point in landmarks[list(part)].tolist()]
         canvas.polygon(points, fill=3)
         canvas.line([*points, points[0]], fill=3, width=width, joint="curve")
-    return np.asarray(picture)
+    return np.asarray(image)

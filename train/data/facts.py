@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffusionact.shards import FrameFacts
+from diffusionact.data.shards import FrameFacts
 
 NAMES = ("identity", "video", "split")  # text
 FACTS = ("landmarks", "pupils", "head_pose", "gaze", "expression")  # float32
@@ -27,7 +27,7 @@ class FactTable:
     Attributes:
         identity: (N,) int64 number of the person.
         video: (N,) int64 number of the video; one person is in it.
-        split: (N,) text, one of `diffusionact.shards.SPLITS`.
+        split: (N,) text, one of `diffusionact.data.shards.SPLITS`.
         values: by `FACTS`, (N, ...) float32.
     """
 

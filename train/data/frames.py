@@ -1,4 +1,4 @@
-"""All frames of a data folder: pictures by number, facts as arrays, and which of them are held out."""
+"""All frames of a data folder: images by number, facts as arrays, and which of them are held out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from diffusionact.shards import expression_names, list_shards
+from diffusionact.data.shards import expression_names, list_shards
 
-from .decoded import DecodedPictures
-from .streamed import StreamedPictures
+from .decoded import DecodedImages
+from .streamed import StreamedImages
 
-STORES = {"decoded": DecodedPictures, "none": StreamedPictures}
+STORES = {"decoded": DecodedImages, "none": StreamedImages}
 COPIED_TOGETHER = 256  # frames
 
 
@@ -23,13 +23,13 @@ class Frames:
 
     Args:
         folder: holds the shards.
-        sample_size: expected side of the pictures, pixels.
+        sample_size: expected side of the images, pixels.
         validation_every: every so-manieth identity is held out, where the shards name no validation split.
         show_progress: draw a bar while the shards are decoded or indexed.
-        cache: "decoded" or "none", see `DataConfig`; the pictures are the same.
+        cache: "decoded" or "none", see `DataConfig`; the images are the same.
 
     Attributes:
-        sample_size: side of the pictures, pixels.
+        sample_size: side of the images, pixels.
         expression_names: names of the entries of the expression.
         identity: (N,) int64 number of the person of every frame.
         video: (N,) int64 number of the video of every frame; a video shows one person.
@@ -63,19 +63,19 @@ class Frames:
         return len(self.identity)
 
     def move_to(self, device: torch.device, names: tuple[str, ...]) -> None:
-        """Copy whole picture arrays to a device; `pictures` then reads them there."""
+        """Copy whole image arrays to a device; `images` then reads them there."""
         chunks = [
             np.arange(len(self))[first : first + COPIED_TOGETHER] for first in range(0, len(self), COPIED_TOGETHER)
         ]
         for name in names:
-            self._on_device[name] = torch.cat([self._store.pictures(name, chunk).to(device) for chunk in chunks])
+            self._on_device[name] = torch.cat([self._store.images(name, chunk).to(device) for chunk in chunks])
 
-    def pictures(self, name: str, frames: np.ndarray) -> Tensor:
-        """Gather uint8 pictures: "image" and "landmark_map" (B, H, W, 3), "region" (B, H, W)."""
+    def images(self, name: str, frames: np.ndarray) -> Tensor:
+        """Gather uint8 images: "image" and "landmark_map" (B, H, W, 3), "region" (B, H, W)."""
         if name in self._on_device:
             stored = self._on_device[name]
             return stored[torch.from_numpy(frames).to(stored.device)]
-        return self._store.pictures(name, frames)
+        return self._store.images(name, frames)
 
     def facts(self, name: str) -> np.ndarray:
         """The whole array (N, ...) of one of `FACTS` in `facts.py`."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from diffusionact.face.rotations import head_pose_to_matrix
+from diffusionact.face.geometry.rotations import head_pose_to_matrix
 
 
 class FrameOrder:
@@ -51,7 +51,7 @@ class PairOrder:
     """Source and target frames of the same person; the target is any frame of it, now and then the source itself.
 
     With a distance, the target is any frame whose head is turned that far from the source's; where a group has none, it
-    is the frame that comes nearest to it. Roll is counted too, which hardly occurs in aligned pictures.
+    is the frame that comes nearest to it. Roll is counted too, which hardly occurs in aligned images.
 
     Args:
         identity: (N,) group that a pair shares, of every frame of the data: number of the person, or of the video.

@@ -1,4 +1,4 @@
-"""Pictures read out of the shards when they are asked for: no decoded copy on disk, some work at every step.
+"""Images read out of the shards when they are asked for: no decoded copy on disk, some work at every step.
 
 Where each frame's bytes lie, and the facts, are found once for every shard and kept in a small file in `cache/`.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusionact.shards import decode_labels, decode_picture, read_bytes, scan_shard
+from diffusionact.data.shards import decode_image, decode_labels, read_bytes, scan_shard
 
 from .decoded import check_size
 from .drawing import draw_landmark_map, draw_regions
@@ -24,12 +24,12 @@ from .facts import FactTable, collect
 INDEX_VERSION = 1
 
 
-class StreamedPictures:
+class StreamedImages:
     """Random access to frames in their shards.
 
     Args:
         shards: of the folder, in order.
-        sample_size: expected side of the pictures, pixels.
+        sample_size: expected side of the images, pixels.
 
     Attributes:
         facts: of all frames.
@@ -44,13 +44,13 @@ class StreamedPictures:
         self._shard = np.repeat(np.arange(len(indices)), [len(index["places"]) for index in indices])
         self._image(0)  # a wrong size is told now
 
-    def pictures(self, name: str, frames: np.ndarray) -> Tensor:
+    def images(self, name: str, frames: np.ndarray) -> Tensor:
         """See `Frames`."""
         make = {"image": self._image, "landmark_map": self._landmark_map, "region": self._region}[name]
         return torch.from_numpy(np.stack([make(frame) for frame in frames]))
 
     def _image(self, frame: int) -> np.ndarray:
-        image = decode_picture(self._read(frame, 0))
+        image = decode_image(self._read(frame, 0))
         check_size(image, self.sample_size, self._shards[self._shard[frame]])
         return image
 
@@ -71,7 +71,7 @@ class StreamedPictures:
 def indexed_shard(path: Path) -> dict[str, np.ndarray]:
     """The facts of a shard's frames, as `collect` gives them, and their places.
 
-    `places` is (n, 4) int64: first byte and number of bytes of the picture, and of the labels (0 where there are none).
+    `places` is (n, 4) int64: first byte and number of bytes of the image, and of the labels (0 where there are none).
     The index belongs to the shard's name, size and date.
     """
     status = path.stat()
@@ -82,7 +82,7 @@ def indexed_shard(path: Path) -> dict[str, np.ndarray]:
             return dict(stored)
     frames = list(scan_shard(path))
     index = collect(frame.facts for frame in frames)
-    index["places"] = np.array([(*frame.picture, *(frame.labels or (0, 0))) for frame in frames], dtype=np.int64)
+    index["places"] = np.array([(*frame.image, *(frame.labels or (0, 0))) for frame in frames], dtype=np.int64)
     entry.parent.mkdir(exist_ok=True)
     temporary = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex[:8]}.tmp.npz")
     np.savez(temporary, **index)

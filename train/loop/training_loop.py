@@ -15,13 +15,13 @@ from torch import Tensor
 
 from diffusionact.images import save_png
 
-from ..checkpoints import load_checkpoint, prepare_replacement, replace_folder, save_checkpoint
 from ..config import TrainingConfig
 from ..data.ahead import BatchesAhead
 from ..model_card import write_model_card
 from ..stages.stage import Stage
-from ..trackers import log_picture
 from .averages import Averages
+from .checkpoints import load_checkpoint, prepare_replacement, replace_folder, save_checkpoint
+from .loggers import log_image
 from .nan_guard import NanGuard
 from .optimisers import make_optimiser
 from .progress import Clock, Progress
@@ -83,7 +83,7 @@ class TrainingLoop:
         logger.info("resumed from %s", checkpoint)
 
     def run(self) -> None:
-        """Train to the end, then write a checkpoint, the last pictures and the exported model.
+        """Train to the end, then write a checkpoint, the last images and the exported model.
 
         Raises:
             NonFiniteLossError: if the loss becomes NaN or infinite.
@@ -176,7 +176,7 @@ class TrainingLoop:
             self.stage.objective.train()
 
     def _validate(self) -> None:
-        """Pictures and figures of the averaged weights; the other processes wait at their next exchange."""
+        """Images and figures of the averaged weights; the other processes wait at their next exchange."""
         if not self.accelerator.is_main_process:
             return
         started = time.monotonic()
@@ -189,7 +189,7 @@ class TrainingLoop:
         logger.info("validation at step %d  %s  (%.0f s)", self.progress.step, words, time.monotonic() - started)
         self.progress.figures = {"step": self.progress.step, **scalars}
         self._log_scalars({f"validation_{name}": value for name, value in scalars.items()})
-        log_picture(self.accelerator, f"{self.stage.name}/validation", grid, self.progress.step)
+        log_image(self.accelerator, f"{self.stage.name}/validation", grid, self.progress.step)
         self.averages.leave_out(time.monotonic() - started)
 
     def _save(self) -> None:

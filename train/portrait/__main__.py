@@ -41,9 +41,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder of the network; replaced if it exists")
     parser.add_argument("--start_from", type=Path, help="folder of a network of the same architecture to go on from")
     parser.add_argument("--network", choices=sorted(ARCHITECTURES), default="loss", help="which architecture")
-    parser.add_argument("--sample_size", type=int, default=128, help="side of the shards' pictures")
+    parser.add_argument("--sample_size", type=int, default=128, help="side of the shards' images")
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--people", type=int, default=32, help="people in a batch, two pictures each")
+    parser.add_argument("--people", type=int, default=32, help="people in a batch, two images each")
     parser.add_argument("--learning_rate", type=float, default=2e-3)
     parser.add_argument("--weight_decay", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=0)
@@ -82,8 +82,8 @@ def save(network: PortraitNet, folder: Path) -> None:
 def calibrated(network: PortraitNet, frames: PortraitFrames, seed: int) -> PortraitNet:
     """The network with the scales of its features measured on training people."""
     people = min(CALIBRATION_PEOPLE, len(frames.several))
-    pictures = next(frames.pairs(people, np.random.default_rng(seed))).pictures
-    calibrate(network, pictures[0::2], pictures[1::2])
+    images = next(frames.pairs(people, np.random.default_rng(seed))).images
+    calibrate(network, images[0::2], images[1::2])
     return network
 
 

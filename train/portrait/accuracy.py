@@ -16,7 +16,7 @@ EYES_OPEN = 0.5  # blinks below this leave the gaze to be seen
 READ_ACTIONS = ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "mouthSmileLeft", "browInnerUp")
 # Pairs of landmarks whose distance says how far something is open: upper and lower middle.
 GAPS = {"inner lips' gap": (62, 66), "right lids' gap": (37, 41)}
-TIMED_PICTURES = 8
+TIMED_IMAGES = 8
 REGION_NAMES = {BACKGROUND: "background", PERSON: "person", FACE: "face"}
 
 
@@ -27,14 +27,14 @@ def measure(network: PortraitNet, frames: PortraitFrames, batch_size: int = 64) 
     Args:
         network: in evaluation mode.
         frames: of people that were not trained on.
-        batch_size: pictures that go through together.
+        batch_size: images that go through together.
 
     Returns:
         Row of the table -> value: errors are mean absolute ones, `r` is Pearson's correlation.
     """
     truths, readings, overlaps = [], [], torch.zeros(3, 2)
     for batch in frames.in_order(batch_size):
-        reading = network(batch.pictures)
+        reading = network(batch.images)
         overlaps += _overlaps(reading.parsing, batch)
         truths.append((batch.landmarks, batch.head_pose, batch.gaze, batch.expression, batch.identity))
         readings.append((reading.landmarks, reading.head_pose, reading.gaze, reading.expression, reading.identity))
@@ -63,19 +63,19 @@ def measure(network: PortraitNet, frames: PortraitFrames, batch_size: int = 64) 
     )
     for region, name in REGION_NAMES.items():
         table[f"IoU of {name}"] = (overlaps[region, 0] / overlaps[region, 1]).item()
-    table["reading and its gradient, CPU ms a picture"] = milliseconds(network)
+    table["reading and its gradient, CPU ms an image"] = milliseconds(network)
     return table
 
 
 def milliseconds(network: PortraitNet) -> float:
-    """CPU time a picture of reading pictures in bfloat16 and of the gradient in them, all features in use."""
+    """CPU time an image of reading images in bfloat16 and of the gradient in them, all features in use."""
     size = network.config.sample_size
-    pictures = torch.zeros(TIMED_PICTURES, 3, size, size, requires_grad=True)
+    images = torch.zeros(TIMED_IMAGES, 3, size, size, requires_grad=True)
 
     def read_and_go_back() -> float:
         start = time.process_time()
         with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
-            reading = network(pictures)
+            reading = network(images)
             values = (
                 reading.landmarks,
                 reading.head_pose,
@@ -85,7 +85,7 @@ def milliseconds(network: PortraitNet) -> float:
                 *reading.maps,
             )
             sum(value.float().square().mean() for value in values).backward()
-        return (time.process_time() - start) * 1e3 / TIMED_PICTURES
+        return (time.process_time() - start) * 1e3 / TIMED_IMAGES
 
     return min(read_and_go_back() for _ in range(3))
 
@@ -108,10 +108,10 @@ def verification_auc(similarity: Tensor, identity: Tensor) -> float:
 
 
 def _grey_similarity(network: PortraitNet, frames: PortraitFrames, batch_size: int) -> Tensor:
-    """Similarity of embeddings when pictures are grey and stand before grey: what is left is the face."""
+    """Similarity of embeddings when images are grey and stand before grey: what is left is the face."""
     embeddings = []
     for batch in frames.in_order(batch_size):
-        grey = batch.pictures.mean(1, keepdim=True).expand_as(batch.pictures)
+        grey = batch.images.mean(1, keepdim=True).expand_as(batch.images)
         embeddings.append(network(grey * (1 - batch.regions[:, BACKGROUND, None])).identity.float())
     joined = torch.cat(embeddings)
     return joined @ joined.T

@@ -1,4 +1,4 @@
-"""Batches of pictures with their exact truth, and the augmentation that keeps both consistent."""
+"""Batches of images with their exact truth, and the augmentation that keeps both consistent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from diffusionact.perception.portrait_net import BACKGROUND, FACE, NUM_EXPRESSIO
 from train.data.frames import Frames
 
 # Strengths of the augmentation.
-MOVED = 0.5  # share of pictures that are scaled and shifted
-LARGEST_ZOOM = 0.12
-LARGEST_SHIFT = 0.06  # of the side
-OTHER_BACKGROUND = 0.4  # share of pictures put before another background: a person is not known by a wall
-DEGRADED = 0.4  # share of pictures softened by resizing, as generated ones are soft
-LEAST_DETAIL = 0.35  # side of the smallest resize, of the picture's
+MOVED = 0.5  # share of images that are scaled and shifted
+MAX_ZOOM = 0.12
+MAX_SHIFT = 0.06  # of the side
+OTHER_BACKGROUND = 0.4  # share of images put before another background: a person is not known by a wall
+DEGRADED = 0.4  # share of images softened by resizing, as generated ones are soft
+MIN_DETAIL = 0.35  # side of the smallest resize, of the image's
 NOISE = 0.05  # largest deviation
 COLOUR = 0.12  # largest change of a channel's gain
 LIGHT = 0.2  # largest change of gain and offset
@@ -28,10 +28,10 @@ LIGHT = 0.2  # largest change of gain and offset
 
 @dataclass(frozen=True)
 class PortraitBatch:
-    """B pictures and what they show.
+    """B images and what they show.
 
     Attributes:
-        pictures: (B, 3, H, H) in [-1, 1].
+        images: (B, 3, H, H) in [-1, 1].
         regions: (B, 3, H, H) share of background, person and face in each pixel.
         landmarks: (B, 68, 2) px.
         head_pose: (B, 3) degrees.
@@ -40,7 +40,7 @@ class PortraitBatch:
         identity: (B,) numbers of the people.
     """
 
-    pictures: Tensor
+    images: Tensor
     regions: Tensor
     landmarks: Tensor
     head_pose: Tensor
@@ -68,10 +68,10 @@ class PortraitFrames:
 
     def batch(self, rows: np.ndarray) -> PortraitBatch:
         """The frames of these numbers, as rendered."""
-        labels = self.frames.pictures("region", rows).clamp(max=FACE).long()  # eyes and mouth belong to the face
+        labels = self.frames.images("region", rows).clamp(max=FACE).long()  # eyes and mouth belong to the face
         points, head_pose, gaze, expression = self.targets[rows].split([136, 3, 2, NUM_EXPRESSIONS], dim=1)
         return PortraitBatch(
-            pictures=uint8_to_model(self.frames.pictures("image", rows)),
+            images=uint8_to_model(self.frames.images("image", rows)),
             regions=F.one_hot(labels, 3).permute(0, 3, 1, 2).float(),
             landmarks=points.reshape(-1, 68, 2),
             head_pose=head_pose,
@@ -106,13 +106,13 @@ class PortraitFrames:
 def augment(batch: PortraitBatch, generator: torch.Generator) -> PortraitBatch:
     """Move, replace backgrounds, change light and colour, soften, add noise; the truth moves along."""
     batch = _move(batch, generator)
-    pictures = _replace_background(batch.pictures, batch.regions, generator)
-    pictures = _recolour(pictures, generator)
-    pictures = _soften(pictures, generator)
-    # One noise picture for the batch, of another strength in each, is as good as many and costs less.
-    deviation = torch.rand(len(pictures), 1, 1, 1, generator=generator) * NOISE
-    pictures = pictures + deviation * torch.randn(pictures.shape[1:], generator=generator)
-    return replace(batch, pictures=pictures.clamp(-1, 1))
+    images = _replace_background(batch.images, batch.regions, generator)
+    images = _recolour(images, generator)
+    images = _soften(images, generator)
+    # One noise image for the batch, of another strength in each, is as good as many and costs less.
+    deviation = torch.rand(len(images), 1, 1, 1, generator=generator) * NOISE
+    images = images + deviation * torch.randn(images.shape[1:], generator=generator)
+    return replace(batch, images=images.clamp(-1, 1))
 
 
 def _symmetric(shape: tuple[int, ...], largest: float, generator: torch.Generator) -> Tensor:
@@ -125,38 +125,38 @@ def _chosen(count: int, share: float, generator: torch.Generator) -> Tensor:
 
 def _move(batch: PortraitBatch, generator: torch.Generator) -> PortraitBatch:
     """Zoom and shift; a head's turn stays what it is."""
-    count, size = len(batch.pictures), batch.pictures.shape[-1]
+    count, size = len(batch.images), batch.images.shape[-1]
     moved = _chosen(count, MOVED, generator)[:, 0, 0].float()
-    zoom = 1 + moved * _symmetric((count, 1), LARGEST_ZOOM, generator)
-    shift = moved * _symmetric((count, 2), 2 * LARGEST_SHIFT, generator)  # in half sides
+    zoom = 1 + moved * _symmetric((count, 1), MAX_ZOOM, generator)
+    shift = moved * _symmetric((count, 2), 2 * MAX_SHIFT, generator)  # in half sides
     matrix = torch.zeros(count, 2, 3)
     matrix[:, 0, 0] = matrix[:, 1, 1] = 1 / zoom[:, 0]
     matrix[:, :, 2] = -shift / zoom
-    stacked = torch.cat([batch.pictures, batch.regions], dim=1)
+    stacked = torch.cat([batch.images, batch.regions], dim=1)
     grid = F.affine_grid(matrix, list(stacked.shape), align_corners=False)
     stacked = F.grid_sample(stacked, grid, padding_mode="border", align_corners=False)
     norm = (batch.landmarks + 0.5) * (2 / size) - 1
     landmarks = ((norm * zoom[:, None] + shift[:, None]) + 1) * (size / 2) - 0.5
-    return replace(batch, pictures=stacked[:, :3], regions=stacked[:, 3:], landmarks=landmarks)
+    return replace(batch, images=stacked[:, :3], regions=stacked[:, 3:], landmarks=landmarks)
 
 
-def _replace_background(pictures: Tensor, regions: Tensor, generator: torch.Generator) -> Tensor:
-    """Another picture of the batch, turned over, shows where the background was."""
-    other = pictures.roll(int(torch.randint(1, len(pictures), (1,), generator=generator)), 0).flip(2)
-    share = regions[:, BACKGROUND, None] * _chosen(len(pictures), OTHER_BACKGROUND, generator)
-    return pictures + share * (other - pictures)
+def _replace_background(images: Tensor, regions: Tensor, generator: torch.Generator) -> Tensor:
+    """Another image of the batch, turned over, shows where the background was."""
+    other = images.roll(int(torch.randint(1, len(images), (1,), generator=generator)), 0).flip(2)
+    share = regions[:, BACKGROUND, None] * _chosen(len(images), OTHER_BACKGROUND, generator)
+    return images + share * (other - images)
 
 
-def _recolour(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    count = len(pictures)
+def _recolour(images: Tensor, generator: torch.Generator) -> Tensor:
+    count = len(images)
     gain = 1 + _symmetric((count, 1, 1, 1), LIGHT, generator) + _symmetric((count, 3, 1, 1), COLOUR, generator)
-    return pictures * gain + _symmetric((count, 1, 1, 1), LIGHT, generator)
+    return images * gain + _symmetric((count, 1, 1, 1), LIGHT, generator)
 
 
-def _soften(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def _soften(images: Tensor, generator: torch.Generator) -> Tensor:
     """One size for the whole batch, so that it stays one call."""
-    size = pictures.shape[-1]
-    detail = LEAST_DETAIL + (0.9 - LEAST_DETAIL) * torch.rand(1, generator=generator).item()
-    small = F.interpolate(pictures, size=round(size * detail), mode="bilinear", antialias=True, align_corners=False)
+    size = images.shape[-1]
+    detail = MIN_DETAIL + (0.9 - MIN_DETAIL) * torch.rand(1, generator=generator).item()
+    small = F.interpolate(images, size=round(size * detail), mode="bilinear", antialias=True, align_corners=False)
     soft = F.interpolate(small, size=size, mode="bilinear", align_corners=False)
-    return torch.where(_chosen(len(pictures), DEGRADED, generator), soft, pictures)
+    return torch.where(_chosen(len(images), DEGRADED, generator), soft, images)

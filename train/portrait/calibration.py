@@ -23,7 +23,7 @@ def calibrate(network: PortraitNet, first: Tensor, second: Tensor) -> None:
 
     Args:
         network: in evaluation mode.
-        first: (B, 3, H, H) a picture of each of B people.
+        first: (B, 3, H, H) an image of each of B people.
         second: (B, 3, H, H) another of each.
     """
     ours, theirs = network(first).maps, network(second).maps

@@ -44,9 +44,9 @@ class PortraitObjective:
         """Unweighted terms, scalars, by the names of `WEIGHTS`.
 
         Args:
-            reading: of the batch's pictures.
+            reading: of the batch's images.
             first_landmarks: (B, 68, 2) px, as found before eyes and mouth were cut out.
-            batch: pictures and truth.
+            batch: images and truth.
         """
         # The gaze of closed eyes cannot be seen.
         openness = (1 - batch.expression[:, self.blinks].mean(1, keepdim=True)).clamp(0, 1)
@@ -71,7 +71,7 @@ class PortraitObjective:
 def contrastive_loss(embeddings: Tensor, identity: Tensor) -> Tensor:
     """Supervised contrastive loss (Khosla et al. 2020) of unit embeddings (B, D) with numbers of people (B,).
 
-    Each picture shall find the others of its person among all other pictures of the batch.
+    Each image shall find the others of its person among all other images of the batch.
     """
     alone = torch.eye(len(identity), dtype=torch.bool, device=embeddings.device)
     logits = (embeddings @ embeddings.T / TEMPERATURE).masked_fill(alone, -torch.inf)

@@ -31,7 +31,7 @@ class TrainingSettings:
 
     Attributes:
         steps: of the optimiser.
-        people: in a batch, two pictures each.
+        people: in a batch, two images each.
         learning_rate: its largest value; warm-up, then a cosine down to 0.
         weight_decay: of AdamW.
         seed: of weights, order and augmentation.
@@ -107,14 +107,14 @@ def read_at_truth(
 
     Face, eyes and mouth are cut out near the truth, as far from it as a trained network's landmarks.
     """
-    stages, fused = network.look(network.resize(batch.pictures))
+    stages, fused = network.look(network.resize(batch.images))
     landmarks = network.find_landmarks(fused)
     crop_landmarks = displaced(batch.landmarks, generator)
-    return network.read(batch.pictures, stages, fused, landmarks, crop_landmarks), landmarks
+    return network.read(batch.images, stages, fused, landmarks, crop_landmarks), landmarks
 
 
 def displaced(landmarks: Tensor, generator: torch.Generator) -> Tensor:
-    """Landmarks (B, 68, 2), each picture's shifted and zoomed a little."""
+    """Landmarks (B, 68, 2), each image's shifted and zoomed a little."""
     centre = landmarks.mean(1, keepdim=True)
     extent = (landmarks.amax(1, keepdim=True) - landmarks.amin(1, keepdim=True)).mean(-1, keepdim=True)
     shift = CROP_SHIFT * extent * torch.randn(len(landmarks), 1, 2, generator=generator)

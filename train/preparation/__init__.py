@@ -1,1 +1,1 @@
-"""Videos or pictures -> shards: which clips there are, who is in them, and the workers that track and cut them."""
+"""Videos or images -> shards: which clips there are, who is in them, and the workers that track and cut them."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from diffusionact.checks import check_choice
-from diffusionact.video.reading import PICTURE_SUFFIXES
+from diffusionact.video.reading import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
 # Folders of the usual VoxCeleb preparation that hold the same clips; the first one that is there counts.
@@ -35,8 +35,8 @@ class Clip:
         identity: name of the person.
         video: name of the video; one person is in it. Unique over all people.
         group: name shared by all clips that may show the same person; splits never divide it.
-        paths: a video file, or picture files in order.
-        is_cropped: the pictures are aligned faces already.
+        paths: a video file, or image files in order.
+        is_cropped: the images are aligned faces already.
     """
 
     name: str
@@ -101,7 +101,7 @@ def name_person(place: PurePosixPath) -> Naming | None:
 
 
 def name_loose(place: PurePosixPath) -> Naming:
-    """Every file or folder of pictures is a person of its own."""
+    """Every file or folder of images is a person of its own."""
     return str(place), str(place), str(place)
 
 
@@ -128,7 +128,7 @@ def find_clips(folder: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
     media = list(list_media(folder))
     if not media:
         raise FileNotFoundError(
-            f"Expected a folder with videos or pictures, received {str(folder)!r} without any. Check --input."
+            f"Expected a folder with videos or images, received {str(folder)!r} without any. Check --input."
         )
     if layout == "auto":
         layout = next((name for name in RECOGNISED if all(is_surely(name, place) for place, _ in media)), "clips")
@@ -150,7 +150,7 @@ def is_surely(layout: str, place: PurePosixPath) -> bool:
 
 
 def list_media(folder: Path) -> Iterable[tuple[PurePosixPath, tuple[Path, ...]]]:
-    """Videos, and folders of pictures, by their place in the folder. Hidden names are passed over."""
+    """Videos, and folders of images, by their place in the folder. Hidden names are passed over."""
     for path, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         doubled = [name for name in VOXCELEB_FOLDERS if name in folders][1:]
@@ -160,10 +160,10 @@ def list_media(folder: Path) -> Iterable[tuple[PurePosixPath, tuple[Path, ...]]]
         for file in visible:
             if file.suffix.lower() in VIDEO_SUFFIXES:
                 yield PurePosixPath(file.relative_to(folder).as_posix()), (file,)
-        pictures = [file for file in visible if file.suffix.lower() in PICTURE_SUFFIXES]
-        if pictures:
+        images = [file for file in visible if file.suffix.lower() in IMAGE_SUFFIXES]
+        if images:
             place = here.relative_to(folder).as_posix()
-            yield PurePosixPath(here.resolve().name if place == "." else place), tuple(pictures)
+            yield PurePosixPath(here.resolve().name if place == "." else place), tuple(images)
 
 
 def split_chunks(place: PurePosixPath, naming: Naming, paths: tuple[Path, ...]) -> list[Clip]:

@@ -17,10 +17,10 @@ import torch
 from tqdm import tqdm
 
 from diffusionact.commands.loading import choose_device
-from diffusionact.face.emoca.flame import NUM_EXPRESSION, NUM_JAW
+from diffusionact.data.shards import IMAGE_FORMATS, INDEX_NAME, SPLITS, read_index, write_index
 from diffusionact.face.expression_names import EXPRESSION_NAMES
-from diffusionact.pipelines.trackers import TRACKERS
-from diffusionact.shards import INDEX_NAME, PICTURE_FORMATS, SPLITS, read_index, write_index
+from diffusionact.face.readers.emoca.flame import NUM_EXPRESSION, NUM_JAW
+from diffusionact.face.readers.registry import FACE_READERS
 
 from .clips import LAYOUTS, find_clips
 from .production import Preparation, prepare_videos
@@ -47,22 +47,22 @@ def build_parser() -> argparse.ArgumentParser:
     """The arguments of `prepare.py`."""
     parser = argparse.ArgumentParser(
         prog="prepare.py",
-        description="Track and crop the faces of videos or pictures, and write them as shards. Runs that were "
+        description="Track and crop the faces of videos or images, and write them as shards. Runs that were "
         "interrupted go on when the same command is given again.",
     )
     add = parser.add_argument
-    add("--input", type=Path, required=True, help="folder of videos or of folders of pictures")
+    add("--input", type=Path, required=True, help="folder of videos or of folders of images")
     add("--output", type=Path, required=True, help="folder of the shards")
     add("--layout", choices=("auto", *LAYOUTS), default="auto", help="how names tell who is who, see docs/data.md")
-    add("--size", type=int, default=256, help="side of the pictures, pixels (default: 256)")
-    add("--already-cropped", action="store_true", help="the pictures are aligned faces: keep them, only measure")
+    add("--size", type=int, default=256, help="side of the images, pixels (default: 256)")
+    add("--already-cropped", action="store_true", help="the images are aligned faces: keep them, only measure")
     add("--every", type=int, default=5, metavar="N", help="take one frame in N (default: 5)")
     add("--max-frames", type=int, default=0, metavar="N", help="at most N frames of a clip, evenly spaced")
-    add("--tracker", choices=TRACKERS, default="open", help="face tracker (default: open)")
+    add("--tracker", choices=FACE_READERS, default="open", help="face tracker (default: open)")
     add("--tracker-folder", type=Path, help="folder of the tracker's files, instead of the weights folder")
     add("--test-list", type=Path, help="file with identities, videos or clips of the test split, one a line")
     add("--validation-every", type=int, default=50, metavar="N", help="hold out about 1/N of the people; 0 for none")
-    add("--picture-format", choices=PICTURE_FORMATS, default="jpg", help="of the pictures in the shards")
+    add("--picture-format", choices=IMAGE_FORMATS, default="jpg", help="of the images in the shards")
     add("--quality", type=int, default=95, help="of jpg and webp, 1 to 100 (default: 95)")
     add("--workers", type=int, default=1, help="processes")
     add("--device", default="auto", metavar="NAMES", help="auto (all GPUs, else the CPU), cpu, or cuda:0,cuda:1")
@@ -189,7 +189,7 @@ def open_output(options: argparse.Namespace, layout: str, tested: frozenset[str]
     output, settings = options.output, settings_of(options, layout, tested)
     if options.input.resolve() in (output.resolve(), *output.resolve().parents):
         raise ValueError(
-            f"Expected --output outside of --input, received {str(output)!r}. Its pictures would be found as clips."
+            f"Expected --output outside of --input, received {str(output)!r}. Its images would be found as clips."
         )
     if (output / INDEX_NAME).is_file():
         there = read_index(output).get("preparation")

@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from diffusionact.data.shards import ShardFrame, remove_unfinished, write_shard
 from diffusionact.face.errors import NoFaceFoundError
-from diffusionact.face.face_reader import FaceReader
-from diffusionact.pipelines.trackers import load_faces
-from diffusionact.shards import ShardFrame, remove_unfinished, write_shard
+from diffusionact.face.readers.reader import FaceReader
+from diffusionact.face.readers.registry import load_face_reader
 
 from .clips import Clip
 from .records import ClipRecord, VideoRecord, VideoTask, hash_files, write_record
@@ -37,10 +37,10 @@ class Preparation:
 
     Attributes:
         output: folder of the shards; must exist.
-        tracker: one of `pipelines.trackers.TRACKERS`.
+        tracker: one of `pipelines.trackers.FACE_READERS`.
         tracker_folder: of its files; None looks in the weights folder.
         sampling: which frames, and how large.
-        picture_format: one of `shards.PICTURE_FORMATS`.
+        picture_format: one of `shards.IMAGE_FORMATS`.
         quality: 1 to 100, of jpg and webp.
     """
 
@@ -79,7 +79,7 @@ def _alone(preparation: Preparation, tasks: Sequence[VideoTask], device: str) ->
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a worker: sums depend on the number of threads in their last bits
     try:
-        reader = load_faces(preparation.tracker, preparation.tracker_folder).to(device)
+        reader = load_face_reader(preparation.tracker, preparation.tracker_folder).to(device)
         for task in tasks:
             yield prepare_video(preparation, reader, task)
     finally:
@@ -116,7 +116,7 @@ def _start_worker(preparation: Preparation, turns) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = preparation, load_faces(preparation.tracker, preparation.tracker_folder).to(turns.get())
+    _worker = preparation, load_face_reader(preparation.tracker, preparation.tracker_folder).to(turns.get())
 
 
 def _end_with_parent() -> None:

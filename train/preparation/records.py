@@ -18,7 +18,7 @@ from .clips import Clip
 
 FOLDER = "records"
 BAD_CLIPS_NAME = "bad_clips.jsonl"
-LONGEST_STEM = 80
+MAX_STEM = 80
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class VideoTask:
     @property
     def stem(self) -> str:
         """Name of its shard and record without suffix: readable, and different for names that differ in case only."""
-        readable = re.sub(r"[^A-Za-z0-9_-]+", "-", self.video)[:LONGEST_STEM].strip("-")
+        readable = re.sub(r"[^A-Za-z0-9_-]+", "-", self.video)[:MAX_STEM].strip("-")
         return f"{readable}-{hashlib.sha256(self.video.encode()).hexdigest()[:8]}"
 
 

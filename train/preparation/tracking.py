@@ -1,4 +1,4 @@
-"""One clip -> its frames: tracked, cut to aligned pictures, with coefficients, in px of the picture that is kept.
+"""One clip -> its frames: tracked, cut to aligned images, with coefficients, in px of the image that is kept.
 
 A clip is read twice: once to track, once to cut. So no frames are kept in memory, and a clip that breaks in the middle
 is known before anything of it is written.
@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusionact.face.alignment import compose_transforms, cut_crop, invert_transform, transform_points
-from diffusionact.face.face_choice import FOLLOWING_PATIENCE
-from diffusionact.face.face_reader import CroppedFace, FaceReader
-from diffusionact.face.open_face_reader import rotate_head_pose
-from diffusionact.face.pose_options import PoseOptions
+from diffusionact.data.shards import FaceRecord, ShardFrame
+from diffusionact.face.geometry.alignment import compose_transforms, cut_crop, invert_transform, transform_points
+from diffusionact.face.pose.options import PoseOptions
+from diffusionact.face.readers.choice import FOLLOWING_PATIENCE
+from diffusionact.face.readers.open.reader import rotate_head_pose
+from diffusionact.face.readers.reader import CroppedFace, FaceReader
 from diffusionact.images import load_image, model_to_uint8, resize, uint8_to_model
-from diffusionact.shards import FaceRecord, ShardFrame
 from diffusionact.types import CropTransform, map_tensors
 from diffusionact.video import open_frames
 from diffusionact.video.reading import STILL_FRAME_RATE
@@ -30,8 +30,8 @@ from .clips import Clip
 
 # Between two frames that follow each other, the same person's crop moves less than this share of its side, and its side
 # changes by less than this factor; else the video was cut.
-LARGEST_MOVE = 0.5
-LARGEST_GROWTH = 1.5
+MAX_MOVE = 0.5
+MAX_GROWTH = 1.5
 # Every frame stands for itself: no smoothing, and filled gaps are left out afterwards.
 OPTIONS = PoseOptions(face="follow", missing="hold", driver_crop="frame", smoothing=0.0)
 
@@ -41,10 +41,10 @@ class Sampling:
     """Which frames of a clip are taken, and how they are kept.
 
     Attributes:
-        size: side of the pictures, pixels.
+        size: side of the images, pixels.
         every: one frame in so many.
         max_frames: at most so many frames of a clip, evenly spaced; 0 is no limit.
-        already_cropped: keep the pictures as they are; they are aligned faces.
+        already_cropped: keep the images as they are; they are aligned faces.
     """
 
     size: int
@@ -96,12 +96,12 @@ def cut_frames(tracked: TrackedClip, sampling: Sampling, reader_name: str, split
         number = row * tracked.step
         if number in faces:
             make = keep if is_kept(clip, sampling) else cut
-            picture, to_picture = make(frame, faces[number], sampling.size)
-            yield describe(clip, number, picture, faces[number], to_picture, reader_name, split)
+            image, to_image = make(frame, faces[number], sampling.size)
+            yield describe(clip, number, image, faces[number], to_image, reader_name, split)
 
 
 def is_kept(clip: Clip, sampling: Sampling) -> bool:
-    """Whether the frames are aligned pictures that are not cut again."""
+    """Whether the frames are aligned images that are not cut again."""
     return sampling.already_cropped or clip.is_cropped
 
 
@@ -143,18 +143,18 @@ def is_jump(before: CropTransform, after: CropTransform) -> bool:
     """Whether two crops (one row each) lie too far apart, or differ too much in size, to show a head that moved."""
     (centre, side), (next_centre, next_side) = _square(before), _square(after)
     growth = max(side / next_side, next_side / side)
-    return math.dist(centre, next_centre) > LARGEST_MOVE * side or growth > LARGEST_GROWTH
+    return math.dist(centre, next_centre) > MAX_MOVE * side or growth > MAX_GROWTH
 
 
 def _square(crop: CropTransform) -> tuple[tuple[float, ...], float]:
-    """Centre and side of a crop in its picture, px."""
+    """Centre and side of a crop in its image, px."""
     middle = crop.matrix.new_full((1, 1, 2), (crop.size - 1) / 2)
     centre = transform_points(invert_transform(crop.matrix), middle)[0, 0]
     return tuple(centre.tolist()), crop.size / float(crop.matrix[0, :, 0].norm())
 
 
 def cut(frame: Tensor, face: CroppedFace, size: int) -> tuple[Tensor, Tensor]:
-    """The aligned picture of a face, uint8 (size, size, 3), and the map (1, 2, 3) from the frame's px to its px."""
+    """The aligned image of a face, uint8 (size, size, 3), and the map (1, 2, 3) from the frame's px to its px."""
     return cut_crop(frame, face.crop, size), compose_transforms(_scale(face.crop.size, size), face.crop.matrix)
 
 
@@ -175,27 +175,27 @@ def squares(frames: Iterable[Tensor]) -> Iterator[Tensor]:
         height, width = frame.shape[:2]
         if height != width:
             raise ValueError(
-                f"Expected cropped pictures to be square, received {height} x {width} px (height x width). Prepare "
+                f"Expected cropped images to be square, received {height} x {width} px (height x width). Prepare "
                 "without --already-cropped."
             )
         yield frame
 
 
 def describe(
-    clip: Clip, number: int, picture: Tensor, face: CroppedFace, to_picture: Tensor, reader_name: str, split: str
+    clip: Clip, number: int, image: Tensor, face: CroppedFace, to_image: Tensor, reader_name: str, split: str
 ) -> ShardFrame:
-    """A frame for the shard; what was measured in the aligned crop is expressed in px of the picture.
+    """A frame for the shard; what was measured in the aligned crop is expressed in px of the image.
 
     Args:
         clip: of the frame.
         number: of the frame in the clip.
-        picture: uint8 (size, size, 3).
+        image: uint8 (size, size, 3).
         face: one row.
-        to_picture: (1, 2, 3) px of the full frame -> px of the picture.
+        to_image: (1, 2, 3) px of the full frame -> px of the image.
         reader_name: of the face reader.
         split: of the clip.
     """
-    inside = compose_transforms(to_picture, invert_transform(face.crop.matrix))  # aligned crop -> picture
+    inside = compose_transforms(to_image, invert_transform(face.crop.matrix))  # aligned crop -> image
     camera_crop = compose_transforms(face.camera_crop.matrix, invert_transform(inside))
     seen = face.observation
     return ShardFrame(
@@ -204,7 +204,7 @@ def describe(
         clip=clip.name,
         frame=number,
         split=split,
-        image=picture.numpy(),
+        image=image.numpy(),
         landmarks=_row(transform_points(inside, seen.landmarks)),
         pupils=_row(transform_points(inside, seen.pupils)),
         head_pose=_row(rotate_head_pose(seen.head_pose, inside)),
@@ -213,7 +213,7 @@ def describe(
         face=FaceRecord(
             reader_name,
             replace(face.coefficients, expression=seen.expression),
-            _row(to_picture),
+            _row(to_image),
             _row(camera_crop),
         ),
     )

@@ -21,7 +21,7 @@ from ..data.frames import Frames
 from ..data.noise import draw_noise
 from ..data.pairs import FrameOrder, held_out_pairs
 from ..diffusion import invert, prediction_target, sample, timesteps_from
-from ..validation import mean_psnr, picture_grid
+from ..validation import image_grid, mean_psnr
 from .stage import Stage
 
 
@@ -62,7 +62,7 @@ class RegressionConfig:
         gaze: of each angle.
         expression: of each blendshape.
         emphasised: of the blendshapes `emphasised_names`.
-        emphasised_names: blendshapes that are easily lost in a small picture.
+        emphasised_names: blendshapes that are easily lost in a small image.
     """
 
     weight: float = 0.05
@@ -102,7 +102,7 @@ class DiffAESettings:
             not the one given here. None starts with fresh ones.
         timestep_exponent: see `timesteps_from`.
         region_weights: of the squared error in background, person, face, eyes and mouth.
-        validation_pictures: columns of the validation grid.
+        validation_images: columns of the validation grid.
         validation_steps: DDIM steps of the validation, each way.
     """
 
@@ -113,12 +113,12 @@ class DiffAESettings:
     initial_model: str | None = None
     timestep_exponent: float = 0.75
     region_weights: tuple[float, float, float, float] = (1.0, 1.0, 2.0, 8.0)
-    validation_pictures: int = 8
+    validation_images: int = 8
     validation_steps: int = 20
 
 
 class DiffAEObjective(nn.Module):
-    """Denoising loss of a picture given its own code, and regression of its facts from the code."""
+    """Denoising loss of an image given its own code, and regression of its facts from the code."""
 
     def __init__(
         self,
@@ -154,9 +154,9 @@ class DiffAEObjective(nn.Module):
         goal = prediction_target(self.scheduler, image, noise, timesteps)
         weights = self.region_weights[region.long()][:, None]
         error = (prediction.float() - goal).square()
-        # Every picture counts alike, whatever batch it is in: several processes then train as one would.
-        by_picture = (weights * error).sum(dim=(1, 2, 3)) / (weights.sum(dim=(1, 2, 3)) * image.shape[1])
-        denoising = by_picture.mean()
+        # Every image counts alike, whatever batch it is in: several processes then train as one would.
+        by_image = (weights * error).sum(dim=(1, 2, 3)) / (weights.sum(dim=(1, 2, 3)) * image.shape[1])
+        denoising = by_image.mean()
         with torch.autocast(image.device.type, enabled=False):
             facts = self.regressor(semantic_code.float())
         regression = (self.target_weights * (facts - self.regressor.standardise(target)).square()).mean()
@@ -210,13 +210,13 @@ class PretrainDiffAE(Stage):
             frames.move_to(device, ("image", "region"))
 
     def batch(self, index: int) -> dict[str, Tensor]:
-        """Pictures with regions, facts and noise."""
+        """Images with regions, facts and noise."""
         chosen = self.order.batch(index)
         size = self.frames.sample_size
         uniform, noise = draw_noise(self.config.seed, self.order.positions(index), (3, size, size))
         return {
-            "image": self.pictures("image", chosen),
-            "region": self.frames.pictures("region", chosen).to(self.device),
+            "image": self.images("image", chosen),
+            "region": self.frames.images("region", chosen).to(self.device),
             "target": self.targets[torch.from_numpy(chosen).to(self.device)],
             "uniform": uniform.to(self.device),
             "noise": noise.to(self.device, memory_format=torch.channels_last),
@@ -231,8 +231,8 @@ class PretrainDiffAE(Stage):
     def validate(self) -> tuple[Tensor, dict[str, float]]:
         """Rows: truth; decoded from its own x_T; from noise (what the code alone holds); another frame's x_T."""
         video, steps = self.frames.video, self.settings.validation_steps
-        sources, targets = held_out_pairs(video, self.frames.validation, self.settings.validation_pictures, 0)
-        image, source = self.pictures("image", targets), self.pictures("image", sources)
+        sources, targets = held_out_pairs(video, self.frames.validation, self.settings.validation_images, 0)
+        image, source = self.images("image", targets), self.images("image", sources)
         code, source_code = self.semantic_encoder(image).float(), self.semantic_encoder(source).float()
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(image.shape, generator=generator).to(self.device)
@@ -246,7 +246,7 @@ class PretrainDiffAE(Stage):
             "psnr_copied_source": mean_psnr(source, image),
             **self._regression_errors(),
         }
-        return picture_grid([image, own, from_noise, source, swapped]), scalars
+        return image_grid([image, own, from_noise, source, swapped]), scalars
 
     def components(self) -> dict[str, Any]:
         """UNet, semantic encoder, regressor and scheduler."""
@@ -266,7 +266,7 @@ class PretrainDiffAE(Stage):
         The last is left out where the face reader of the data does not tell it.
         """
         chosen = self.frames.validation[:count]
-        code = self.semantic_encoder(self.pictures("image", chosen)).float()
+        code = self.semantic_encoder(self.images("image", chosen)).float()
         predicted = self.regressor(code).float() * self.regressor.deviation + self.regressor.mean
         error = (predicted - self.targets[torch.from_numpy(chosen).to(self.device)]).abs().mean(dim=0)
         errors = {

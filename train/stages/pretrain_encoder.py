@@ -1,7 +1,7 @@
 """Stage 1 of the paper: teach the reenactment encoder the codes of the frozen diffusion autoencoder.
 
 Source and target are two frames of one person: the code predicted from the source and the target's landmark map shall
-be the target's own code. No pictures are decoded, so a step is cheap.
+be the target's own code. No images are decoded, so a step is cheap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from diffusionact.schedulers import DDIMScheduler
 from ..data.frames import Frames
 from ..data.pairs import held_out_pairs
 from ..diffusion import invert, sample
-from ..validation import mean_psnr, picture_grid
+from ..validation import image_grid, mean_psnr
 from .whole_model import WholeModelStage
 
 ENCODING_BATCH = 64
@@ -37,7 +37,7 @@ class EncoderSettings:
             inversion counts, which is the autoencoder's own.
         normalise_code: divide differences of codes by each entry's deviation over the training frames.
         map_rate_factor: learning rate of the landmark map's convolution over that of the encoder.
-        validation_pictures: columns of the validation grid.
+        validation_images: columns of the validation grid.
         validation_pairs: pairs of the figures.
         validation_steps: DDIM steps of the validation, each way.
     """
@@ -45,7 +45,7 @@ class EncoderSettings:
     model_folder: str
     normalise_code: bool = True
     map_rate_factor: float = 5.0
-    validation_pictures: int = 8
+    validation_images: int = 8
     validation_pairs: int = 256
     validation_steps: int = 20
 
@@ -55,7 +55,7 @@ class CodeObjective(nn.Module):
 
     Args:
         reenactment_encoder: trained.
-        encode: pictures -> codes (B, D) of the frozen autoencoder; a function, so that it is not in the module's state.
+        encode: images -> codes (B, D) of the frozen autoencoder; a function, so that it is not in the module's state.
         code_scale: (D,), differences are divided by it.
     """
 
@@ -122,9 +122,9 @@ class PretrainEncoder(WholeModelStage):
         settings, video = self.settings, self.frames.video
         sources, targets = held_out_pairs(video, self.frames.validation, settings.validation_pairs, 0)
         scalars = self._code_errors(sources, targets)
-        sources, targets = sources[: settings.validation_pictures], targets[: settings.validation_pictures]
+        sources, targets = sources[: settings.validation_images], targets[: settings.validation_images]
         shown = self._entries(sources, targets)
-        own_map = self.pictures("landmark_map", sources)
+        own_map = self.images("landmark_map", sources)
         source_code = self.reenactment_encoder(shown["source"], own_map).float()
         x_T = invert(self.unet, self.scheduler, shown["source"], source_code, settings.validation_steps)
         code = self.reenactment_encoder(shown["source"], shown["landmark_map"]).float()
@@ -136,19 +136,19 @@ class PretrainEncoder(WholeModelStage):
             "psnr_oracle": mean_psnr(oracle, truth),
             "psnr_copied_source": mean_psnr(shown["source"], truth),
         }
-        return picture_grid([shown["source"], shown["landmark_map"], truth, reenacted, oracle]), scalars
+        return image_grid([shown["source"], shown["landmark_map"], truth, reenacted, oracle]), scalars
 
     def _entries(self, sources, targets) -> dict[str, Tensor]:
         return {
-            "source": self.pictures("image", sources),
-            "landmark_map": self.pictures("landmark_map", targets),
-            "target": self.pictures("image", targets),
+            "source": self.images("image", sources),
+            "landmark_map": self.images("landmark_map", targets),
+            "target": self.images("image", targets),
         }
 
     @torch.no_grad()
-    def _encode(self, pictures: Tensor) -> Tensor:
+    def _encode(self, images: Tensor) -> Tensor:
         """Codes (B, D) of the frozen autoencoder."""
-        return self.semantic_encoder(pictures).float()
+        return self.semantic_encoder(images).float()
 
     def _code_scale(self) -> Tensor:
         """(D,) deviation of each entry of the code over some training frames, or ones."""
@@ -158,7 +158,7 @@ class PretrainEncoder(WholeModelStage):
         count = min(SCALE_FRAMES, len(self.frames.training))
         chosen = generator.choice(self.frames.training, count, replace=False)
         parts = np.array_split(chosen, -(-count // ENCODING_BATCH))
-        return torch.cat([self._encode(self.pictures("image", part)) for part in parts]).std(dim=0)
+        return torch.cat([self._encode(self.images("image", part)) for part in parts]).std(dim=0)
 
     def _code_errors(self, sources, targets) -> dict[str, float]:
         """L1 between codes over their deviation, predicted and for the source's own code."""

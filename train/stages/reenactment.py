@@ -1,4 +1,4 @@
-"""What the two stages with the sampler in the loop share: the reenacted picture is decoded and judged by the objective.
+"""What the two stages with the sampler in the loop share: the reenacted image is decoded and judged by the objective.
 
 A batch is split as in section 3.3 of the paper: self reenactment (source and target are two frames of one person) and
 reconstruction (source = target). The stochastic code of the source is found with a UNet that is never trained.
@@ -23,7 +23,7 @@ from ..data.frames import Frames
 from ..data.pairs import held_out_pairs
 from ..diffusion import invert, sample
 from ..perception import PerceptionSettings, load_perception
-from ..validation import mean_psnr, picture_grid
+from ..validation import image_grid, mean_psnr
 from .whole_model import WholeModelStage
 
 DETAIL_REGION = REGIONS.index("eyes_and_mouth")
@@ -42,7 +42,7 @@ class ReenactmentSettings:
         weights: of the objective, Eq. 5 and 6.
         detail_weight: of `losses.detail_loss`, which is not of the paper.
         perception: the networks behind the objective.
-        validation_pictures: columns of the validation grid.
+        validation_images: columns of the validation grid.
         validation_pairs: pairs of the figures.
         validation_steps: decoding steps of the validation.
         validation_inversion_steps: inversion steps of the validation.
@@ -59,7 +59,7 @@ class ReenactmentSettings:
     weights: LossWeights = field(default_factory=LossWeights)
     detail_weight: float = 0.0
     perception: PerceptionSettings = field(default_factory=PerceptionSettings)
-    validation_pictures: int = 8
+    validation_images: int = 8
     validation_pairs: int = 32
     validation_steps: int = 20
     validation_inversion_steps: int = 20
@@ -92,7 +92,7 @@ class ReenactmentNetworks:
 
 
 class ReenactmentObjective(nn.Module):
-    """Decode the reenacted picture and compare it with the target, Eq. 4.
+    """Decode the reenacted image and compare it with the target, Eq. 4.
 
     Args:
         reenactment_encoder: trained.
@@ -151,13 +151,13 @@ class ReenactmentObjective(nn.Module):
         return invert(self.networks.inversion_unet, self.networks.scheduler, source, code, num_steps)
 
     def reenact(self, source: Tensor, landmark_map: Tensor, x_T: Tensor, num_steps: int) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1] of the sources under the landmark maps."""
+        """Images (B, 3, H, W) in [-1, 1] of the sources under the landmark maps."""
         code = self.reenactment_encoder(source, landmark_map).float()
         unet, scheduler = self.networks.unet, self.networks.scheduler
         return sample(unet, scheduler, x_T, code, num_steps, self.gradient_checkpointing)
 
     def value(self, reenacted: Tensor, target: Tensor, landmarks: Tensor) -> ObjectiveValue:
-        """The paper's objective for pictures (B, 3, H, W) in [-1, 1] with the targets' landmarks (B, 68, 2) px."""
+        """The paper's objective for images (B, 3, H, W) in [-1, 1] with the targets' landmarks (B, 68, 2) px."""
         perception = self.networks.perception
         with torch.no_grad():
             wanted = perception(target, landmarks)
@@ -236,16 +236,16 @@ class ReenactmentStage(WholeModelStage):
             "psnr_copied_source": mean_psnr(source, target),
         }
         rows = [source, target, entries["target_map"], reenacted, rebuilt]
-        return picture_grid([row[: settings.validation_pictures] for row in rows]), scalars
+        return image_grid([row[: settings.validation_images] for row in rows]), scalars
 
     def _entries(self, sources: np.ndarray, targets: np.ndarray) -> dict[str, Tensor]:
-        region = self.frames.pictures("region", targets).to(self.device)
+        region = self.frames.images("region", targets).to(self.device)
         landmarks = torch.from_numpy(self.frames.facts("landmarks")[targets]).to(self.device)
         return {
-            "source": self.pictures("image", sources),
-            "source_map": self.pictures("landmark_map", sources),
-            "target": self.pictures("image", targets),
-            "target_map": self.pictures("landmark_map", targets),
+            "source": self.images("image", sources),
+            "source_map": self.images("landmark_map", sources),
+            "target": self.images("image", targets),
+            "target_map": self.images("landmark_map", targets),
             "landmarks": landmarks.float(),
             "detail": (region == DETAIL_REGION)[:, None].float(),
         }

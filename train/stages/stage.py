@@ -60,7 +60,7 @@ class Stage(ABC):
 
     @abstractmethod
     def validate(self) -> tuple[Tensor, dict[str, float]]:
-        """A grid of pictures (H, W, 3) uint8 and figures, on held-out data. Must not use the global random state."""
+        """A grid of images (H, W, 3) uint8 and figures, on held-out data. Must not use the global random state."""
 
     @abstractmethod
     def components(self) -> dict[str, Any]:
@@ -74,9 +74,9 @@ class Stage(ABC):
         """Save memory by computing parts of the forward pass again on the way back; without effect where not meant."""
         return
 
-    def pictures(self, name: str, chosen: np.ndarray) -> Tensor:
+    def images(self, name: str, chosen: np.ndarray) -> Tensor:
         """Frames of the data as the networks take them: (B, 3, H, W) in [-1, 1], on the device."""
-        stored = self.frames.pictures(name, chosen).to(self.device)
+        stored = self.frames.images(name, chosen).to(self.device)
         return uint8_to_model(stored).to(memory_format=torch.channels_last)
 
     def training_pairs(self) -> PairOrder:

@@ -1,4 +1,4 @@
-"""Stage 2 of the paper: the reenactment encoder learns from decoded pictures, through the differentiable sampler."""
+"""Stage 2 of the paper: the reenactment encoder learns from decoded images, through the differentiable sampler."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class WholeModelStage(Stage):
         return {**self._networks(), "scheduler": self.scheduler}
 
     def write_index(self, folder: Path) -> None:
-        """Landmark maps are drawn in the aligned picture here."""
+        """Landmark maps are drawn in the aligned image here."""
         write_index(folder, self._networks(), self.scheduler, PipelineConfig(landmark_frame="aligned"))
 
     def _networks(self) -> dict[str, Any]:

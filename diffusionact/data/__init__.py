@@ -1,0 +1,1 @@
+"""Files of our own formats: shards of prepared frames, saved sources and poses."""

@@ -1,0 +1,141 @@
+"""Save and load `SourceCodes` and `FacePose` as safetensors files: no pickle, nothing executable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..images import written_under_temporary_name
+from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes
+
+KINDS = {kind.__name__: kind for kind in (SourceCodes, FacePose)}
+NESTED = {"crop": CropTransform, "frame": CropTransform, "coefficients": FaceCoefficients}
+FORMAT = "1"
+ATTACHED = "attached."
+
+
+@dataclass(frozen=True)
+class Attachments:
+    """What a file holds beside its value.
+
+    Attributes:
+        model: fingerprint of the model that made the value; "" where it is unknown.
+        notes: name -> text, such as a frame rate.
+        tensors: name -> tensor, such as the whole image of a source.
+    """
+
+    model: str
+    notes: Mapping[str, str]
+    tensors: Mapping[str, Tensor]
+
+
+def save_value(
+    value: SourceCodes | FacePose,
+    path: Path,
+    model: str = "",
+    notes: Mapping[str, str] | None = None,
+    attached: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a value; the file appears under its name only when it is complete.
+
+    Args:
+        value: what to save.
+        path: the file, ending in .safetensors.
+        model: fingerprint of the model that made it, checked when loading.
+        notes, attached: see `Attachments`; whoever only wants the value need not know them.
+
+    Raises:
+        OSError: if the folder is absent or cannot be written.
+    """
+    tensors, numbers = _flatten(value)
+    tensors |= {ATTACHED + name: tensor.cpu().contiguous() for name, tensor in (attached or {}).items()}
+    metadata = {"kind": type(value).__name__, "format": FORMAT, "model": model, "numbers": json.dumps(numbers)}
+    metadata["notes"] = json.dumps(dict(notes or {}))
+    with written_under_temporary_name(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata))
+
+
+def load_attachments(path: Path) -> Attachments:
+    """Read what a file that `load_value` has read holds beside its value."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        names = [name for name in file.keys() if name.startswith(ATTACHED)]  # noqa: SIM118 - not a dict
+        tensors = {name.removeprefix(ATTACHED): file.get_tensor(name) for name in names}
+    return Attachments(metadata.get("model", ""), json.loads(metadata.get("notes", "{}")), tensors)
+
+
+def load_value(path: Path, kind: type, model: str = "") -> Any:
+    """Read a value written by `save_value`.
+
+    Args:
+        path: the file.
+        kind: `SourceCodes` or `FacePose`, what is expected.
+        model: fingerprint of the model that will use it; "" does not check.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is something else, is damaged, or was made with another model.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a saved {kind.__name__}, received {path}, which is no file. Check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise ValueError(
+            f"Expected a safetensors file with {kind.__name__}, received {path} ({error}). Make the file again."
+        ) from error
+    if KINDS.get(metadata.get("kind", "")) is not kind:
+        raise ValueError(
+            f"Expected a file with {kind.__name__}, received {path} with {metadata.get('kind', 'something else')}. "
+            "Choose the right file."
+        )
+    maker = metadata.get("model", "")
+    if model and maker != model:
+        raise ValueError(
+            f"Expected {kind.__name__} made with this model ({model}), received {path} made with "
+            f"{maker or 'an unknown one'}. Encode the source again with this model."
+        )
+    try:
+        return _build(kind, tensors, json.loads(metadata["numbers"]), "")
+    except KeyError as error:
+        raise ValueError(
+            f"Expected every part of {kind.__name__}, received {path} without {error}. Make the file again."
+        ) from error
+
+
+def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, int]]:
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, int] = {}
+    for field in fields(value):
+        item, name = getattr(value, field.name), prefix + field.name
+        if isinstance(item, Tensor):
+            # A copy, because two parts may be views of the same memory, which the format refuses.
+            tensors[name] = item.cpu().clone(memory_format=torch.contiguous_format)
+        elif isinstance(item, int):
+            numbers[name] = item
+        else:
+            inner_tensors, inner_numbers = _flatten(item, name + ".")
+            tensors |= inner_tensors
+            numbers |= inner_numbers
+    return tensors, numbers
+
+
+def _build(kind: type, tensors: dict[str, Tensor], numbers: dict[str, int], prefix: str) -> Any:
+    values = {}
+    for field in fields(kind):
+        name = prefix + field.name
+        if field.name in NESTED:
+            values[field.name] = _build(NESTED[field.name], tensors, numbers, name + ".")
+        else:
+            values[field.name] = tensors[name] if name in tensors else numbers[name]
+    return kind(**values)

@@ -1,0 +1,1 @@
+"""Geometry of faces in images: points, rotations, cameras, crops, gaze."""

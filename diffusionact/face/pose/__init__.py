@@ -1,0 +1,1 @@
+"""Poses of the source: reading, retargeting, editing, drawing."""

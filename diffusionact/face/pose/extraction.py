@@ -1,0 +1,127 @@
+"""Driving frames -> poses of the source: reading, recombination and landmark frame, frame by frame.
+
+Everything here is a lazy chain of generators over single frames: memory does not grow with the clip, and a frame's pose
+depends on the frames before it only (apart from gaps without a face, which wait for the next face).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ...checks import check_choice
+from ...types import CropTransform, FaceCoefficients, FacePose, SourceCodes
+from ..geometry.alignment import compose_transforms, invert_transform, transform_points
+from ..geometry.crop_frame import CROP_SIZE, crop_frame_transform
+from ..readers.open.face_model import ALIGNED_SIZE
+from ..readers.reader import CroppedFace, FaceModel
+from .options import PoseOptions
+from .retargeting import MotionOptions, face_pose, recombine, relative_gaze
+
+LANDMARK_FRAMES = ("aligned", "crop224")
+
+
+class LandmarkFrame:
+    """Where a model's landmark maps are drawn.
+
+    Args:
+        name: "aligned" (the aligned image at the model's size) or "crop224" (the official tight crop inside it).
+        sample_size: side of the model's image, pixels.
+    """
+
+    def __init__(self, name: str, sample_size: int):
+        check_choice("landmark_frame", name, LANDMARK_FRAMES)
+        self.name = name
+        self.size = CROP_SIZE if name == "crop224" else sample_size
+
+    def from_aligned(self, landmarks: Tensor) -> CropTransform:
+        """Map the aligned crop's px to this frame's, for a face with landmarks (B, 68, 2) px of the aligned crop."""
+        if self.name == "crop224":
+            return crop_frame_transform(landmarks)
+        # Integer pixels are pixel centres: the centre of the first of `scale` pixels moves by half a pixel.
+        scale = self.size / ALIGNED_SIZE
+        matrix = landmarks.new_tensor([[scale, 0.0, 0.5 * scale - 0.5], [0.0, scale, 0.5 * scale - 0.5]])
+        return CropTransform(matrix.expand(len(landmarks), 2, 3), self.size)
+
+
+class PoseExtractor:
+    """Turn driving faces into `FacePose`s for one source.
+
+    Args:
+        face_model: draws the coefficients.
+        camera_frame: where their cameras lie: "aligned" or "crop224".
+        landmark_frame: where the model's landmark maps are drawn.
+        options: how the clip is read.
+    """
+
+    def __init__(self, face_model: FaceModel, camera_frame: str, landmark_frame: LandmarkFrame, options: PoseOptions):
+        self.face_model = face_model
+        self.camera_frame = camera_frame
+        self.landmark_frame = landmark_frame
+        self.options = options
+
+    def stream(self, faces: Iterator[CroppedFace], source: SourceCodes) -> Iterator[FacePose]:
+        """Yield one pose a frame, in order.
+
+        Args:
+            faces: the driver's, one row each.
+            source: the encoded source.
+
+        Raises:
+            ValueError: if the reference frame lies beyond the end of the clip.
+        """
+        motion = MotionOptions(relative=self.options.relative, expression_gain=self.options.expression_gain)
+        if not self.options.relative:
+            for face in faces:
+                coefficients = recombine(self.face_model, source.coefficients, face.coefficients, motion)
+                yield self.in_landmark_frame(coefficients, face)
+            return
+        faces, reference = self._find_reference(faces)
+        for face in faces:
+            coefficients = recombine(
+                self.face_model, source.coefficients, face.coefficients, motion, reference.coefficients
+            )
+            gaze = relative_gaze(source.gaze, face.observation.gaze, reference.observation.gaze)
+            yield self.in_landmark_frame(coefficients, replace(face, observation=replace(face.observation, gaze=gaze)))
+
+    def in_landmark_frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> FacePose:
+        """Draw coefficients as landmarks and pupils in the model's landmark frame."""
+        frame = self._frame(coefficients, face)
+        return face_pose(self.face_model, coefficients, face.observation.gaze, face.observation.found, frame)
+
+    def _frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> CropTransform:
+        """From the camera's square to the landmark frame.
+
+        The official crop is that of the tracked driver. In relative motion it is that of the drawn face, which has the
+        source's place and size in its image and not the driver's.
+        """
+        if self.camera_frame == self.landmark_frame.name == "crop224":
+            identity = torch.eye(2, 3, device=coefficients.camera.device, dtype=coefficients.camera.dtype)
+            return CropTransform(identity.expand(len(coefficients.camera), 2, 3), CROP_SIZE)
+        to_aligned = invert_transform(face.camera_crop.matrix)
+        landmarks = face.observation.landmarks
+        if self.options.relative:
+            drawn = self.face_model.landmarks(coefficients, self.face_model.camera_size)
+            landmarks = transform_points(to_aligned, drawn)
+        from_aligned = self.landmark_frame.from_aligned(landmarks)
+        return replace(from_aligned, matrix=compose_transforms(from_aligned.matrix, to_aligned))
+
+    def _find_reference(self, faces: Iterator[CroppedFace]) -> tuple[Iterator[CroppedFace], CroppedFace]:
+        """Read up to the reference frame; hand out all faces again from the first."""
+        waiting: list[CroppedFace] = []
+        for face in faces:
+            waiting.append(face)
+            if len(waiting) > self.options.reference_frame:
+                return self._rejoin(waiting, faces), face
+        raise ValueError(
+            f"Expected reference_frame within the driving clip, received {self.options.reference_frame} for "
+            f"{len(waiting)} frames. Choose a smaller frame number."
+        )
+
+    @staticmethod
+    def _rejoin(waiting: list[CroppedFace], faces: Iterator[CroppedFace]) -> Iterator[CroppedFace]:
+        yield from waiting
+        yield from faces

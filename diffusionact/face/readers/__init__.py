@@ -1,0 +1,1 @@
+"""What reads faces in images: one registry entry per face reader."""

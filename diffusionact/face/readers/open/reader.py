@@ -1,0 +1,113 @@
+"""The open lane's face reader: bundled tracker, FFHQ crop, and the open face model fitted inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ....types import CropTransform, FaceObservation, map_tensors
+from ...errors import NoFaceFoundError
+from ...geometry.alignment import align_face, clip_crop_transform, crop_transform, transform_points
+from ...geometry.rotations import head_pose_to_matrix, matrix_to_head_pose
+from ...pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
+from ..reader import CroppedFace, SourceFace
+from ..smoothing import OneEuroFilter, smooth_observations
+from .face_model import ALIGNED_SIZE, OpenFaceModel
+from .tracking import OpenFaceTracker
+
+# A crop for the whole clip follows the head this slowly, Hz.
+CLIP_CROP_CUTOFF_HZ = 0.05
+
+
+class OpenFaceReader:
+    """Tracks with `OpenFaceTracker` and fits `OpenFaceModel`; see `FaceReader`."""
+
+    name = "open"
+    camera_frame = "aligned"
+
+    def __init__(self) -> None:
+        self.face_model = OpenFaceModel.from_bundled()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the nets run."""
+        return self.face_model.mean.device
+
+    def to(self, device: torch.device | str) -> OpenFaceReader:
+        """Move the face model; trackers are made where it is."""
+        self.face_model.to(device)
+        return self
+
+    def read_source(self, image: Tensor, face: str | int) -> SourceFace:
+        """See `FaceReader`."""
+        tracker = self.make_tracker(face, "error", DEFAULT_POSE_OPTIONS.detection_threshold).to(self.device)
+        observation = _observe_source(tracker, image[None].to(self.device))
+        aligned, crop = align_face(image, observation.landmarks[0].cpu(), ALIGNED_SIZE)
+        crop = map_tensors(crop, lambda tensor: tensor.to(self.device))
+        return SourceFace(aligned, fit_in_crop(self.face_model, observation, crop))
+
+    def read(self, frames: Iterable[Tensor], options: PoseOptions, frame_rate: float) -> Iterator[CroppedFace]:
+        """See `FaceReader`."""
+        tracker = self.make_tracker(options.face, options.missing, options.detection_threshold).to(self.device)
+        return self.fit(tracker.stream(frames), options, frame_rate)
+
+    def make_tracker(self, face: str | int, missing: str, detection_threshold: float) -> OpenFaceTracker:
+        """The tracker of one clip or image."""
+        return OpenFaceTracker(face, missing, detection_threshold)
+
+    def fit(
+        self, observations: Iterable[FaceObservation], options: PoseOptions, frame_rate: float
+    ) -> Iterator[CroppedFace]:
+        """Smooth, crop and fit faces that were tracked in full frames, here or elsewhere; one row each."""
+        if options.smoothing > 0:
+            observations = smooth_observations(observations, frame_rate, options.smoothing)
+        smooth_crop = OneEuroFilter(frame_rate, min_cutoff=CLIP_CROP_CUTOFF_HZ, beta=0.0)
+        for observation in observations:
+            if options.driver_crop == "frame":
+                crop = crop_transform(observation.landmarks, ALIGNED_SIZE)
+            else:
+                upright = clip_crop_transform(observation.landmarks, ALIGNED_SIZE)
+                crop = replace(upright, matrix=smooth_crop(upright.matrix))
+            yield fit_in_crop(self.face_model, observation, crop)
+
+
+def fit_in_crop(face_model: OpenFaceModel, observation: FaceObservation, crop: CropTransform) -> CroppedFace:
+    """Fit the face model to an observation in full-image px, within the given aligned crop."""
+    inside = observe_in_crop(observation, crop)
+    coefficients = face_model.fit(inside.landmarks, inside.expression, inside.head_pose, crop.size)
+    identity = torch.eye(2, 3, device=crop.matrix.device, dtype=crop.matrix.dtype).expand(len(crop.matrix), 2, 3)
+    return CroppedFace(coefficients, inside, crop, CropTransform(identity, crop.size))
+
+
+def observe_in_crop(observation: FaceObservation, crop: CropTransform) -> FaceObservation:
+    """Express an observation's points and head pose in the pixels of a crop."""
+    return replace(
+        observation,
+        landmarks=transform_points(crop.matrix, observation.landmarks),
+        pupils=transform_points(crop.matrix, observation.pupils),
+        head_pose=rotate_head_pose(observation.head_pose, crop.matrix),
+    )
+
+
+def rotate_head_pose(head_pose: Tensor, matrix: Tensor) -> Tensor:
+    """Head pose (B, 3) degrees as seen in a crop whose transform (B, 2, 3) may turn the image."""
+    turn = torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0])  # clockwise in the image, since y points down
+    roll = torch.zeros_like(head_pose)
+    roll[:, 2] = -torch.rad2deg(turn)
+    return matrix_to_head_pose(head_pose_to_matrix(roll) @ head_pose_to_matrix(head_pose))
+
+
+def _observe_source(tracker: OpenFaceTracker, image: Tensor) -> FaceObservation:
+    try:
+        return tracker.observe(image)
+    except NoFaceFoundError as error:
+        count = len(tracker.detect(image[0])) if isinstance(tracker.face, int) else 0
+        if not count:
+            raise NoFaceFoundError(f"Source: {error}") from error
+        raise NoFaceFoundError(
+            f"Expected a source image with face {tracker.face}, counted from 0, received one with {count} "
+            f"face{'s' if count > 1 else ''}. Choose a smaller index."
+        ) from error

@@ -1,0 +1,1 @@
+"""Adapters between ComfyUI and the library; the nodes beside this folder use them."""

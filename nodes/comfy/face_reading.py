@@ -1,0 +1,98 @@
+"""Trackers by name, poses out of driving faces, and images of poses; nothing here needs the model's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...diffusionact import PoseOptions, images
+from ...diffusionact.face.pose.extraction import PoseExtractor
+from ...diffusionact.face.pose.landmark_map import draw_landmark_map
+from ...diffusionact.face.readers.reader import CroppedFace, FaceReader
+from ...diffusionact.face.readers.registry import load_face_reader, usable_face_readers
+from ...diffusionact.types import FaceCoefficients, FacePose, SourceCodes, concatenate, map_tensors
+from .compatibility import ADVANCED
+from .conversion import warping_device
+from .progress import Progress
+from .values import Source
+
+MAP_SIZE = 256
+# Drawing needs several times the memory of its result.
+DRAWN_AT_ONCE = 32
+
+
+def tracker_input(optional: bool = False) -> io.Input:
+    """The input `tracker`."""
+    return io.Combo.Input(
+        "tracker",
+        options=list(usable_face_readers()),
+        default="open",
+        optional=optional,
+        extra_dict=ADVANCED if optional else None,
+        tooltip="What finds and measures the face. open is bundled and free to use. emoca appears when the authors' "
+        "files lie in models/diffusionact/emoca, insightface when that package is installed.",
+    )
+
+
+def make_reader(tracker: str) -> FaceReader:
+    """A face reader where faces are read; its nets are small and go when it goes."""
+    return load_face_reader(tracker).to(warping_device())
+
+
+def reader_of(coefficients: FaceCoefficients) -> FaceReader:
+    """A face reader, on the CPU, whose face model drew coefficients; insightface measures with the open one."""
+    reader = load_face_reader("open")
+    is_open = coefficients.expression.shape[1] == reader.face_model.num_expression
+    return reader if is_open else load_face_reader("emoca")
+
+
+def check_same_tracker(reader: FaceReader, source: SourceCodes) -> None:
+    """Raise ValueError unless a source was encoded with this reader's face model."""
+    received, expected = source.coefficients.expression.shape[1], reader.face_model.num_expression
+    if received != expected:
+        raise ValueError(
+            f"Expected a source encoded with the tracker {reader.name!r} ({expected} expression values), received one "
+            f"with {received}. Choose the same tracker in Encode Source and Extract Pose."
+        )
+
+
+def read_poses(
+    reader: FaceReader, faces: Iterator[CroppedFace], source: Source, options: PoseOptions
+) -> Iterator[FacePose]:
+    """Yield the poses of driving faces for a source, on the CPU, one row each."""
+    check_same_tracker(reader, source.codes)
+    extractor = PoseExtractor(reader.face_model, reader.camera_frame, source.landmark_frame, options)
+    codes = map_tensors(source.codes, lambda tensor: tensor.to(reader.device))
+    for pose in extractor.stream(faces, codes):
+        yield map_tensors(pose, lambda tensor: tensor.cpu())
+
+
+def join_poses(poses: Iterable[FacePose]) -> FacePose:
+    """All rows together.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    rows = list(poses)
+    if not rows:
+        raise ValueError("Expected a driving clip with at least one frame, received none. Check what comes before.")
+    return concatenate(rows)
+
+
+def watched(frames: Iterable[Tensor], progress: Progress) -> Iterator[Tensor]:
+    """The same frames, each counted and open to interruption."""
+    for index, frame in enumerate(frames):
+        progress.advance_to(index)
+        yield frame
+
+
+def draw(pose: FacePose) -> Tensor:
+    """Landmark maps of a pose as unit images (F, 256, 256, 3), whatever the size of its own frame."""
+    scale = MAP_SIZE / pose.frame.size
+    # Integer pixels are pixel centres.
+    points = [((points + 0.5) * scale - 0.5).split(DRAWN_AT_ONCE) for points in (pose.landmarks, pose.pupils)]
+    maps = (draw_landmark_map(*chunk, MAP_SIZE) for chunk in zip(*points, strict=True))
+    return torch.cat([images.model_to_unit(chunk) for chunk in maps])

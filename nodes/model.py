@@ -1,0 +1,78 @@
+"""Load DiffusionAct: a model folder, the bundled model or a Hub repository -> MODEL."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+
+from ..diffusionact.devices import default_dtype
+from ..diffusionact.weights import load_components
+from .comfy.compatibility import make_schema
+from .comfy.model_management import manage
+from .comfy.sockets import ModelSocket
+from .comfy.weights_folder import fetch_model, folder_fingerprint, model_folder, model_names, problem_with_model
+
+DTYPES = ("auto", "float32", "float16", "bfloat16")
+
+
+class LoadModel(io.ComfyNode):
+    """Loads the networks under ComfyUI's memory management."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "LoadModel",
+            display_name="Load DiffusionAct",
+            description="Loads a DiffusionAct model. The bundled demo model needs no download.",
+            search_aliases=["face reenactment", "portrait animation", "diffusion act", "load face model"],
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=model_names(),
+                    default="demo",
+                    tooltip="A model folder in models/diffusionact or in the extra model paths. demo is bundled: "
+                    "small, 128 pixels, free to use.",
+                ),
+                io.Combo.Input(
+                    "dtype",
+                    options=list(DTYPES),
+                    default="auto",
+                    tooltip="Number format of the UNet. auto takes half precision where your device is faster with it.",
+                ),
+                io.String.Input(
+                    "repository",
+                    default="",
+                    optional=True,
+                    placeholder="name/model",
+                    tooltip="A Hugging Face repository, as name/model. It is downloaded into models/diffusionact, "
+                    "checked, and used in place of the model above. Empty: nothing is downloaded.",
+                ),
+            ],
+            outputs=[ModelSocket.Output("model_out", display_name="model", tooltip="For all other nodes of the pack.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model: str | None, repository: str | None = "") -> bool | str:
+        """A plain message where the model is not there; None comes over a link that has not run yet."""
+        if model is None or repository is None:
+            return True
+        return problem_with_model(model, repository.strip()) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str | None, dtype: str | None, repository: str | None = "") -> str:
+        """Changes when the files of the model change."""
+        return "" if model is None or repository is None else folder_fingerprint(model, repository.strip())
+
+    @classmethod
+    def execute(cls, model: str, dtype: str, repository: str = "") -> io.NodeOutput:
+        """Load the model onto the offload device."""
+        repository = repository.strip()
+        problem = problem_with_model(model, repository)  # names that come over a link were not validated
+        if problem:
+            raise ValueError(problem)
+        folder = fetch_model(repository) if repository else model_folder(model)
+        device = comfy.model_management.get_torch_device()
+        chosen = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)
+        return io.NodeOutput(manage(load_components(folder), chosen))

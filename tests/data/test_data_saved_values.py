@@ -1,0 +1,60 @@
+"""Saved sources and poses."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from diffusionact.data.saved_values import load_attachments, load_value, save_value
+from diffusionact.types import CropTransform, FaceCoefficients, FacePose, SourceCodes
+
+
+@pytest.fixture
+def source():
+    coefficients = FaceCoefficients(torch.rand(1, 4), torch.rand(1, 52), torch.rand(1, 3), torch.rand(1, 3))
+    crop = CropTransform(torch.rand(1, 2, 3), 32)
+    image = torch.rand(1, 3, 32, 32)
+    codes = torch.rand(1, 8), torch.rand(1, 3, 32, 32)
+    return SourceCodes(image, crop, coefficients, crop, torch.rand(1, 2), *codes)
+
+
+def test_a_saved_source_comes_back_bit_by_bit(source, tmp_path):
+    path = tmp_path / "source.safetensors"
+    save_value(source, path, "model-a")
+    loaded = load_value(path, SourceCodes, "model-a")
+    assert torch.equal(loaded.stochastic_code, source.stochastic_code)
+    assert torch.equal(loaded.coefficients.camera, source.coefficients.camera)
+    assert loaded.crop.size == 32
+    assert list(tmp_path.iterdir()) == [path], "no temporary file stays behind"
+
+
+def test_what_is_attached_comes_back_and_does_not_disturb_the_value(source, tmp_path):
+    path, image = tmp_path / "source.safetensors", torch.randint(0, 256, (5, 7, 3), dtype=torch.uint8)
+    save_value(source, path, "model-a", {"frame_rate": "30000/1001"}, {"picture": image})
+    attached = load_attachments(path)
+    assert torch.equal(load_value(path, SourceCodes, "model-a").image, source.image)
+    assert torch.equal(attached.tensors["picture"], image)
+    assert (attached.model, attached.notes) == ("model-a", {"frame_rate": "30000/1001"})
+
+
+def test_a_source_of_another_model_is_refused(source, tmp_path):
+    save_value(source, tmp_path / "source.safetensors", "model-a")
+    with pytest.raises(ValueError, match="Encode the source again"):
+        load_value(tmp_path / "source.safetensors", SourceCodes, "model-b")
+
+
+def test_another_kind_of_file_is_refused(source, tmp_path):
+    save_value(source, tmp_path / "source.safetensors")
+    with pytest.raises(ValueError, match="FacePose"):
+        load_value(tmp_path / "source.safetensors", FacePose)
+
+
+def test_a_file_that_lacks_a_part_is_refused(tmp_path):
+    save_file({"image": torch.zeros(1)}, tmp_path / "part.safetensors", {"kind": "SourceCodes", "numbers": "{}"})
+    with pytest.raises(ValueError, match="Make the file again"):
+        load_value(tmp_path / "part.safetensors", SourceCodes)
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    (tmp_path / "bad.safetensors").write_bytes(b"not a tensor file")
+    with pytest.raises(ValueError, match="Make the file again"):
+        load_value(tmp_path / "bad.safetensors", SourceCodes)

@@ -1,0 +1,96 @@
+"""Recombination: whose shape, whose motion, and how little of the driver's shape gets through."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks.identity_leak import measure, observe, random_people
+from diffusionact.face.pose.retargeting import MotionOptions, face_pose, recombine
+from diffusionact.face.readers.open.face_model import OpenFaceModel
+from diffusionact.types import CropTransform, FaceCoefficients
+
+RELATIVE = MotionOptions(relative=True)
+MODEL = OpenFaceModel.from_bundled()
+
+
+def coefficients(count: int, seed: int) -> FaceCoefficients:
+    generator = torch.Generator().manual_seed(seed)
+    return FaceCoefficients(
+        shape=torch.randn(count, 40, generator=generator),
+        expression=torch.rand(count, 52, generator=generator),
+        rotation=0.3 * torch.randn(count, 3, generator=generator),
+        camera=torch.tensor([[0.4, 0.0, 0.0]]) + 0.05 * torch.randn(count, 3, generator=generator),
+    )
+
+
+def equal(one: FaceCoefficients, other: FaceCoefficients) -> bool:
+    names = FaceCoefficients.__dataclass_fields__
+    return all(torch.allclose(getattr(one, name), getattr(other, name), atol=1e-5) for name in names)
+
+
+def test_absolute_motion_takes_all_but_the_shape_from_the_driver():
+    source, driver = coefficients(1, 0), coefficients(4, 1)
+    mixed = recombine(MODEL, source, driver)
+    assert torch.equal(mixed.shape, source.shape.expand(4, -1))
+    assert equal(replace(mixed, shape=driver.shape), driver)
+
+
+def test_gain_scales_the_expression_and_keeps_it_in_range():
+    driver = coefficients(2, 1)
+    mixed = recombine(MODEL, coefficients(1, 0), driver, MotionOptions(expression_gain=1.5))
+    assert torch.allclose(mixed.expression, (1.5 * driver.expression).clamp(max=1.0))
+    assert torch.equal(
+        recombine(MODEL, coefficients(1, 0), driver, MotionOptions(expression_gain=0.0)).expression, torch.zeros(2, 52)
+    )
+
+
+def test_relative_motion_of_the_reference_frame_leaves_the_source_as_it_is():
+    source, reference = coefficients(1, 0), coefficients(1, 1)
+    assert equal(recombine(MODEL, source, reference, RELATIVE, reference), source)
+
+
+def test_relative_motion_from_the_sources_own_pose_is_absolute_motion():
+    source, driver = coefficients(1, 0), coefficients(3, 1)
+    relative = recombine(MODEL, source, driver, RELATIVE, source)
+    assert equal(relative, recombine(MODEL, source, driver))
+
+
+def test_relative_motion_adds_the_drivers_turn_travel_and_growth():
+    source = replace(coefficients(1, 0), rotation=torch.zeros(1, 3))
+    reference = replace(coefficients(1, 1), rotation=torch.tensor([[0.0, math.radians(10), 0.0]]))
+    driver = replace(reference, rotation=torch.tensor([[0.0, math.radians(30), 0.0]]))
+    driver = replace(driver, camera=torch.cat([2 * driver.camera[:, :1], driver.camera[:, 1:]], dim=1))
+    mixed = recombine(MODEL, source, driver, RELATIVE, reference)
+    assert torch.allclose(mixed.rotation, torch.tensor([[0.0, math.radians(20), 0.0]]), atol=1e-5)
+    assert torch.allclose(mixed.camera[:, 0], 2 * source.camera[:, 0])
+
+
+def test_reference_and_relative_motion_belong_together():
+    with pytest.raises(ValueError, match="relative motion"):
+        recombine(MODEL, coefficients(1, 0), coefficients(1, 1), RELATIVE)
+    with pytest.raises(ValueError, match="relative motion"):
+        recombine(MODEL, coefficients(1, 0), coefficients(1, 1), reference=coefficients(1, 2))
+
+
+def test_pupils_are_placed_in_the_recombined_eyes():
+    faces, head_pose = random_people(MODEL, 3, torch.Generator().manual_seed(3))
+    faces.expression.zero_()
+    unmoved = CropTransform(torch.eye(2, 3).expand(3, 2, 3), 256)
+    pose = face_pose(MODEL, faces, torch.zeros(3, 2), torch.ones(3, dtype=torch.bool), unmoved)
+    assert torch.allclose(pose.pupils[:, 0], pose.landmarks[:, 36:42].mean(1), atol=1e-4)
+    assert torch.allclose(pose.head_pose, head_pose, atol=1e-2)
+    assert pose.landmarks.shape == (3, 68, 2) and pose.found.all()
+
+
+def test_recombined_landmarks_carry_the_sources_shape_and_not_the_drivers():
+    generator = torch.Generator().manual_seed(0)
+    fitted = []
+    for _ in range(2):
+        people, head_pose = random_people(MODEL, 120, generator)
+        seen = observe(MODEL, people, 1.0, generator)
+        fitted.append(MODEL.fit(seen, people.expression, head_pose, 256))
+    recombined, drivers_own = measure(MODEL, *fitted)
+    assert recombined.ratio > 5 and abs(recombined.share) < 0.1  # the fit itself draws to the mean
+    assert drivers_own.ratio < 0.5 and drivers_own.share > 0.9

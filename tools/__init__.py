@@ -1,0 +1,1 @@
+"""Builds bundled assets once, from other people's files; not shipped in the wheel."""

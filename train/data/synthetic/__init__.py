@@ -1,5 +1,0 @@
-"""Synthetic talking heads with exact ground truth, rendered from the CC0 MakeHuman head.
-
-Lengths are decimetres, x right (subject's left), y up, z toward the camera; colours are linear RGB until the last step.
-`python -m train.data.synthetic --help` writes WebDataset shards.
-"""

@@ -1,0 +1,52 @@
+"""Experiment trackers: tensorboard in the run folder, wandb and trackio where asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from accelerate import Accelerator
+from accelerate.tracking import TensorBoardTracker
+from torch import Tensor
+
+from ..config import TrainingConfig, dump_config
+
+PROJECT = "diffusionact"
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise ValueError if a tracker's package is not installed."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise ValueError(
+                f"Expected the package {name!r} for loop.trackers, received an installation without it. "
+                f"Run `pip install {name}`, or take it out of loop.trackers (--report_to)."
+            )
+
+
+def start_trackers(accelerator: Accelerator, config: TrainingConfig, step: int) -> None:
+    """Begin logging; runs of wandb and trackio are named after the run folder.
+
+    Tensorboard hides what a killed session wrote after `step`, where this session begins.
+    """
+    run_folder = Path(config.run_folder)
+    tensorboard = TensorBoardTracker("tensorboard", config.run_folder, purge_step=step + 1)
+    accelerator.log_with = [tensorboard if name == "tensorboard" else name for name in config.loop.trackers]
+    named = {"name": run_folder.name, "config": yaml.safe_load(dump_config(config))}
+    accelerator.init_trackers(PROJECT, init_kwargs={"wandb": {**named, "dir": config.run_folder}, "trackio": named})
+
+
+def log_image(accelerator: Accelerator, name: str, image: Tensor, step: int) -> None:
+    """Give an image (H, W, 3) uint8 to every tracker."""
+    pixels = image.cpu().numpy()
+    for tracker in accelerator.trackers:
+        if tracker.name == "tensorboard":
+            tracker.log_images({name: pixels[None]}, step, dataformats="NHWC")
+        elif tracker.name == "wandb":
+            tracker.log_images({name: [pixels]}, step)
+        else:
+            import trackio
+
+            tracker.log({name: trackio.Image(pixels)}, step)

@@ -24,13 +24,14 @@ from torch import Tensor
 from .. import images
 from ..checks import check_finite, check_frames, check_images, check_in_range
 from ..devices import default_dtype, face_device
+from ..face.geometry.resize import resize_crop
 from ..face.pose.editing import fit_pose
 from ..face.pose.extraction import LandmarkFrame, PoseExtractor
 from ..face.pose.landmark_map import draw_landmark_map, landmark_map_at
 from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
 from ..face.readers.reader import CroppedFace, FaceReader
 from ..face.readers.registry import load_face_reader
-from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
+from ..types import FacePose, SourceCodes, concatenate, map_tensors
 from ..weights import ModelComponents, load_components, save_components
 from .reading_ahead import chunks_ahead
 
@@ -164,7 +165,7 @@ class DiffusionActPipeline:
         semantic_code = self.reenactment_encoder(image, self.landmark_map(pose))
         return SourceCodes(
             image=image,
-            crop=self._crop_at_sample_size(found.face.crop),
+            crop=resize_crop(found.face.crop, self.sample_size),
             coefficients=pose.coefficients,
             frame=pose.frame,
             gaze=pose.gaze,
@@ -376,12 +377,6 @@ class DiffusionActPipeline:
 
     def _extractor(self, options: PoseOptions) -> PoseExtractor:
         return PoseExtractor(self.faces.face_model, self.faces.camera_frame, self.landmark_frame, options)
-
-    def _crop_at_sample_size(self, crop: CropTransform) -> CropTransform:
-        scale = self.sample_size / crop.size
-        matrix = crop.matrix * scale
-        matrix[..., 2] += 0.5 * scale - 0.5  # integer pixels are pixel centres
-        return CropTransform(matrix, self.sample_size)
 
     def _checked(self, driving: Iterable[Tensor]) -> Iterator[Tensor]:
         for frame in driving:

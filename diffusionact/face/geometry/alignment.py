@@ -17,6 +17,7 @@ from torch import Tensor
 from ...checks import check_frames, check_landmarks
 from ...types import CropTransform
 from .ibug68 import LEFT_EYE, LEFT_MOUTH_CORNER, RIGHT_EYE, RIGHT_MOUTH_CORNER
+from .resize import resize_points
 
 # The square's half side is the larger of these multiples of the distances eye to eye and eyes to mouth.
 EYE_DISTANCE_FACTOR = 2.0
@@ -164,10 +165,10 @@ def _shrink(image: np.ndarray, quad: np.ndarray, side: float, size: int) -> tupl
     factor = math.floor(side / size)
     if factor < 2 or max(image.shape[:2]) <= size:
         return image, quad, side
-    old_size = np.array([image.shape[1], image.shape[0]])
-    new_size = np.maximum(np.rint(old_size / factor), 1).astype(int)
-    small = Image.fromarray(image).resize(tuple(new_size.tolist()), Image.Resampling.LANCZOS)
-    return np.array(small), (quad + 0.5) * (new_size / old_size) - 0.5, side / factor
+    height, width = (max(round(length / factor), 1) for length in image.shape[:2])
+    small = Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS)
+    corners = resize_points(torch.from_numpy(quad).double(), image.shape[:2], (height, width))
+    return np.array(small), corners.numpy(), side / factor
 
 
 def _bounds(quad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

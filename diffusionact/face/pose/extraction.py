@@ -16,6 +16,7 @@ from ...checks import check_choice
 from ...types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 from ..geometry.alignment import compose_transforms, invert_transform, transform_points
 from ..geometry.crop_frame import CROP_SIZE, crop_frame_transform
+from ..geometry.resize import resize_transform
 from ..readers.open.face_model import ALIGNED_SIZE
 from ..readers.reader import CroppedFace, FaceModel
 from .options import PoseOptions
@@ -41,9 +42,7 @@ class LandmarkFrame:
         """Map the aligned crop's px to this frame's, for a face with landmarks (B, 68, 2) px of the aligned crop."""
         if self.name == "crop224":
             return crop_frame_transform(landmarks)
-        # Integer pixels are pixel centres: the centre of the first of `scale` pixels moves by half a pixel.
-        scale = self.size / ALIGNED_SIZE
-        matrix = landmarks.new_tensor([[scale, 0.0, 0.5 * scale - 0.5], [0.0, scale, 0.5 * scale - 0.5]])
+        matrix = resize_transform(ALIGNED_SIZE, self.size).to(landmarks)
         return CropTransform(matrix.expand(len(landmarks), 2, 3), self.size)
 
 

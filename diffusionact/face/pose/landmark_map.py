@@ -23,6 +23,7 @@ from ..geometry.ibug68 import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
+from ..geometry.resize import resize_points
 from .line_pixels import disc_offsets, segment_pixels
 
 Colour = tuple[int, int, int]
@@ -88,7 +89,7 @@ def landmark_map_at(landmarks: Tensor, pupils: Tensor | None, size: int, canvas:
     if size == canvas:
         return draw_landmark_map(landmarks, pupils, size)
     factor = canvas // size
-    scaled = [None if points is None else (points + 0.5) * factor - 0.5 for points in (landmarks, pupils)]
+    scaled = [None if points is None else resize_points(points, size, canvas) for points in (landmarks, pupils)]
     drawn = _draw_faces(scaled[0], scaled[1], canvas)
     rows = drawn.reshape(len(drawn), size, factor, canvas * 3).sum(2, dtype=np.uint32)
     levels = rows.reshape(len(drawn), size, size, factor, 3).sum(3)

@@ -19,6 +19,7 @@ from ...errors import NoFaceFoundError
 from ...geometry.alignment import transform_points
 from ...geometry.crop_frame import crop_frame_transform
 from ...geometry.gaze import pupils_from_gaze
+from ...geometry.resize import resize_points
 from ...pose.options import PoseOptions
 from ..choice import FaceChooser, check_face
 from ..missing import MISSING_POLICIES, REMEDY, fill_gaps
@@ -118,8 +119,8 @@ class EmocaFaceReader:
             found = detect_faces(self.networks, resize(image, size), threshold)
             if len(found):
                 break
-        per_pixel = found.boxes.new_tensor([width / size[1], height / size[0]] * 2)
-        return DetectedBoxes((found.boxes + 0.5) * per_pixel - 0.5, found.scores)
+        corners = resize_points(_corners(found), size, (height, width))
+        return DetectedBoxes(corners.view(-1, 4), found.scores)
 
     def _read_face(
         self, frame: Tensor, box: Tensor, score: Tensor, align: AlignedCrop

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ....geometry.resize import resize_points
 from .graph import GraphNet
-from .regions import SquareRegions, enlarge_points
+from .regions import SquareRegions
 
 INPUT_SIZE = 128
 NUM_KEY_POINTS = 6
@@ -46,8 +47,8 @@ class Detections:
 
     def enlarged(self, factor: int) -> Detections:
         """The same detections in an image `factor` times as large."""
-        boxes, key_points = enlarge_points(self.boxes, factor), enlarge_points(self.key_points, factor)
-        return Detections(boxes, key_points, self.scores, self.regions.enlarged(factor))
+        corners, key_points = (resize_points(p, 1, factor) for p in (self.boxes.view(-1, 2, 2), self.key_points))
+        return Detections(corners.view(-1, 4), key_points, self.scores, self.regions.enlarged(factor))
 
     @classmethod
     def join(cls, parts: list[Detections]) -> Detections:

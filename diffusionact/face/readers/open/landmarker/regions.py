@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ....geometry.resize import resize_points
+
 # Bilinear sampling skips pixels when it shrinks; beyond this factor the image is filtered first.
 MAX_BARE_REDUCTION = 4.0
 
@@ -46,7 +48,7 @@ class SquareRegions:
 
     def enlarged(self, factor: int) -> SquareRegions:
         """The same regions in an image `factor` times as large."""
-        return SquareRegions(enlarge_points(self.centre, factor), self.side * factor, self.angle)
+        return SquareRegions(resize_points(self.centre, 1, factor), self.side * factor, self.angle)
 
     def to(self, device: torch.device) -> SquareRegions:
         """The same regions on a device."""
@@ -56,11 +58,6 @@ class SquareRegions:
     def join(cls, parts: list[SquareRegions]) -> SquareRegions:
         """All regions of several lists, in order."""
         return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in ("centre", "side", "angle")))
-
-
-def enlarge_points(points: Tensor, factor: int) -> Tensor:
-    """Carry pixel positions to an image `factor` times as large; pixel centres stay on block centres."""
-    return (points + 0.5) * factor - 0.5
 
 
 def whole_image(height: int, width: int, zoom_out: float = 1.0, angles: tuple[float, ...] = (0.0,)) -> SquareRegions:

@@ -40,12 +40,14 @@ class FaceCoefficients:
         rotation: (B, 3) axis-angle, radians, in the face model's own frame (open: head frame of
             `face/geometry/rotations.py`).
         camera: (B, 3) scale, t_x, t_y of the weak-perspective camera in a square of the face model's `camera_size`.
+        face_model: name of the face model that they belong to: "open", "flame", ...
     """
 
     shape: Tensor
     expression: Tensor
     rotation: Tensor
     camera: Tensor
+    face_model: str
 
 
 @dataclass(frozen=True)

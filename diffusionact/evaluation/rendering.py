@@ -75,9 +75,7 @@ class Renderer:
         return resize(images.to(self.pipeline.device), self.pipeline.sample_size)
 
     def _maps(self, points: list[tuple[Tensor, Tensor]], size: int) -> Tensor:
-        landmarks, pupils = (
-            resize_points(torch.cat(parts), size, ALIGNED_SIZE) for parts in zip(*points, strict=True)
-        )
+        landmarks, pupils = (resize_points(torch.cat(parts), size, ALIGNED_SIZE) for parts in zip(*points, strict=True))
         frame = self.pipeline.landmark_frame.from_aligned(landmarks)
         return self.pipeline.draw_landmarks(
             transform_points(frame.matrix, landmarks), transform_points(frame.matrix, pupils)

@@ -1,6 +1,6 @@
 """The pipeline: everything a caller needs, in one object."""
 
-from ..face.readers.registry import FACE_READERS, load_face_reader, usable_face_readers
+from ..face.readers.registry import FACE_READERS, load_face_reader, register_face_reader, usable_face_readers
 from .official import OfficialProcedure
 from .reenactment import DiffusionActPipeline, ReenactedFrame
 
@@ -10,5 +10,6 @@ __all__ = [
     "OfficialProcedure",
     "ReenactedFrame",
     "load_face_reader",
+    "register_face_reader",
     "usable_face_readers",
 ]

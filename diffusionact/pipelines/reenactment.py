@@ -23,6 +23,7 @@ from torch import Tensor
 
 from .. import images
 from ..checks import check_finite, check_frames, check_images, check_in_range
+from ..data.saved_values import source_fingerprint
 from ..devices import default_dtype, face_device
 from ..face.geometry.resize import resize_crop
 from ..face.pose.editing import fit_pose
@@ -66,8 +67,7 @@ class DiffusionActPipeline:
         reenactment_encoder, semantic_encoder, scheduler, config: see `weights.ModelComponents`.
         faces: reads faces; its `face_model` draws them.
         face_device: where faces are read, and where coefficients, gaze and crops of sources and poses are.
-        fingerprint: a short hash of the model as it was loaded, and the tracker, to tell whose codes a saved source
-            holds.
+        engine_fingerprint: a short hash of the networks as they were loaded.
     """
 
     def __init__(self, components: ModelComponents, faces: FaceReader | None = None):
@@ -81,8 +81,7 @@ class DiffusionActPipeline:
         self.faces = faces or load_face_reader("open")
         self.face_device = torch.device("cpu")
         self.landmark_frame = LandmarkFrame(self.config.landmark_frame, self.sample_size)
-        weights = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
-        self.fingerprint = weights if self.faces.name == "open" else f"{weights}-{self.faces.name}"
+        self.engine_fingerprint = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
         for module in self._modules():
             module.eval().requires_grad_(False)
 
@@ -94,6 +93,7 @@ class DiffusionActPipeline:
         device: torch.device | str = "cpu",
         revision: str | None = None,
         tracker: str = "open",
+        face_reader: str | None = None,
     ) -> DiffusionActPipeline:
         """Load a model folder, the bundled "demo" model, or a Hub repository.
 
@@ -102,7 +102,8 @@ class DiffusionActPipeline:
             dtype: of the UNets; None takes bfloat16 or float16 where the device is faster with it, else float32.
             device: where everything is put.
             revision: branch, tag or commit of a Hub repository.
-            tracker: one of `trackers.FACE_READERS`.
+            tracker: the same as `face_reader`, by its first name.
+            face_reader: name of a face reader, one of FACE_READERS.
 
         Raises:
             FileNotFoundError: if there is no such model, or a file of it or of the tracker is missing.
@@ -110,7 +111,7 @@ class DiffusionActPipeline:
             ValueError: if there is no such tracker, or weights do not fit or are not finite.
         """
         # The tracker first: it is quickly loaded, and what it lacks is quickly told.
-        faces = load_face_reader(tracker)
+        faces = load_face_reader(face_reader or tracker)
         components = load_components(name_or_path, revision=revision)
         return cls(components, faces).to(device, dtype or default_dtype(torch.device(device)))
 
@@ -133,6 +134,11 @@ class DiffusionActPipeline:
     def device(self) -> torch.device:
         """Where the networks are."""
         return next(self.unet.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells whose codes a saved source holds, and in which face model's coefficients."""
+        return source_fingerprint(self.engine_fingerprint, self.faces.face_model.name)
 
     @property
     def sample_size(self) -> int:

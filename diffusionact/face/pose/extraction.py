@@ -18,7 +18,7 @@ from ..geometry.alignment import compose_transforms, invert_transform, transform
 from ..geometry.crop_frame import CROP_SIZE, crop_frame_transform
 from ..geometry.resize import resize_transform
 from ..readers.open.face_model import ALIGNED_SIZE
-from ..readers.reader import CroppedFace, FaceModel
+from ..readers.reader import CroppedFace, FaceModel, check_face_model
 from .options import PoseOptions
 from .retargeting import MotionOptions, face_pose, recombine, relative_gaze
 
@@ -63,15 +63,17 @@ class PoseExtractor:
         self.options = options
 
     def stream(self, faces: Iterator[CroppedFace], source: SourceCodes) -> Iterator[FacePose]:
-        """Yield one pose a frame, in order.
+        """Yield one pose per frame, in order.
 
         Args:
             faces: the driver's, one row each.
             source: the encoded source.
 
         Raises:
-            ValueError: if the reference frame lies beyond the end of the clip.
+            ValueError: if the source was encoded with another face model, or the reference frame lies beyond the end
+                of the clip.
         """
+        check_face_model(self.face_model, source.coefficients, "a source")
         motion = MotionOptions(relative=self.options.relative, expression_gain=self.options.expression_gain)
         if not self.options.relative:
             for face in faces:
@@ -94,7 +96,7 @@ class PoseExtractor:
     def _frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> CropTransform:
         """From the camera's square to the landmark frame.
 
-        The official crop is that of the tracked driver. In relative motion it is that of the drawn face, which has the
+        The official crop is that of the driver as seen. In relative motion it is that of the drawn face, which has the
         source's place and size in its image and not the driver's.
         """
         if self.camera_frame == self.landmark_frame.name == "crop224":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,9 +65,10 @@ def recombine(
     shape = source.shape.expand(len(driver.expression), -1)
     if reference is None:
         expression = face_model.limit_expression(motion.expression_gain * driver.expression)
-        return FaceCoefficients(shape, expression, driver.rotation, driver.camera)
+        return replace(driver, shape=shape, expression=expression)
     change = motion.expression_gain * (driver.expression - reference.expression)
-    return FaceCoefficients(
+    return replace(
+        source,
         shape=shape,
         expression=face_model.limit_expression(source.expression + change),
         rotation=_relative_rotation(source.rotation, driver.rotation, reference.rotation),

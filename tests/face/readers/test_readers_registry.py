@@ -10,9 +10,12 @@ from tiny_model import make_tiny_components
 from tiny_paper_lane import make_tiny_official, make_tiny_reader
 
 from diffusionact.conversion.importing import import_files
+from diffusionact.data.saved_values import load_value, save_value
+from diffusionact.face.geometry.alignment import invert_transform, transform_points
 from diffusionact.face.pose.editing import PoseEdit, edit_pose, source_pose
 from diffusionact.face.pose.options import PoseOptions
-from diffusionact.pipelines import FACE_READERS, DiffusionActPipeline, load_face_reader, usable_face_readers
+from diffusionact.pipelines import DiffusionActPipeline, load_face_reader, usable_face_readers
+from diffusionact.types import SourceCodes
 from diffusionact.weights import save_components
 
 STILL = PoseOptions(smoothing=0.0)
@@ -82,7 +85,7 @@ def test_saved_sources_tell_trackers_apart(weights, tmp_path):
     save_components(make_tiny_components(), tmp_path / "model")
     prints = [
         DiffusionActPipeline.from_pretrained(tmp_path / "model", torch.float32, tracker=name).fingerprint
-        for name in FACE_READERS[:2]
+        for name in ("open", "emoca")
     ]
     assert prints[0] != prints[1]
 
@@ -115,3 +118,31 @@ def test_sliders_move_a_pose_of_the_paper_tracker(pipeline, source):
     torch.testing.assert_close(turned.head_pose[0, 0], own.head_pose[0, 0] + 20.0, atol=0.1, rtol=0)
     opened = edit_pose(model, own, PoseEdit(mouth_open=1.0))
     assert not torch.allclose(opened.coefficients.expression, own.coefficients.expression)
+
+
+def test_a_source_of_another_face_model_is_rejected_by_pipeline_and_file(pipeline, source, portrait, tmp_path):
+    under_open = DiffusionActPipeline(pipeline.components)
+    with pytest.raises(ValueError, match="face model 'open', received one of 'flame'"):
+        under_open.extract_pose(portrait[None], source, STILL)
+    save_value(source, tmp_path / "source.safetensors", pipeline.fingerprint)
+    with pytest.raises(ValueError, match="face model 'flame'"):
+        load_value(tmp_path / "source.safetensors", SourceCodes, under_open.fingerprint)
+    loaded = load_value(tmp_path / "source.safetensors", SourceCodes, pipeline.fingerprint)
+    assert loaded.coefficients.face_model == "flame"
+
+
+def test_faces_in_counts_as_read_source_does(portrait):
+    two = torch.cat([portrait, portrait], dim=1)
+    reader = load_face_reader("open")
+    boxes = reader.faces_in(two)
+    assert boxes.shape == (2, 4)
+    for index, box in enumerate(boxes):
+        seen = reader.read_source(two, index).face
+        middle = transform_points(invert_transform(seen.crop.matrix), seen.observation.landmarks)[0].mean(0)
+        assert (box[:2] < middle).all() and (middle < box[2:]).all()
+    assert reader.faces_in(torch.zeros(64, 64, 3, dtype=torch.uint8)).shape == (0, 4)
+
+
+def test_the_papers_reader_finds_the_face_in_the_middle(portrait):
+    left, top, right, bottom = make_tiny_reader().faces_in(portrait)[0].tolist()
+    assert left < 128 < right and top < 128 < bottom

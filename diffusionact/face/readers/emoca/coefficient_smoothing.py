@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ....types import CropTransform, FaceCoefficients
+from ....types import CropTransform
 from ...geometry.rotations import blend_rotations
 from ..missing import as_filled, blend
 from ..reader import CroppedFace
@@ -42,8 +42,11 @@ def smooth_faces(faces: Iterator[CroppedFace], frame_rate: float, strength: floa
     for face in faces:
         old = face.coefficients
         expression = torch.cat([values(old.expression[:, :-NUM_JAW]), jaw(old.expression[:, -NUM_JAW:])], dim=-1)
-        coefficients = FaceCoefficients(
-            old.shape, expression, rotation(old.rotation), _from_plane(camera(_to_plane(old.camera)))
+        coefficients = replace(
+            old,
+            expression=expression,
+            rotation=rotation(old.rotation),
+            camera=_from_plane(camera(_to_plane(old.camera))),
         )
         yield replace(
             face,
@@ -61,7 +64,8 @@ def mark_filled(face: CroppedFace) -> CroppedFace:
 def blend_faces(before: CroppedFace, after: CroppedFace, share: float) -> CroppedFace:
     """Face between two others, one row each: rotations on the shortest turn, everything else on a line."""
     first, second = before.coefficients, after.coefficients
-    coefficients = FaceCoefficients(
+    coefficients = replace(
+        first,
         shape=torch.lerp(first.shape, second.shape, share),
         expression=torch.lerp(first.expression, second.expression, share),
         rotation=blend_rotations(first.rotation, second.rotation, share),

@@ -79,10 +79,12 @@ class FlameModel(nn.Module):
     """The FLAME head with the landmark embedding of DECA and EMOCA.
 
     `FaceCoefficients` here: shape (B, 100); expression (B, 53), 50 values and the jaw's axis-angle; rotation (B, 3),
-    the head's axis-angle; camera (B, 3) in the 224 px crop. See `face_reader.FaceModel`.
+    the head's axis-angle; camera (B, 3) in the 224 px crop. See `FaceModel`.
     """
 
+    name = "flame"
     camera_size = CROP_SIZE
+    expression_names = ()
     num_expression = NUM_EXPRESSION + NUM_JAW
 
     def __init__(self, tensors: FlameTensors):

@@ -28,6 +28,7 @@ STEP = 1e-2
 class PosedFace(Protocol):
     """What is needed of a face model here; `flame.FlameModel` is one."""
 
+    name: str
     num_identity: int
     num_expression: int
     template: Tensor
@@ -57,7 +58,7 @@ def _own_motion(face: PosedFace) -> Tensor:
         values = torch.cat([torch.zeros(1, count), STEP * torch.eye(count)]).to(device)
         still = torch.zeros(count + 1, 3, device=device)
         shape = torch.zeros(count + 1, face.num_identity, device=device)
-        points = face.points(FaceCoefficients(shape, values, still, still)).cpu()
+        points = face.points(FaceCoefficients(shape, values, still, still, face.name)).cpu()
     return ((points[1:] - points[:1]) / STEP / _eye_distance(points[0]))[:, len(CONTOUR) :]
 
 

@@ -55,7 +55,9 @@ class OpenFaceModel(nn.Module):
         observation_offset: (68, 3) where the tracker sees each landmark, relative to where the model has it.
     """
 
+    name = "open"
     camera_size = ALIGNED_SIZE
+    expression_names = EXPRESSION_NAMES
 
     def __init__(self, mean: Tensor, identity_basis: Tensor, expression_basis: Tensor, observation_offset: Tensor):
         super().__init__()
@@ -133,7 +135,7 @@ class OpenFaceModel(nn.Module):
         shape = shape.expand(len(landmarks), -1)
         points = self._observed_points(shape, expression)
         pose = self.place_points(points, landmarks, head_pose_to_matrix(head_pose), size)
-        return FaceCoefficients(shape, expression, pose.rotation, pose.camera)
+        return FaceCoefficients(shape, expression, pose.rotation, pose.camera, self.name)
 
     def place_points(self, points: Tensor, landmarks: Tensor, rotation: Tensor, size: int) -> Placement:
         """Rotation and camera that bring points (B, 68, 3) onto landmarks (B, 68, 2) px, near rotation (B, 3, 3)."""
@@ -173,7 +175,7 @@ class OpenFaceModel(nn.Module):
             shape = shape + change
             pose = pose.moved(by_residual - torch.einsum("bpk,bk->bp", by_shape, change.expand_as(shape)))
             points = self._observed_points(shape, expression)
-        return FaceCoefficients(shape, expression, matrix_to_axis_angle(pose.rotation), pose.camera)
+        return FaceCoefficients(shape, expression, matrix_to_axis_angle(pose.rotation), pose.camera, self.name)
 
     def _points(self, shape: Tensor, expression: Tensor) -> Tensor:
         identity = torch.einsum("bk,kni->bni", shape, self.identity_basis)

@@ -55,7 +55,9 @@ def head(open_model) -> FlameModel:
 
 def points_of(head: FlameModel, expression: torch.Tensor) -> torch.Tensor:
     still = torch.zeros(len(expression), 3)
-    return head.points(FaceCoefficients(torch.zeros(len(expression), NUM_SHAPE), expression, still, still))[:, 17:]
+    return head.points(FaceCoefficients(torch.zeros(len(expression), NUM_SHAPE), expression, still, still, head.name))[
+        :, 17:
+    ]
 
 
 @pytest.mark.parametrize("name", ["jawOpen", "mouthSmileLeft", "browInnerUp", "mouthPucker"])

@@ -96,7 +96,7 @@ def test_a_crop_for_the_clip_is_upright(reader, portrait):
 def test_frames_of_any_size_are_read(reader, size):
     frame = torch.randint(100, 256, (*size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     face = next(reader.read(frame[None], STILL, 25.0))
-    assert all(torch.isfinite(values).all() for values in vars(face.coefficients).values())
+    assert all(torch.isfinite(values).all() for values in vars(face.coefficients).values() if torch.is_tensor(values))
 
 
 @pytest.mark.parametrize("face", ["largest", 0])

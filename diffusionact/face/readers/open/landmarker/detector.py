@@ -47,8 +47,8 @@ class Detections:
 
     def enlarged(self, factor: int) -> Detections:
         """The same detections in an image `factor` times as large."""
-        corners, key_points = (resize_points(p, 1, factor) for p in (self.boxes.view(-1, 2, 2), self.key_points))
-        return Detections(corners.view(-1, 4), key_points, self.scores, self.regions.enlarged(factor))
+        corners, key_points = (resize_points(p, 1, factor) for p in (self.boxes.reshape(-1, 2, 2), self.key_points))
+        return Detections(corners.reshape(-1, 4), key_points, self.scores, self.regions.enlarged(factor))
 
     @classmethod
     def join(cls, parts: list[Detections]) -> Detections:

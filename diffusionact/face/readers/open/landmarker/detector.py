@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ....geometry.resize import resize_points
-from .graph import GraphNet
+from .graph import load_bundled_network
 from .regions import SquareRegions
 
 INPUT_SIZE = 128
@@ -113,7 +113,7 @@ class FaceDetector(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = GraphNet.from_bundled("face_detector")
+        self.net = load_bundled_network("face_detector")
         self.register_buffer("anchors", make_anchors(), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -67,9 +67,9 @@ def paste_back(
 
 def rounded_mask(size: int, feather: float, device: torch.device) -> Tensor:
     """(1, 1, size, size) in [0, 1]: a square with round corners whose border falls off over `feather` of its side."""
-    place = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size - 0.5
+    position = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size - 0.5
     half = 0.5 - MARGIN_FRACTION
-    beyond = place.abs() - (half - CORNER_FRACTION)  # of the square that the corners are rounded around
+    beyond = position.abs() - (half - CORNER_FRACTION)  # of the square that the corners are rounded around
     outside = torch.hypot(beyond.clamp(min=0.0)[:, None], beyond.clamp(min=0.0)[None, :])
     inside = torch.maximum(beyond[:, None], beyond[None, :]).clamp(max=0.0)
     depth = CORNER_FRACTION - outside - inside  # distance from the mask's border, positive within it

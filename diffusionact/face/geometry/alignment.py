@@ -28,7 +28,7 @@ BORDER_FRACTION = 0.1  # of the square's side, kept around it
 PADDING_FRACTION = 0.3  # of the square's side, once padding is needed at all
 BLUR_FRACTION = 0.01  # sigma of the padding's blur; FFHQ itself has 0.02
 BLUR_TRUNCATE = 4.0  # radius of the blur in sigmas
-SMALLEST_SQUARE_PX = 4.0
+MIN_SQUARE_PX = 4.0
 
 
 def face_crop_quad(landmarks: Tensor, upright: bool = False) -> Tensor:
@@ -65,7 +65,7 @@ def crop_transform(landmarks: Tensor, size: int) -> CropTransform:
 
 
 def clip_crop_transform(landmarks: Tensor, size: int) -> CropTransform:
-    """A crop of the same place and size that is not turned with the face, from landmarks (B, 68, 2) px.
+    """A crop of the same position and size that is not turned with the face, from landmarks (B, 68, 2) px.
 
     Smoothed or held over a clip, it leaves the head's roll and travel visible inside the crop.
     """
@@ -113,7 +113,7 @@ def align_face(image: Tensor, landmarks: Tensor, size: int = 256) -> tuple[Tenso
     points = landmarks.detach().cpu()[None].double()
     quad = face_crop_quad(points)[0].numpy()
     side = float(np.hypot(*(quad[3] - quad[0])))
-    if not side >= SMALLEST_SQUARE_PX:
+    if not side >= MIN_SQUARE_PX:
         raise ValueError(
             f"Expected landmarks that span a face, received a face square of {side:.3g} px; use a larger image or "
             f"check the landmarks."
@@ -211,9 +211,9 @@ def _padding_depth(shape: tuple[int, int], before: np.ndarray, after: np.ndarray
     """(H, W, 1) float32: 1 at the padded image's border, 0 at the original border, negative inside."""
     depths = []
     for axis, length in ((1, shape[1]), (0, shape[0])):
-        place = np.arange(length, dtype=np.float32)
+        position = np.arange(length, dtype=np.float32)
         x_or_y = 1 - axis
-        depth = 1.0 - np.minimum(place / np.float32(before[x_or_y]), place[::-1] / np.float32(after[x_or_y]))
+        depth = 1.0 - np.minimum(position / np.float32(before[x_or_y]), position[::-1] / np.float32(after[x_or_y]))
         depths.append(depth[None, :, None] if axis == 1 else depth[:, None, None])
     return np.maximum(depths[0], depths[1])
 
@@ -224,8 +224,8 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     Equal to `scipy.ndimage.gaussian_filter(image, (sigma, sigma, 0))`.
     """
     radius = int(BLUR_TRUNCATE * sigma + 0.5)
-    places = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (places / sigma) ** 2)
+    positions = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (positions / sigma) ** 2)
     kernel = torch.from_numpy(kernel / kernel.sum()).float()[None, None, :, None]
     for _ in range(2):  # rows, then columns: each pass swaps the axes
         widened = np.pad(image, ((radius, radius), (0, 0), (0, 0)), "symmetric")

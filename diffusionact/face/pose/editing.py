@@ -92,7 +92,7 @@ class PoseMix:
     """How much of a second pose to take for each region, 0 to 1.
 
     Attributes:
-        head: head turn, scale and place.
+        head: head turn, scale and position.
         gaze, brows, eyes, mouth: parts of the face; the mouth includes jaw, cheeks and nose.
 
     Raises:

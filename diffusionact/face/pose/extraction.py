@@ -97,7 +97,7 @@ class PoseExtractor:
         """From the camera's square to the landmark frame.
 
         The official crop is that of the driver as seen. In relative motion it is that of the drawn face, which has the
-        source's place and size in its image and not the driver's.
+        source's position and size in its image and not the driver's.
         """
         if self.camera_frame == self.landmark_frame.name == "crop224":
             identity = torch.eye(2, 3, device=coefficients.camera.device, dtype=coefficients.camera.dtype)

@@ -41,7 +41,7 @@ def recombine(
     """Coefficients of the source in the driver's pose.
 
     Absolute: s = mean + S_i shape(source) + S_e expression(driver), driver's rotation and camera (Eq. 8).
-    Relative: the source's expression, rotation, scale and place, changed as the driver's have since `reference`.
+    Relative: the source's expression, rotation, scale and position, changed as the driver's have since `reference`.
 
     Args:
         face_model: the model of all coefficients; limits the expression.
@@ -116,7 +116,7 @@ def _relative_rotation(source: Tensor, driver: Tensor, reference: Tensor) -> Ten
 
 
 def _relative_camera(source: Tensor, driver: Tensor, reference: Tensor) -> Tensor:
-    """The source's scale times the driver's change of scale; its place moved as the driver's has in the image."""
+    """The source's scale times the driver's change of scale; its position moved as the driver's has in the image."""
     scale = source[:, :1] * driver[:, :1] / reference[:, :1]
     travel = driver[:, :1] * driver[:, 1:] - reference[:, :1] * reference[:, 1:]
     shift = (source[:, :1] * source[:, 1:] + travel) / scale

@@ -101,7 +101,7 @@ class InsightFaceLandmarker(FaceLandmarker):
 
     Args:
         models: the package's.
-        detection_threshold: least score, 0 to 1.
+        detection_threshold: minimum score, 0 to 1.
     """
 
     def __init__(self, models: InsightFaceModels, detection_threshold: float):

@@ -106,7 +106,7 @@ def test_gains_scale_head_expression_and_gaze():
     torch.testing.assert_close(after.expression, torch.full((1, 52), 0.4))
 
 
-def test_a_slider_out_of_range_is_refused():
+def test_a_slider_out_of_range_is_rejected():
     with pytest.raises(ValueError, match="smile"):
         PoseEdit(smile=2.0)
     with pytest.raises(ValueError, match="wink_left"):

@@ -1,4 +1,4 @@
-"""Trackers by name: loading, what is usable, and pipelines that read faces with the paper's networks."""
+"""Face readers by name: loading, what is usable, and pipelines that read faces with the paper's networks."""
 
 import importlib.util
 import shutil
@@ -47,20 +47,20 @@ def source(pipeline, portrait):
     return pipeline.encode_source(portrait, 4)
 
 
-def test_the_open_tracker_is_always_there(monkeypatch, tmp_path):
+def test_the_open_reader_is_always_there(monkeypatch, tmp_path):
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
     assert usable_face_readers()[0] == "open" and "emoca" not in usable_face_readers()
     assert load_face_reader("open").name == "open"
 
 
-def test_imported_files_make_the_paper_tracker_usable(weights):
+def test_imported_files_make_the_papers_reader_usable(weights):
     assert "emoca" in usable_face_readers()
     reader = load_face_reader("emoca")
     assert reader.name == "emoca" and reader.face_model.camera_size == 224
     assert load_face_reader("emoca", weights / "emoca").networks.encoders.expression.out.out_features == 50
 
 
-def test_an_unknown_tracker_is_refused():
+def test_an_unknown_reader_is_rejected():
     with pytest.raises(ValueError, match="'open', 'emoca', 'insightface'"):
         load_face_reader("mediapipe")
 
@@ -81,7 +81,7 @@ def test_a_missing_package_is_named():
         load_face_reader("insightface")
 
 
-def test_saved_sources_tell_trackers_apart(weights, tmp_path):
+def test_saved_sources_tell_face_models_apart(weights, tmp_path):
     save_components(make_tiny_components(), tmp_path / "model")
     prints = [
         DiffusionActPipeline.from_pretrained(tmp_path / "model", torch.float32, tracker=name).fingerprint
@@ -90,7 +90,7 @@ def test_saved_sources_tell_trackers_apart(weights, tmp_path):
     assert prints[0] != prints[1]
 
 
-def test_the_paper_tracker_drives_models_of_both_landmark_frames(pipeline, source, portrait):
+def test_the_papers_reader_drives_models_of_both_landmark_frames(pipeline, source, portrait):
     clip = torch.stack([portrait, portrait.roll(9, 1)])
     frames = list(pipeline.stream(source, clip, STILL, num_inference_steps=2))
     assert len(frames) == 2 and all(torch.isfinite(frame.image).all() for frame in frames)
@@ -111,7 +111,7 @@ def test_relative_motion_of_a_still_driver_keeps_the_sources_face(pipeline, sour
     torch.testing.assert_close(pose.coefficients.camera, source.coefficients.camera, atol=1e-4, rtol=1e-4)
 
 
-def test_sliders_move_a_pose_of_the_paper_tracker(pipeline, source):
+def test_sliders_move_a_pose_of_the_papers_reader(pipeline, source):
     model = pipeline.faces.face_model
     own = source_pose(model, source)
     turned = edit_pose(model, own, PoseEdit(yaw=20.0))
@@ -121,7 +121,7 @@ def test_sliders_move_a_pose_of_the_paper_tracker(pipeline, source):
 
 
 def test_a_source_of_another_face_model_is_rejected_by_pipeline_and_file(pipeline, source, portrait, tmp_path):
-    under_open = DiffusionActPipeline(pipeline.components)
+    under_open = DiffusionActPipeline(make_tiny_components())
     with pytest.raises(ValueError, match="face model 'open', received one of 'flame'"):
         under_open.extract_pose(portrait[None], source, STILL)
     save_value(source, tmp_path / "source.safetensors", pipeline.fingerprint)

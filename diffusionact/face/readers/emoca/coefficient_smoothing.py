@@ -12,9 +12,9 @@ from ....types import CropTransform
 from ...geometry.rotations import blend_rotations
 from ..missing import as_filled, blend
 from ..reader import CroppedFace
-from ..smoothing import FASTEST_CUTOFF_HZ, SLOWEST_CUTOFF_HZ, OneEuroFilter
+from ..smoothing import MAX_CUTOFF_HZ, SLOWEST_CUTOFF_HZ, OneEuroFilter
 
-# Growth of the cutoff, Hz per (unit a second), in the manner of `face/readers/smoothing.py`. Units: deviations of the
+# Growth of the cutoff, Hz per (unit per second), in the manner of `face/readers/smoothing.py`. Units: deviations of the
 # expression, radians of head, jaw and gaze, half crops of the camera, pixels of the crop.
 EXPRESSION_BETA = 1.0
 ANGLE_BETA = 4.6
@@ -29,10 +29,10 @@ def smooth_faces(faces: Iterator[CroppedFace], frame_rate: float, strength: floa
 
     Args:
         faces: one row each.
-        frame_rate: frames a second.
+        frame_rate: frames per second.
         strength: 0 (barely) to 1 (strong).
     """
-    cutoff = FASTEST_CUTOFF_HZ * (SLOWEST_CUTOFF_HZ / FASTEST_CUTOFF_HZ) ** strength
+    cutoff = MAX_CUTOFF_HZ * (SLOWEST_CUTOFF_HZ / MAX_CUTOFF_HZ) ** strength
 
     def smoother(beta: float) -> Callable[[Tensor], Tensor]:
         return OneEuroFilter(frame_rate, cutoff, beta)

@@ -1,4 +1,4 @@
-"""The open lane's named expression values as FLAME's expression: one least-squares table between the two models.
+"""The open face model's named expression values as FLAME's expression: a least-squares table between the two.
 
 Both face models move the same 51 inner landmarks; scaled to the same distance between the eyes, a named value is
 given the FLAME expression whose landmarks move most alike. What FLAME's 50 values cannot do (a wink with one lid, a

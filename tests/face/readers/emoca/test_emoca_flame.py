@@ -136,7 +136,7 @@ def test_gradients_are_those_of_finite_differences(head):
     assert torch.autograd.gradcheck(landmarks, (jaw, rotation), atol=1e-3)
 
 
-def test_a_head_of_mixed_parts_is_refused(head):
+def test_a_head_of_mixed_parts_is_rejected(head):
     state = dict(head.state_dict())
     with pytest.raises(ValueError, match=r"Expected skinning_weights of a FLAME head with \d+ vertices as"):
         FlameModel.from_state(state | {"skinning_weights": torch.rand(7, 5)})

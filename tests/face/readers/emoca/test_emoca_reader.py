@@ -100,17 +100,17 @@ def test_frames_of_any_size_are_read(reader, size):
 
 
 @pytest.mark.parametrize("face", ["largest", 0])
-def test_a_source_without_a_face_is_refused(reader, face):
+def test_a_source_without_a_face_is_rejected(reader, face):
     with pytest.raises(NoFaceFoundError, match="No face"):
         reader.read_source(torch.zeros(64, 64, 3, dtype=torch.uint8), face)
 
 
-def test_an_index_beyond_the_faces_is_refused(reader, portrait):
+def test_an_index_beyond_the_faces_is_rejected(reader, portrait):
     with pytest.raises(NoFaceFoundError, match="1 face"):
         reader.read_source(portrait, 3)
 
 
 @pytest.mark.parametrize("change", [{"face": "nearest"}, {"face": -1}, {"missing": "guess"}])
-def test_unknown_options_are_refused_before_any_frame(reader, change):
+def test_unknown_options_are_rejected_before_any_frame(reader, change):
     with pytest.raises(ValueError, match="Expected"):
         reader.read([], replace(STILL, **change), 25.0)

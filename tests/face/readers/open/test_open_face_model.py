@@ -42,13 +42,13 @@ def people(model: OpenFaceModel, count: int, seed: int = 0) -> tuple[FaceCoeffic
 
 
 def tracked(model: OpenFaceModel, faces: FaceCoefficients, noise_px: float = 0.0) -> torch.Tensor:
-    """Landmarks where the tracker would see them."""
+    """Landmarks where the mesh would have them."""
     points = (model.points(faces) + model.observation_offset) @ axis_angle_to_matrix(faces.rotation).transpose(1, 2)
     seen = project(points, faces.camera, SIZE)
     return seen + noise_px * torch.randn(seen.shape, generator=torch.Generator().manual_seed(1))
 
 
-def test_mean_face_stands_upright_with_the_subjects_right_at_the_images_left(model):
+def test_mean_face_is_upright_with_its_right_at_the_images_left(model):
     landmarks = model.landmarks(neutral(model), SIZE)[0]
     assert landmarks[36, 0] < landmarks[30, 0] < landmarks[45, 0]
     assert landmarks[19, 1] < landmarks[37, 1] < landmarks[33, 1] < landmarks[57, 1] < landmarks[8, 1]

@@ -80,7 +80,7 @@ def test_anchors_are_the_cell_centres_of_both_feature_maps():
     torch.testing.assert_close(anchors[-1], torch.full((2,), 7.5 / 8))
 
 
-def test_suppression_averages_overlapping_boxes_by_score_and_keeps_distant_ones():
+def test_suppression_averages_overlapping_boxes_and_keeps_distant_ones():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 12], [50, 50, 60, 60]])
     merged, scores = weighted_suppression(boxes, torch.tensor([0.9, 0.3, 0.5]))
     torch.testing.assert_close(merged[0], torch.tensor([0.0, 0.0, 10.0, 10.5]))

@@ -31,7 +31,7 @@ class Detections:
         boxes: (N, 4) left, top, right, bottom; px of the image.
         key_points: (N, 6, 2) px.
         scores: (N,) in [0, 1].
-        regions: where the mesh net shall look.
+        regions: where the mesh net should look.
     """
 
     boxes: Tensor
@@ -138,8 +138,8 @@ class FaceDetector(nn.Module):
 
         Args:
             images: (V, 3, 128, 128) float in [0, 255], what the views show.
-            views: V squares of the images that the results shall refer to.
-            threshold: least score.
+            views: V squares of the images that the results should refer to.
+            threshold: minimum score.
 
         Returns:
             V results on the CPU.

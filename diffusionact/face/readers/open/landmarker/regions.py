@@ -99,18 +99,18 @@ def sample_regions(frame: Tensor, regions: SquareRegions, size: int, padding_mod
     steps = torch.arange(size, device=frame.device) / size
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     unit = torch.stack([x.flatten(), y.flatten()], dim=-1)
-    places = regions.to(frame.device).to_image(unit.expand(len(regions), -1, 2))
+    positions = regions.to(frame.device).to_image(unit.expand(len(regions), -1, 2))
     corners = [0, size - 1, size * (size - 1), size * size - 1]
     factors = [_shrinking_factor(side / size, min(frame.shape[:2])) for side in regions.side.tolist()]
     # Many views of one large frame share its reduced image.
     reduced = {factor: _reduce(frame, factor) for factor in set(factors) if factor > 1 and factors.count(factor) > 1}
     rows = []
-    for place, factor in zip(places, factors, strict=True):
+    for position, factor in zip(positions, factors, strict=True):
         if factor in reduced:
             patch, origin = reduced[factor], 0
         else:
-            patch, origin = _cut_out(frame, place[corners], factor)
-        inside = (place - origin + 0.5) / factor
+            patch, origin = _cut_out(frame, position[corners], factor)
+        inside = (position - origin + 0.5) / factor
         grid = inside * 2 / torch.tensor([patch.shape[3], patch.shape[2]], device=frame.device) - 1
         rows.append(F.grid_sample(patch, grid[None, None], padding_mode=padding_mode, align_corners=False)[0, :, 0])
     if not rows:
@@ -140,11 +140,11 @@ def _reduce(frame: Tensor, factor: int) -> Tensor:
     return shrink_frame(frame, factor).permute(2, 0, 1)[None].float()
 
 
-def _cut_out(frame: Tensor, places: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Reduced patch (1, 3, h, w) that covers all between places (P, 2), and the pixel (2,) at which it begins."""
+def _cut_out(frame: Tensor, positions: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Reduced patch (1, 3, h, w) that covers all between positions (P, 2), and the pixel (2,) at which it begins."""
     limit = torch.tensor([frame.shape[1], frame.shape[0]], device=frame.device)
     # Blocks start at multiples of the factor, so that a patch shows the same blocks as the whole frame.
-    low = ((places.amin(0) / factor).floor().long() - 2).minimum(limit // factor - 1).clamp(min=0) * factor
-    high = (((places.amax(0) / factor).ceil().long() + 3) * factor).minimum(limit).maximum(low + factor)
+    low = ((positions.amin(0) / factor).floor().long() - 2).minimum(limit // factor - 1).clamp(min=0) * factor
+    high = (((positions.amax(0) / factor).ceil().long() + 3) * factor).minimum(limit).maximum(low + factor)
     (left, top), (right, bottom) = low.tolist(), high.tolist()
     return _reduce(frame[top:bottom, left:right], factor), low

@@ -50,7 +50,7 @@ class Decode(io.ComfyNode):
     ) -> io.NodeOutput:
         """Render all frames."""
         for fingerprint, what in ((source.fingerprint, "a source"), (codes.fingerprint, "codes")):
-            model.check(fingerprint, what)
+            model.check(fingerprint, source.codes.coefficients.face_model, what)
         codes.check(source)
         how = Sampling.from_inputs(**sampling)
         progress = Progress(how.steps * len(codes.semantic_codes))

@@ -12,7 +12,7 @@ from .comfy.compatibility import make_schema
 from .comfy.conversion import one_frame, to_image
 from .comfy.encoding import encode
 from .comfy.face_choice import SOURCE_FACES, chosen_face, face_in_box, face_inputs
-from .comfy.face_reading import tracker_input
+from .comfy.face_reading import make_reader, tracker_input
 from .comfy.model_management import LoadedModel
 from .comfy.pasting import crop_mask
 from .comfy.sockets import ModelSocket, SourceSocket
@@ -70,10 +70,10 @@ class EncodeSource(io.ComfyNode):
         bounding_box: Any = None,
     ) -> io.NodeOutput:
         """Encode the image."""
-        image = one_frame(image)
+        image, reader = one_frame(image), make_reader(tracker)
         choice = chosen_face(face, face_number)
         if bounding_box is not None:
-            choice = face_in_box(image, bounding_box)
-        source = encode(model, image, choice, inversion_steps, tracker)
+            choice = face_in_box(reader, image, bounding_box)
+        source = encode(model, image, choice, inversion_steps, reader)
         aligned = to_image(images.model_to_unit(source.codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

@@ -35,7 +35,7 @@ class Reenact(io.ComfyNode):
     @classmethod
     def execute(cls, model: LoadedModel, source: Source, pose: Pose) -> io.NodeOutput:
         """Predict all codes."""
-        model.check(source.fingerprint, "a source")
+        model.check(source.fingerprint, source.codes.coefficients.face_model, "a source")
         progress = Progress(len(pose.rows.found))
         codes = predict_codes(model, source.codes, pose.rows, progress)
         return io.NodeOutput(Codes(codes, source.codes.semantic_code, source.fingerprint, pose.timing))

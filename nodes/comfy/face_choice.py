@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...diffusionact import OpenFaceTracker
+from ...diffusionact.face.readers.reader import FaceReader
 from .compatibility import ADVANCED
 
 NUMBERED = "by number"
@@ -36,10 +36,11 @@ def chosen_face(face: str, face_number: int) -> str | int:
     return face_number if face == NUMBERED else face
 
 
-def face_in_box(image: Tensor, bounding_box: Any) -> int:
+def face_in_box(reader: FaceReader, image: Tensor, bounding_box: Any) -> int:
     """Number of the face whose centre is nearest to a box's.
 
     Args:
+        reader: finds the faces, as it will when it reads the chosen one.
         image: uint8 (H, W, 3).
         bounding_box: ComfyUI's BOUNDING_BOX; of several boxes, the first of the first image.
     """
@@ -51,6 +52,5 @@ def face_in_box(image: Tensor, bounding_box: Any) -> int:
         bounding_box = bounding_box[0]
     x = bounding_box["x"] + bounding_box["width"] / 2
     y = bounding_box["y"] + bounding_box["height"] / 2
-    centres = [(face.box[:2] + face.box[2:]) / 2 for face in OpenFaceTracker().detect(image)]
-    distances = [float((centre - centre.new_tensor([x, y])).norm()) for centre in centres]
-    return distances.index(min(distances)) if distances else 0
+    centres = reader.faces_in(image).view(-1, 2, 2).mean(1)
+    return int((centres - centres.new_tensor([x, y])).norm(dim=-1).argmin()) if len(centres) else 0

@@ -25,7 +25,7 @@ class Source:
     Attributes:
         codes: from `DiffusionActPipeline.encode_source`.
         image: uint8 (H, W, 3), the whole image that the face was cut from.
-        fingerprint: of the model that encoded it.
+        fingerprint: of the model and the face model that encoded it, see `source_fingerprint`.
         landmark_frame: where that model's landmark maps are drawn.
     """
 
@@ -68,7 +68,7 @@ class Codes:
     Attributes:
         semantic_codes: (F, D).
         source_code: (1, D), the semantic code of the source that they pose.
-        fingerprint: of the model that predicted them.
+        fingerprint: that of the source.
         timing: of the driver.
     """
 

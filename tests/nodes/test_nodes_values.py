@@ -12,7 +12,7 @@ from diffusionact.types import CropTransform, FaceCoefficients, SourceCodes
 def test_codes_of_another_source_are_refused_and_a_copy_of_their_own_is_taken(node_module):
     values = node_module("values")
     crop = CropTransform(torch.zeros(1, 2, 3), 32)
-    coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)))
+    coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)), "open")
     image = torch.zeros(1, 3, 32, 32)
     encoded = SourceCodes(
         image,

@@ -14,8 +14,7 @@ import torch
 from torch import nn
 
 from ..checks import check_in_range
-from ..conversion.identity_networks import JUDGE, load_identity_network
-from ..conversion.lpips_files import load_lpips_network
+from ..conversion.published_networks import read_network_file
 from ..evaluation import (
     PROTOCOLS,
     FrameSet,
@@ -33,6 +32,8 @@ from ..evaluation import (
 )
 from ..evaluation.markdown_page import table_text
 from ..evaluation.report import HTML_NAME
+from ..perception.identity_networks import JUDGE, load_identity_network
+from ..perception.lpips_files import load_lpips
 from ..schedulers import SCHEDULERS
 from .evaluated_models import LoadedModels, read_models, weights_fingerprint
 from .loading import choose_device
@@ -137,7 +138,7 @@ class Evaluation:
         self.frames = load_frame_set(options.data, options.videos, options.frames_per_video)
         self.protocols = make_protocols(options, self.frames)
         self.models = LoadedModels(read_models(options.model), share.device, options.dtype)
-        self.identity = load_identity_network(options.identity).to(share.device)
+        self.identity = load_identity_network(options.identity, read_network_file).to(share.device)
         self.lpips_network, self.without_lpips = find_lpips(share.device)
         self.settings = {
             "format": RESULTS_FORMAT,
@@ -240,7 +241,6 @@ def make_protocols(options: argparse.Namespace, frames: FrameSet) -> list[Protoc
 def find_lpips(device: torch.device) -> tuple[nn.Module | None, str]:
     """The network of LPIPS; or None, and why its column is missing."""
     try:
-        return load_lpips_network(LPIPS_BACKBONE).to(device), ""
-    except (ModuleNotFoundError, OSError) as error:
-        # An OSError where its weights cannot be fetched.
+        return load_lpips(LPIPS_BACKBONE, read_network_file).to(device), ""
+    except FileNotFoundError as error:
         return None, f"LPIPS is left out. {error}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..face.readers.emoca import build_network
+from ..perception.perception_files import PERCEPTION_FILES, build_perception_network, read_tensors
 from ..weights import INDEX_NAME, OfficialFile, catalogue_entry
 from ..weights.provenance import (
     Provenance,
@@ -24,7 +25,7 @@ from .checkpoints import read_checkpoint, state_dict_of
 from .face_network_names import face_network_state
 from .flame_head import CHECKPOINT_BUFFERS, CHECKPOINT_PREFIX, flame_from_checkpoint, flame_from_files
 from .official import convert_official
-from .perception_files import PERCEPTION_FILES, build_perception_network, read_tensors, used_tensors
+from .published_networks import read_network_file, used_tensors
 
 # Entry of the catalogue -> attribute of EmocaNetworks, and where the state dict stands in the file; "" is all of it.
 NETWORKS = {
@@ -124,7 +125,7 @@ def import_perception(name: str) -> Callable[[Target, Mapping[str, FoundFile]], 
         if target.is_taken(entry):
             return [_kept(entry, target)]
         known = PERCEPTION_FILES[name]
-        state = read_tensors(known, file.path)
+        state = read_tensors(known, file.path, read_network_file)
         tensors = used_tensors(known, state, build_perception_network(known, state, file.shown))
         provenance = Provenance(file.path.name, sha256_of_file(file.path), entry.licence)
         write_tracker_file(target.path(entry), tensors, provenance)

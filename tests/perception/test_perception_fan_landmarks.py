@@ -5,10 +5,10 @@ import torch
 from safetensors.torch import save_file
 from tiny_paper_lane import make_tiny_networks
 
-from diffusionact.conversion.face_reader_files import load_fan_landmarks
 from diffusionact.face.readers.emoca import COMPONENTS
 from diffusionact.face.readers.emoca.components import weight_names
 from diffusionact.face.readers.emoca.face_measuring import detect_faces, find_landmarks
+from diffusionact.perception.face_reader_networks import load_fan_landmarks
 from diffusionact.perception.fan_landmarks import FanLandmarks
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from safetensors.torch import save_file
 from tiny_paper_lane import make_tiny_networks
 
 from diffusionact.conversion.importing import import_files
-from diffusionact.conversion.paper_perception import load_paper_perception
-from diffusionact.conversion.perception_files import PERCEPTION_FILES
+from diffusionact.conversion.published_networks import read_network_file
 from diffusionact.face.readers.emoca import COMPONENTS
 from diffusionact.face.readers.emoca.components import weight_names
 from diffusionact.losses import LossWeights, reenactment_objective
-from diffusionact.perception import CombinedPerception
+from diffusionact.perception import CombinedPerception, paper_perception
+from diffusionact.perception.perception_files import PERCEPTION_FILES
 
+load_paper_perception = partial(paper_perception.load_paper_perception, read=read_network_file)
 TERMS = [field.name for field in fields(LossWeights)]
 
 
@@ -75,7 +77,7 @@ def test_files_are_found_in_the_weights_folder_after_an_import(folder, emoca_fol
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
     import_files([folder], tmp_path, progress=False)
     (tmp_path / "emoca").symlink_to(emoca_folder)
-    perception = load_paper_perception(LossWeights())
+    perception = paper_perception.load_paper_perception(LossWeights())
     assert [name for name, _ in perception.named_children()] == [
         "perceptual",
         "identity",

@@ -1,5 +1,6 @@
 """The networks behind losses and metrics from files: read back, and refused with file, source, licence and use."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,14 @@ from perception_networks import published, template_landmarks, tiny_images, tiny
 from safetensors.torch import load_file, save_file
 
 from diffusionact.conversion.importing import import_files
-from diffusionact.conversion.perception_files import PERCEPTION_FILES, find_perception_file, load_network
+from diffusionact.conversion.published_networks import read_network_file
+from diffusionact.perception import perception_files
 from diffusionact.perception.lpips import LearntWeights
+from diffusionact.perception.perception_files import PERCEPTION_FILES, find_perception_file
 
 # insightface's is an ONNX file, tested in test_conversion_onnx_graphs.py.
 CHECKPOINTS = [name for name in PERCEPTION_FILES if name != "insightface"]
+load_network = partial(perception_files.load_network, read=read_network_file)
 
 
 @pytest.fixture
@@ -69,7 +73,7 @@ def test_all_files_are_recognised_whatever_they_are_called_and_found_after_the_i
         path = find_perception_file(name)
         assert path == weights / "perception" / f"{name}.safetensors"
         assert not any("classifier" in key or "text_projection" in key for key in load_file(path))
-        assert_is_the_tiny_network(name, load_network(name, path))
+        assert_is_the_tiny_network(name, perception_files.load_network(name, path))
 
 
 @pytest.mark.parametrize("place", [".", "perception"])

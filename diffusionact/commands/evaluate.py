@@ -31,7 +31,7 @@ from ..evaluation import (
     write_report,
 )
 from ..evaluation.markdown_page import table_text
-from ..evaluation.report import HTML_NAME
+from ..evaluation.report import HTML_NAME, MARKDOWN_NAME, missing_page_packages
 from ..perception.identity_networks import JUDGE, load_identity_network
 from ..perception.lpips_files import load_lpips
 from ..schedulers import SCHEDULERS
@@ -134,6 +134,7 @@ class Evaluation:
 
     def __init__(self, options: argparse.Namespace, share: Share):
         check_options(options)
+        warn_of_missing_pages()
         self.options, self.share = options, share
         self.frames = load_frame_set(options.data, options.videos, options.frames_per_video)
         self.protocols = make_protocols(options, self.frames)
@@ -195,7 +196,7 @@ class Evaluation:
         notes = [self.without_lpips] if self.without_lpips else []
         report = write_report(store, self.frames, self.protocols, list(self.models.paths), facts, notes)
         logger.info("%s\n", table_text(report.sections[0].table))
-        logger.info("Report: %s", self.options.output / HTML_NAME)
+        logger.info("Report: %s", self.options.output / (MARKDOWN_NAME if missing_page_packages() else HTML_NAME))
 
 
 def read_part(word: str | None) -> tuple[int, int]:
@@ -236,6 +237,16 @@ def make_protocols(options: argparse.Namespace, frames: FrameSet) -> list[Protoc
         listed=read_pairs(options.pairs, frames) if options.pairs else None,
     )
     return [make_protocol(name, frames, chosen) for name in dict.fromkeys(options.protocol)]
+
+
+def warn_of_missing_pages() -> None:
+    """Report before the work begins which pages will be left out."""
+    if missing := missing_page_packages():
+        logger.warning(
+            "The HTML page and the plots are left out, as %s is not installed; results.json and report.md are written. "
+            "Run `pip install diffusionact[evaluate]` for them.",
+            " and ".join(missing),
+        )
 
 
 def find_lpips(device: torch.device) -> tuple[nn.Module | None, str]:

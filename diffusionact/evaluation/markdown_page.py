@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from .image_rows import ImageGrid
+from .report_content import Report
 from .tables import Table
 from .wording import (
     ABOUT,
@@ -20,10 +21,6 @@ from .wording import (
     paper_label,
     paper_rows,
 )
-
-if TYPE_CHECKING:
-    from .image_rows import ImageGrid
-    from .report import Report
 
 IMAGE_PX = 96
 NAMED_FRAMES = 20

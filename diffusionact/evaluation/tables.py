@@ -110,7 +110,7 @@ def lines_of(frames: FrameSet, protocol: Protocol, row: Row, results: Mapping[tu
 def summary(row: Row, lines: Sequence[Line]) -> TableRow:
     """Means, standard errors and correlations of a row."""
     values, errors = {}, {}
-    for name in {name for line in lines for name in line["values"]}:
+    for name in dict.fromkeys(name for line in lines for name in line["values"]):
         clips = [np.array(line["values"][name], dtype=float) for line in lines if name in line["values"]]
         values[name], errors[name] = mean_and_error(clips)
     for name in CLIP_COLUMNS:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from urllib.parse import unquote
 
 import pytest
@@ -80,11 +81,24 @@ def test_all_protocols_end_in_a_report_with_baselines_and_the_papers_own(evaluat
     assert copied[0]["values"]["CSIM"] == pytest.approx(1.0, abs=1e-5) and copied[2]["values"]["APD"] == 0
     assert found["self"]["rows"][0]["values"]["NME"] > 2 * found["self"]["rows"][1]["values"]["NME"]  # the warp follows
     html = (folder / "report.html").read_text()
-    assert html.count("data:image/png;base64,") >= 20 and "<svg" in html
-    assert not re.search(r"(src|href)='(?!data:|#)", html)  # nothing is loaded from elsewhere
+    assert html.count("data:image/png;base64,") >= 20 and "data:image/svg+xml;base64," in html
+    assert not re.search(r'(src|href)="(?!data:|#)', html)  # nothing is loaded from elsewhere
     for name in re.findall(r'(?:src="|\]\()([^")]+)', (folder / "report.md").read_text()):
         assert (folder / unquote(name)).is_file()
     assert (folder / "pairs.json").is_file()
+
+
+@pytest.mark.slow
+def test_evaluate_without_the_extra_leaves_out_page_and_plots(evaluate, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    for package in ("jinja2", "matplotlib"):
+        monkeypatch.setitem(sys.modules, package, None)
+    code, folder = evaluate(*ONE)
+    assert code == 0
+    assert "jinja2 and matplotlib" in caplog.text and "pip install diffusionact[evaluate]" in caplog.text
+    assert tables(folder)["self"]["rows"] and "## Self reenactment" in (folder / "report.md").read_text()
+    assert not (folder / "report.html").exists() and not (folder / "plots").exists()
+    assert str(folder / "report.md") in caplog.text
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from ..conversion.published_networks import read_network_file
 from ..evaluation import (
     PROTOCOLS,
     FrameSet,
-    Observer,
+    FrameSetObserver,
     Protocol,
     ProtocolOptions,
     ResultStore,
@@ -159,7 +159,7 @@ class Evaluation:
         Returns:
             How many results other parts still have to make.
         """
-        observer = Observer(self.frames, self.identity, self.share.device)
+        observer = FrameSetObserver(self.frames, self.identity, self.share.device)
         loaders = {name: self.models.loader(name) for name in self.models.paths}
         run_options = RunOptions(
             scheduler=self.options.scheduler,

@@ -1,33 +1,30 @@
-"""Figures of a reenacted clip: a tracker looks at every output frame and compares it with what was asked for."""
+"""Figures of a reenacted clip: every output frame is looked at and compared with what was asked for."""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .. import images
-from ..face.errors import NoFaceFoundError
-from ..face.readers.insightface import InsightFaceReader
+from ..evaluation.figures import landmark_error_percent, pearson
+from ..evaluation.output_observer import SeenOutput, output_observer
+from ..metrics import csim
 from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..types import SourceCodes
-from .output_tracking import SeenFace, output_tracker
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None
 
-INNER = slice(17, None)
-OUTER_EYE_CORNERS = (36, 45)
-
 
 class ReenactmentReport:
-    """Accumulates one row a frame; nothing but a few numbers of each frame is kept.
+    """Accumulates one row per frame; nothing but a few numbers of each frame is kept.
 
     Attributes:
         seconds: time spent here so far, which is no part of the reenactment.
@@ -36,43 +33,37 @@ class ReenactmentReport:
     def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes):
         self.pipeline = pipeline
         self.source = source
-        self.tracker = output_tracker(pipeline.faces, pipeline.device)
-        self.embedding = _Embedding(pipeline, source)
-        self.asked: list[Tensor] = []
-        self.seen: list[Tensor] = []
-        self.landmark_errors: list[float] = []
-        self.identity: list[float] = []
+        self.observer = output_observer(pipeline.faces, pipeline.device)
+        self.embed = getattr(pipeline.faces, "embedding", None)
+        self.source_embedding = self._embedding(source.image)
+        self.seen: list[SeenOutput] = []
+        self.embeddings: list[Tensor] = []
         self.frames = 0
         self.frames_without_driver = 0
         self.seconds = 0.0
 
     def watch(self, stream: Iterator[ReenactedFrame]) -> Iterator[ReenactedFrame]:
-        """Pass frames through and note what the tracker sees in them."""
+        """Pass frames through and note what is seen in them."""
         for frame in stream:
             started = time.perf_counter()
             self._add(frame)
             self.seconds += time.perf_counter() - started
             yield frame
 
-    def figures(self, seconds_per_frame: float) -> dict[str, float | int | None]:
+    def figures(self, seconds_per_frame: float) -> dict[str, str | float | int | None]:
         """The report: correlations with the driver, landmark error, identity, speed and memory; None: not measured.
 
         The landmark error is in percent of the distance between the outer eye corners; `identity_cosine` compares
-        identity coefficients of the tracker's face model, `arcface_cosine` (CSIM) the embeddings of insightface.
+        identity coefficients of the reader's face model, `arcface_cosine` (CSIM) the embeddings that a reader brings
+        (insightface).
         """
-        asked, seen = torch.stack(self.asked or [torch.zeros(3)]), torch.stack(self.seen or [torch.zeros(3)])
-        correlation = [_pearson(asked[:, column], seen[:, column]) for column in range(3)]
         return {
             "tracker": self.pipeline.faces.name,
             "frames": self.frames,
             "driving_frames_without_a_face": self.frames_without_driver,
             "frames_with_a_face_in_the_output": len(self.seen),
-            "yaw_r": correlation[0],
-            "pitch_r": correlation[1],
-            "jaw_open_r": correlation[2],
-            "landmark_nme_percent": _mean(self.landmark_errors),
-            "identity_cosine": _mean(self.identity),
-            "arcface_cosine": _mean(self.embedding.cosines),
+            **self._figures_of_faces(),
+            "arcface_cosine": self._arcface_cosine(),
             "seconds_per_frame": round(seconds_per_frame, 4),
             "peak_memory_mb": peak_memory_mb(self.pipeline.device),
         }
@@ -80,42 +71,40 @@ class ReenactmentReport:
     def _add(self, frame: ReenactedFrame) -> None:
         self.frames += 1
         self.frames_without_driver += int(not frame.pose.found)
-        try:
-            seen = self.tracker.look(frame)
-        except NoFaceFoundError:
+        seen = self.observer.look(frame)
+        if seen is None:
             return
-        pose, face_model = frame.pose, self.pipeline.faces.face_model
-        asked_jaw = face_model.jaw_open(pose.expression)
-        self.asked.append(torch.tensor([*pose.head_pose[0, :2].tolist(), float(asked_jaw)]))
-        self.seen.append(torch.tensor([*seen.head_pose[0, :2].tolist(), float(seen.jaw_open)]))
-        self.landmark_errors.append(_landmark_error(seen))
-        self.identity.append(float(F.cosine_similarity(seen.shape, self.source.coefficients.shape)[0]))
-        self.embedding.add(frame.image)
-
-
-class _Embedding:
-    """Cosine of each output frame's identity embedding with the source's, where insightface is in use."""
-
-    def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes):
-        self.cosines: list[float] = []
-        self.models = pipeline.faces.models if isinstance(pipeline.faces, InsightFaceReader) else None
-        self.source = self._embed(source.image)
-
-    def add(self, image: Tensor) -> None:
-        """Compare one output image (1, 3, H, W)."""
-        embedding = self._embed(image) if self.source is not None else None
+        self.seen.append(seen)
+        embedding = self._embedding(frame.image)
         if embedding is not None:
-            self.cosines.append(float(embedding @ self.source))
+            self.embeddings.append(embedding)
 
-    def _embed(self, image: Tensor) -> Tensor | None:
-        return None if self.models is None else self.models.embedding(images.model_to_uint8(image)[0])
+    def _figures_of_faces(self) -> dict[str, float | None]:
+        """None throughout where no output frame shows a face."""
+        names = ("yaw_r", "pitch_r", "jaw_open_r", "landmark_nme_percent", "identity_cosine")
+        if not self.seen:
+            return dict.fromkeys(names)
+        columns = ("motion", "wanted_motion", "landmarks", "wanted_landmarks")
+        motion, wanted_motion, landmarks, wanted_landmarks = (
+            torch.stack([getattr(seen, name) for seen in self.seen]) for name in columns
+        )
+        shape = torch.cat([seen.shape for seen in self.seen])
+        values = (
+            *(pearson(motion[:, column], wanted_motion[:, column]) for column in range(3)),
+            float(landmark_error_percent(landmarks, wanted_landmarks).mean()),
+            float(csim(shape, self.source.coefficients.shape.to(shape).expand_as(shape)).mean()),
+        )
+        return {name: _rounded(value) for name, value in zip(names, values, strict=True)}
 
+    def _arcface_cosine(self) -> float | None:
+        if self.source_embedding is None or not self.embeddings:
+            return None
+        embeddings = torch.stack(self.embeddings)
+        return _rounded(float(csim(embeddings, self.source_embedding.expand_as(embeddings)).mean()))
 
-def _landmark_error(seen: SeenFace) -> float:
-    """Mean distance of the inner 51 landmarks to the asked ones, percent of the outer eye corners' distance."""
-    right, left = (seen.asked[corner] for corner in OUTER_EYE_CORNERS)
-    distance = (seen.landmarks[INNER] - seen.asked[INNER]).norm(dim=-1).mean()
-    return float(100 * distance / (left - right).norm())
+    def _embedding(self, image: Tensor) -> Tensor | None:
+        """Identity (D,) of an image (1, 3, H, W); None without a face, or where the reader brings no such network."""
+        return None if self.embed is None else self.embed(images.model_to_uint8(image)[0])
 
 
 def peak_memory_mb(device: torch.device) -> float | None:
@@ -128,12 +117,6 @@ def peak_memory_mb(device: torch.device) -> float | None:
     return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10, 1)  # bytes there, kilobytes elsewhere
 
 
-def _pearson(first: Tensor, second: Tensor) -> float | None:
-    """Pearson's r, None where one side does not vary."""
-    if len(first) < 2 or first.std() == 0 or second.std() == 0:
-        return None
-    return round(float(torch.corrcoef(torch.stack([first, second]))[0, 1]), 4)
-
-
-def _mean(values: list[float]) -> float | None:
-    return round(sum(values) / len(values), 4) if values else None
+def _rounded(value: float) -> float | None:
+    """JSON has no NaN."""
+    return round(value, 4) if math.isfinite(value) else None

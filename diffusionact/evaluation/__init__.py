@@ -5,7 +5,7 @@ which images the tables need; the runner (`runner.py`) makes, measures and keeps
 """
 
 from .frame_set import FrameSet, load_frame_set
-from .observer import Observer
+from .observer import FrameSetObserver, Observer
 from .protocols import PROTOCOLS, Protocol, ProtocolOptions, Steps, make_protocol, read_pairs
 from .report import write_report
 from .result_store import ResultStore
@@ -14,6 +14,7 @@ from .runner import Runner, RunOptions
 __all__ = [
     "PROTOCOLS",
     "FrameSet",
+    "FrameSetObserver",
     "Observer",
     "Protocol",
     "ProtocolOptions",

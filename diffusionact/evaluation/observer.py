@@ -1,4 +1,4 @@
-"""What the figures are made from: what a tracker and a network of face recognition see in images.
+"""What the figures are made from: what a face reader and a network of face recognition see in images.
 
 The same two networks look at results and at true frames. Rows without a face hold NaN and are counted by the report.
 """
@@ -36,7 +36,7 @@ class Seen:
         head_pose: (B, 3) yaw, pitch, roll in degrees.
         gaze: (B, 2) pitch, yaw in radians.
         expression: (B, 52) in [0, 1].
-        embedding: (B, D) of the person.
+        embedding: (B, D) of the person; D is 0 for observers without a network of face recognition.
     """
 
     found: Tensor
@@ -52,28 +52,17 @@ class Seen:
 
 
 class Observer:
-    """Looks at images; remembers what it saw in true frames.
+    """Looks at images.
 
     Args:
-        frames: the true frames.
-        identity: network of face recognition.
+        identity: network of face recognition; None leaves embeddings out.
         device: where the networks run; results are on the CPU.
     """
 
-    def __init__(self, frames: FrameSet, identity: IdentityNetwork, device: torch.device):
-        self.frames = frames
-        self.identity = identity
+    def __init__(self, identity: IdentityNetwork | None, device: torch.device):
+        self.identity = identity or no_identity
         self.device = device
         self.tracker = OpenFaceTracker("largest", "error").to(device)
-        self._remembered: dict[int, Seen] = {}
-
-    def look_at_true_frames(self, rows: Sequence[int]) -> Seen:
-        """What is seen in frames of the frame set; every frame is looked at once."""
-        new = [row for row in dict.fromkeys(rows) if row not in self._remembered]
-        if new:
-            seen = self.look(self.frames.images(new))
-            self._remembered |= {row: seen.rows([place]) for place, row in enumerate(new)}
-        return join([self._remembered[row] for row in rows])
 
     @torch.no_grad()
     def look(self, images: Tensor) -> Seen:
@@ -111,6 +100,33 @@ class Observer:
         return FaceObservation(
             **blank, expression=expression, found=torch.zeros(1, dtype=torch.bool, device=self.device)
         )
+
+
+class FrameSetObserver(Observer):
+    """Looks at images, and remembers what it saw in the true frames.
+
+    Args:
+        frames: the true frames.
+        identity, device: see `Observer`.
+    """
+
+    def __init__(self, frames: FrameSet, identity: IdentityNetwork | None, device: torch.device):
+        super().__init__(identity, device)
+        self.frames = frames
+        self._remembered: dict[int, Seen] = {}
+
+    def look_at_true_frames(self, rows: Sequence[int]) -> Seen:
+        """What is seen in frames of the frame set; every frame is looked at once."""
+        new = [row for row in dict.fromkeys(rows) if row not in self._remembered]
+        if new:
+            seen = self.look(self.frames.images(new))
+            self._remembered |= {row: seen.rows([index]) for index, row in enumerate(new)}
+        return join([self._remembered[row] for row in rows])
+
+
+def no_identity(images: Tensor, landmarks: Tensor) -> Tensor:
+    """The `IdentityNetwork` that knows nobody: embeddings (B, 0)."""
+    return images.new_zeros(len(images), 0)
 
 
 def join(parts: Sequence[Seen]) -> Seen:

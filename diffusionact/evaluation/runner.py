@@ -23,7 +23,7 @@ from ..pipelines import DiffusionActPipeline
 from .figures import LpipsNetwork, measure
 from .frame_set import FrameSet
 from .landmark_warp import warp_by_landmarks
-from .observer import Observer, Seen
+from .observer import FrameSetObserver, Seen
 from .plan import BASELINES, COPIED_DRIVER, COPIED_SOURCE, RECONSTRUCTION, Task, all_tasks
 from .protocols import Protocol
 from .rendering import Job, Renderer
@@ -73,7 +73,7 @@ class Runner:
         frames: FrameSet,
         protocols: Sequence[Protocol],
         models: Mapping[str, Callable[[], DiffusionActPipeline]],
-        observer: Observer,
+        observer: FrameSetObserver,
         lpips_network: LpipsNetwork | None,
         store: ResultStore,
         options: RunOptions,

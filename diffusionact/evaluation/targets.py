@@ -16,7 +16,7 @@ from ..face.pose.retargeting import face_pose, recombine
 from ..face.readers.open.face_model import OpenFaceModel
 from ..types import CropTransform
 from .frame_set import FrameSet
-from .observer import OBSERVED_SIZE, Observer, Seen
+from .observer import OBSERVED_SIZE, FrameSetObserver, Seen
 from .protocols import Pair
 
 
@@ -45,7 +45,7 @@ class TargetMaker:
         observer: tracks drivers and sources of different people.
     """
 
-    def __init__(self, frames: FrameSet, observer: Observer):
+    def __init__(self, frames: FrameSet, observer: FrameSetObserver):
         self.frames = frames
         self.observer = observer
         self.face_model = OpenFaceModel.from_bundled()

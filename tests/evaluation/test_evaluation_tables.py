@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffusionact.evaluation.figures import MOTIONS, gaze_error_deg, measure, pearson
+from diffusionact.evaluation.figures import MOTIONS, gaze_error_deg, landmark_error_percent, measure, pearson
 from diffusionact.evaluation.observer import Seen
 from diffusionact.evaluation.plan import Row
 from diffusionact.evaluation.protocols import Steps
@@ -158,3 +158,11 @@ def test_the_best_figure_is_among_baselines_and_models_and_not_among_bounds():
     table = Table("self", ("PSNR", "APD"), tuple(rows), (), "")
     assert best_rows(table, "PSNR") == {1} == best_rows(table, "APD")
     assert [figure(row, "PSNR") for row in rows] == ["16.00", "20.00", "30.00", "–"]
+
+
+def test_landmark_error_is_percent_of_the_outer_eye_corners_distance():
+    wanted = seen_faces(2, 0).landmarks
+    wanted[:, 36], wanted[:, 45] = torch.tensor([10.0, 20.0]), torch.tensor([60.0, 20.0])
+    moved = wanted + torch.tensor([3.0, 4.0])
+    moved[:, :17] += 100.0  # the contour does not count
+    assert landmark_error_percent(moved, wanted).tolist() == pytest.approx([10.0, 10.0])

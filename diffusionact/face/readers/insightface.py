@@ -132,6 +132,10 @@ class InsightFaceReader(OpenFaceReader):
         super().__init__()
         self.models = InsightFaceModels(root)
 
+    def embedding(self, image: Tensor) -> Tensor | None:
+        """See `InsightFaceModels.embedding`: what reports compare identities with."""
+        return self.models.embedding(image)
+
     def make_tracker(self, face: str | int, missing: str, detection_threshold: float) -> OpenFaceTracker:
         """See `OpenFaceReader`."""
         landmarker = InsightFaceLandmarker(self.models, detection_threshold)

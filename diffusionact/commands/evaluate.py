@@ -190,7 +190,7 @@ class Evaluation:
             f"{self.frames.size} px" + (", rendered" if self.frames.is_rendered else ""),
             **{f"model {name}": self.describe(name) for name in self.models.paths},
             "sampler": self.options.scheduler,
-            "landmarks, head pose, expression, gaze": "the bundled open tracker",
+            "landmarks, head pose, expression, gaze": "the bundled open face reader",
             "identity": str(self.options.identity),
         }
         notes = [self.without_lpips] if self.without_lpips else []

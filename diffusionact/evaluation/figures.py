@@ -1,4 +1,4 @@
-"""The figures of one pair: a value a frame for each metric, and what the tracker saw, for correlations.
+"""The figures of one pair: a value per frame for each metric, and what was seen, for correlations.
 
 Columns are named as in the paper's tables. NaN stands where a face was not found.
 """
@@ -35,10 +35,10 @@ class Measured:
     """One pair, one method.
 
     Attributes:
-        values: metric -> a value a frame.
+        values: metric -> a value per frame.
         clip_values: metric -> one value of the whole clip.
         motion: (F, 6) of the result, in the order of `MOTIONS`: degrees, [0, 1], radians.
-        wanted: (F, 6) of the driving frames, as the tracker sees them.
+        wanted: (F, 6) of the driving frames, as the observer sees them.
         found: for every frame, whether the result shows a face.
     """
 

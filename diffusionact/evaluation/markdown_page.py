@@ -53,8 +53,8 @@ def _part_text(table: Table, columns: Sequence[str]) -> str:
     best = {column: best_rows(table, column) for column in columns}
     lines = ["| | " + " | ".join(heading(column) for column in columns) + " | frames | |"]
     lines.append("|---|" + "---|" * (len(columns) + 2))
-    for place, row in enumerate(table.rows):
-        figures = (f"**{figure(row, column)}**" if place in best[column] else figure(row, column) for column in columns)
+    for index, row in enumerate(table.rows):
+        figures = (f"**{figure(row, column)}**" if index in best[column] else figure(row, column) for column in columns)
         lines.append(_line(row.label, figures, str(row.frames), lost(row)))
     for row in paper_rows(table, columns):
         lines.append(_line(f"*{paper_label(table, row)}*", (figure(row, column) for column in columns), "", ""))

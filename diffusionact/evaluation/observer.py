@@ -18,7 +18,7 @@ from ..images import model_to_uint8, resize
 from ..types import FaceObservation, concatenate
 from .frame_set import FrameSet
 
-# The tracker likes 256 px; smaller images are enlarged for it. Landmarks are px of images of this size.
+# The mesh likes 256 px; smaller images are enlarged for it. Landmarks are px of images of this size.
 OBSERVED_SIZE = 256
 BATCH = 8
 
@@ -72,7 +72,7 @@ class Observer:
     def _look(self, images: Tensor) -> Seen:
         found, faces = self._track(model_to_uint8(images))
         landmarks = faces.landmarks.to(images)
-        # A network may not take NaN: faces that are not there are embedded from any place and then marked.
+        # A network may not take NaN: faces that are not there are embedded from any crop and then marked.
         embedding = self.identity(images, torch.where(found[:, None, None], landmarks, landmarks.new_zeros(())))
         seen = Seen(found, landmarks, faces.head_pose, faces.gaze, faces.expression, embedding)
         blank = {

@@ -17,7 +17,7 @@ INK, FAINT, DIAGONAL = "#333333", "#dddddd", "#999999"
 WIDTH_IN, HEIGHT_IN = 3.4, 2.4
 BAR_IN, BARS_MARGIN_IN = 0.25, 0.4
 LEGEND_ROW_IN, TITLE_SIZE = 0.17, 8.5
-# Beyond so many points a picture of them is smaller than a list of them.
+# With more points an image of them is smaller than a list of them.
 MAX_VECTOR_POINTS = 2000
 STYLE = {
     "font.size": 8,

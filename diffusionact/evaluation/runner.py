@@ -94,8 +94,8 @@ class Runner:
         pending = {
             method: [
                 task
-                for place, task in enumerate(tasks)
-                if place % self.options.parts == self.options.part and (method, task.key) not in done
+                for index, task in enumerate(tasks)
+                if index % self.options.parts == self.options.part and (method, task.key) not in done
             ]
             for method, tasks in self.tasks.items()
         }

@@ -150,11 +150,11 @@ def columns_of(lines: Sequence[Line], name: str) -> torch.Tensor:
 
 def correlations(seen: torch.Tensor, wanted: torch.Tensor) -> dict[str, float]:
     """Pearson's r of each motion."""
-    return {name: pearson(seen[:, place], wanted[:, place]) for place, name in enumerate(CORRELATIONS)}
+    return {name: pearson(seen[:, index], wanted[:, index]) for index, name in enumerate(CORRELATIONS)}
 
 
 def _truth_rows(frames: FrameSet, lines: Mapping[Row, Sequence[Line]]) -> list[TableRow]:
-    """Correlations with the renderer's facts; the last row is what the tracker reaches on the true frames."""
+    """Correlations with the renderer's facts; the last row is what the face reader reaches on the true frames."""
     rows, ceiling = [], None
     for row, found in lines.items():
         truth = true_motion(frames, [frames.rows[key] for line in found for key in line["driving"]])

@@ -11,7 +11,7 @@ from ..checks import check_images, check_same_shape
 
 def lpips(images: Tensor, truth: Tensor, network: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Distance of deep features: per layer, the weighted squared difference of unit-length features, averaged over
-    places, summed over layers; lower is better.
+    positions, summed over layers; lower is better.
 
     Args:
         images: (B, 3, H, W) in [-1, 1].

@@ -230,7 +230,7 @@ def test_the_model_is_converted_into_a_folder_of_its_name(bring, tmp_path, monke
     assert not (folder / "provenance.json").exists(), "the note of a model that was replaced must go"
 
 
-def test_the_catalogue_names_the_files_that_the_tracker_and_the_losses_read():
+def test_the_catalogue_names_the_files_of_face_reader_and_losses():
     made = {entry.component for entry in CATALOGUE if entry.component.endswith(".safetensors")}
     assert made == TRACKER_FILES | {f"perception/{name}.safetensors" for name in PERCEPTION_FILES}
 

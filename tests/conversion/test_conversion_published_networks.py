@@ -63,7 +63,7 @@ def test_a_published_file_gives_back_its_network(folder, name):
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_all_files_are_recognised_whatever_they_are_called_and_found_after_the_import(folder, weights):
+def test_all_files_are_recognised_by_content_and_found_after_import(folder, weights):
     for number, name in enumerate(CHECKPOINTS):
         path_of(folder, name).rename(folder / f"{number}.pth")
     outcomes = import_files([folder], weights, progress=False)

@@ -140,7 +140,7 @@ def test_parts_made_apart_have_the_figures_of_the_whole(evaluate):
 
 
 @pytest.mark.slow
-def test_a_changed_model_or_number_of_steps_is_refused_and_another_model_is_added(evaluate, tmp_path, capsys):
+def test_evaluate_rejects_changed_settings_and_adds_other_models(evaluate, tmp_path, capsys):
     from tiny_model import make_tiny_model
 
     assert evaluate(*ONE)[0] == 0

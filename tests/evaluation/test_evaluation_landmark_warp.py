@@ -33,7 +33,7 @@ def test_landmarks_that_stay_leave_the_image_as_it_was(face):
     torch.testing.assert_close(warp_by_landmarks(image, landmarks, landmarks), image, atol=1e-3, rtol=0)
 
 
-def test_an_affine_motion_of_the_landmarks_moves_the_face_by_the_same_affine_map(face):
+def test_warp_of_affinely_moved_landmarks_is_that_affine_map(face):
     image, landmarks = face
     matrix, shift = torch.tensor([[1.08, 0.1], [-0.06, 0.93]]), torch.tensor([-2.0, 3.0])
     wanted = landmarks @ matrix.T + shift

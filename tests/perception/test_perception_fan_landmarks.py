@@ -46,9 +46,7 @@ def test_images_without_any_face_are_all_nan(networks, images):
     assert FanLandmarks(networks.detector, networks.landmark_net)(images[1:2]).isnan().all()
 
 
-def test_the_networks_come_from_the_weights_folder_or_are_named_with_their_source(
-    networks, images, tmp_path, monkeypatch
-):
+def test_fan_networks_come_from_the_weights_folder_or_are_named(networks, images, tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="s3fd-619a316812.pth .*for the metric NME.*weights fetch s3fd"):
         load_fan_landmarks()

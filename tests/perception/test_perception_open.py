@@ -51,7 +51,7 @@ def test_the_objective_of_equal_images_is_zero(perception):
     assert abs(value.total.item()) < 1e-4
 
 
-def test_the_objective_has_a_gradient_in_the_reenacted_image_with_the_target_seen_without_one(perception):
+def test_objective_has_a_gradient_in_the_reenacted_image_only(perception):
     reenacted = images().requires_grad_(True)
     with torch.no_grad():
         target = perception(images().flip(3), landmarks())

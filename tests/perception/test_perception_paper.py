@@ -105,7 +105,7 @@ def test_networks_without_a_weight_are_not_asked_for(folder, emoca_folder, tmp_p
         ("head_pose", "EMOCA_v2_lr_mse_20", "register at emoca.is.tue.mpg.de"),
     ],
 )
-def test_a_missing_network_of_the_tracker_is_named_with_source_licence_and_loss(tmp_path, term, file, words):
+def test_a_missing_face_network_is_named_with_source_licence_and_loss(tmp_path, term, file, words):
     with pytest.raises(FileNotFoundError, match="^Expected .*licence: .*loss.*received .*To get it") as caught:
         load_paper_perception(only(term), tmp_path, tmp_path)
     assert file in str(caught.value) and words in str(caught.value)
@@ -154,7 +154,7 @@ def test_the_network_of_the_identity_loss_may_be_any_file(folder, tmp_path):
     assert torch.equal(by_path(*arguments).identity, by_name(*arguments).identity)
 
 
-def test_frozen_networks_stay_as_they_are_when_the_model_around_them_trains():
+def test_frozen_networks_stay_as_they_are_while_a_model_trains():
     networks = tiny_perception_networks()
     around = torch.nn.Sequential(CombinedPerception(identity=networks["arcface"], background=networks["face_parsing"]))
     before = {name: value.clone() for name, value in around.state_dict().items()}

@@ -15,6 +15,7 @@ from torch import nn
 
 from ..checks import check_in_range
 from ..conversion.published_networks import read_network_file
+from ..devices import choose_device
 from ..evaluation import (
     PROTOCOLS,
     FrameSet,
@@ -36,7 +37,6 @@ from ..perception.identity_networks import JUDGE, load_identity_network
 from ..perception.lpips_files import load_lpips
 from ..schedulers import SCHEDULERS
 from .evaluated_models import LoadedModels, read_models, weights_fingerprint
-from .loading import choose_device
 
 logger = logging.getLogger(__name__)
 

@@ -160,7 +160,7 @@ class Evaluation:
             How many results other parts still have to make.
         """
         observer = FrameSetObserver(self.frames, self.identity, self.share.device)
-        loaders = {name: self.models.loader(name) for name in self.models.paths}
+        models = {name: self.models.entry(name) for name in self.models.paths}
         run_options = RunOptions(
             scheduler=self.options.scheduler,
             batch_size=self.options.batch_size,
@@ -169,7 +169,7 @@ class Evaluation:
             show_progress=self.share.part == 0 or self.options.part is not None,
         )
         with ResultStore(self.options.output, self.settings, self.share.part, self.share.parts) as store:
-            runner = Runner(self.frames, self.protocols, loaders, observer, self.lpips_network, store, run_options)
+            runner = Runner(self.frames, self.protocols, models, observer, self.lpips_network, store, run_options)
             runner.run()
             missing = runner.missing()
             if not missing:

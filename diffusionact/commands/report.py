@@ -33,8 +33,8 @@ class ReenactmentReport:
     def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes):
         self.pipeline = pipeline
         self.source = source
-        self.observer = output_observer(pipeline.faces, pipeline.device)
-        self.embed = getattr(pipeline.faces, "embedding", None)
+        self.observer = output_observer(pipeline.face_reader, pipeline.device)
+        self.embed = getattr(pipeline.face_reader, "embedding", None)
         self.source_embedding = self._embedding(source.image)
         self.seen: list[SeenOutput] = []
         self.embeddings: list[Tensor] = []
@@ -58,7 +58,7 @@ class ReenactmentReport:
         (insightface).
         """
         return {
-            "tracker": self.pipeline.faces.name,
+            "tracker": self.pipeline.face_reader.name,
             "frames": self.frames,
             "driving_frames_without_a_face": self.frames_without_driver,
             "frames_with_a_face_in_the_output": len(self.seen),

@@ -119,16 +119,15 @@ def _bars(table: Table, column: str) -> BarPlot:
 
 def _step_curves(protocol: Protocol, table: Table, models: Sequence[str]) -> list[Plot]:
     """A curve for each model over the number of steps; random x_T stands at 0."""
-    steps = [
-        getattr(value, "inference" if protocol.name == "steps" else "inversion") for value in protocol.steps.values()
-    ]
+    number = "inference" if protocol.name == "steps" else "inversion"
+    steps = {row.label: getattr(row.steps, number) for row in table_rows(protocol, models) if row.steps}
     x_title = "T" if protocol.name == "steps" else "T_xT (0: random x_T)"
     drawn = []
     for column in CURVE_COLUMNS:
         series = []
         for model in models:
             rows = [row for row in table.rows if row.method == model]
-            points = [(x, row.values[column]) for x, row in zip(steps, rows, strict=True) if column in row.values]
+            points = [(steps[row.label], row.values[column]) for row in rows if column in row.values]
             if points:
                 series.append(Series(model, *zip(*sorted(points), strict=True)))
         if series:

@@ -91,6 +91,7 @@ def make_tables(
     tables = []
     for protocol in protocols:
         lines = {row: lines_of(frames, protocol, row, results) for row in table_rows(protocol, models)}
+        lines = {row: found for row, found in lines.items() if found}  # an engine may be unable to make some
         rows = [summary(row, found) for row, found in lines.items()]
         tables.append(_table(protocol.name, rows))
         if protocol.name == "self":

@@ -6,13 +6,12 @@ The page is the template `templates/report.html.jinja`; only this file imports J
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from . import wording
-from .plot_data import Plot
-from .plots import svg
 from .report_content import Report
 from .tables import TableRow
 
@@ -20,8 +19,13 @@ TEMPLATES = Path(__file__).with_name("templates")
 TEMPLATE_NAME = "report.html.jinja"
 
 
-def html_page(report: Report) -> str:
-    """The whole page."""
+def html_page(report: Report, drawings: Mapping[str, Sequence[str]]) -> str:
+    """The whole page.
+
+    Args:
+        report: what it says.
+        drawings: the plots of each section as SVG documents, by the name of its table.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -30,9 +34,9 @@ def html_page(report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"wording": wording, "error": error, "plot_uri": plot_uri, "image_uri": image_uri}
+    environment.globals |= {"wording": wording, "error": error, "svg_uri": svg_uri, "image_uri": image_uri}
     columns = list(dict.fromkeys(column for section in report.sections for column in section.table.columns))
-    return environment.get_template(TEMPLATE_NAME).render(report=report, columns=columns)
+    return environment.get_template(TEMPLATE_NAME).render(report=report, drawings=drawings, columns=columns)
 
 
 def error(row: TableRow, column: str) -> str:
@@ -41,9 +45,9 @@ def error(row: TableRow, column: str) -> str:
     return "" if value is None else f"±{value:.{wording.COLUMNS[column].digits}f}"
 
 
-def plot_uri(plot: Plot) -> str:
-    """A plot as the address of an image that lies in the page."""
-    return _data_uri("image/svg+xml", svg(plot).encode())
+def svg_uri(document: str) -> str:
+    """An SVG document as the address of an image that lies in the page."""
+    return _data_uri("image/svg+xml", document.encode())
 
 
 def image_uri(path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from .targets import Target, resized_points
 ValueT = TypeVar("ValueT")
 
 
+@runtime_checkable
 class Reconstructs(Protocol):
     """An engine that can be asked for an image itself: the upper bound of its reenactments."""
 
@@ -32,6 +33,7 @@ class Reconstructs(Protocol):
         """Images (B, 3, S, S) in [-1, 1], encoded and decoded with their own codes."""
 
 
+@runtime_checkable
 class StartsFromNoise(Protocol):
     """An engine that can leave the inversion out."""
 
@@ -49,7 +51,7 @@ class Abilities:
     @classmethod
     def of(cls, engine: Engine) -> Abilities:
         """By its methods."""
-        return cls(hasattr(engine, "reconstruct"), hasattr(engine, "random_codes"))
+        return cls(isinstance(engine, Reconstructs), isinstance(engine, StartsFromNoise))
 
 
 @dataclass(frozen=True)

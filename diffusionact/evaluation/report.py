@@ -56,14 +56,7 @@ def write_report(
     settings = json.loads((store.folder / SETTINGS_NAME).read_text(encoding="utf-8"))
     _write(store.folder / RESULTS_NAME, json.dumps(results_json(report, settings), indent=1, allow_nan=False) + "\n")
     _write(store.folder / PAIRS_NAME, write_pairs(frames, protocols))
-    if missing_page_packages():
-        _write(store.folder / MARKDOWN_NAME, markdown_page(report, {}))
-        (store.folder / HTML_NAME).unlink(missing_ok=True)  # that of an earlier run would not be of these figures
-        return report
-    from .html_page import html_page
-
-    _write(store.folder / MARKDOWN_NAME, markdown_page(report, _write_plots(store.folder, sections)))
-    _write(store.folder / HTML_NAME, html_page(report))
+    _write_pages(store.folder, report)
     return report
 
 
@@ -111,17 +104,28 @@ def results_json(report: Report, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_plots(folder: Path, sections: Sequence[Section]) -> dict[str, list[str]]:
-    """Plots as files for the Markdown page; their names by table."""
+def _write_pages(folder: Path, report: Report) -> None:
+    """The Markdown page, and with the extra the plots beside it and the HTML page with the same plots inside."""
+    if missing_page_packages():
+        _write(folder / MARKDOWN_NAME, markdown_page(report, {}))
+        (folder / HTML_NAME).unlink(missing_ok=True)  # that of an earlier run would not be of these figures
+        return
+    from .html_page import html_page
     from .plots import svg
 
+    drawings = {section.table.name: [svg(plot) for plot in section.plots] for section in report.sections}
+    _write(folder / MARKDOWN_NAME, markdown_page(report, _write_plots(folder, drawings)))
+    _write(folder / HTML_NAME, html_page(report, drawings))
+
+
+def _write_plots(folder: Path, drawings: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Plots as files for the Markdown page; their names by table."""
     (folder / PLOTS).mkdir(exist_ok=True)
     names: dict[str, list[str]] = {}
-    for section in sections:
-        for number, plot in enumerate(section.plots):
-            name = f"{PLOTS}/{section.table.name}-{number}.svg"
-            _write(folder / name, svg(plot))
-            names.setdefault(section.table.name, []).append(name)
+    for table, documents in drawings.items():
+        names[table] = [f"{PLOTS}/{table}-{number}.svg" for number in range(len(documents))]
+        for name, document in zip(names[table], documents, strict=True):
+            _write(folder / name, document)
     return names
 
 

@@ -5,7 +5,7 @@ import torch
 from tiny_insightface import write_tiny_insightface
 from tiny_model import make_tiny_components
 
-from diffusionact.commands.report import ReenactmentReport
+from diffusionact.commands.reenactment_report import ReenactmentReport
 from diffusionact.face.readers.insightface import InsightFaceReader
 from diffusionact.face.readers.open.reader import OpenFaceReader
 from diffusionact.images import uint8_to_model

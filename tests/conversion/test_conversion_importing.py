@@ -179,7 +179,7 @@ def test_wider_expression_encoders_are_read_with_their_settings(bring, tmp_path,
         ("model: {exp_deca_jaw_pose: true, exp_deca_global_pose: true}", "Expected an expression encoder of 56"),
     ],
 )
-def test_settings_of_another_model_are_refused(emoca_without_head, bring, tmp_path, settings, result):
+def test_settings_of_another_model_are_rejected(emoca_without_head, bring, tmp_path, settings, result):
     pytest.importorskip("yaml", reason="PyYAML (train extra) is absent")
     shutil.copytree(emoca_without_head, tmp_path / "model")
     (tmp_path / "model" / "cfg.yaml").write_text(settings)

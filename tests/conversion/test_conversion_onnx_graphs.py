@@ -1,4 +1,4 @@
-"""insightface's recognition networks: torch gives what onnxruntime and the package give; imported, and refused."""
+"""insightface's recognition networks: torch gives what onnxruntime and the package give; imported, and rejected."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_the_package_gives_the_same_identity_of_a_face_in_an_image(tmp_path):
     ArcFaceONNX(str(path)).get(bgr, face)
     ours = load_identity_network(path, read_network_file)(levels / 127.5 - 1, landmarks)
     cosine = float(ours[0] @ torch.from_numpy(face.normed_embedding))
-    assert cosine > 0.999, "OpenCV rounds places to 1/32 px, and levels"
+    assert cosine > 0.999, "OpenCV rounds positions to 1/32 px, and levels"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -93,7 +93,7 @@ def test_unknown_operators_are_named(tmp_path):
         read_recognition_network(path)
 
 
-def test_a_damaged_file_is_refused(tmp_path):
+def test_a_damaged_file_is_rejected(tmp_path):
     path = write_recognition_onnx(tmp_path / "rec.onnx")
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="^Expected an ONNX file, received .*1000 bytes"):

@@ -1,4 +1,4 @@
-"""The networks behind losses and metrics from files: read back, and refused with file, source, licence and use."""
+"""The networks behind losses and metrics from files: read back, and rejected with file, source, licence and use."""
 
 from functools import partial
 from pathlib import Path
@@ -76,11 +76,11 @@ def test_all_files_are_recognised_by_content_and_found_after_import(folder, weig
         assert_is_the_tiny_network(name, perception_files.load_network(name, path))
 
 
-@pytest.mark.parametrize("place", [".", "perception"])
-def test_a_published_file_in_the_weights_folder_is_found_without_an_import(folder, weights, place):
-    (weights / place).mkdir(parents=True)
-    path_of(folder, "farl").rename(path_of(weights / place, "farl"))
-    assert find_perception_file("farl") == path_of(weights / place, "farl")
+@pytest.mark.parametrize("subfolder", [".", "perception"])
+def test_a_published_file_in_the_weights_folder_is_found_without_an_import(folder, weights, subfolder):
+    (weights / subfolder).mkdir(parents=True)
+    path_of(folder, "farl").rename(path_of(weights / subfolder, "farl"))
+    assert find_perception_file("farl") == path_of(weights / subfolder, "farl")
 
 
 def test_a_file_without_counters_and_a_safetensors_file_are_read_too(folder, tmp_path):
@@ -110,19 +110,19 @@ def test_the_words_of_a_missing_file_name_the_loss(weights):
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_another_networks_file_is_refused(folder, name):
+def test_another_networks_file_is_rejected(folder, name):
     other = "vgg19" if name != "vgg19" else "arcface"
     with pytest.raises(ValueError, match="Expected .* received .*"):
         load_network(name, path_of(folder, other))
 
 
-def test_weights_that_are_single_numbers_are_refused(tmp_path):
+def test_weights_that_are_single_numbers_are_rejected(tmp_path):
     torch.save({"features.0.weight": torch.tensor(1.0)}, path_of(tmp_path, "vgg19"))
     with pytest.raises(ValueError, match="Expected the weights of VGG19 .*1 tensors that do not fit"):
         load_network("vgg19", path_of(tmp_path, "vgg19"))
 
 
-def test_missing_tensors_and_broken_values_are_refused(folder):
+def test_missing_tensors_and_broken_values_are_rejected(folder):
     state = tiny_perception_networks()["arcface"].state_dict()
     path = path_of(folder, "arcface")
     torch.save({k: v for k, v in state.items() if k != "body.3.res_layer.1.weight"}, path)

@@ -167,7 +167,7 @@ def test_evaluate_rejects_changed_settings_and_adds_other_models(evaluate, tmp_p
         (("--identity", "nowhere.pt"), "nowhere.pt"),
     ],
 )
-def test_bad_words_are_said_in_words(evaluate, capsys, words, message):
+def test_bad_options_are_rejected_with_a_clear_error(evaluate, capsys, words, message):
     code, _ = evaluate(*words)
     assert code == 2
     assert message in capsys.readouterr().err

@@ -48,14 +48,14 @@ def test_a_limit_of_frames_spreads_over_the_video_from_its_first_frame(data_fold
     assert (video.spaced, video.leading) == ((0, 2), (0, 1))
 
 
-def test_images_of_another_size_are_refused_by_name(people, tmp_path):
+def test_images_of_another_size_are_rejected_by_name(people, tmp_path):
     other = replace(people["bob"][2], image=people["bob"][2].image[:32, :32])
     frames = load_frame_set(write_data(tmp_path, {"ann": people["ann"], "bob": [*people["bob"][:2], other]}))
     with pytest.raises(ValueError, match=r"one size, 64 px, received \(32, 32, 3\) for frame clip-bob_0002"):
         frames.images([5])
 
 
-def test_a_folder_without_two_frames_of_anybody_is_refused(people, tmp_path):
+def test_a_folder_without_two_frames_of_anybody_is_rejected(people, tmp_path):
     single = {person: frames[:1] for person, frames in people.items()}
     with pytest.raises(ValueError, match="videos of at least two frames"):
         load_frame_set(write_data(tmp_path, single))
@@ -85,7 +85,7 @@ def test_large_pose_pairs_differ_by_thirty_degrees_and_begin_frontal(people, tmp
     assert names(frames, make_protocol("large_pose", frames, OPTIONS)) == [("clip-ann_0000", ["clip-ann_0001"])]
 
 
-def test_a_protocol_without_pairs_is_refused(frames):
+def test_a_protocol_without_pairs_is_rejected(frames):
     with pytest.raises(ValueError, match="Expected pairs for the protocol 'large_pose'"):
         make_protocol("large_pose", frames, OPTIONS)
 

@@ -48,8 +48,8 @@ def line_of(values, found=None, clip_values=None, seconds=0.0):
     return {
         "values": values,
         "clip_values": clip_values or {},
-        "motion": [[float(place)] * len(MOTIONS) for place in range(count)],
-        "wanted": [[2.0 * place] * len(MOTIONS) for place in range(count)],
+        "motion": [[float(frame)] * len(MOTIONS) for frame in range(count)],
+        "wanted": [[2.0 * frame] * len(MOTIONS) for frame in range(count)],
         "found": found or [True] * count,
         "without_driver": [],
         "seconds": seconds,

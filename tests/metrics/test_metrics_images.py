@@ -78,7 +78,7 @@ def test_more_noise_is_worse_in_every_metric():
 
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, lambda *pair: lpips(*pair, toy_lpips)])
-def test_images_in_another_range_or_size_are_refused(function):
+def test_images_in_another_range_or_size_are_rejected(function):
     images, truth = noisy_pair()
     with pytest.raises(ValueError, match="Expected the images in \\[-1, 1\\]"):
         function((images + 1) * 127.5, truth)

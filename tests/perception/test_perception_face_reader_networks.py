@@ -62,7 +62,7 @@ def test_a_missing_network_is_named_with_source_licence_and_use(name, tmp_path, 
         load_face_reader_network(name)
 
 
-def test_a_cut_file_is_refused(imported, tmp_path):
+def test_a_cut_file_is_rejected(imported, tmp_path):
     content = (imported / "emoca" / "gaze_net.safetensors").read_bytes()
     (tmp_path / "gaze_net.safetensors").write_bytes(content[:-100])
     with pytest.raises(ValueError, match="^Expected a complete safetensors file of ETH-XGaze, received .*Import"):

@@ -35,15 +35,16 @@ def plain_lpips(backbone: str, maps: ActivationMaps, learnt: LearntWeights, firs
     layers.load_state_dict({k.removeprefix("features."): v for k, v in maps.state_dict().items()})
     taps = (1, 4, 7, 9, 11) if backbone == "alex" else (3, 8, 15, 22, 29)  # ReLUs
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
-    total, place = torch.zeros(len(first)), 0
+    total, layer_index = torch.zeros(len(first)), 0
     hidden = [(images - shift[:, None, None]) / scale[:, None, None] for images in (first, second)]
     for number, layer in enumerate(layers):
         hidden = [layer(maps) for maps in hidden]
         if number in taps:
             unit = [maps / (maps.norm(dim=1, keepdim=True) + 1e-10) for maps in hidden]
-            weight = learnt.state_dict()[f"lin{place}.model.1.weight"]
-            total, place = total + nn.functional.conv2d((unit[0] - unit[1]) ** 2, weight).mean((1, 2, 3)), place + 1
-    assert place == 5
+            weight = learnt.state_dict()[f"lin{layer_index}.model.1.weight"]
+            total = total + nn.functional.conv2d((unit[0] - unit[1]) ** 2, weight).mean((1, 2, 3))
+            layer_index += 1
+    assert layer_index == 5
     return total
 
 
@@ -97,7 +98,7 @@ def test_equal_images_have_no_distance_and_black_ones_a_finite_gradient(networks
     assert images.grad.isfinite().all()
 
 
-def test_weights_of_another_backbone_are_refused(networks):
+def test_weights_of_another_backbone_are_rejected(networks):
     with pytest.raises(ValueError, match="^Expected LPIPS's weights .*received .*alex.pth with AlexNet"):
         LpipsFeatures(networks["alexnet"], tiny_learnt_weights("vgg"))
 

@@ -1,4 +1,4 @@
-"""The open lane's door: features of the protocol's shapes, zero for equal images, frozen, bundled, and accurate."""
+"""The open backend's door: features of the protocol's shapes, zero for equal images, frozen, bundled, and accurate."""
 
 import pytest
 import torch
@@ -85,7 +85,7 @@ def test_photographs_take_landmarks_pose_and_gaze_from_the_landmarker(perception
     torch.testing.assert_close(features.identity, ours.identity)
 
 
-def test_unknown_names_are_refused():
+def test_unknown_names_are_rejected():
     with pytest.raises(ValueError, match="Expected face to be one of"):
         load_open_perception("vgg")
     with pytest.raises(ValueError, match="Expected role to be one of"):

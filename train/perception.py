@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch import nn
 
-from diffusionact.conversion.paper_perception import load_paper_perception
+from diffusionact.conversion.published_networks import read_network_file
 from diffusionact.losses import LossWeights
-from diffusionact.perception import load_open_perception
+from diffusionact.perception import load_open_perception, load_paper_perception
 
 LANES = ("open", "paper")
 
@@ -50,5 +50,11 @@ def load_perception(settings: PerceptionSettings, weights: LossWeights) -> nn.Mo
     """
     if settings.lane == "paper":
         folders = [None if folder is None else Path(folder) for folder in (settings.folder, settings.emoca_folder)]
-        return load_paper_perception(weights, *folders, perceptual=settings.perceptual, identity=settings.identity)
+        return load_paper_perception(
+            weights,
+            *folders,
+            perceptual=settings.perceptual,
+            identity=settings.identity,
+            read=read_network_file,
+        )
     return load_open_perception(settings.face)

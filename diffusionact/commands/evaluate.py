@@ -14,13 +14,12 @@ import torch
 from torch import nn
 
 from ..checks import check_in_range
-from ..conversion.identity_networks import JUDGE, load_identity_network
-from ..conversion.lpips_files import load_lpips_network
+from ..conversion.published_networks import read_network_file
 from ..devices import choose_device
 from ..evaluation import (
     PROTOCOLS,
     FrameSet,
-    Observer,
+    FrameSetObserver,
     Protocol,
     ProtocolOptions,
     ResultStore,
@@ -33,7 +32,9 @@ from ..evaluation import (
     write_report,
 )
 from ..evaluation.markdown_page import table_text
-from ..evaluation.report import HTML_NAME
+from ..evaluation.report import HTML_NAME, MARKDOWN_NAME, missing_page_packages
+from ..perception.identity_networks import JUDGE, load_identity_network
+from ..perception.lpips_files import load_lpips
 from ..schedulers import SCHEDULERS
 from .evaluated_models import LoadedModels, read_models, weights_fingerprint
 
@@ -133,11 +134,12 @@ class Evaluation:
 
     def __init__(self, options: argparse.Namespace, share: Share):
         check_options(options)
+        warn_of_missing_pages()
         self.options, self.share = options, share
         self.frames = load_frame_set(options.data, options.videos, options.frames_per_video)
         self.protocols = make_protocols(options, self.frames)
         self.models = LoadedModels(read_models(options.model), share.device, options.dtype)
-        self.identity = load_identity_network(options.identity).to(share.device)
+        self.identity = load_identity_network(options.identity, read_network_file).to(share.device)
         self.lpips_network, self.without_lpips = find_lpips(share.device)
         self.settings = {
             "format": RESULTS_FORMAT,
@@ -157,8 +159,8 @@ class Evaluation:
         Returns:
             How many results other parts still have to make.
         """
-        observer = Observer(self.frames, self.identity, self.share.device)
-        loaders = {name: self.models.loader(name) for name in self.models.paths}
+        observer = FrameSetObserver(self.frames, self.identity, self.share.device)
+        models = {name: self.models.entry(name) for name in self.models.paths}
         run_options = RunOptions(
             scheduler=self.options.scheduler,
             batch_size=self.options.batch_size,
@@ -167,7 +169,7 @@ class Evaluation:
             show_progress=self.share.part == 0 or self.options.part is not None,
         )
         with ResultStore(self.options.output, self.settings, self.share.part, self.share.parts) as store:
-            runner = Runner(self.frames, self.protocols, loaders, observer, self.lpips_network, store, run_options)
+            runner = Runner(self.frames, self.protocols, models, observer, self.lpips_network, store, run_options)
             runner.run()
             missing = runner.missing()
             if not missing:
@@ -188,13 +190,13 @@ class Evaluation:
             f"{self.frames.size} px" + (", rendered" if self.frames.is_rendered else ""),
             **{f"model {name}": self.describe(name) for name in self.models.paths},
             "sampler": self.options.scheduler,
-            "landmarks, head pose, expression, gaze": "the bundled open tracker",
+            "landmarks, head pose, expression, gaze": "the bundled open face reader",
             "identity": str(self.options.identity),
         }
         notes = [self.without_lpips] if self.without_lpips else []
         report = write_report(store, self.frames, self.protocols, list(self.models.paths), facts, notes)
         logger.info("%s\n", table_text(report.sections[0].table))
-        logger.info("Report: %s", self.options.output / HTML_NAME)
+        logger.info("Report: %s", self.options.output / (MARKDOWN_NAME if missing_page_packages() else HTML_NAME))
 
 
 def read_part(word: str | None) -> tuple[int, int]:
@@ -237,10 +239,19 @@ def make_protocols(options: argparse.Namespace, frames: FrameSet) -> list[Protoc
     return [make_protocol(name, frames, chosen) for name in dict.fromkeys(options.protocol)]
 
 
+def warn_of_missing_pages() -> None:
+    """Report before the work begins which pages will be left out."""
+    if missing := missing_page_packages():
+        logger.warning(
+            "The HTML page and the plots are left out, as %s is not installed; results.json and report.md are written. "
+            "Run `pip install diffusionact[evaluate]` for them.",
+            " and ".join(missing),
+        )
+
+
 def find_lpips(device: torch.device) -> tuple[nn.Module | None, str]:
     """The network of LPIPS; or None, and why its column is missing."""
     try:
-        return load_lpips_network(LPIPS_BACKBONE).to(device), ""
-    except (ModuleNotFoundError, OSError) as error:
-        # An OSError where its weights cannot be fetched.
+        return load_lpips(LPIPS_BACKBONE, read_network_file).to(device), ""
+    except FileNotFoundError as error:
         return None, f"LPIPS is left out. {error}"

@@ -3,58 +3,58 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..devices import default_dtype
+from ..evaluation import Abilities, ModelEntry
 from ..evaluation.plan import BASELINES
-from ..pipelines import DiffusionActPipeline
+from ..generation import Engine, Sampling, load_engine
 
 
 class LoadedModels:
     """The models of an evaluation, one in memory at a time.
 
     Args:
-        paths: name -> what `DiffusionActPipeline.from_pretrained` takes.
+        paths: name -> what `load_engine` takes.
         device: where they run.
-        dtype: of the UNets; "auto" is what the device is fast with.
+        dtype: of the networks that like half precision; "auto" is what the device is fast with.
     """
 
     def __init__(self, paths: Mapping[str, str], device: torch.device, dtype: str):
         self.paths = dict(paths)
         self._device = device
-        self._dtype = None if dtype == "auto" else getattr(torch, dtype)
-        self._held: tuple[str, DiffusionActPipeline] | None = None
+        self._dtype = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)
+        self._held: tuple[str, Engine] | None = None
+        self._abilities: dict[str, Abilities] = {}
 
-    def load(self, name: str) -> DiffusionActPipeline:
+    def load(self, name: str) -> Engine:
         """A model of `paths`; the one before is released."""
         if self._held is None or self._held[0] != name:
             self._held = None
-            self._held = (name, DiffusionActPipeline.from_pretrained(self.paths[name], self._dtype, self._device))
+            engine = load_engine(self.paths[name]).to(self._device, self._dtype)
+            self._held, self._abilities[name] = (name, engine), Abilities.of(engine)
         return self._held[1]
 
-    def loader(self, name: str) -> Callable[[], DiffusionActPipeline]:
-        """What loads a model when it is called."""
-        return lambda: self.load(name)
+    def entry(self, name: str) -> ModelEntry:
+        """What a `Runner` takes; the model is loaded when it is needed."""
+        if name not in self._abilities:
+            self.load(name)
+        return ModelEntry(lambda: self.load(name), self._abilities[name])
 
     def facts(self, name: str) -> dict[str, Any]:
         """What the figures of a model depend on."""
-        pipeline = self.load(name)
-        networks = (
-            pipeline.unet,
-            pipeline.inversion_unet,
-            pipeline.reenactment_encoder,
-            pipeline.semantic_encoder,
-        )
+        engine = self.load(name)
         return {
-            "weights": weights_fingerprint(*networks),
-            "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
-            "size": pipeline.sample_size,
-            "own_steps": pipeline.config.num_inference_steps,
-            "own_inversion_steps": pipeline.config.num_inversion_steps,
+            "weights": weights_fingerprint(*engine.modules) if engine.modules else engine.fingerprint,
+            "dtype": str(narrowest_dtype(engine)).removeprefix("torch."),
+            "size": engine.sample_size,
+            "own_steps": engine.steps_per_frame(Sampling()),
+            "own_inversion_steps": engine.encode_steps(),
         }
 
 
@@ -76,6 +76,12 @@ def read_models(words: Sequence[str]) -> dict[str, str]:
             )
         models[name] = path
     return models
+
+
+def narrowest_dtype(engine: Engine) -> torch.dtype:
+    """Of all weights of an engine: half precision where some of its networks have it; float32 without weights."""
+    dtypes = {parameter.dtype for module in engine.modules for parameter in module.parameters()}
+    return min(dtypes, key=lambda dtype: dtype.itemsize, default=torch.float32)
 
 
 def weights_fingerprint(*networks: nn.Module) -> str:

@@ -23,7 +23,7 @@ from ..types import SourceCodes
 from ..video import FrameSource, VideoWriter, open_frames
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
 from .official_options import settle_official_options
-from .report import ReenactmentReport
+from .reenactment_report import ReenactmentReport
 
 logger = logging.getLogger(__name__)
 

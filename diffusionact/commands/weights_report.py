@@ -72,7 +72,7 @@ def _check_tracker_file(path: Path) -> str:
     if path.name in NETWORKS:
         build_network(NETWORKS[path.name], tensors, str(path))
     else:
-        from ..conversion.perception_files import PERCEPTION_FILES, build_perception_network
+        from ..perception.perception_files import PERCEPTION_FILES, build_perception_network
 
         build_perception_network(PERCEPTION_FILES[path.stem], tensors, str(path))
     return sha256_of_tensors(tensors)

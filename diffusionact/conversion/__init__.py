@@ -1,1 +1,1 @@
-"""Readers of foreign checkpoints and data; only the command line imports this room."""
+"""Other people's files -> the weights folder; imported by commands and training alone."""

@@ -201,7 +201,7 @@ def _wanted(members: Iterable[_Member], shown: str) -> list[_Member]:
 
 
 def _inside_path(name: str, shown: str) -> PurePosixPath:
-    """The member's place below the folder it is unpacked into.
+    """The member's path below the folder it is unpacked into.
 
     Raises:
         ValueError: if its name leads elsewhere.

@@ -1,6 +1,6 @@
 """Reads arrays out of pickles without running anything of them: FLAME's generic_model.pkl and landmark_embedding.npy.
 
-Every class that such a file may name is replaced by a stand-in of ours; any other name is refused. Neither chumpy nor
+Every class that such a file may name is replaced by a stand-in of ours; any other name is rejected. Neither chumpy nor
 scipy is needed, and numpy's own unpickling is not used either.
 """
 
@@ -213,7 +213,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 def as_array(value: object) -> np.ndarray:
     """Dense numbers of a stand-in, or of a plain number.
 
-    Lists are refused: a few bytes can nest one in itself often enough to fill the memory.
+    Lists are rejected: a few bytes can nest one in itself often enough to fill the memory.
 
     Raises:
         ValueError: if it is none of these.

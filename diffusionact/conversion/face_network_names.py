@@ -13,7 +13,7 @@ from ..weights import some_of
 
 WEIGHTS = ("weight", "bias", "running_mean", "running_var")
 
-# s3fd-619a316812.pth. Convolutions of the trunk, stage by stage: the index of one is its place in our trunk.
+# s3fd-619a316812.pth. Convolutions of the trunk, stage by stage: the index of one is its position in our trunk.
 DETECTOR_STAGES = (
     ("conv1_1", "conv1_2"),
     ("conv2_1", "conv2_2"),
@@ -108,13 +108,13 @@ def landmark_net_names(state: Mapping[str, Tensor]) -> dict[str, str]:
         ours = f"stacks.{stack}"
         modules |= {f"{official}{stack}": f"{ours}.{mine}" for official, mine in FAN_STACK.items()}
         modules |= _inside(f"top_m_{stack}", f"{ours}.block", FAN_BLOCK)
-        place = f"{ours}.hourglass"
+        prefix = f"{ours}.hourglass"
         # Official levels count down to 1, the deepest.
         for level in range(FAN_DEPTH, 0, -1):
             blocks = FAN_LEVEL | (FAN_DEEPEST if level == 1 else {})
             for official, mine in blocks.items():
-                modules |= _inside(f"m{stack}.{official}_{level}", f"{place}.{mine}", FAN_BLOCK)
-            place = f"{place}.inner"
+                modules |= _inside(f"m{stack}.{official}_{level}", f"{prefix}.{mine}", FAN_BLOCK)
+            prefix = f"{prefix}.inner"
     return _parameters(modules, state)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..face.readers.emoca import build_network
+from ..perception.perception_files import PERCEPTION_FILES, build_perception_network, read_tensors
 from ..weights import INDEX_NAME, OfficialFile, catalogue_entry
 from ..weights.provenance import (
     Provenance,
@@ -24,7 +25,7 @@ from .checkpoints import read_checkpoint, state_dict_of
 from .face_network_names import face_network_state
 from .flame_head import CHECKPOINT_BUFFERS, CHECKPOINT_PREFIX, flame_from_checkpoint, flame_from_files
 from .official import convert_official
-from .perception_files import PERCEPTION_FILES, build_perception_network, read_tensors, used_tensors
+from .published_networks import read_network_file, used_tensors
 
 # Entry of the catalogue -> attribute of EmocaNetworks, and where the state dict stands in the file; "" is all of it.
 NETWORKS = {
@@ -54,7 +55,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Target:
+class ImportDestination:
     """Where to, and how: the weights folder, whether to replace what is there, whether to show bars."""
 
     folder: Path
@@ -83,68 +84,68 @@ class Step:
 
     name: str
     sources: tuple[str, ...]
-    run: Callable[[Target, Mapping[str, FoundFile]], list[Outcome]]
+    run: Callable[[ImportDestination, Mapping[str, FoundFile]], list[Outcome]]
 
 
-def import_model(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
+def import_model(destination: ImportDestination, files: Mapping[str, FoundFile]) -> list[Outcome]:
     """diffusionact_model.pt becomes a model folder."""
     entry, file = catalogue_entry("diffusionact"), files["diffusionact"]
-    if target.is_taken(entry):
-        return [_kept(entry, target)]
-    folder = target.path(entry)
-    convert_official(file.path, folder, progress=target.progress, overwrite=True)
+    if destination.is_taken(entry):
+        return [_kept(entry, destination)]
+    folder = destination.path(entry)
+    convert_official(file.path, folder, progress=destination.progress, overwrite=True)
     provenance = Provenance(file.path.name, sha256_of_file(file.path), entry.licence)
     write_model_provenance(folder, provenance)
-    return [_imported(entry, provenance, target)]
+    return [_imported(entry, provenance, destination)]
 
 
-def import_network(name: str) -> Callable[[Target, Mapping[str, FoundFile]], list[Outcome]]:
-    """The step of a file that becomes one network of the tracker."""
+def import_network(name: str) -> Callable[[ImportDestination, Mapping[str, FoundFile]], list[Outcome]]:
+    """The step of a file that becomes one network of the face reader."""
 
-    def run(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
+    def run(destination: ImportDestination, files: Mapping[str, FoundFile]) -> list[Outcome]:
         entry, file = catalogue_entry(name), files[name]
-        if target.is_taken(entry):
-            return [_kept(entry, target)]
+        if destination.is_taken(entry):
+            return [_kept(entry, destination)]
         network, _ = NETWORKS[name]
         tensors = face_network_state(network, _official_state(name, file), file.shown)
         build_network(network, tensors, file.shown)
         note = _compare_with_settings(tensors, file) if name == "emoca" else ""
         provenance = Provenance(file.path.name, sha256_of_file(file.path), entry.licence)
-        write_tracker_file(target.path(entry), tensors, provenance)
-        return [_imported(entry, provenance, target, note)]
+        write_tracker_file(destination.path(entry), tensors, provenance)
+        return [_imported(entry, provenance, destination, note)]
 
     return run
 
 
-def import_perception(name: str) -> Callable[[Target, Mapping[str, FoundFile]], list[Outcome]]:
+def import_perception(name: str) -> Callable[[ImportDestination, Mapping[str, FoundFile]], list[Outcome]]:
     """The step of a file that becomes one network behind losses and metrics."""
 
-    def run(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
+    def run(destination: ImportDestination, files: Mapping[str, FoundFile]) -> list[Outcome]:
         entry, file = catalogue_entry(name), files[name]
-        if target.is_taken(entry):
-            return [_kept(entry, target)]
+        if destination.is_taken(entry):
+            return [_kept(entry, destination)]
         known = PERCEPTION_FILES[name]
-        state = read_tensors(known, file.path)
+        state = read_tensors(known, file.path, read_network_file)
         tensors = used_tensors(known, state, build_perception_network(known, state, file.shown))
         provenance = Provenance(file.path.name, sha256_of_file(file.path), entry.licence)
-        write_tracker_file(target.path(entry), tensors, provenance)
-        return [_imported(entry, provenance, target)]
+        write_tracker_file(destination.path(entry), tensors, provenance)
+        return [_imported(entry, provenance, destination)]
 
     return run
 
 
-def import_flame(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome]:
+def import_flame(destination: ImportDestination, files: Mapping[str, FoundFile]) -> list[Outcome]:
     """The head. Buffers inside EMOCA's checkpoint win, as in the official code; else FLAME's own files make it."""
     state = _official_state("emoca", files["emoca"]) if "emoca" in files else {}
     if all(CHECKPOINT_PREFIX + name in state for name in CHECKPOINT_BUFFERS):
-        return _import_head_of_emoca(target, files, state)
+        return _import_head_of_emoca(destination, files, state)
     entry = catalogue_entry("flame")
     missing = [catalogue_entry(name) for name in ("flame", "flame-landmarks") if name not in files]
     if len(missing) == 2:
-        is_there = target.path(entry).is_file()
+        is_there = destination.path(entry).is_file()
         return [] if is_there else [Outcome("", "flame", f"this checkpoint holds no head; {entry.how_to_get}", "left")]
-    if target.is_taken(entry):
-        return [_kept(entry, target)]
+    if destination.is_taken(entry):
+        return [_kept(entry, destination)]
     if missing:
         raise ValueError(
             f"Expected {missing[0].file_names[0]} in the same import, as two files make the head; received one of "
@@ -152,7 +153,7 @@ def import_flame(target: Target, files: Mapping[str, FoundFile]) -> list[Outcome
         )
     sources = [files["flame"], files["flame-landmarks"]]
     tensors = flame_from_files(*(read_arrays(file.path) for file in sources))
-    return [_write_head(target, tensors, sources, ("flame", "flame-landmarks"))]
+    return [_write_head(destination, tensors, sources, ("flame", "flame-landmarks"))]
 
 
 STEPS: tuple[Step, ...] = (
@@ -163,14 +164,16 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def _import_head_of_emoca(target: Target, files: Mapping[str, FoundFile], state: Mapping[str, Tensor]) -> list[Outcome]:
+def _import_head_of_emoca(
+    destination: ImportDestination, files: Mapping[str, FoundFile], state: Mapping[str, Tensor]
+) -> list[Outcome]:
     entry, file = catalogue_entry("flame"), files["emoca"]
-    provenance = read_provenance(target.path(entry))
+    provenance = read_provenance(destination.path(entry))
     is_of_flames_files = provenance is not None and " + " in provenance.source
-    if target.is_taken(entry) and not is_of_flames_files:
-        outcome = _kept(entry, target)
+    if destination.is_taken(entry) and not is_of_flames_files:
+        outcome = _kept(entry, destination)
     else:
-        outcome = _write_head(target, flame_from_checkpoint(state, file.shown), [file], ("emoca", "flame"))
+        outcome = _write_head(destination, flame_from_checkpoint(state, file.shown), [file], ("emoca", "flame"))
     outcome = replace(outcome, shown=file.shown)
     others = [other for name, other in files.items() if name != "emoca"]
     reason = "not needed: EMOCA's checkpoint brought the head, and wins in the official code too"
@@ -178,7 +181,7 @@ def _import_head_of_emoca(target: Target, files: Mapping[str, FoundFile], state:
 
 
 def _write_head(
-    target: Target, tensors: Mapping[str, Tensor], sources: Sequence[FoundFile], terms: Sequence[str]
+    destination: ImportDestination, tensors: Mapping[str, Tensor], sources: Sequence[FoundFile], terms: Sequence[str]
 ) -> Outcome:
     entry = catalogue_entry("flame")
     build_network("flame", tensors, sources[0].shown)
@@ -187,8 +190,8 @@ def _write_head(
         " + ".join(sha256_of_file(file.path) for file in sources),
         "; ".join(catalogue_entry(name).licence for name in terms),
     )
-    write_tracker_file(target.path(entry), tensors, provenance)
-    return _imported(entry, provenance, target)
+    write_tracker_file(destination.path(entry), tensors, provenance)
+    return _imported(entry, provenance, destination)
 
 
 def _official_state(name: str, file: FoundFile) -> Mapping[str, Tensor]:
@@ -203,12 +206,12 @@ def _compare_with_settings(tensors: Mapping[str, Tensor], file: FoundFile) -> st
     return check_expression_width(width, settings)
 
 
-def _kept(entry: OfficialFile, target: Target) -> Outcome:
-    return Outcome("", entry.name, f"there already: {target.path(entry)}; --overwrite replaces it", "kept")
+def _kept(entry: OfficialFile, destination: ImportDestination) -> Outcome:
+    return Outcome("", entry.name, f"there already: {destination.path(entry)}; --overwrite replaces it", "kept")
 
 
-def _imported(entry: OfficialFile, provenance: Provenance, target: Target, note: str = "") -> Outcome:
-    notes = [f"written to {target.path(entry)}", note]
+def _imported(entry: OfficialFile, provenance: Provenance, destination: ImportDestination, note: str = "") -> Outcome:
+    notes = [f"written to {destination.path(entry)}", note]
     if entry.sha256_starts and not provenance.source_sha256.startswith(entry.sha256_starts):
         published = " or ".join(entry.sha256_starts)
         notes.append(

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ..weights import catalogue_entry, make_weights_folder
 from .archives import FoundFile, found_files
 from .candidates import best_candidate
-from .import_steps import STEPS, Outcome, Step, Target
+from .import_steps import STEPS, ImportDestination, Outcome, Step
 from .recognition import recognise
 
 
@@ -37,7 +37,7 @@ def import_files(paths: Sequence[Path], folder: Path, overwrite: bool = False, p
         chosen = _choose(recognised, outcomes)
         steps = [step for step in STEPS if chosen.keys() & set(step.sources)]
         for step in tqdm(steps, desc="Import", unit="component", disable=not progress, leave=False):
-            outcomes += _carry_out(step, chosen, Target(folder, overwrite, progress))
+            outcomes += _carry_out(step, chosen, ImportDestination(folder, overwrite, progress))
     return outcomes
 
 
@@ -76,10 +76,10 @@ def _choose(recognised: dict[str, list[FoundFile]], outcomes: list[Outcome]) -> 
     return chosen
 
 
-def _carry_out(step: Step, chosen: dict[str, FoundFile], target: Target) -> list[Outcome]:
+def _carry_out(step: Step, chosen: dict[str, FoundFile], destination: ImportDestination) -> list[Outcome]:
     sources = {name: chosen[name] for name in step.sources if name in chosen}
     shown = " + ".join(file.shown for file in sources.values())
     try:
-        return [replace(outcome, shown=outcome.shown or shown) for outcome in step.run(target, sources)]
+        return [replace(outcome, shown=outcome.shown or shown) for outcome in step.run(destination, sources)]
     except ValueError as error:
         return [Outcome(shown, step.name, str(error), "failed")]

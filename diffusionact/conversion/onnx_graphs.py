@@ -18,7 +18,6 @@ from ..perception.insightface_arcface import graph_state
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, NodeProto
 
-ONNX_SUFFIX = ".onnx"
 CONSTANT = "Constant"
 INPUT_SHAPE = [3, CROP_SIZE, CROP_SIZE]
 # insightface takes a network with a node so named among its first ones to bring images into its own range itself.

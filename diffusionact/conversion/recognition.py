@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..perception.identity_networks import ONNX_SUFFIX
 from .archives import zip_member_names
 from .array_pickles import read_arrays
 from .checkpoints import OLD_FORMAT_START, read_checkpoint
 from .flame_head import EMBEDDING_ARRAYS, MODEL_ARRAYS
-from .onnx_graphs import ONNX_SUFFIX, read_recognition_network
+from .onnx_graphs import read_recognition_network
 
 EMOCA_PREFIXES = ("deca.E_flame.", "deca.E_expression.")
 SETTINGS_SUFFIXES = (".yaml", ".yml")

@@ -5,15 +5,19 @@ which images the tables need; the runner (`runner.py`) makes, measures and keeps
 """
 
 from .frame_set import FrameSet, load_frame_set
-from .observer import Observer
+from .observer import FrameSetObserver, Observer
 from .protocols import PROTOCOLS, Protocol, ProtocolOptions, Steps, make_protocol, read_pairs
+from .rendering import Abilities
 from .report import write_report
 from .result_store import ResultStore
-from .runner import Runner, RunOptions
+from .runner import ModelEntry, Runner, RunOptions
 
 __all__ = [
     "PROTOCOLS",
+    "Abilities",
     "FrameSet",
+    "FrameSetObserver",
+    "ModelEntry",
     "Observer",
     "Protocol",
     "ProtocolOptions",

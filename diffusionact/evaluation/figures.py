@@ -1,4 +1,4 @@
-"""The figures of one pair: a value a frame for each metric, and what the tracker saw, for correlations.
+"""The figures of one pair: a value per frame for each metric, and what was seen, for correlations.
 
 Columns are named as in the paper's tables. NaN stands where a face was not found.
 """
@@ -23,6 +23,10 @@ EQUAL_DB = 100.0
 # What is correlated between result and driver.
 MOTIONS = ("yaw", "pitch", "jaw", "blink", "gaze yaw", "gaze pitch")
 
+# Of the 68 landmarks: all but the contour, and where the eyes end outside.
+INNER = slice(17, None)
+OUTER_EYE_CORNERS = (36, 45)
+
 LpipsNetwork = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -31,10 +35,10 @@ class Measured:
     """One pair, one method.
 
     Attributes:
-        values: metric -> a value a frame.
+        values: metric -> a value per frame.
         clip_values: metric -> one value of the whole clip.
         motion: (F, 6) of the result, in the order of `MOTIONS`: degrees, [0, 1], radians.
-        wanted: (F, 6) of the driving frames, as the tracker sees them.
+        wanted: (F, 6) of the driving frames, as the observer sees them.
         found: for every frame, whether the result shows a face.
     """
 
@@ -140,6 +144,20 @@ def true_motion(frames: FrameSet, rows: list[int]) -> Tensor:
 
     blink = entry(*(EXPRESSION_NAMES[index] for index in BLINKS))
     return motion_of(frames.head_pose[rows], entry("jawOpen"), blink, frames.gaze[rows])
+
+
+def landmark_error_percent(landmarks: Tensor, wanted: Tensor) -> Tensor:
+    """Mean distance (B,) of the inner 51 landmarks, percent of the wanted outer eye corners' distance.
+
+    The contour is left out: it slides along the face. For single frames; the metric NME of the tables is another one.
+
+    Args:
+        landmarks: (B, 68, 2) px.
+        wanted: the same of what was asked for.
+    """
+    right, left = (wanted[:, corner] for corner in OUTER_EYE_CORNERS)
+    distance = (landmarks - wanted)[:, INNER].norm(dim=-1).mean(dim=1)
+    return 100.0 * distance / (left - right).norm(dim=-1)
 
 
 def pearson(first: Tensor, second: Tensor) -> float:

@@ -23,7 +23,7 @@ TEST_SPLIT = "test"
 
 
 @dataclass(frozen=True)
-class PlacedFrame:
+class ShardedFrame:
     """A frame and the shard that it lies in."""
 
     shard: Path
@@ -32,7 +32,7 @@ class PlacedFrame:
 
 @dataclass(frozen=True)
 class Video:
-    """Frames of one person in one place, in order.
+    """Frames of one person in one video, in order.
 
     Attributes:
         name: unique in the data.
@@ -59,7 +59,7 @@ class FrameSet:
     Attributes:
         keys: name of every frame; `rows` goes back.
         identity: name of the person of every frame.
-        is_rendered: the facts are the truth of a renderer, not what a tracker saw.
+        is_rendered: the facts are the truth of a renderer, not what a face reader saw.
         size: side of the images, pixels.
         landmarks: (N, 68, 2) px; pupils (N, 2, 2) px; head_pose (N, 3) degrees; gaze (N, 2) radians; expression (N, E).
 
@@ -67,7 +67,7 @@ class FrameSet:
         ValueError: if the first image is not square.
     """
 
-    def __init__(self, frames: Sequence[PlacedFrame], videos: Sequence[Video], names: list[str], fingerprint: str):
+    def __init__(self, frames: Sequence[ShardedFrame], videos: Sequence[Video], names: list[str], fingerprint: str):
         self._frames = list(frames)
         self.videos = tuple(videos)
         self.expression_names = names
@@ -124,9 +124,9 @@ def load_frame_set(folder: str | Path, videos: int | None = None, frames_per_vid
     shards, digest = list_shards(folder), hashlib.sha256()
     for path in shards:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-    everything = [PlacedFrame(path, stored) for path in shards for stored in scan_shard(path)]
+    everything = [ShardedFrame(path, stored) for path in shards for stored in scan_shard(path)]
     tested = [frame for frame in everything if frame.stored.facts.split == TEST_SPLIT] or everything
-    frames: list[PlacedFrame] = []
+    frames: list[ShardedFrame] = []
     found: list[Video] = []
     for name, group in groupby(tested, key=lambda frame: frame.stored.facts.video):
         _add_video(name, list(group), frames_per_video, frames, found)
@@ -148,17 +148,17 @@ def spaced_positions(length: int, count: int | None) -> list[int]:
 
 
 def _add_video(
-    name: str, video: list[PlacedFrame], count: int | None, frames: list[PlacedFrame], videos: list[Video]
+    name: str, video: list[ShardedFrame], count: int | None, frames: list[ShardedFrame], videos: list[Video]
 ) -> None:
     spaced = spaced_positions(len(video), count)
     if len(spaced) < 2:
         return
     first_clip = video[0].stored.facts.clip
-    leading = [place for place, frame in enumerate(video) if frame.stored.facts.clip == first_clip][:count]
-    rows = {place: len(frames) + row for row, place in enumerate(sorted({*spaced, *leading}))}
-    frames.extend(video[place] for place in rows)
+    leading = [index for index, frame in enumerate(video) if frame.stored.facts.clip == first_clip][:count]
+    rows = {index: len(frames) + row for row, index in enumerate(sorted({*spaced, *leading}))}
+    frames.extend(video[index] for index in rows)
     videos.append(Video(name, video[0].stored.facts.identity, _rows(rows, spaced), _rows(rows, leading)))
 
 
-def _rows(rows: dict[int, int], places: Iterable[int]) -> tuple[int, ...]:
-    return tuple(rows[place] for place in places)
+def _rows(rows: dict[int, int], indices: Iterable[int]) -> tuple[int, ...]:
+    return tuple(rows[index] for index in indices)

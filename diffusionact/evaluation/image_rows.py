@@ -12,6 +12,7 @@ from .plan import COPIED_DRIVER, COPIED_SOURCE, table_rows, task_of
 from .protocols import Protocol
 from .result_store import Line
 from .runner import EXAMPLES, example_path, example_position, image_path
+from .tables import lines_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ def image_grid(
     results: dict[tuple[str, str], Line],
 ) -> ImageGrid:
     """Source, driver, and what every method made of them; writes the true frames beside the results."""
-    rows = [row for row in table_rows(protocol, models) if row.method not in (COPIED_SOURCE, COPIED_DRIVER)]
+    rows = [
+        row
+        for row in table_rows(protocol, models)
+        if row.method not in (COPIED_SOURCE, COPIED_DRIVER) and lines_of(frames, protocol, row, results)
+    ]
     grid = []
     for pair in protocol.pairs[:EXAMPLES]:
         tasks = [task_of(frames, row, pair) for row in rows]

@@ -31,25 +31,25 @@ TOLERANCE = 1e-4
 
 
 def warp_by_landmarks(images: Tensor, landmarks: Tensor, wanted: Tensor) -> Tensor:
-    """Move the landmarks of images to other places, and all between them along.
+    """Move the landmarks of images to other positions, and all between them along.
 
     Where a turned head folds the mesh over itself, the triangles that still show their front are drawn.
 
     Args:
         images: (B, 3, H, H) in [-1, 1].
         landmarks: (B, 68, 2) px of the images.
-        wanted: (B, 68, 2) px, where they shall lie.
+        wanted: (B, 68, 2) px, where they should lie.
 
     Returns:
         (B, 3, H, H) in [-1, 1].
     """
     size = images.shape[-1]
-    sources = torch.stack([_source_places(*pair, size) for pair in zip(landmarks, wanted, strict=True)])
+    sources = torch.stack([_source_positions(*pair, size) for pair in zip(landmarks, wanted, strict=True)])
     grid = (2 * sources + 1) / size - 1  # px, centres at whole numbers, to the -1..1 of grid_sample
     return F.grid_sample(images, grid.to(images), padding_mode="border", align_corners=False).clamp(-1.0, 1.0)
 
 
-def _source_places(landmarks: Tensor, wanted: Tensor, size: int) -> Tensor:
+def _source_positions(landmarks: Tensor, wanted: Tensor, size: int) -> Tensor:
     """(H, H, 2) px: where each pixel of the warped image comes from."""
     corners = torch.tensor(TRIANGLES, device=landmarks.device)
     border = landmarks.new_tensor(BORDER) * size - 0.5

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from .image_rows import ImageGrid
+from .report_content import Report
 from .tables import Table
 from .wording import (
     ABOUT,
@@ -20,10 +21,6 @@ from .wording import (
     paper_label,
     paper_rows,
 )
-
-if TYPE_CHECKING:
-    from .image_rows import ImageGrid
-    from .report import Report
 
 IMAGE_PX = 96
 NAMED_FRAMES = 20
@@ -56,8 +53,8 @@ def _part_text(table: Table, columns: Sequence[str]) -> str:
     best = {column: best_rows(table, column) for column in columns}
     lines = ["| | " + " | ".join(heading(column) for column in columns) + " | frames | |"]
     lines.append("|---|" + "---|" * (len(columns) + 2))
-    for place, row in enumerate(table.rows):
-        figures = (f"**{figure(row, column)}**" if place in best[column] else figure(row, column) for column in columns)
+    for index, row in enumerate(table.rows):
+        figures = (f"**{figure(row, column)}**" if index in best[column] else figure(row, column) for column in columns)
         lines.append(_line(row.label, figures, str(row.frames), lost(row)))
     for row in paper_rows(table, columns):
         lines.append(_line(f"*{paper_label(table, row)}*", (figure(row, column) for column in columns), "", ""))

@@ -1,4 +1,4 @@
-"""What the figures are made from: what a tracker and a network of face recognition see in images.
+"""What the figures are made from: what a face reader and a network of face recognition see in images.
 
 The same two networks look at results and at true frames. Rows without a face hold NaN and are counted by the report.
 """
@@ -18,7 +18,7 @@ from ..images import model_to_uint8, resize
 from ..types import FaceObservation, concatenate
 from .frame_set import FrameSet
 
-# The tracker likes 256 px; smaller images are enlarged for it. Landmarks are px of images of this size.
+# The mesh likes 256 px; smaller images are enlarged for it. Landmarks are px of images of this size.
 OBSERVED_SIZE = 256
 BATCH = 8
 
@@ -36,7 +36,7 @@ class Seen:
         head_pose: (B, 3) yaw, pitch, roll in degrees.
         gaze: (B, 2) pitch, yaw in radians.
         expression: (B, 52) in [0, 1].
-        embedding: (B, D) of the person.
+        embedding: (B, D) of the person; D is 0 for observers without a network of face recognition.
     """
 
     found: Tensor
@@ -52,28 +52,17 @@ class Seen:
 
 
 class Observer:
-    """Looks at images; remembers what it saw in true frames.
+    """Looks at images.
 
     Args:
-        frames: the true frames.
-        identity: network of face recognition.
+        identity: network of face recognition; None leaves embeddings out.
         device: where the networks run; results are on the CPU.
     """
 
-    def __init__(self, frames: FrameSet, identity: IdentityNetwork, device: torch.device):
-        self.frames = frames
-        self.identity = identity
+    def __init__(self, identity: IdentityNetwork | None, device: torch.device):
+        self.identity = identity or no_identity
         self.device = device
         self.tracker = OpenFaceTracker("largest", "error").to(device)
-        self._remembered: dict[int, Seen] = {}
-
-    def look_at_true_frames(self, rows: Sequence[int]) -> Seen:
-        """What is seen in frames of the frame set; every frame is looked at once."""
-        new = [row for row in dict.fromkeys(rows) if row not in self._remembered]
-        if new:
-            seen = self.look(self.frames.images(new))
-            self._remembered |= {row: seen.rows([place]) for place, row in enumerate(new)}
-        return join([self._remembered[row] for row in rows])
 
     @torch.no_grad()
     def look(self, images: Tensor) -> Seen:
@@ -83,7 +72,7 @@ class Observer:
     def _look(self, images: Tensor) -> Seen:
         found, faces = self._track(model_to_uint8(images))
         landmarks = faces.landmarks.to(images)
-        # A network may not take NaN: faces that are not there are embedded from any place and then marked.
+        # A network may not take NaN: faces that are not there are embedded from any crop and then marked.
         embedding = self.identity(images, torch.where(found[:, None, None], landmarks, landmarks.new_zeros(())))
         seen = Seen(found, landmarks, faces.head_pose, faces.gaze, faces.expression, embedding)
         blank = {
@@ -111,6 +100,33 @@ class Observer:
         return FaceObservation(
             **blank, expression=expression, found=torch.zeros(1, dtype=torch.bool, device=self.device)
         )
+
+
+class FrameSetObserver(Observer):
+    """Looks at images, and remembers what it saw in the true frames.
+
+    Args:
+        frames: the true frames.
+        identity, device: see `Observer`.
+    """
+
+    def __init__(self, frames: FrameSet, identity: IdentityNetwork | None, device: torch.device):
+        super().__init__(identity, device)
+        self.frames = frames
+        self._remembered: dict[int, Seen] = {}
+
+    def look_at_true_frames(self, rows: Sequence[int]) -> Seen:
+        """What is seen in frames of the frame set; every frame is looked at once."""
+        new = [row for row in dict.fromkeys(rows) if row not in self._remembered]
+        if new:
+            seen = self.look(self.frames.images(new))
+            self._remembered |= {row: seen.rows([index]) for index, row in enumerate(new)}
+        return join([self._remembered[row] for row in rows])
+
+
+def no_identity(images: Tensor, landmarks: Tensor) -> Tensor:
+    """The `IdentityNetwork` that knows nobody: embeddings (B, 0)."""
+    return images.new_zeros(len(images), 0)
 
 
 def join(parts: Sequence[Seen]) -> Seen:

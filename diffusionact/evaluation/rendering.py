@@ -1,4 +1,4 @@
-"""Images to measure: a model's reenactments and reconstructions, and the baselines.
+"""Images to measure: reenactments by any engine, and what only some engines can make.
 
 Images come in and go out at the size of the frame set, whatever size a model works at.
 """
@@ -6,19 +6,53 @@ Images come in and go out at the size of the frame set, whatever size a model wo
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from ..face.geometry.alignment import transform_points
 from ..face.geometry.resize import resize_points
+from ..face.pose.extraction import LandmarkFrame
 from ..face.readers.open.face_model import ALIGNED_SIZE
+from ..generation import AlignedSource, Conditioning, Engine, Sampling
 from ..images import resize
-from ..pipelines import DiffusionActPipeline
-from ..schedulers import make_scheduler
+from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
 from .protocols import RANDOM, Steps
 from .targets import Target
+
+ValueT = TypeVar("ValueT")
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """An engine that can be asked for an image itself: the upper bound of its reenactments."""
+
+    def reconstruct(self, image: Tensor, num_inversion_steps: int | None, sampling: Sampling) -> Tensor:
+        """Images (B, 3, S, S) in [-1, 1], encoded and decoded with their own codes."""
+
+
+@runtime_checkable
+class StartsFromNoise(Protocol):
+    """An engine that can leave the inversion out."""
+
+    def random_codes(self, seeds: Sequence[int]) -> Mapping[str, Tensor]:
+        """What `encode` gives, a row for each seed, with noise instead of the x_T of a source."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What an engine can beyond `Engine`; see the protocols above."""
+
+    reconstructs: bool
+    starts_from_noise: bool
+
+    @classmethod
+    def of(cls, engine: Engine) -> Abilities:
+        """By its methods."""
+        return cls(isinstance(engine, Reconstructs), isinstance(engine, StartsFromNoise))
 
 
 @dataclass(frozen=True)
@@ -28,7 +62,7 @@ class Job:
     Attributes:
         name: seeds the noise where x_T is random.
         source: (1, 3, H, H) in [-1, 1].
-        target: landmarks of F driving frames, px of the same size.
+        target: the poses of F driving frames, px of the same size.
     """
 
     name: str
@@ -37,65 +71,90 @@ class Job:
 
 
 class Renderer:
-    """Renders pairs with one model.
+    """Renders pairs with one engine.
 
     Args:
-        pipeline: the model.
-        scheduler: name of the sampler; "ddim" is the model's own.
+        engine: makes the frames.
+        scheduler: name of the sampler, of engines that sample; "ddim" is the model's own.
         batch_size: images that go through a network together; does not change the result.
     """
 
-    def __init__(self, pipeline: DiffusionActPipeline, scheduler: str, batch_size: int):
-        self.pipeline = pipeline
+    def __init__(self, engine: Engine, scheduler: str, batch_size: int):
+        self.engine = engine
         self.batch_size = batch_size
-        self.scheduler = None if scheduler == "ddim" else make_scheduler(scheduler, pipeline.scheduler.config)
+        self.scheduler = None if scheduler == "ddim" else scheduler
+        self.landmark_frame = LandmarkFrame(engine.landmark_frame, engine.sample_size)
 
     @torch.no_grad()
     def reenact(self, jobs: list[Job], steps: Steps) -> list[Tensor]:
-        """Images (F, 3, H, H) of each job: the paper's inference, with the source's x_T or a random one."""
+        """Images (F, 3, H, H) of each job: the paper's inference, with the source's codes or random ones."""
         size = jobs[0].source.shape[-1]
-        sources = self._placed(torch.cat([job.source for job in jobs]))
-        own_maps = self._maps([(job.target.own_landmarks, job.target.own_pupils) for job in jobs], size)
-        own_codes = self._codes(sources, own_maps)
-        x_T = self._noise(jobs) if steps.inversion == RANDOM else self._invert(sources, own_codes, steps.inversion)
-        owner = [place for place, job in enumerate(jobs) for _ in job.target.driving]
-        maps = self._maps([(job.target.landmarks, job.target.pupils) for job in jobs], size)
-        images = self._sample(x_T[owner], self._codes(sources[owner], maps), steps.inference)
-        return list(resize(images, size).cpu().split([len(job.target.driving) for job in jobs]))
+        source = self._encode(jobs, steps, size)
+        wanted = self._in_landmark_frame([job.target.wanted for job in jobs], size)
+        # Which source each frame is rendered from.
+        owner = torch.tensor([number for number, job in enumerate(jobs) for _ in job.target.driving])
+        rendered = [
+            self._render(rows_of(source, owner[rows]), rows_of(wanted, rows), steps)
+            for rows in self._batches(len(owner))
+        ]
+        images = resize(torch.cat(rendered), size).cpu()
+        return list(images.split([len(job.target.driving) for job in jobs]))
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, steps: Steps) -> Tensor:
-        """Images (B, 3, H, H) encoded and decoded with their own semantic code and their own x_T."""
-        placed = self._placed(images)
-        codes = torch.cat([self.pipeline.semantic_encoder(batch) for batch in placed.split(self.batch_size)])
-        decoded = self._sample(self._invert(placed, codes, steps.inversion), codes, steps.inference)
-        return resize(decoded, images.shape[-1]).cpu()
+        """Images (B, 3, H, H) encoded and decoded with their own codes; of engines that reconstruct."""
+        large = self._at_sample_size(images)
+        sampling = Sampling(steps.inference, self.scheduler)
+        decoded = [
+            self.engine.reconstruct(large[rows], steps.inversion, sampling) for rows in self._batches(len(large))
+        ]
+        return resize(torch.cat(decoded), images.shape[-1]).cpu()
 
-    def _placed(self, images: Tensor) -> Tensor:
-        return resize(images.to(self.pipeline.device), self.pipeline.sample_size)
+    def _encode(self, jobs: list[Job], steps: Steps, size: int) -> SourceCodes:
+        """The sources of all jobs, a row each."""
+        images = self._at_sample_size(torch.cat([job.source for job in jobs]))
+        own = self._in_landmark_frame([job.target.own for job in jobs], size)
+        if steps.inversion == RANDOM:
+            codes = self.engine.random_codes([_seed(job.name) for job in jobs])
+        else:
+            parts = [
+                self.engine.encode(AlignedSource(images[rows], rows_of(own, rows)), steps.inversion)
+                for rows in self._batches(len(jobs))
+            ]
+            codes = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        # The frames of a set are all there is: they lie in no photo.
+        crop = CropTransform(torch.eye(2, 3).expand(len(jobs), 2, 3), self.engine.sample_size)
+        return SourceCodes(images, crop, own.coefficients, own.frame, own.gaze, codes)
 
-    def _maps(self, points: list[tuple[Tensor, Tensor]], size: int) -> Tensor:
-        landmarks, pupils = (resize_points(torch.cat(parts), size, ALIGNED_SIZE) for parts in zip(*points, strict=True))
-        frame = self.pipeline.landmark_frame.from_aligned(landmarks)
-        return self.pipeline.draw_landmarks(
-            transform_points(frame.matrix, landmarks), transform_points(frame.matrix, pupils)
+    def _render(self, source: SourceCodes, pose: FacePose, steps: Steps) -> Tensor:
+        conditioning = Conditioning(self.engine.condition(source, pose))
+        return self.engine.render(source, conditioning, Sampling(steps.inference, self.scheduler))
+
+    def _in_landmark_frame(self, poses: list[FacePose], size: int) -> FacePose:
+        """Poses in px of images of `size`, drawn where the engine wants them."""
+        pose = concatenate(poses)
+        landmarks, pupils = (resize_points(points, size, ALIGNED_SIZE) for points in (pose.landmarks, pose.pupils))
+        frame = self.landmark_frame.from_aligned(landmarks)
+        return replace(
+            pose,
+            landmarks=transform_points(frame.matrix, landmarks),
+            pupils=transform_points(frame.matrix, pupils),
+            frame=frame,
         )
 
-    def _codes(self, sources: Tensor, maps: Tensor) -> Tensor:
-        batches = zip(sources.split(self.batch_size), maps.split(self.batch_size), strict=True)
-        return torch.cat([self.pipeline.reenactment_encoder(*batch) for batch in batches])
+    def _at_sample_size(self, images: Tensor) -> Tensor:
+        return resize(images.to(self.engine.device), self.engine.sample_size)
 
-    def _invert(self, images: Tensor, codes: Tensor, steps: int | None) -> Tensor:
-        batches = zip(images.split(self.batch_size), codes.split(self.batch_size), strict=True)
-        return torch.cat([self.pipeline.invert(*batch, steps) for batch in batches])
+    def _batches(self, count: int) -> Iterator[slice]:
+        for start in range(0, count, self.batch_size):
+            yield slice(start, start + self.batch_size)
 
-    def _sample(self, x_T: Tensor, codes: Tensor, steps: int | None) -> Tensor:
-        batches = zip(x_T.split(self.batch_size), codes.split(self.batch_size), strict=True)
-        return torch.cat([self.pipeline.sample(*batch, steps, self.scheduler) for batch in batches])
 
-    def _noise(self, jobs: list[Job]) -> Tensor:
-        """x_T from N(0, I), another one for each pair, the same in every run."""
-        shape = (1, 3, self.pipeline.sample_size, self.pipeline.sample_size)
-        seeds = [int.from_bytes(hashlib.sha256(job.name.encode()).digest()[:8], "big") >> 1 for job in jobs]
-        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return torch.cat(noise).to(self.pipeline.device)
+def rows_of(value: ValueT, rows: slice | Tensor) -> ValueT:
+    """Some rows of one of the dataclasses in `types.py`; a row may come several times."""
+    return map_tensors(value, lambda tensor: tensor[rows.to(tensor.device) if isinstance(rows, Tensor) else rows])
+
+
+def _seed(name: str) -> int:
+    """Another one for each name, the same in every run."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1

@@ -1,63 +1,40 @@
-"""Writes a report: results.json, report.md with its images, and report.html, one file with everything in it."""
+"""Writes a report: results.json, report.md with its images, and report.html, one file with everything in it.
+
+The page and the plots need the extra `evaluate` (Jinja2 and matplotlib); without it they are left out.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..images import written_under_temporary_name
-from .charts import charts
 from .frame_set import FrameSet
-from .html_page import html_page
-from .image_rows import ImageGrid, image_grid
+from .image_rows import image_grid
 from .markdown_page import markdown_page
 from .plan import all_tasks
+from .plot_data import plots_of
 from .protocols import Protocol, write_pairs
+from .report_content import Report, Section
 from .result_store import SETTINGS_NAME, Line, ResultStore
-from .tables import Table, make_tables
+from .tables import make_tables
 
 RESULTS_NAME = "results.json"
 PAIRS_NAME = "pairs.json"
 MARKDOWN_NAME = "report.md"
 HTML_NAME = "report.html"
 PLOTS = "plots"
+# Of the extra `evaluate`; imported by html_page.py and plots.py alone.
+PAGE_PACKAGES = ("jinja2", "matplotlib")
 
 
-@dataclass(frozen=True)
-class Section:
-    """A table with its plots and images.
-
-    Attributes:
-        table: the figures.
-        charts: `<svg>` elements.
-        grid: None where the table has no images of its own.
-    """
-
-    table: Table
-    charts: tuple[str, ...]
-    grid: ImageGrid | None
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that the pages print.
-
-    Attributes:
-        facts: name -> value of the lines at the top.
-        notes: what a reader has to know, a sentence each.
-        sections: in order.
-        lost: method -> frames in whose result no face was found.
-        left_out: driving frames, and sources, in which no face was found.
-    """
-
-    facts: dict[str, str]
-    notes: tuple[str, ...]
-    sections: tuple[Section, ...]
-    lost: dict[str, list[str]]
-    left_out: list[str]
+def missing_page_packages() -> list[str]:
+    """Which of the packages behind the HTML page and the plots are not installed."""
+    return [name for name in PAGE_PACKAGES if find_spec(name) is None]
 
 
 def write_report(
@@ -68,29 +45,39 @@ def write_report(
     facts: dict[str, str],
     notes: Sequence[str],
 ) -> Report:
-    """Write the pages from the results that are there."""
+    """Write the pages from the results that are there; without the extra `evaluate` no HTML page and no plots."""
     made = store.lines()
     needed = all_tasks(frames, protocols, models)
     # The folder may hold more: other protocols, other models.
     keys = ((method, task.key) for method, tasks in needed.items() for task in tasks)
     results = {key: made[key] for key in keys if key in made}
-    tables = make_tables(frames, protocols, models, results)
-    sections = []
-    by_name = {protocol.name: protocol for protocol in protocols}
-    for table in tables:
-        protocol = by_name.get(table.name)
-        drawn, grid = (), None
-        if protocol is not None:
-            drawn = tuple(charts(frames, protocol, table, models, results))
-            grid = image_grid(store.folder, frames, protocol, models, results)
-        sections.append(Section(table, drawn, grid))
-    report = Report(facts, tuple(notes), tuple(sections), *lost_frames(results))
+    sections = _sections(store.folder, frames, protocols, models, results)
+    report = Report(facts, tuple(notes), sections, *lost_frames(results))
     settings = json.loads((store.folder / SETTINGS_NAME).read_text(encoding="utf-8"))
     _write(store.folder / RESULTS_NAME, json.dumps(results_json(report, settings), indent=1, allow_nan=False) + "\n")
     _write(store.folder / PAIRS_NAME, write_pairs(frames, protocols))
-    _write(store.folder / MARKDOWN_NAME, markdown_page(report, _write_plots(store.folder, sections)))
-    _write(store.folder / HTML_NAME, html_page(report))
+    _write_pages(store.folder, report)
     return report
+
+
+def _sections(
+    folder: Path,
+    frames: FrameSet,
+    protocols: Sequence[Protocol],
+    models: Sequence[str],
+    results: dict[tuple[str, str], Line],
+) -> tuple[Section, ...]:
+    """Tables with their plots and images; the tables that are made of others have neither."""
+    by_name = {protocol.name: protocol for protocol in protocols}
+    sections = []
+    for table in make_tables(frames, protocols, models, results):
+        protocol = by_name.get(table.name)
+        if protocol is None:
+            sections.append(Section(table, (), None))
+            continue
+        plots = tuple(plots_of(frames, protocol, table, models, results))
+        sections.append(Section(table, plots, image_grid(folder, frames, protocol, models, results)))
+    return tuple(sections)
 
 
 def lost_frames(results: Mapping[tuple[str, str], Line]) -> tuple[dict[str, list[str]], list[str]]:
@@ -117,15 +104,28 @@ def results_json(report: Report, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_plots(folder: Path, sections: Sequence[Section]) -> dict[str, list[str]]:
+def _write_pages(folder: Path, report: Report) -> None:
+    """The Markdown page, and with the extra the plots beside it and the HTML page with the same plots inside."""
+    if missing_page_packages():
+        _write(folder / MARKDOWN_NAME, markdown_page(report, {}))
+        (folder / HTML_NAME).unlink(missing_ok=True)  # that of an earlier run would not be of these figures
+        return
+    from .html_page import html_page
+    from .plots import svg
+
+    drawings = {section.table.name: [svg(plot) for plot in section.plots] for section in report.sections}
+    _write(folder / MARKDOWN_NAME, markdown_page(report, _write_plots(folder, drawings)))
+    _write(folder / HTML_NAME, html_page(report, drawings))
+
+
+def _write_plots(folder: Path, drawings: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Plots as files for the Markdown page; their names by table."""
     (folder / PLOTS).mkdir(exist_ok=True)
     names: dict[str, list[str]] = {}
-    for section in sections:
-        for number, chart in enumerate(section.charts):
-            name = f"{PLOTS}/{section.table.name}-{number}.svg"
-            _write(folder / name, chart + "\n")
-            names.setdefault(section.table.name, []).append(name)
+    for table, documents in drawings.items():
+        names[table] = [f"{PLOTS}/{table}-{number}.svg" for number in range(len(documents))]
+        for name, document in zip(names[table], documents, strict=True):
+            _write(folder / name, document)
     return names
 
 

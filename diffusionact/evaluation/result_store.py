@@ -1,4 +1,4 @@
-"""Finished work on disk: a line of JSON a pair and method, and the settings that all lines share.
+"""Finished work on disk: a line of JSON per pair and method, and the settings that all lines share.
 
 A process appends to a file of its own and never rewrites it, so that a kill costs the pair at work and no more.
 """

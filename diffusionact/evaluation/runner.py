@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..generation import Engine
 from ..images import model_to_uint8, save_png
-from ..pipelines import DiffusionActPipeline
 from .figures import LpipsNetwork, measure
 from .frame_set import FrameSet
 from .landmark_warp import warp_by_landmarks
-from .observer import Observer, Seen
+from .observer import FrameSetObserver, Seen
 from .plan import BASELINES, COPIED_DRIVER, COPIED_SOURCE, RECONSTRUCTION, Task, all_tasks
-from .protocols import Protocol
-from .rendering import Job, Renderer
+from .protocols import RANDOM, Protocol
+from .rendering import Abilities, Job, Renderer
 from .result_store import Line, ResultStore
 from .targets import Target, TargetMaker
 
@@ -55,13 +55,32 @@ class RunOptions:
     show_progress: bool = True
 
 
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model to evaluate.
+
+    Attributes:
+        load: gives its engine, on its device.
+        abilities: what that engine can beyond `Engine`; rows of tables that it cannot make are left out.
+    """
+
+    load: Callable[[], Engine]
+    abilities: Abilities
+
+    def can_make(self, method: str, task: Task) -> bool:
+        """Whether the engine can make a result."""
+        if method.endswith(RECONSTRUCTION) and not self.abilities.reconstructs:
+            return False
+        return self.abilities.starts_from_noise or task.steps.inversion != RANDOM
+
+
 class Runner:
     """Makes the results that a set of protocols needs.
 
     Args:
         frames: the true frames.
         protocols: what is measured.
-        models: name -> what loads the model; one is in memory at a time.
+        models: by name; one is in memory at a time.
         observer: sees faces.
         lpips_network: on the observer's device; None leaves LPIPS out.
         store: keeps results.
@@ -72,8 +91,8 @@ class Runner:
         self,
         frames: FrameSet,
         protocols: Sequence[Protocol],
-        models: Mapping[str, Callable[[], DiffusionActPipeline]],
-        observer: Observer,
+        models: Mapping[str, ModelEntry],
+        observer: FrameSetObserver,
         lpips_network: LpipsNetwork | None,
         store: ResultStore,
         options: RunOptions,
@@ -85,7 +104,10 @@ class Runner:
         self.store = store
         self.options = options
         self.targets = TargetMaker(frames, observer)
-        self.tasks = all_tasks(frames, protocols, list(models))
+        self.tasks = {
+            method: [task for task in tasks if method in BASELINES or self._entry(method).can_make(method, task)]
+            for method, tasks in all_tasks(frames, protocols, list(models)).items()
+        }
         self.examples = {pair for protocol in protocols for pair in protocol.pairs[:EXAMPLES]}
 
     def run(self) -> None:
@@ -94,8 +116,8 @@ class Runner:
         pending = {
             method: [
                 task
-                for place, task in enumerate(tasks)
-                if place % self.options.parts == self.options.part and (method, task.key) not in done
+                for index, task in enumerate(tasks)
+                if index % self.options.parts == self.options.part and (method, task.key) not in done
             ]
             for method, tasks in self.tasks.items()
         }
@@ -105,10 +127,10 @@ class Runner:
                 for task in pending.get(method, []):
                     self._baseline(method, task)
                     bar.update(len(task.pair.driving))
-            for name, load in self.models.items():
+            for name, entry in self.models.items():
                 own = {method: pending.get(method, []) for method in (name, name + RECONSTRUCTION)}
                 if any(own.values()):
-                    renderer = Renderer(load(), self.options.scheduler, self.options.batch_size)
+                    renderer = Renderer(entry.load(), self.options.scheduler, self.options.batch_size)
                     for method, tasks in own.items():
                         for group in groups(tasks, self.options.batch_size):
                             self._model(method, group, renderer)
@@ -118,6 +140,9 @@ class Runner:
         """How many results are not there yet, whichever process is to make them."""
         done = self.store.lines().keys()
         return sum((method, task.key) not in done for method, tasks in self.tasks.items() for task in tasks)
+
+    def _entry(self, method: str) -> ModelEntry:
+        return self.models[method.removesuffix(RECONSTRUCTION)]
 
     def _baseline(self, method: str, task: Task) -> None:
         target = self.targets(task.pair)
@@ -130,8 +155,8 @@ class Runner:
             self._add(method, task, target, self.frames.images(rows), self.observer.look_at_true_frames(rows), 0.0)
             return
         started = time.perf_counter()
-        own = target.own_landmarks.expand(len(target.driving), -1, -1)
-        images = warp_by_landmarks(self.frames.images(copied), own, target.landmarks)
+        own = target.own.landmarks.expand(len(target.driving), -1, -1)
+        images = warp_by_landmarks(self.frames.images(copied), own, target.wanted.landmarks)
         seconds = time.perf_counter() - started
         self._add(method, task, target, images, self.observer.look(images), seconds)
 

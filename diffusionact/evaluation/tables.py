@@ -91,6 +91,7 @@ def make_tables(
     tables = []
     for protocol in protocols:
         lines = {row: lines_of(frames, protocol, row, results) for row in table_rows(protocol, models)}
+        lines = {row: found for row, found in lines.items() if found}  # an engine may be unable to make some
         rows = [summary(row, found) for row, found in lines.items()]
         tables.append(_table(protocol.name, rows))
         if protocol.name == "self":
@@ -110,7 +111,7 @@ def lines_of(frames: FrameSet, protocol: Protocol, row: Row, results: Mapping[tu
 def summary(row: Row, lines: Sequence[Line]) -> TableRow:
     """Means, standard errors and correlations of a row."""
     values, errors = {}, {}
-    for name in {name for line in lines for name in line["values"]}:
+    for name in dict.fromkeys(name for line in lines for name in line["values"]):
         clips = [np.array(line["values"][name], dtype=float) for line in lines if name in line["values"]]
         values[name], errors[name] = mean_and_error(clips)
     for name in CLIP_COLUMNS:
@@ -150,11 +151,11 @@ def columns_of(lines: Sequence[Line], name: str) -> torch.Tensor:
 
 def correlations(seen: torch.Tensor, wanted: torch.Tensor) -> dict[str, float]:
     """Pearson's r of each motion."""
-    return {name: pearson(seen[:, place], wanted[:, place]) for place, name in enumerate(CORRELATIONS)}
+    return {name: pearson(seen[:, index], wanted[:, index]) for index, name in enumerate(CORRELATIONS)}
 
 
 def _truth_rows(frames: FrameSet, lines: Mapping[Row, Sequence[Line]]) -> list[TableRow]:
-    """Correlations with the renderer's facts; the last row is what the tracker reaches on the true frames."""
+    """Correlations with the renderer's facts; the last row is what the face reader reaches on the true frames."""
     rows, ceiling = [], None
     for row, found in lines.items():
         truth = true_motion(frames, [frames.rows[key] for line in found for key in line["driving"]])

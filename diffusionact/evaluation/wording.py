@@ -32,8 +32,8 @@ ABOUT = {
     "temporal": "Self reenactment of neighbouring frames; 1 is as steady as the real clip. A still image scores more "
     "than 1.",
     "ablation": "The same results as in self reenactment, with the columns of the paper's ablation.",
-    "truth": "Pearson's r between what the tracker sees in the result and what the renderer drew. The last row is what "
-    "the tracker reaches on the true frames: no result can be expected above it.",
+    "truth": "Pearson's r between what the face reader sees in the result and what the renderer drew. The last row is "
+    "what the face reader reaches on the true frames: no result can be expected above it.",
 }
 PAPER_NOTE = "The row of the paper is on VoxCeleb1, measured with other networks: not comparable."
 
@@ -70,8 +70,8 @@ COLUMNS = {
     name: Column(DIGITS.get(name, 3), metric.higher_is_better, MEANINGS[name]) for name, metric in METRICS.items()
 }
 COLUMNS |= {
-    "gaze": Column(1, False, "angle between the directions of gaze, degrees, as the tracker sees them"),
-    "seconds": Column(2, False, "seconds a frame on this machine, inversion included"),
+    "gaze": Column(1, False, "angle between the directions of gaze, degrees, as the face reader sees them"),
+    "seconds": Column(2, False, "seconds per frame on this machine, inversion included"),
 }
 COLUMNS |= {f"{motion} r": Column(2, True, f"Pearson's r of {motion} with the driver's") for motion in MOTIONS}
 
@@ -106,20 +106,20 @@ def figure(row: TableRow, column: str) -> str:
 
 
 def best_rows(table: Table, column: str) -> set[int]:
-    """Places of the rows that are printed as the best: bounds, the truth and the paper do not compete."""
+    """Indices of the rows that are printed as the best: bounds, the truth and the paper do not compete."""
     rows = {
-        place: row.values[column]
-        for place, row in enumerate(table.rows)
+        index: row.values[column]
+        for index, row in enumerate(table.rows)
         if column in row.values and row.method not in (COPIED_DRIVER, "target") and RECONSTRUCTION not in row.method
     }
     if len(rows) < 2:
         return set()
     best = (max if COLUMNS[column].higher_is_better else min)(rows.values())
-    return {place for place, value in rows.items() if math.isclose(value, best, rel_tol=1e-9)}
+    return {index for index, value in rows.items() if math.isclose(value, best, rel_tol=1e-9)}
 
 
 def lost(row: TableRow) -> str:
-    """How many frames could not be measured, in words; empty where none."""
+    """How many frames could not be measured; empty where none."""
     words = []
     if row.without_face:
         words.append(f"{row.without_face} results without a face")

@@ -6,7 +6,7 @@ The sampler's arithmetic is float32, whatever the UNets' dtype; the encoders sta
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,12 @@ class DiffusionEngine:
         x_T = invert(_calling(self.inversion_unet), self.scheduler, image, conditioning, steps, on_step)
         check_finite("x_T of the source", x_T)
         return x_T
+
+    def random_codes(self, seeds: Sequence[int]) -> dict[str, Tensor]:
+        """Codes to render from without inversion, a row for each seed: x_T from N(0, I), the same in every run."""
+        shape = (1, 3, self.sample_size, self.sample_size)
+        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return {"stochastic_code": torch.cat(noise).to(self.device)}
 
     @torch.no_grad()
     def reconstruct(self, image: Tensor, num_inversion_steps: int | None, sampling: Sampling) -> Tensor:

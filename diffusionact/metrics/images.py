@@ -1,4 +1,4 @@
-"""Metrics of images in [-1, 1] against the truth: PSNR, SSIM and L1, one value an image.
+"""Metrics of images in [-1, 1] against the truth: PSNR, SSIM and L1, one value per image.
 
 A data set's figure is the mean over its images, not the figure of the pooled error, which is smaller for PSNR.
 """

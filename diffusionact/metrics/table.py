@@ -1,4 +1,4 @@
-"""The metrics by their names in the paper's tables, with direction and unit, for reports."""
+"""The metrics by their names in the paper's tables, with their direction, for reports."""
 
 from __future__ import annotations
 
@@ -18,30 +18,23 @@ class Metric:
     """One column of a report.
 
     Attributes:
-        function: what computes it.
+        function: what computes it: one value per image (B,), or a scalar for a whole clip.
         higher_is_better: the direction.
-        best: its value for results equal to the truth.
-        unit: in words; empty for a bare number.
-        needs: what the function compares: "images", "embeddings", "clips" (embeddings of a clip's frames),
-            "landmarks", "head_pose" or "expression".
     """
 
     function: Callable[..., Tensor]
     higher_is_better: bool
-    best: float
-    unit: str
-    needs: str
 
 
 METRICS: dict[str, Metric] = {
-    "PSNR": Metric(psnr, True, float("inf"), "dB", "images"),
-    "SSIM": Metric(ssim, True, 1.0, "", "images"),
-    "CSIM": Metric(csim, True, 1.0, "", "embeddings"),
-    "LPIPS": Metric(lpips, False, 0.0, "", "images"),
-    "L1": Metric(l1, False, 0.0, "of the range -1 to 1", "images"),
-    "NME": Metric(nme, False, 0.0, "thousandths of the face's size", "landmarks"),
-    "APD": Metric(apd, False, 0.0, "degrees", "head_pose"),
-    "AED": Metric(aed, False, 0.0, "sum of coefficients", "expression"),
-    "TL-ID": Metric(tl_id, True, 1.0, "", "clips"),
-    "TG-ID": Metric(tg_id, True, 1.0, "", "clips"),
+    "PSNR": Metric(psnr, True),
+    "SSIM": Metric(ssim, True),
+    "CSIM": Metric(csim, True),
+    "LPIPS": Metric(lpips, False),
+    "L1": Metric(l1, False),
+    "NME": Metric(nme, False),
+    "APD": Metric(apd, False),
+    "AED": Metric(aed, False),
+    "TL-ID": Metric(tl_id, True),
+    "TG-ID": Metric(tg_id, True),
 }

@@ -1,12 +1,16 @@
-"""The networks behind the losses and metrics, and what puts them together into a `FacePerception` of `losses`.
+"""The networks behind the losses and metrics, their loading, and what makes a `FacePerception` of `losses` of them.
 
-Two lanes: `load_open_perception` brings the bundled networks; `CombinedPerception` joins the paper's, from files of the
-user, which `conversion/paper_perception.py` reads.
+Two backends: `load_open_perception` brings the bundled networks; `load_paper_perception` joins the paper's, from files
+of the weights folder. `load_identity_network`, `load_lpips` and `load_fan_landmarks` load what metrics need.
 """
 
 from .combined import CombinedPerception
+from .face_reader_networks import load_fan_landmarks
+from .identity_networks import load_identity_network
 from .landmarker_face import LandmarkerFace
+from .lpips_files import load_lpips
 from .open_perception import OpenPerception, load_open_perception, load_portrait_net
+from .paper_perception import load_paper_perception
 from .portrait_net import PortraitNet, PortraitReading
 
 __all__ = [
@@ -15,6 +19,10 @@ __all__ = [
     "OpenPerception",
     "PortraitNet",
     "PortraitReading",
+    "load_fan_landmarks",
+    "load_identity_network",
+    "load_lpips",
     "load_open_perception",
+    "load_paper_perception",
     "load_portrait_net",
 ]

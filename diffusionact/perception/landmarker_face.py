@@ -29,7 +29,7 @@ MIN_PRESENCE = 0.5
 
 
 def face_regions(landmarks: Tensor) -> SquareRegions:
-    """Where the mesh net shall look for faces with landmarks (B, 68, 2) px: upright in the head's own roll."""
+    """Where the mesh net should look for faces with landmarks (B, 68, 2) px: upright in the head's own roll."""
     right, left = (landmarks[:, list(eye)].mean(1) for eye in EYES)
     angle = torch.atan2(left[:, 1] - right[:, 1], left[:, 0] - right[:, 0])
     across = torch.stack([angle.cos(), angle.sin()], dim=-1)
@@ -52,7 +52,7 @@ class LandmarkerFace(nn.Module):
         self.register_buffer("landmark_matrix", landmark_matrix(canonical), persistent=False)
 
     def forward(self, images: Tensor, landmarks: Tensor) -> FaceObservation:
-        """What the tracker would see.
+        """What the face reader would see.
 
         Args:
             images: (B, 3, H, W) in [-1, 1], RGB.
@@ -61,7 +61,7 @@ class LandmarkerFace(nn.Module):
         Returns:
             B rows in px of the images; `confidence` is the mesh's presence in [0, 1].
         """
-        # Half precision would round places in a 256 px crop to whole pixels.
+        # Half precision would round positions in a 256 px crop to whole pixels.
         with torch.autocast(images.device.type, enabled=False):
             regions = face_regions(landmarks.detach().float())
             mesh, presence = self.mesh(self.cut_faces(images.float(), regions))
@@ -83,7 +83,7 @@ class LandmarkerFace(nn.Module):
         height, width = images.shape[-2:]
         steps = torch.arange(INPUT_SIZE, device=images.device) / INPUT_SIZE
         y, x = torch.meshgrid(steps, steps, indexing="ij")
-        places = regions.to_image(torch.stack([x.flatten(), y.flatten()], dim=-1).expand(len(images), -1, 2))
-        grid = (places + 0.5) * 2 / places.new_tensor([width, height]) - 1
+        positions = regions.to_image(torch.stack([x.flatten(), y.flatten()], dim=-1).expand(len(images), -1, 2))
+        grid = (positions + 0.5) * 2 / positions.new_tensor([width, height]) - 1
         grid = grid.unflatten(1, (INPUT_SIZE, INPUT_SIZE))
         return F.grid_sample((images + 1) / 2, grid, padding_mode="border", align_corners=False)

@@ -1,4 +1,4 @@
-"""The open lane's door: bundled networks, differentiable, offline, as a `FacePerception` of `losses`."""
+"""The open backend's door: bundled networks, differentiable, offline, as a `FacePerception` of `losses`."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def load_open_perception(face: str = "portrait") -> OpenPerception | OpenPercept
 
     Args:
         face: who reads landmarks, head pose and gaze: "portrait", the small network that knows synthetic portraits
-            only, or "landmarker", the tracker's nets, for photographs.
+            only, or "landmarker", the face reader's nets, for photographs.
 
     Raises:
         ValueError: for another `face`.

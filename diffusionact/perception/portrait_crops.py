@@ -43,9 +43,9 @@ def mouth_squares(landmarks: Tensor) -> Tensor:
     return torch.cat([landmarks[:, list(MOUTH)].mean(1), side], dim=-1)[:, None]
 
 
-def points_in_squares(places: Tensor, squares: Tensor) -> Tensor:
+def points_in_squares(positions: Tensor, squares: Tensor) -> Tensor:
     """Places (B, N, P, 2) in sides from the centre of their squares (B, N, 3) -> px (B, N, P, 2)."""
-    return squares[:, :, None, :2] + places * squares[:, :, None, 2:]
+    return squares[:, :, None, :2] + positions * squares[:, :, None, 2:]
 
 
 def cut_squares(maps: Tensor, squares: Tensor, image_size: int, crop_size: int) -> Tensor:

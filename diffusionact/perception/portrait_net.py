@@ -202,12 +202,12 @@ class PortraitNet(ModelMixin, ConfigMixin):
         return stages, self.fuse_quarter(quarter + F.interpolate(eighth, scale_factor=2.0, mode="nearest"))
 
     def find_landmarks(self, fused: Tensor) -> Tensor:
-        """(B, 68, 2) px of the square: the mean place under each heat map's softmax."""
+        """(B, 68, 2) px of the square: the mean position under each heat map's softmax."""
         heat = self.heat(fused).float()
         share = heat.flatten(2).softmax(-1).unflatten(2, heat.shape[2:])
         cells = torch.arange(heat.shape[-1], device=heat.device, dtype=share.dtype)
-        place = torch.stack([(share.sum(2) * cells).sum(-1), (share.sum(3) * cells).sum(-1)], dim=-1)
-        return resize_points(place, 1, HEAT_STRIDE)
+        position = torch.stack([(share.sum(2) * cells).sum(-1), (share.sum(3) * cells).sum(-1)], dim=-1)
+        return resize_points(position, 1, HEAT_STRIDE)
 
     def read(
         self, square: Tensor, stages: list[Tensor], fused: Tensor, landmarks: Tensor, crop_landmarks: Tensor

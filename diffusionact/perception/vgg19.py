@@ -13,9 +13,8 @@ from .standardising import IMAGENET_MEAN, IMAGENET_STD, standardise
 CONVOLUTIONS = (2, 2, 4, 4, 4)
 MULTIPLES = (1, 2, 4, 8, 8)
 OFFICIAL_WIDTH = 64
-# The first activation of each size: relu1_1 to relu5_1. The paper names no layers; these are the most common choice.
-TAPS = tuple(f"relu{size}_1" for size in range(1, 6))
-# What the published file holds and these taps do not need.
+# What the published file holds and the taps do not need. Those are the first activation of each size, relu1_1 to
+# relu5_1: the paper names no layers, and these are the most common choice.
 UNUSED_PREFIXES = ("features.30.", "features.32.", "features.34.", "classifier.")
 
 

@@ -80,7 +80,7 @@ def test_pytorchs_own_files_are_no_archives_whatever_they_are_called(tmp_path, f
 
 @pytest.mark.parametrize("name", ["../evil.pkl", "a/../../evil.pkl", "/tmp/evil.pkl", "..\\evil.pkl", "C:\\evil.pkl"])
 @pytest.mark.parametrize("pack", [zipped, tarred])
-def test_a_name_that_leads_out_of_the_archive_is_refused(tmp_path, find, name, pack):
+def test_a_name_that_leads_out_of_the_archive_is_rejected(tmp_path, find, name, pack):
     path = pack(tmp_path / "a.archive", {name: b"evil"})
     with pytest.raises(ValueError, match=r"Expected files inside the archive's own folder, received .*evil\.pkl"):
         find(path)
@@ -105,7 +105,7 @@ def test_links_and_devices_are_passed_over(tmp_path, find):
     assert find(tmp_path / "a.tar", tmp_path / "b.zip") == {}
 
 
-def test_a_file_that_unpacks_to_more_than_it_says_is_refused(tmp_path, find):
+def test_a_file_that_unpacks_to_more_than_it_says_is_rejected(tmp_path, find):
     path = zipped(tmp_path / "bomb.zip", {"a.pkl": b"0" * 100_000})
     content = path.read_bytes()
     said = (100_000).to_bytes(4, "little")
@@ -116,7 +116,7 @@ def test_a_file_that_unpacks_to_more_than_it_says_is_refused(tmp_path, find):
 
 
 @pytest.mark.parametrize(("limit", "value"), [("MAX_MEMBER_BYTES", 10), ("MAX_UNPACKED_BYTES", 30), ("MAX_MEMBERS", 1)])
-def test_too_much_in_an_archive_is_refused_before_it_is_unpacked(tmp_path, find, monkeypatch, limit, value):
+def test_too_much_in_an_archive_is_rejected_before_it_is_unpacked(tmp_path, find, monkeypatch, limit, value):
     path = zipped(tmp_path / "a.zip", {"a.pkl": b"0" * 20, "b.pkl": b"0" * 20})
     monkeypatch.setattr(archives, limit, value)
     with pytest.raises(ValueError, match=r"Expected (an archive of )?at most .*Unpack it yourself"):
@@ -131,7 +131,7 @@ def test_a_disk_without_room_is_an_error_before_anything_is_written(tmp_path, fi
         find(path)
 
 
-def test_damaged_archives_are_refused(tmp_path, find):
+def test_damaged_archives_are_rejected(tmp_path, find):
     path = zipped(tmp_path / "a.zip", {"a.pkl": os.urandom(5000)})
     content = bytearray(path.read_bytes())
     content[2000] ^= 255

@@ -71,7 +71,7 @@ def test_settings_of_omegaconf_are_read_as_inert_values(tmp_path, foreign_class,
 
 
 @pytest.mark.parametrize("new", [True, False])
-def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, new):
+def test_code_in_a_checkpoint_is_rejected_and_not_run(tmp_path, new):
     content = {"state_dict": Dangerous(tmp_path / "ran")}
     torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=new)
     with pytest.raises(ValueError, match=r"weights and plain values only, received .*a\.pt.*Nothing in it was run"):
@@ -79,7 +79,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, new):
     assert not (tmp_path / "ran").exists()
 
 
-def test_truncated_and_other_files_are_refused(tmp_path):
+def test_truncated_and_other_files_are_rejected(tmp_path):
     (tmp_path / "other.pt").write_bytes(pickle.dumps({"a": 1}))
     torch.save({"a": torch.zeros(1000)}, tmp_path / "whole.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:2000])
@@ -89,14 +89,14 @@ def test_truncated_and_other_files_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("length", [20, 200, 2000])
-def test_a_truncated_file_of_the_old_format_is_refused(tmp_path, length):
+def test_a_truncated_file_of_the_old_format_is_rejected(tmp_path, length):
     torch.save({"a": torch.zeros(1000)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     (tmp_path / "cut.pth").write_bytes((tmp_path / "old.pth").read_bytes()[:length])
     with pytest.raises(ValueError, match=r"received .*cut\.pth.*again"):
         read_checkpoint(tmp_path / "cut.pth")
 
 
-def test_a_file_of_the_old_format_without_a_weight_is_refused(tmp_path):
+def test_a_file_of_the_old_format_without_a_weight_is_rejected(tmp_path):
     torch.save({"a": torch.zeros(3)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     content = (tmp_path / "old.pth").read_bytes()
     key = re.search(rb"X\x0f?.\x00\x00\x00(\d{6,})", content)[1]  # of the storage; it stands there twice
@@ -106,7 +106,7 @@ def test_a_file_of_the_old_format_without_a_weight_is_refused(tmp_path):
         read_checkpoint(tmp_path / "bad.pth")
 
 
-def test_a_checkpoint_that_is_no_dict_is_refused(tmp_path):
+def test_a_checkpoint_that_is_no_dict_is_rejected(tmp_path):
     torch.save([torch.zeros(1)], tmp_path / "a.pt")
     with pytest.raises(ValueError, match="named parts, received .* with a list"):
         read_checkpoint(tmp_path / "a.pt")
@@ -117,7 +117,7 @@ def test_a_missing_checkpoint_is_named(tmp_path):
         read_checkpoint(tmp_path / "nowhere.pt")
 
 
-def test_a_part_with_other_things_than_tensors_is_refused(tmp_path):
+def test_a_part_with_other_things_than_tensors_is_rejected(tmp_path):
     for part in ({"a": 1}, {1: torch.ones(1)}, [1], None):
         with pytest.raises(ValueError, match="Expected a checkpoint with the weights 'net'"):
             state_dict_of({"net": part}, "net", tmp_path)

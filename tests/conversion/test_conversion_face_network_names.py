@@ -57,7 +57,7 @@ def test_files_of_old_versions_without_counters_are_read_too(golden_dir):
     )
 
 
-def test_an_unknown_weight_is_refused(golden_dir):
+def test_an_unknown_weight_is_rejected(golden_dir):
     state = official_state(golden_dir, "gaze_net") | {"gaze_fc.1.weight": torch.zeros(2)}
     with pytest.raises(ValueError, match=r"weights of the gaze net in file, .* unknown gaze_fc.1.weight"):
         face_network_state("gaze_net", state, "file")

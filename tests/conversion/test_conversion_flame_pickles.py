@@ -1,4 +1,4 @@
-"""FLAME's pickles are read as arrays; whatever else a pickle asks for is refused and not run."""
+"""FLAME's pickles are read as arrays; whatever else a pickle asks for is rejected and not run."""
 
 import io
 import os
@@ -93,7 +93,7 @@ def test_sparse_matrices_of_the_installed_scipy_are_read(tmp_path):
         {"_shape": "os"},
     ],
 )
-def test_a_sparse_matrix_whose_parts_do_not_fit_is_refused(tmp_path, foreign_class, change):
+def test_a_sparse_matrix_whose_parts_do_not_fit_is_rejected(tmp_path, foreign_class, change):
     kind = foreign_class("scipy.sparse.csc", "csc_matrix")
     path = written(tmp_path, {"a": instance(kind, **compressed(DENSE, True) | change)})
     with pytest.raises(ValueError, match=r"Expected named arrays .*model\.pkl, received a"):
@@ -107,7 +107,7 @@ def test_a_dict_inside_a_npy_file_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("content", [np.zeros(3), np.array([{}, {}], dtype=object), np.array([1], dtype=object)])
-def test_npy_files_with_something_else_are_refused(tmp_path, content):
+def test_npy_files_with_something_else_are_rejected(tmp_path, content):
     np.save(tmp_path / "other.npy", content)
     with pytest.raises(ValueError, match=r"Expected named arrays and nothing else in .*other\.npy, received an? "):
         read_arrays(tmp_path / "other.npy")
@@ -154,7 +154,7 @@ def hostile_pickles(marker):
 
 
 @pytest.mark.parametrize("case", hostile_pickles("marker"))
-def test_a_pickle_that_asks_for_code_is_refused_and_not_run(tmp_path, case):
+def test_a_pickle_that_asks_for_code_is_rejected_and_not_run(tmp_path, case):
     content, word = hostile_pickles(tmp_path / "marker")[case]
     path = written(tmp_path, content)
     with pytest.raises(ValueError, match=r"Nothing in the file was run\. Take the file from") as refusal:
@@ -178,7 +178,7 @@ def test_the_hostile_pickles_would_do_harm_elsewhere(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"no pickle", b"\x80\x04.", pickle.dumps([1]), pickle.dumps({"a": VALUES})[:-40]]
 )
-def test_damaged_and_other_files_are_refused(tmp_path, content):
+def test_damaged_and_other_files_are_rejected(tmp_path, content):
     with pytest.raises(
         ValueError, match=r"Expected named arrays and nothing else in .*model\.pkl, received .+\. Nothing"
     ):
@@ -191,13 +191,13 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("header", [b"{'descr': (\n", b"  {'a'\n : 1\n", b"(" * 5000])
-def test_a_npy_file_with_a_broken_header_is_refused(tmp_path, header):
+def test_a_npy_file_with_a_broken_header_is_rejected(tmp_path, header):
     content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
     with pytest.raises(ValueError, match=r"Expected named arrays and nothing else in .*a\.npy, received "):
         read_arrays(written(tmp_path, content, name="a.npy"))
 
 
-def test_a_list_that_unfolds_without_end_is_refused(tmp_path, foreign_class):
+def test_a_list_that_unfolds_without_end_is_rejected(tmp_path, foreign_class):
     value = 1.0
     for _ in range(200):
         value = [value, value]

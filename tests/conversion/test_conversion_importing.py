@@ -13,9 +13,9 @@ from tiny_model import make_tiny_components
 
 from diffusionact.conversion import official
 from diffusionact.conversion.importing import import_files
-from diffusionact.conversion.perception_files import PERCEPTION_FILES
 from diffusionact.face.readers.emoca import COMPONENTS, load_emoca_networks
 from diffusionact.generation import load_components, on_meta, save_components
+from diffusionact.perception.perception_files import PERCEPTION_FILES
 from diffusionact.weights import CATALOGUE
 from diffusionact.weights.provenance import read_provenance, sha256_of_file, sha256_of_model
 
@@ -179,7 +179,7 @@ def test_wider_expression_encoders_are_read_with_their_settings(bring, tmp_path,
         ("model: {exp_deca_jaw_pose: true, exp_deca_global_pose: true}", "Expected an expression encoder of 56"),
     ],
 )
-def test_settings_of_another_model_are_refused(emoca_without_head, bring, tmp_path, settings, result):
+def test_settings_of_another_model_are_rejected(emoca_without_head, bring, tmp_path, settings, result):
     pytest.importorskip("yaml", reason="PyYAML (train extra) is absent")
     shutil.copytree(emoca_without_head, tmp_path / "model")
     (tmp_path / "model" / "cfg.yaml").write_text(settings)
@@ -231,7 +231,7 @@ def test_the_model_is_converted_into_a_folder_of_its_name(bring, tmp_path, monke
     assert not (folder / "provenance.json").exists(), "the note of a model that was replaced must go"
 
 
-def test_the_catalogue_names_the_files_that_the_tracker_and_the_losses_read():
+def test_the_catalogue_names_the_files_of_face_reader_and_losses():
     made = {entry.component for entry in CATALOGUE if entry.component.endswith(".safetensors")}
     assert made == TRACKER_FILES | {f"perception/{name}.safetensors" for name in PERCEPTION_FILES}
 

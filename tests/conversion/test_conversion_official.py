@@ -1,4 +1,4 @@
-"""Official checkpoints become model folders: names, shapes, and what is refused. Tiny networks, official layout."""
+"""Official checkpoints become model folders: names, shapes, and what is rejected. Tiny networks, official layout."""
 
 import pytest
 import torch
@@ -79,7 +79,7 @@ def test_a_missing_weight_is_named(checkpoint, tmp_path, key):
     assert [path.name for path in tmp_path.iterdir()] == ["diffusionact_model.pt"]
 
 
-def test_a_missing_network_is_refused(checkpoint, tmp_path):
+def test_a_missing_network_is_rejected(checkpoint, tmp_path):
     diff = checkpoint["state_dict_diff"]
     checkpoint["state_dict_diff"] = {key: value for key, value in diff.items() if not key.startswith("model.")}
     with pytest.raises(ValueError, match=r"missing model\.input_blocks.* and \d+ more"):
@@ -97,7 +97,7 @@ def test_an_unknown_part_is_reported_and_left_out(checkpoint, tmp_path, caplog):
     assert "unknown: optimizer" in caplog.text and "global_noise" not in caplog.text
 
 
-def test_a_missing_part_is_refused(checkpoint, tmp_path):
+def test_a_missing_part_is_rejected(checkpoint, tmp_path):
     del checkpoint["state_dict_net"]
     with pytest.raises(ValueError, match=r"weights 'state_dict_net', received .*'state_dict_diff'.*Choose"):
         convert(checkpoint, tmp_path)
@@ -136,7 +136,7 @@ def test_diffae_checkpoint_with_equal_weights_is_accepted(checkpoint, tmp_path, 
     assert "weights equal those of" in caplog.text
 
 
-def test_diffae_checkpoint_with_another_weight_is_refused(checkpoint, tmp_path):
+def test_diffae_checkpoint_with_another_weight_is_rejected(checkpoint, tmp_path):
     changed = dict(checkpoint["state_dict_diff"])
     changed["ema_model.out.2.bias"] = changed["ema_model.out.2.bias"] + 1e-3
     other = saved({"state_dict": changed}, tmp_path, "last.ckpt")

@@ -50,7 +50,7 @@ def layouts():
 
 
 @pytest.mark.parametrize("name", ["s3fd", "fan4", "gaze", "emoca_E_flame", "emoca_E_expression"])
-def test_made_up_face_networks_have_every_key_and_shape_of_the_official_ones(manifests, layouts, name):
+def test_made_up_face_networks_have_the_official_keys_and_shapes(manifests, layouts, name):
     assert layouts[name] == manifests[name]
 
 

@@ -1,4 +1,4 @@
-"""insightface's recognition networks: torch gives what onnxruntime and the package give; imported, and refused."""
+"""insightface's recognition networks: torch gives what onnxruntime and the package give; imported, and rejected."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,13 @@ import torch
 from perception_networks import template_landmarks, tiny_images
 from recognition_onnx import CROP, EMBEDDING, LAYOUTS, write_recognition_onnx
 
-from diffusionact.conversion.identity_networks import load_identity_network
 from diffusionact.conversion.importing import import_files
 from diffusionact.conversion.onnx_graphs import read_recognition_network
-from diffusionact.conversion.perception_files import find_perception_file, load_network
+from diffusionact.conversion.published_networks import read_network_file
 from diffusionact.conversion.recognition import recognise
 from diffusionact.perception.identity_crops import TEMPLATE
+from diffusionact.perception.identity_networks import load_identity_network
+from diffusionact.perception.perception_files import find_perception_file, load_network
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -22,7 +23,7 @@ def test_torch_gives_what_onnxruntime_gives(tmp_path, layout):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     fed = (crops + 1) * 127.5 if layout == "mxnet" else crops
     expected = np.concatenate([session.run(None, {"data": crop[None].numpy()})[0] for crop in fed])
-    ours = load_network("insightface", path).embed_crops(crops)
+    ours = load_network("insightface", path, read_network_file).embed_crops(crops)
     torch.testing.assert_close(ours, torch.from_numpy(expected), atol=1e-4, rtol=1e-4)
     assert (ours[0] - ours[1]).abs().max() > 0.05
 
@@ -39,14 +40,14 @@ def test_the_package_gives_the_same_identity_of_a_face_in_an_image(tmp_path):
     face = Face(kps=points.numpy())
     bgr = levels[0].permute(1, 2, 0).flip(-1).numpy().astype(np.uint8)
     ArcFaceONNX(str(path)).get(bgr, face)
-    ours = load_identity_network(path)(levels / 127.5 - 1, landmarks)
+    ours = load_identity_network(path, read_network_file)(levels / 127.5 - 1, landmarks)
     cosine = float(ours[0] @ torch.from_numpy(face.normed_embedding))
-    assert cosine > 0.999, "OpenCV rounds places to 1/32 px, and levels"
+    assert cosine > 0.999, "OpenCV rounds positions to 1/32 px, and levels"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_gradient_reaches_the_image_and_a_batch_equals_single_images(tmp_path, layout):
-    network = load_identity_network(write_recognition_onnx(tmp_path / "rec.onnx", layout))
+    network = load_identity_network(write_recognition_onnx(tmp_path / "rec.onnx", layout), read_network_file)
     images, landmarks = tiny_images().requires_grad_(), template_landmarks(64)
     embeddings = network(images, landmarks)
     assert embeddings.shape == (2, EMBEDDING)
@@ -64,7 +65,7 @@ def test_an_imported_network_needs_no_onnx_and_says_the_same(tmp_path, monkeypat
     path = write_recognition_onnx(tmp_path / "anything.onnx", layout)
     outcomes = import_files([path], tmp_path / "weights", progress=False)
     assert [(outcome.what, outcome.status) for outcome in outcomes] == [("insightface", "imported")]
-    expected = load_identity_network(path)(tiny_images(), template_landmarks(64))
+    expected = load_identity_network(path, read_network_file)(tiny_images(), template_landmarks(64))
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     for name in ("insightface", find_perception_file("insightface")):
         assert torch.equal(load_identity_network(name)(tiny_images(), template_landmarks(64)), expected)
@@ -92,7 +93,7 @@ def test_unknown_operators_are_named(tmp_path):
         read_recognition_network(path)
 
 
-def test_a_damaged_file_is_refused(tmp_path):
+def test_a_damaged_file_is_rejected(tmp_path):
     path = write_recognition_onnx(tmp_path / "rec.onnx")
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="^Expected an ONNX file, received .*1000 bytes"):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from urllib.parse import unquote
 
 import pytest
@@ -80,11 +81,24 @@ def test_all_protocols_end_in_a_report_with_baselines_and_the_papers_own(evaluat
     assert copied[0]["values"]["CSIM"] == pytest.approx(1.0, abs=1e-5) and copied[2]["values"]["APD"] == 0
     assert found["self"]["rows"][0]["values"]["NME"] > 2 * found["self"]["rows"][1]["values"]["NME"]  # the warp follows
     html = (folder / "report.html").read_text()
-    assert html.count("data:image/png;base64,") >= 20 and "<svg" in html
-    assert not re.search(r"(src|href)='(?!data:|#)", html)  # nothing is loaded from elsewhere
+    assert html.count("data:image/png;base64,") >= 20 and "data:image/svg+xml;base64," in html
+    assert not re.search(r'(src|href)="(?!data:|#)', html)  # nothing is loaded from elsewhere
     for name in re.findall(r'(?:src="|\]\()([^")]+)', (folder / "report.md").read_text()):
         assert (folder / unquote(name)).is_file()
     assert (folder / "pairs.json").is_file()
+
+
+@pytest.mark.slow
+def test_evaluate_without_the_extra_leaves_out_page_and_plots(evaluate, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    for package in ("jinja2", "matplotlib"):
+        monkeypatch.setitem(sys.modules, package, None)
+    code, folder = evaluate(*ONE)
+    assert code == 0
+    assert "jinja2 and matplotlib" in caplog.text and "pip install diffusionact[evaluate]" in caplog.text
+    assert tables(folder)["self"]["rows"] and "## Self reenactment" in (folder / "report.md").read_text()
+    assert not (folder / "report.html").exists() and not (folder / "plots").exists()
+    assert str(folder / "report.md") in caplog.text
 
 
 @pytest.mark.slow
@@ -126,7 +140,7 @@ def test_parts_made_apart_have_the_figures_of_the_whole(evaluate):
 
 
 @pytest.mark.slow
-def test_a_changed_model_or_number_of_steps_is_refused_and_another_model_is_added(evaluate, tmp_path, capsys):
+def test_evaluate_rejects_changed_settings_and_adds_other_models(evaluate, tmp_path, capsys):
     from tiny_model import make_tiny_model
 
     assert evaluate(*ONE)[0] == 0
@@ -153,7 +167,7 @@ def test_a_changed_model_or_number_of_steps_is_refused_and_another_model_is_adde
         (("--identity", "nowhere.pt"), "nowhere.pt"),
     ],
 )
-def test_bad_words_are_said_in_words(evaluate, capsys, words, message):
+def test_bad_options_are_rejected_with_a_clear_error(evaluate, capsys, words, message):
     code, _ = evaluate(*words)
     assert code == 2
     assert message in capsys.readouterr().err

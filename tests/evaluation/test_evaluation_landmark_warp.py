@@ -21,7 +21,7 @@ def test_the_mesh_uses_every_point_and_covers_the_image_once(face):
     points = torch.cat([face[1][0], torch.tensor(BORDER) * SIZE - 0.5])
     assert {corner for triangle in TRIANGLES for corner in triangle} == set(range(len(points)))
     corners = points[torch.tensor(TRIANGLES)]
-    first, second = (corners[:, place] - corners[:, 0] for place in (1, 2))
+    first, second = (corners[:, index] - corners[:, 0] for index in (1, 2))
     areas = (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
     # Whatever the landmarks are, the signed areas of a closed mesh add up to the image.
     assert areas.sum().item() == pytest.approx(SIZE**2, rel=1e-4)
@@ -33,15 +33,15 @@ def test_landmarks_that_stay_leave_the_image_as_it_was(face):
     torch.testing.assert_close(warp_by_landmarks(image, landmarks, landmarks), image, atol=1e-3, rtol=0)
 
 
-def test_an_affine_motion_of_the_landmarks_moves_the_face_by_the_same_affine_map(face):
+def test_warp_of_affinely_moved_landmarks_is_that_affine_map(face):
     image, landmarks = face
     matrix, shift = torch.tensor([[1.08, 0.1], [-0.06, 0.93]]), torch.tensor([-2.0, 3.0])
     wanted = landmarks @ matrix.T + shift
     warped = warp_by_landmarks(image, landmarks, wanted)
     # Independent: sample the image at the inverse map of every pixel.
     y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
-    places = (torch.stack([x, y], dim=-1).float() - shift) @ torch.linalg.inv(matrix).T
-    expected = F.grid_sample(image, ((2 * places + 1) / SIZE - 1)[None], align_corners=False)
+    positions = (torch.stack([x, y], dim=-1).float() - shift) @ torch.linalg.inv(matrix).T
+    expected = F.grid_sample(image, ((2 * positions + 1) / SIZE - 1)[None], align_corners=False)
     inside = face_pixels(wanted[0])
     assert inside.sum() > 200
     torch.testing.assert_close(warped[..., inside], expected[..., inside], atol=2e-3, rtol=0)

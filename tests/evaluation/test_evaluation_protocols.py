@@ -41,21 +41,21 @@ def test_only_the_test_split_is_read_where_there_is_one(people, tmp_path):
     assert [video.identity for video in load_frame_set(write_data(tmp_path, marked)).videos] == ["bob"]
 
 
-def test_a_limit_of_frames_spreads_over_the_video_and_keeps_its_first_frame(data_folder):
+def test_a_limit_of_frames_spreads_over_the_video_from_its_first_frame(data_folder):
     assert spaced_positions(9, 3) == [0, 4, 8]
     assert spaced_positions(3, None) == [0, 1, 2] == spaced_positions(3, 7)
     video = load_frame_set(data_folder, videos=1, frames_per_video=2).videos[0]
     assert (video.spaced, video.leading) == ((0, 2), (0, 1))
 
 
-def test_images_of_another_size_are_refused_by_name(people, tmp_path):
+def test_images_of_another_size_are_rejected_by_name(people, tmp_path):
     other = replace(people["bob"][2], image=people["bob"][2].image[:32, :32])
     frames = load_frame_set(write_data(tmp_path, {"ann": people["ann"], "bob": [*people["bob"][:2], other]}))
     with pytest.raises(ValueError, match=r"one size, 64 px, received \(32, 32, 3\) for frame clip-bob_0002"):
         frames.images([5])
 
 
-def test_a_folder_without_two_frames_of_anybody_is_refused(people, tmp_path):
+def test_a_folder_without_two_frames_of_anybody_is_rejected(people, tmp_path):
     single = {person: frames[:1] for person, frames in people.items()}
     with pytest.raises(ValueError, match="videos of at least two frames"):
         load_frame_set(write_data(tmp_path, single))
@@ -78,14 +78,14 @@ def test_cross_pairs_join_different_people_and_depend_on_the_seed_only(frames):
     assert len(make_protocol("cross", frames, replace(OPTIONS, cross_pairs=1)).pairs) == 1
 
 
-def test_large_turns_are_pairs_over_thirty_degrees_from_the_frame_nearer_the_front(people, tmp_path):
+def test_large_pose_pairs_differ_by_thirty_degrees_and_begin_frontal(people, tmp_path):
     ann = [turned(people["ann"][0], yaw, number) for number, yaw in enumerate((-5.0, 40.0, 10.0))]
     bob = [turned(people["bob"][0], yaw, number) for number, yaw in enumerate((0.0, 29.0))]
     frames = load_frame_set(write_data(tmp_path, {"ann": ann, "bob": bob}))
     assert names(frames, make_protocol("large_pose", frames, OPTIONS)) == [("clip-ann_0000", ["clip-ann_0001"])]
 
 
-def test_a_protocol_without_pairs_is_refused(frames):
+def test_a_protocol_without_pairs_is_rejected(frames):
     with pytest.raises(ValueError, match="Expected pairs for the protocol 'large_pose'"):
         make_protocol("large_pose", frames, OPTIONS)
 

@@ -49,7 +49,7 @@ def test_processes_see_each_others_whole_lines_only(tmp_path):
         ({"models": {"v0": {"weights": "2", "dtype": "float32"}}}, r"model 'v0', weights: 1\), received .*weights: 2"),
     ],
 )
-def test_results_of_other_settings_are_refused(tmp_path, changed, message):
+def test_results_of_other_settings_are_rejected(tmp_path, changed, message):
     with ResultStore(tmp_path, SETTINGS) as store:
         store.add(line("a"))
     with pytest.raises(ValueError, match=message):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffusionact.evaluation.figures import MOTIONS, gaze_error_deg, measure, pearson
+from diffusionact.evaluation.figures import MOTIONS, gaze_error_deg, landmark_error_percent, measure, pearson
 from diffusionact.evaluation.observer import Seen
 from diffusionact.evaluation.plan import Row
 from diffusionact.evaluation.protocols import Steps
@@ -48,15 +48,15 @@ def line_of(values, found=None, clip_values=None, seconds=0.0):
     return {
         "values": values,
         "clip_values": clip_values or {},
-        "motion": [[float(place)] * len(MOTIONS) for place in range(count)],
-        "wanted": [[2.0 * place] * len(MOTIONS) for place in range(count)],
+        "motion": [[float(frame)] * len(MOTIONS) for frame in range(count)],
+        "wanted": [[2.0 * frame] * len(MOTIONS) for frame in range(count)],
         "found": found or [True] * count,
         "without_driver": [],
         "seconds": seconds,
     }
 
 
-def test_self_reenactment_is_measured_against_the_target_by_the_metrics_of_the_paper():
+def test_self_reenactment_is_measured_against_its_target():
     seen, target, made, truth = seen_faces(3, 0), seen_faces(3, 1), images(3, 2), images(3, 3)
     measured = measure(seen, target, target, (made, truth), None)
     expected = {
@@ -72,7 +72,7 @@ def test_self_reenactment_is_measured_against_the_target_by_the_metrics_of_the_p
     assert "LPIPS" not in measured.values
 
 
-def test_another_persons_driver_is_measured_by_identity_of_the_source_and_pose_of_the_driver():
+def test_cross_reenactment_keeps_the_source_identity_and_driver_pose():
     seen, driver, source = (seen_faces(2, seed) for seed in (0, 1, 2))
     measured = measure(seen, driver, source, None, None)
     assert set(measured.values) == {"CSIM", "APD", "AED", "gaze"} and not measured.clip_values
@@ -80,7 +80,7 @@ def test_another_persons_driver_is_measured_by_identity_of_the_source_and_pose_o
     assert measured.values["APD"] == pytest.approx(apd(seen.head_pose, driver.head_pose).tolist())
 
 
-def test_equal_images_have_a_finite_figure_and_lpips_is_asked_where_it_is_there():
+def test_equal_images_have_finite_figures_with_and_without_lpips():
     same = images(2, 0)
     seen = seen_faces(2, 0)
     measured = measure(seen, seen, seen, (same, same), lambda first, second: (first - second).abs().mean((1, 2, 3)))
@@ -88,7 +88,7 @@ def test_equal_images_have_a_finite_figure_and_lpips_is_asked_where_it_is_there(
     assert measured.values["LPIPS"] == [0.0, 0.0]
 
 
-def test_results_and_drivers_without_a_face_have_images_figures_and_nothing_else():
+def test_rows_without_a_face_have_only_the_figures_of_images():
     seen, target = (without_face(seen_faces(3, seed), row) for seed, row in ((0, 0), (1, 1)))
     made, truth = images(3, 2), images(3, 3)
     values = measure(seen, target, target, (made, truth), None).values
@@ -119,7 +119,7 @@ def test_numpy_agrees_on_the_gaze_error():
     np.testing.assert_allclose(gaze_error_deg(first, second).numpy(), expected, rtol=1e-4)
 
 
-def test_numpy_agrees_on_the_correlation_and_rows_without_a_face_are_left_out():
+def test_correlation_agrees_with_numpy_over_rows_with_a_face():
     first, second = torch.randn(30, generator=torch.Generator().manual_seed(0)), torch.linspace(0, 1, 30)
     assert pearson(first, second) == pytest.approx(np.corrcoef(first, second)[0, 1], abs=1e-6)
     first[3] = math.nan
@@ -148,7 +148,7 @@ def test_a_row_counts_frames_faces_and_seconds():
     assert lost(row) == "1 results without a face, 2 driving frames left out"
 
 
-def test_the_best_figure_is_among_baselines_and_models_and_not_among_bounds():
+def test_the_best_figure_is_never_a_bound_or_the_paper():
     rows = [
         TableRow("copied source", "copied source", {"PSNR": 16.0, "APD": 9.0}),
         TableRow("model", "model", {"PSNR": 20.0, "APD": 1.0}),
@@ -158,3 +158,11 @@ def test_the_best_figure_is_among_baselines_and_models_and_not_among_bounds():
     table = Table("self", ("PSNR", "APD"), tuple(rows), (), "")
     assert best_rows(table, "PSNR") == {1} == best_rows(table, "APD")
     assert [figure(row, "PSNR") for row in rows] == ["16.00", "20.00", "30.00", "–"]
+
+
+def test_landmark_error_is_percent_of_the_outer_eye_corners_distance():
+    wanted = seen_faces(2, 0).landmarks
+    wanted[:, 36], wanted[:, 45] = torch.tensor([10.0, 20.0]), torch.tensor([60.0, 20.0])
+    moved = wanted + torch.tensor([3.0, 4.0])
+    moved[:, :17] += 100.0  # the contour does not count
+    assert landmark_error_percent(moved, wanted).tolist() == pytest.approx([10.0, 10.0])

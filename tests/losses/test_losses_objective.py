@@ -109,6 +109,6 @@ def test_the_gradient_reaches_the_image_through_every_feature():
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
-def test_impossible_weights_are_refused(weight):
+def test_impossible_weights_are_rejected(weight):
     with pytest.raises(ValueError, match="Expected a finite weight of at least 0 for the gaze loss"):
         LossWeights(gaze=weight)

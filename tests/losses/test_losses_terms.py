@@ -63,7 +63,7 @@ def test_a_step_against_the_gradient_makes_a_term_smaller(loss):
 
 
 @pytest.mark.parametrize("loss", SHAPES, ids=names)
-def test_batches_of_other_shapes_are_refused_instead_of_spread_out(loss):
+def test_batches_of_other_shapes_are_rejected_instead_of_spread_out(loss):
     first, second = two_inputs(loss)
     with pytest.raises(ValueError, match=r"Expected .* in one shape, received \(4, .*\) and \(1, "):
         loss(first, second[:1])
@@ -135,7 +135,7 @@ def test_a_pixel_that_one_mask_alone_keeps_is_compared_with_mid_grey():
     assert background_loss(images, images, everything, nothing) == 0.25
 
 
-def test_a_mask_of_another_size_is_refused():
+def test_a_mask_of_another_size_is_rejected():
     images, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 2, 2)
     with pytest.raises(ValueError, match="one channel of the target images"):
         background_loss(images, images, mask, mask)

@@ -98,7 +98,7 @@ def test_numpy_agrees_on_the_landmark_error():
     np.testing.assert_allclose(nme(found, truth).numpy(), expected, rtol=1e-5)
 
 
-def test_landmarks_without_an_extent_are_refused():
+def test_landmarks_without_an_extent_are_rejected():
     truth = square_landmarks(40.0, 90.0).repeat(2, 1, 1)
     truth[1, :, 0] = 7
     with pytest.raises(ValueError, match="received a box without one in image 1"):
@@ -123,12 +123,12 @@ def test_numpy_agrees_on_pose_and_expression_distances():
 @pytest.mark.parametrize(
     ("metric", "shape"), [(csim, (3, 8)), (tl_id, (3, 8)), (nme, (3, 68, 2)), (apd, (3, 3)), (aed, (3, 50))]
 )
-def test_another_number_of_images_is_refused(metric, shape):
+def test_another_number_of_images_is_rejected(metric, shape):
     with pytest.raises(ValueError, match="in one shape, received"):
         metric(random_tensor(*shape), random_tensor(*shape)[:2])
 
 
-def test_wrong_axes_are_refused():
+def test_wrong_axes_are_rejected():
     with pytest.raises(ValueError, match=r"Expected head poses \(B, 3\)"):
         apd(torch.zeros(3), torch.zeros(3))
     with pytest.raises(ValueError, match=r"Expected expressions \(B, E\)"):

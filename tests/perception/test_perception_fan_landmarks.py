@@ -5,10 +5,10 @@ import torch
 from safetensors.torch import save_file
 from tiny_paper_lane import make_tiny_networks
 
-from diffusionact.conversion.face_reader_files import load_fan_landmarks
 from diffusionact.face.readers.emoca import COMPONENTS
 from diffusionact.face.readers.emoca.components import weight_names
 from diffusionact.face.readers.emoca.face_measuring import detect_faces, find_landmarks
+from diffusionact.perception.face_reader_networks import load_fan_landmarks
 from diffusionact.perception.fan_landmarks import FanLandmarks
 
 
@@ -46,9 +46,7 @@ def test_images_without_any_face_are_all_nan(networks, images):
     assert FanLandmarks(networks.detector, networks.landmark_net)(images[1:2]).isnan().all()
 
 
-def test_the_networks_come_from_the_weights_folder_or_are_named_with_their_source(
-    networks, images, tmp_path, monkeypatch
-):
+def test_fan_networks_come_from_the_weights_folder_or_are_named(networks, images, tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="s3fd-619a316812.pth .*for the metric NME.*weights fetch s3fd"):
         load_fan_landmarks()

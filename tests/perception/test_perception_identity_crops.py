@@ -29,7 +29,7 @@ def test_crops_equal_opencvs_warp_by_scikit_images_similarity(degrees, shift):
         levels = ((image + 1) * 127.5).permute(1, 2, 0).numpy()
         warped = cv2.warpAffine(levels, similarity.params[:2], (CROP_SIZE, CROP_SIZE), borderValue=0.0)
         difference = ((crop + 1) * 127.5).permute(1, 2, 0).numpy() - warped
-        assert np.abs(difference).mean() < 0.3, "OpenCV rounds places to 1/32 px"
+        assert np.abs(difference).mean() < 0.3, "OpenCV rounds positions to 1/32 px"
         assert np.abs(difference).max() < 8, "at the border more, between black and the image"
 
 

@@ -5,9 +5,10 @@ import torch
 from perception_networks import TINY_LPIPS_WIDTH, tiny_images, tiny_learnt_weights, tiny_perception_networks
 from torch import nn
 
-from diffusionact.conversion.lpips_files import load_lpips_features, load_lpips_network
+from diffusionact.conversion.published_networks import read_network_file
 from diffusionact.metrics.perceptual_distance import lpips
 from diffusionact.perception.lpips import ActivationMaps, LearntWeights, Lpips, LpipsFeatures
+from diffusionact.perception.lpips_files import load_lpips, load_lpips_features
 
 FILES = {"alex": ("alexnet", "lpips-alex"), "vgg": ("vgg16", "lpips-vgg")}
 # Layers as torchvision builds them: widths, "pool", for AlexNet with kernel, stride and padding.
@@ -34,15 +35,16 @@ def plain_lpips(backbone: str, maps: ActivationMaps, learnt: LearntWeights, firs
     layers.load_state_dict({k.removeprefix("features."): v for k, v in maps.state_dict().items()})
     taps = (1, 4, 7, 9, 11) if backbone == "alex" else (3, 8, 15, 22, 29)  # ReLUs
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
-    total, place = torch.zeros(len(first)), 0
+    total, layer_index = torch.zeros(len(first)), 0
     hidden = [(images - shift[:, None, None]) / scale[:, None, None] for images in (first, second)]
     for number, layer in enumerate(layers):
         hidden = [layer(maps) for maps in hidden]
         if number in taps:
             unit = [maps / (maps.norm(dim=1, keepdim=True) + 1e-10) for maps in hidden]
-            weight = learnt.state_dict()[f"lin{place}.model.1.weight"]
-            total, place = total + nn.functional.conv2d((unit[0] - unit[1]) ** 2, weight).mean((1, 2, 3)), place + 1
-    assert place == 5
+            weight = learnt.state_dict()[f"lin{layer_index}.model.1.weight"]
+            total = total + nn.functional.conv2d((unit[0] - unit[1]) ** 2, weight).mean((1, 2, 3))
+            layer_index += 1
+    assert layer_index == 5
     return total
 
 
@@ -62,7 +64,7 @@ def test_distances_are_those_of_the_definition(networks, backbone):
 
 @pytest.mark.parametrize("backbone", FILES)
 def test_distances_are_those_of_the_package(backbone):
-    package = pytest.importorskip("lpips", reason="lpips (the evaluate extra) is absent")
+    package = pytest.importorskip("lpips", reason="lpips (the published package, for comparison) is absent")
     torch.manual_seed(0)
     theirs = package.LPIPS(net=backbone, pnet_rand=True, verbose=False).eval()
     layers = [layer for layer in theirs.net.modules() if isinstance(layer, nn.Conv2d)]
@@ -96,7 +98,7 @@ def test_equal_images_have_no_distance_and_black_ones_a_finite_gradient(networks
     assert images.grad.isfinite().all()
 
 
-def test_weights_of_another_backbone_are_refused(networks):
+def test_weights_of_another_backbone_are_rejected(networks):
     with pytest.raises(ValueError, match="^Expected LPIPS's weights .*received .*alex.pth with AlexNet"):
         LpipsFeatures(networks["alexnet"], tiny_learnt_weights("vgg"))
 
@@ -111,22 +113,28 @@ def write_files(folder, networks, backbone):
 def test_the_metric_takes_the_files_of_the_weights_folder(networks, tmp_path, monkeypatch, backbone):
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
     write_files(tmp_path, networks, backbone)
-    network = load_lpips_network(backbone)
+    network = load_lpips(backbone, read_network_file)
     expected = Lpips(LpipsFeatures(*(networks[name] for name in FILES[backbone])))
     first, second = tiny_images(), tiny_images().flip(0)
     torch.testing.assert_close(lpips(first, second, network), lpips(first, second, expected))
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_without_files_and_package_both_ways_are_named(tmp_path, monkeypatch):
+def test_lpips_without_its_files_says_which_to_bring_and_how(networks, tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
-    monkeypatch.setitem(__import__("sys").modules, "lpips", None)
-    with pytest.raises(
-        ModuleNotFoundError, match="^Expected .*received .*pip install.*weights fetch alexnet"
-    ) as caught:
-        load_lpips_network("alex")
-    assert "weights fetch lpips-alex" in str(caught.value)
+    words = "^Expected alexnet-owt-7be5be79.pth .* and alex.pth .*received .*without alexnet and lpips-alex. Run"
+    with pytest.raises(FileNotFoundError, match=words) as caught:
+        load_lpips("alex")
+    for command in ("weights fetch alexnet", "weights fetch lpips-alex", "weights import"):
+        assert f"`diffusionact {command}`" in str(caught.value)
     with pytest.raises(FileNotFoundError, match="alexnet-owt-7be5be79.pth .*BSD-3-Clause.*for LPIPS"):
         load_lpips_features("alex")
     with pytest.raises(ValueError, match="squeeze"):
-        load_lpips_network("squeeze")
+        load_lpips("squeeze")
+
+
+def test_published_lpips_files_must_be_imported_without_a_reader(networks, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
+    write_files(tmp_path, networks, "alex")
+    with pytest.raises(ValueError, match="^Expected AlexNet as `diffusionact weights import` .*Import it first"):
+        load_lpips("alex")

@@ -1,4 +1,4 @@
-"""The open lane's door: features of the protocol's shapes, zero for equal images, frozen, bundled, and accurate."""
+"""The open backend's door: features of the protocol's shapes, zero for equal images, frozen, bundled, and accurate."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def test_the_objective_of_equal_images_is_zero(perception):
     assert abs(value.total.item()) < 1e-4
 
 
-def test_the_objective_has_a_gradient_in_the_reenacted_image_with_the_target_seen_without_one(perception):
+def test_objective_has_a_gradient_in_the_reenacted_image_only(perception):
     reenacted = images().requires_grad_(True)
     with torch.no_grad():
         target = perception(images().flip(3), landmarks())
@@ -85,7 +85,7 @@ def test_photographs_take_landmarks_pose_and_gaze_from_the_landmarker(perception
     torch.testing.assert_close(features.identity, ours.identity)
 
 
-def test_unknown_names_are_refused():
+def test_unknown_names_are_rejected():
     with pytest.raises(ValueError, match="Expected face to be one of"):
         load_open_perception("vgg")
     with pytest.raises(ValueError, match="Expected role to be one of"):

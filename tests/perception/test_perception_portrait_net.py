@@ -98,7 +98,7 @@ def test_a_folder_without_a_network_says_how_to_get_one(tmp_path):
         read_portrait_net(tmp_path)
 
 
-def test_a_size_that_cannot_be_halved_is_refused():
+def test_a_size_that_cannot_be_halved_is_rejected():
     with pytest.raises(ValueError, match="multiple of 32"):
         PortraitNet(**{**TINY_PORTRAIT_NET, "sample_size": 40})
 

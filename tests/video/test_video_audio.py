@@ -74,7 +74,7 @@ def test_sound_shorter_than_the_images_is_kept_whole(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["silent", "damaged"])
-def test_file_without_readable_sound_is_refused_and_nothing_is_left(tmp_path, kind):
+def test_file_without_readable_sound_is_rejected_and_nothing_is_left(tmp_path, kind):
     source = write_clip(tmp_path / "clip.mp4")
     if kind == "damaged":
         source.write_bytes(source.read_bytes()[:100])

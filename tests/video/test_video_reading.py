@@ -121,14 +121,14 @@ def test_video_cut_at_its_end_names_the_frame_where_it_breaks(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0, 10, 0.5])
-def test_video_without_its_index_is_refused_at_once(tmp_path, clip, kept):
+def test_video_without_its_index_is_rejected_at_once(tmp_path, clip, kept):
     data = clip.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: int(kept * len(data)) if isinstance(kept, float) else kept])
     with pytest.raises(ValueError, match=r"Expected a complete video.*received .*cut\.mp4.* bytes .*frame 0"):
         open_frames(tmp_path / "cut.mp4")
 
 
-def test_truncated_animation_and_image_are_refused(tmp_path):
+def test_truncated_animation_and_image_are_rejected(tmp_path):
     for name in ("a.webp", "b.gif"):
         data = save_animation(tmp_path / name, [40] * 8).read_bytes()
         (tmp_path / name).write_bytes(data[: len(data) // 2])

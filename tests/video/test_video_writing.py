@@ -95,7 +95,7 @@ def test_interrupted_writer_leaves_nothing_and_keeps_the_older_file(tmp_path, su
     assert not suffix or path.read_bytes() == b"older"
 
 
-def test_video_without_frames_is_refused_and_leaves_nothing(tmp_path):
+def test_video_without_frames_is_rejected_and_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match=r"Expected at least one frame.*received none"):
         write(tmp_path / "out.mp4", count=0)
     assert names(tmp_path) == []
@@ -113,7 +113,7 @@ def test_path_without_suffix_becomes_a_folder_of_marked_png_files(tmp_path):
     assert len(names(write(tmp_path / "empty", count=2))) == 2
 
 
-def test_wrong_frames_are_refused(tmp_path):
+def test_wrong_frames_are_rejected(tmp_path):
     for frame in (moving_square(0, 50, 64), moving_square(0).float(), moving_square(0)[None]):
         message = r"Expected frame 0 of .*\(48, 64, 3\) uint8, received shape"
         with pytest.raises(ValueError, match=message), VideoWriter(tmp_path / "out.mp4", RATE, SIZE) as writer:
@@ -121,7 +121,7 @@ def test_wrong_frames_are_refused(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_wrong_arguments_are_refused(tmp_path):
+def test_wrong_arguments_are_rejected(tmp_path):
     with pytest.raises(ValueError, match=r"Expected an output ending in \.mp4, .*received .*out\.avi"):
         VideoWriter(tmp_path / "out.avi", RATE, SIZE)
     with pytest.raises(ValueError, match="Expected a positive frame rate, received 0"):
@@ -131,7 +131,7 @@ def test_wrong_arguments_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ""])
-def test_unwritable_outputs_are_refused(tmp_path, suffix):
+def test_unwritable_outputs_are_rejected(tmp_path, suffix):
     (tmp_path / "file").touch()
     for folder, error in (("absent", FileNotFoundError), ("file", NotADirectoryError)):
         with pytest.raises(error, match="Expected an existing folder.*create it or choose another"):
@@ -143,7 +143,7 @@ def test_unwritable_outputs_are_refused(tmp_path, suffix):
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can create files")
 @pytest.mark.parametrize("name", ["out.mp4", "out"])
-def test_folder_without_write_access_is_refused_before_the_first_frame(name):
+def test_folder_without_write_access_is_rejected_before_the_first_frame(name):
     message = r"Expected to be able to write '/proc/out.*choose another output path"
     with pytest.raises(OSError, match=message), VideoWriter(f"/proc/{name}", RATE, SIZE):
         pytest.fail("the writer opened")

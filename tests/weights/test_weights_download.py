@@ -73,7 +73,7 @@ def test_a_part_that_is_longer_than_the_file_is_thrown_away(server, tmp_path):
     assert (tmp_path / "file.pth").read_bytes() == CONTENT
 
 
-def test_another_file_than_the_published_one_is_refused_and_removed(server, tmp_path):
+def test_another_file_than_the_published_one_is_rejected_and_removed(server, tmp_path):
     with pytest.raises(ValueError, match=rf"sha256 begins with 619a316812 .*received {SHA256}\. It was removed"):
         fetch(server, tmp_path / "file.pth", "619a316812")
     assert list(tmp_path.iterdir()) == []
@@ -102,7 +102,7 @@ def test_a_server_that_is_not_there_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "no address"])
-def test_other_addresses_than_http_are_refused(tmp_path, url):
+def test_other_addresses_than_http_are_rejected(tmp_path, url):
     with pytest.raises(OSError, match=r"Expected file\.pth from .*Look whether the address"):
         download(url, tmp_path / "file.pth", SHA256, progress=False, pause_s=0.0)
 
@@ -118,7 +118,7 @@ def test_an_encrypted_address_may_not_be_redirected_to_a_plain_one():
         check_still_encrypted(asked, answered)
 
 
-def test_a_disk_that_refuses_is_said_in_words(server, tmp_path):
+def test_a_disk_that_fails_is_a_clear_error(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match="^Expected a folder for weights .*received .*Choose .*DIFFUSIONACT_WEIGHTS"):
         fetch(server, tmp_path / "file" / "file.pth")

@@ -121,33 +121,33 @@ def test_weights_of_another_shape_are_named(folder):
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors at all"])
-def test_damaged_weights_are_refused(folder, content):
+def test_damaged_weights_are_rejected(folder, content):
     (folder / "unet" / WEIGHTS).write_bytes(content)
     with pytest.raises(ValueError, match=rf"Expected a safetensors file, received .*\({len(content)} bytes.*fetch"):
         load_components(folder)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
-def test_damaged_json_is_refused(folder, content):
+def test_damaged_json_is_rejected(folder, content):
     (folder / "unet" / "config.json").write_text(content)
     with pytest.raises(ValueError, match=r"Expected .*JSON.*config\.json.*[Ff]etch"):
         load_components(folder)
 
 
-def test_components_of_other_models_are_refused(folder):
+def test_components_of_other_models_are_rejected(folder):
     change_json(folder / "unet" / "config.json", _class_name="UNet2DModel")
     with pytest.raises(ValueError, match="config of a UNet .*received one of 'UNet2DModel'"):
         load_components(folder)
 
 
-def test_unknown_settings_are_refused(folder):
+def test_unknown_settings_are_rejected(folder):
     change_json(folder / "unet" / "config.json", heads=8)
     with pytest.raises(ValueError, match=r"Expected only arguments of UNet .*received also heads\..*update"):
         load_components(folder)
 
 
 @pytest.mark.parametrize("section", [None, {"landmark_farme": "aligned"}])
-def test_a_wrong_pipeline_section_is_refused(folder, section):
+def test_a_wrong_pipeline_section_is_rejected(folder, section):
     change_json(folder / "model_index.json", diffusionact=section)
     with pytest.raises(ValueError, match=r"Expected a section 'diffusionact' .*landmark_frame"):
         load_components(folder)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from safetensors.torch import save_file
 from tiny_paper_lane import make_tiny_networks
 
 from diffusionact.conversion.importing import import_files
-from diffusionact.conversion.paper_perception import load_paper_perception
-from diffusionact.conversion.perception_files import PERCEPTION_FILES
+from diffusionact.conversion.published_networks import read_network_file
 from diffusionact.face.readers.emoca import COMPONENTS
 from diffusionact.face.readers.emoca.components import weight_names
 from diffusionact.losses import LossWeights, reenactment_objective
-from diffusionact.perception import CombinedPerception
+from diffusionact.perception import CombinedPerception, paper_perception
+from diffusionact.perception.perception_files import PERCEPTION_FILES
 
+load_paper_perception = partial(paper_perception.load_paper_perception, read=read_network_file)
 TERMS = [field.name for field in fields(LossWeights)]
 
 
@@ -75,7 +77,7 @@ def test_files_are_found_in_the_weights_folder_after_an_import(folder, emoca_fol
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
     import_files([folder], tmp_path, progress=False)
     (tmp_path / "emoca").symlink_to(emoca_folder)
-    perception = load_paper_perception(LossWeights())
+    perception = paper_perception.load_paper_perception(LossWeights())
     assert [name for name, _ in perception.named_children()] == [
         "perceptual",
         "identity",
@@ -103,7 +105,7 @@ def test_networks_without_a_weight_are_not_asked_for(folder, emoca_folder, tmp_p
         ("head_pose", "EMOCA_v2_lr_mse_20", "register at emoca.is.tue.mpg.de"),
     ],
 )
-def test_a_missing_network_of_the_tracker_is_named_with_source_licence_and_loss(tmp_path, term, file, words):
+def test_a_missing_face_network_is_named_with_source_licence_and_loss(tmp_path, term, file, words):
     with pytest.raises(FileNotFoundError, match="^Expected .*licence: .*loss.*received .*To get it") as caught:
         load_paper_perception(only(term), tmp_path, tmp_path)
     assert file in str(caught.value) and words in str(caught.value)
@@ -138,7 +140,7 @@ def test_the_perceptual_loss_with_lpipss_maps_is_lpips(folder, backbone):
     assert reenacted.grad.isfinite().all()
 
 
-def test_unknown_choices_are_refused(folder):
+def test_unknown_choices_are_rejected(folder):
     with pytest.raises(ValueError, match="^Expected perceptual .*lpips-squeeze"):
         load_paper_perception(only("perceptual"), folder, perceptual="lpips-squeeze")
     with pytest.raises(FileNotFoundError, match="^Expected portrait, arcface, insightface or the path .*facenet"):
@@ -152,7 +154,7 @@ def test_the_network_of_the_identity_loss_may_be_any_file(folder, tmp_path):
     assert torch.equal(by_path(*arguments).identity, by_name(*arguments).identity)
 
 
-def test_frozen_networks_stay_as_they_are_when_the_model_around_them_trains():
+def test_frozen_networks_stay_as_they_are_while_a_model_trains():
     networks = tiny_perception_networks()
     around = torch.nn.Sequential(CombinedPerception(identity=networks["arcface"], background=networks["face_parsing"]))
     before = {name: value.clone() for name, value in around.state_dict().items()}

@@ -7,16 +7,18 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ..perception.insightface_arcface import GRAPH
-from ..perception.open_perception import load_portrait_net
-from ..perception.portrait_net import PortraitNet
-from .onnx_graphs import ONNX_SUFFIX
+from .insightface_arcface import GRAPH
+from .network_files import SAFETENSORS_SUFFIX, TensorReader, read_imported
+from .open_perception import load_portrait_net
 from .perception_files import find_perception_file, load_network
+from .portrait_net import PortraitNet
 
 # The bundled judge: trained apart from the network that losses use, so that a metric does not praise its own loss.
 JUDGE = "portrait"
 # Files of the catalogue with such a network; the first is the paper's.
 IDENTITY_FILES = ("arcface", "insightface")
+# As insightface publishes its networks.
+ONNX_SUFFIX = ".onnx"
 
 
 class PortraitIdentity(nn.Module):
@@ -31,7 +33,7 @@ class PortraitIdentity(nn.Module):
         return self.network(images).identity
 
 
-def load_identity_network(name_or_path: str | Path) -> nn.Module:
+def load_identity_network(name_or_path: str | Path, read: TensorReader = read_imported) -> nn.Module:
     """A network that says who is on an image: frozen, in evaluation mode, on the CPU.
 
     Its `forward(images, landmarks)` takes images (B, 3, H, W) RGB in [-1, 1] and landmarks (B, 68, 2) px of them,
@@ -41,28 +43,28 @@ def load_identity_network(name_or_path: str | Path) -> nn.Module:
         name_or_path: "portrait", the bundled judge; "arcface" or "insightface", from the weights folder; or the path of
             a file with ArcFace IR-SE50 or of one of insightface's recognition networks (ONNX), as published or
             imported.
+        read: reads a file; as it stands, imported files only.
 
     Raises:
         FileNotFoundError: if the file is missing; the message says where it comes from and on what terms.
-        ModuleNotFoundError: if an ONNX file is to be read and the package onnx is not installed.
-        ValueError: if the file holds another network.
+        ValueError: if the file holds another network, or is not of the kind that `read` knows.
     """
     name = str(name_or_path)
     if name == JUDGE:
         return PortraitIdentity(load_portrait_net("judge"))
     if name in IDENTITY_FILES:
-        return load_network(name, find_perception_file(name))
+        return load_network(name, find_perception_file(name), read)
     path = Path(name_or_path)
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected {JUDGE}, {', '.join(IDENTITY_FILES)} or the path of a network of face recognition, received "
             f"{name_or_path}, which is no file. `diffusionact weights list` says where such files come from."
         )
-    return load_network("insightface" if _is_of_insightface(path) else "arcface", path)
+    return load_network("insightface" if _is_of_insightface(path) else "arcface", path, read)
 
 
 def _is_of_insightface(path: Path) -> bool:
-    if path.suffix != ".safetensors":
+    if path.suffix != SAFETENSORS_SUFFIX:
         return path.suffix == ONNX_SUFFIX
     try:
         with safe_open(path, framework="pt") as file:

@@ -5,7 +5,8 @@ import torch
 from perception_networks import template_landmarks, tiny_images, tiny_perception_networks
 from safetensors.torch import save_file
 
-from diffusionact.conversion.identity_networks import PortraitIdentity, load_identity_network
+from diffusionact.conversion.published_networks import read_network_file
+from diffusionact.perception.identity_networks import PortraitIdentity, load_identity_network
 from diffusionact.perception.portrait_net import PortraitNet
 
 
@@ -20,9 +21,9 @@ def test_a_file_by_its_path_and_by_its_name_in_the_weights_folder(arcface, tmp_p
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(tmp_path))
     arguments = tiny_images(), template_landmarks(64)
     expected = tiny_perception_networks()["arcface"](*arguments)
-    torch.testing.assert_close(load_identity_network(arcface)(*arguments), expected)
+    torch.testing.assert_close(load_identity_network(arcface, read_network_file)(*arguments), expected)
     arcface.rename(tmp_path / "model_ir_se50.pth")
-    torch.testing.assert_close(load_identity_network("arcface")(*arguments), expected)
+    torch.testing.assert_close(load_identity_network("arcface", read_network_file)(*arguments), expected)
     torch.testing.assert_close(expected.norm(dim=-1), torch.ones(2))
 
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from official_files import EMOCA_FOLDER, TINY, write_all
 
-from diffusionact.conversion.face_reader_files import FACE_READER_NETWORKS, load_face_reader_network
 from diffusionact.conversion.importing import import_files
+from diffusionact.conversion.published_networks import read_network_file
+from diffusionact.perception.face_reader_networks import FACE_READER_NETWORKS, load_face_reader_network
 
 PUBLISHED = {
     "s3fd": "s3fd-619a316812.pth",
@@ -41,14 +42,15 @@ def published_file(folder, name):
 def test_a_published_file_by_its_path_is_the_network_of_the_weights_folder(official_set, imported, monkeypatch, name):
     monkeypatch.setenv("DIFFUSIONACT_WEIGHTS", str(imported))
     ours = load_face_reader_network(name).state_dict()
-    theirs = load_face_reader_network(name, {name: published_file(official_set, name)}).state_dict()
+    path = published_file(official_set, name)
+    theirs = load_face_reader_network(name, {name: path}, read=read_network_file).state_dict()
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
     assert not any(value.requires_grad for value in load_face_reader_network(name).parameters())
 
 
 def test_flames_published_file_must_be_imported_first(official_set, imported):
     with pytest.raises(ValueError, match="^Expected FLAME as .*weights import.*received .*Import it first"):
-        load_face_reader_network("flame", {"flame": published_file(official_set, "flame")})
+        load_face_reader_network("flame", {"flame": published_file(official_set, "flame")}, read=read_network_file)
     assert load_face_reader_network("flame", emoca_folder=imported / "emoca").template.isfinite().all()
 
 
@@ -60,7 +62,7 @@ def test_a_missing_network_is_named_with_source_licence_and_use(name, tmp_path, 
         load_face_reader_network(name)
 
 
-def test_a_cut_file_is_refused(imported, tmp_path):
+def test_a_cut_file_is_rejected(imported, tmp_path):
     content = (imported / "emoca" / "gaze_net.safetensors").read_bytes()
     (tmp_path / "gaze_net.safetensors").write_bytes(content[:-100])
     with pytest.raises(ValueError, match="^Expected a complete safetensors file of ETH-XGaze, received .*Import"):

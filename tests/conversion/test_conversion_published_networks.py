@@ -1,5 +1,6 @@
-"""The networks behind losses and metrics from files: read back, and refused with file, source, licence and use."""
+"""The networks behind losses and metrics from files: read back, and rejected with file, source, licence and use."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,14 @@ from perception_networks import published, template_landmarks, tiny_images, tiny
 from safetensors.torch import load_file, save_file
 
 from diffusionact.conversion.importing import import_files
-from diffusionact.conversion.perception_files import PERCEPTION_FILES, find_perception_file, load_network
+from diffusionact.conversion.published_networks import read_network_file
+from diffusionact.perception import perception_files
 from diffusionact.perception.lpips import LearntWeights
+from diffusionact.perception.perception_files import PERCEPTION_FILES, find_perception_file
 
 # insightface's is an ONNX file, tested in test_conversion_onnx_graphs.py.
 CHECKPOINTS = [name for name in PERCEPTION_FILES if name != "insightface"]
+load_network = partial(perception_files.load_network, read=read_network_file)
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ def test_a_published_file_gives_back_its_network(folder, name):
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_all_files_are_recognised_whatever_they_are_called_and_found_after_the_import(folder, weights):
+def test_all_files_are_recognised_by_content_and_found_after_import(folder, weights):
     for number, name in enumerate(CHECKPOINTS):
         path_of(folder, name).rename(folder / f"{number}.pth")
     outcomes = import_files([folder], weights, progress=False)
@@ -69,14 +73,14 @@ def test_all_files_are_recognised_whatever_they_are_called_and_found_after_the_i
         path = find_perception_file(name)
         assert path == weights / "perception" / f"{name}.safetensors"
         assert not any("classifier" in key or "text_projection" in key for key in load_file(path))
-        assert_is_the_tiny_network(name, load_network(name, path))
+        assert_is_the_tiny_network(name, perception_files.load_network(name, path))
 
 
-@pytest.mark.parametrize("place", [".", "perception"])
-def test_a_published_file_in_the_weights_folder_is_found_without_an_import(folder, weights, place):
-    (weights / place).mkdir(parents=True)
-    path_of(folder, "farl").rename(path_of(weights / place, "farl"))
-    assert find_perception_file("farl") == path_of(weights / place, "farl")
+@pytest.mark.parametrize("subfolder", [".", "perception"])
+def test_a_published_file_in_the_weights_folder_is_found_without_an_import(folder, weights, subfolder):
+    (weights / subfolder).mkdir(parents=True)
+    path_of(folder, "farl").rename(path_of(weights / subfolder, "farl"))
+    assert find_perception_file("farl") == path_of(weights / subfolder, "farl")
 
 
 def test_a_file_without_counters_and_a_safetensors_file_are_read_too(folder, tmp_path):
@@ -106,19 +110,19 @@ def test_the_words_of_a_missing_file_name_the_loss(weights):
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_another_networks_file_is_refused(folder, name):
+def test_another_networks_file_is_rejected(folder, name):
     other = "vgg19" if name != "vgg19" else "arcface"
     with pytest.raises(ValueError, match="Expected .* received .*"):
         load_network(name, path_of(folder, other))
 
 
-def test_weights_that_are_single_numbers_are_refused(tmp_path):
+def test_weights_that_are_single_numbers_are_rejected(tmp_path):
     torch.save({"features.0.weight": torch.tensor(1.0)}, path_of(tmp_path, "vgg19"))
     with pytest.raises(ValueError, match="Expected the weights of VGG19 .*1 tensors that do not fit"):
         load_network("vgg19", path_of(tmp_path, "vgg19"))
 
 
-def test_missing_tensors_and_broken_values_are_refused(folder):
+def test_missing_tensors_and_broken_values_are_rejected(folder):
     state = tiny_perception_networks()["arcface"].state_dict()
     path = path_of(folder, "arcface")
     torch.save({k: v for k, v in state.items() if k != "body.3.res_layer.1.weight"}, path)

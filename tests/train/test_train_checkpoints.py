@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from test_train_loop import logged_losses, make_loop, train
 
-from train import command
+from train.commands import training as command
 from train.loop import checkpoints, training_loop
 from train.loop.checkpoints import find_checkpoint, list_checkpoints, prepare_replacement, recover, replace_folder
 
@@ -154,7 +154,7 @@ def test_a_run_killed_again_and_again_ends_as_one_that_never_was(write_run, tmp_
     train(write_run("whole", max_steps=30, checkpoint_every=1))
     arguments = ["--config", str(write_run("killed", max_steps=30, checkpoint_every=1)), "--resume", "latest"]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["train.command"])
+    context.set_forkserver_preload(["train.commands.training"])
     random_moment = random.Random(0)
     folder, kills = tmp_path / "killed", 0
 

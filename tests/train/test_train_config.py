@@ -8,8 +8,8 @@ import yaml
 from accelerate import DistributedType
 from accelerate.state import AcceleratorState
 
-from train import command
-from train.config import dump_config, load_config
+from train.commands import training as command
+from train.configs import dump_config, load_config
 from train.stages import STAGES
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "train" / "configs").glob("*/*.yaml"))

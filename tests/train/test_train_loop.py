@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 from diffusionact.weights import load_components
-from train import command
-from train.config import load_config
+from train.commands import training as command
+from train.configs import load_config
 from train.data.frames import Frames
 from train.loop import NonFiniteLossError, TrainingLoop, learning_rate_factor
 from train.loop.checkpoints import list_checkpoints

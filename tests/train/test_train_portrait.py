@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import EXPRESSION_NAMES, write_shards
+from train.portrait.accuracy import correlation, verification_auc
+from train.portrait.batches import PortraitFrames, _move, augment
+from train.portrait.calibration import LAYER_DISTANCE, STYLE_DISTANCE, calibrate
+from train.portrait.objective import WEIGHTS, PortraitObjective, contrastive_loss
 
 from diffusionact.perception.open_perception import read_portrait_net
 from diffusionact.perception.portrait_net import PortraitNet
 from train.data.frames import Frames
 from train.portrait import __main__ as command
-from train.portrait.accuracy import correlation, verification_auc
-from train.portrait.batches import PortraitFrames, _move, augment
-from train.portrait.calibration import LAYER_DISTANCE, STYLE_DISTANCE, calibrate
-from train.portrait.objective import WEIGHTS, PortraitObjective, contrastive_loss
 from train.portrait.training import read_at_truth
 
 SIZE = 32
@@ -137,7 +137,7 @@ def test_the_command_trains_measures_and_replaces_its_output(folder, tmp_path, m
     monkeypatch.setattr(command, "VALIDATION_EVERY", 4)
     run_command(monkeypatch, *options, "--keep_every", 1)
     first = json.loads((output / "training.json").read_text())
-    assert first["pictures"] == 8
+    assert first["images"] == 8
     assert "landmarks, px" in capsys.readouterr().out
     run_command(monkeypatch, *options, "--seed", 1, "--start_from", output)
     assert json.loads((output / "training.json").read_text())["seed"] == 1

@@ -21,9 +21,9 @@ from diffusionact.face.geometry.alignment import invert_transform, transform_poi
 from diffusionact.face.readers.open.face_model import OpenFaceModel
 from portraits.frames import identity_frames
 from portraits.head import Head
+from train.commands.preparation import main
 from train.data.frames import Frames
 from train.data.pairs import FrameOrder, PairOrder
-from train.preparation.command import main
 from train.preparation.records import BAD_CLIPS_NAME, FOLDER
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from ..config import TrainingConfig
+from ..configs import TrainingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def replace_folder(temporary: Path, final: Path) -> None:
 
 def recover(run_folder: Path) -> None:
     """Finish replacements that a killed process began, and remove what it left half written."""
-    for name in ("", "checkpoints", f"checkpoints/{SET_ASIDE}", "bad_batch", "pictures"):
+    for name in ("", "checkpoints", f"checkpoints/{SET_ASIDE}", "bad_batch", "images"):
         folder = run_folder / name
         for complete in _hidden(folder, ".new"):
             _put(complete, folder / complete.name.removeprefix(".").removesuffix(".new"))

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.tracking import TensorBoardTracker
 from torch import Tensor
 
-from ..config import TrainingConfig, dump_config
+from ..configs import TrainingConfig, dump_config
 
 PROJECT = "diffusionact"
 

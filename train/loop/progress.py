@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 
-from ..config import LoopConfig
+from ..configs import LoopConfig
 
 CLOCK_EVERY = 10  # steps between two looks at the clock and for the file that ends training in good order
 STOP_FILE = "STOP"

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from diffusionact.images import save_png
 
-from ..config import TrainingConfig
+from ..configs import TrainingConfig
 from ..data.ahead import BatchesAhead
-from ..model_card import write_model_card
 from ..stages.stage import Stage
 from .averages import Averages
 from .checkpoints import load_checkpoint, prepare_replacement, replace_folder, save_checkpoint
 from .loggers import log_image
+from .model_card import write_model_card
 from .nan_guard import NanGuard
 from .optimisers import make_optimiser
 from .progress import Clock, Progress
@@ -182,7 +182,7 @@ class TrainingLoop:
         started = time.monotonic()
         with self._averaged_weights(), torch.no_grad(), self.accelerator.autocast():
             grid, scalars = self.stage.validate()
-        folder = self.run_folder / "pictures"
+        folder = self.run_folder / "images"
         folder.mkdir(exist_ok=True)
         save_png(folder / f"step-{self.progress.step:07d}.png", grid)
         words = "  ".join(f"{name} {value:.4g}" for name, value in scalars.items())
@@ -217,6 +217,6 @@ class TrainingLoop:
         self.stage.write_index(temporary)
         frames = len(self.stage.frames.training)
         write_model_card(
-            temporary, self.config, self.progress.step, frames, self.progress.figures, self.run_folder / "pictures"
+            temporary, self.config, self.progress.step, frames, self.progress.figures, self.run_folder / "images"
         )
         replace_folder(temporary, self.model_folder)

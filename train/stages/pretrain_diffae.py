@@ -16,13 +16,13 @@ from diffusionact.models import SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 from diffusionact.weights import load_components
 
-from ..code_regressor import CodeRegressor
 from ..data.frames import Frames
 from ..data.noise import draw_noise
 from ..data.pairs import FrameOrder, held_out_pairs
-from ..diffusion import invert, prediction_target, sample, timesteps_from
-from ..validation import image_grid, mean_psnr
+from .code_regressor import CodeRegressor
+from .denoising import invert, prediction_target, sample, timesteps_from
 from .stage import Stage
+from .validation import image_grid, mean_psnr
 
 
 @dataclass(frozen=True)

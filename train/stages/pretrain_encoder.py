@@ -20,8 +20,8 @@ from diffusionact.schedulers import DDIMScheduler
 
 from ..data.frames import Frames
 from ..data.pairs import held_out_pairs
-from ..diffusion import invert, sample
-from ..validation import image_grid, mean_psnr
+from .denoising import invert, sample
+from .validation import image_grid, mean_psnr
 from .whole_model import WholeModelStage
 
 ENCODING_BATCH = 64

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from diffusionact.images import uint8_to_model
 
-from ..config import TrainingConfig
+from ..configs import TrainingConfig
 from ..data.frames import Frames
 from ..data.pairs import FrameOrder, PairOrder
 

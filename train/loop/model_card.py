@@ -10,7 +10,7 @@ from huggingface_hub import ModelCardData
 
 from diffusionact.weights import INDEX_NAME
 
-from .config import TrainingConfig, dump_config
+from ..configs import TrainingConfig, dump_config
 
 GRID = "validation.png"
 TAGS = ["diffusionact", "face-reenactment", "diffusion-autoencoder"]

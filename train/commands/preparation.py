@@ -22,9 +22,9 @@ from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.readers.emoca.flame import NUM_EXPRESSION, NUM_JAW
 from diffusionact.face.readers.registry import FACE_READERS
 
-from .clips import LAYOUTS, find_clips
-from .production import Preparation, prepare_videos
-from .records import (
+from ..preparation.clips import LAYOUTS, find_clips
+from ..preparation.production import Preparation, prepare_videos
+from ..preparation.records import (
     BAD_CLIPS_NAME,
     FOLDER,
     VideoRecord,
@@ -33,8 +33,8 @@ from .records import (
     read_records,
     write_bad_clips,
 )
-from .splits import assign_splits, read_test_list
-from .tracking import Sampling
+from ..preparation.splits import assign_splits, read_test_list
+from ..preparation.tracking import Sampling
 
 BAD_INPUT = 2
 INTERRUPTED = 130

@@ -17,13 +17,13 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedTy
 from accelerate.utils import set_seed
 from filelock import FileLock, Timeout
 
-from .config import TrainingConfig, dump_config, load_config
-from .data.frames import Frames
-from .loop import NonFiniteLossError, TrainingLoop
-from .loop.checkpoints import find_checkpoint, list_checkpoints, recover, set_later_aside
-from .loop.loggers import check_trackers, start_trackers
-from .publishing import make_repository, publish
-from .stages import STAGES
+from ..configs import TrainingConfig, dump_config, load_config
+from ..data.frames import Frames
+from ..loop import NonFiniteLossError, TrainingLoop
+from ..loop.checkpoints import find_checkpoint, list_checkpoints, recover, set_later_aside
+from ..loop.loggers import check_trackers, start_trackers
+from ..publish import make_repository, publish
+from ..stages import STAGES
 
 logger = logging.getLogger(__name__)
 

@@ -45,9 +45,9 @@ class Progress:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint; old ones hold no figures."""
+        """Continue from a checkpoint."""
         self.step, self.elapsed_seconds, self.fraction = state["step"], state["elapsed_seconds"], state["fraction"]
-        self.figures = dict(state.get("figures", {}))
+        self.figures = dict(state["figures"])
 
 
 class Clock:

@@ -1,9 +1,9 @@
-"""Batches of images with their exact truth, and the augmentation that keeps both consistent."""
+"""Batches of images with their exact truth, and the order in which people are seen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,19 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffusionact.images import uint8_to_model
-from diffusionact.perception.portrait_net import BACKGROUND, FACE, NUM_EXPRESSIONS
-from train.data.frames import Frames
+from diffusionact.perception.portrait_net import FACE, NUM_EXPRESSIONS
 
-# Strengths of the augmentation.
-MOVED = 0.5  # share of images that are scaled and shifted
-MAX_ZOOM = 0.12
-MAX_SHIFT = 0.06  # of the side
-OTHER_BACKGROUND = 0.4  # share of images put before another background: a person is not known by a wall
-DEGRADED = 0.4  # share of images softened by resizing, as generated ones are soft
-MIN_DETAIL = 0.35  # side of the smallest resize, of the image's
-NOISE = 0.05  # largest deviation
-COLOUR = 0.12  # largest change of a channel's gain
-LIGHT = 0.2  # largest change of gain and offset
+from ...data.frames import Frames
 
 
 @dataclass(frozen=True)
@@ -80,22 +70,22 @@ class PortraitFrames:
             identity=torch.from_numpy(self.frames.identity[rows]),
         )
 
-    def pairs(self, people: int, rng: np.random.Generator) -> Iterator[PortraitBatch]:
-        """Endless batches of two frames each of so many people, side by side; every person comes once an epoch.
+    def pairs(self, people: int, rng: np.random.Generator) -> PortraitBatch:
+        """Two frames each of so many people, side by side.
 
         Raises:
             ValueError: if there are not so many people with two frames.
         """
+        self.check_people(people)
+        return self.batch(two_frames_each([self.several[k] for k in rng.permutation(len(self.several))[:people]], rng))
+
+    def check_people(self, people: int) -> None:
+        """Raise ValueError unless so many people have two frames."""
         if not 0 < people <= len(self.several):
             raise ValueError(
                 f"Expected {max(people, 1)} people with two frames each for a batch, received {len(self.several)}. "
-                "Lower --people or take more data."
+                "Lower loop.batch_size or take more data."
             )
-        while True:
-            order = rng.permutation(len(self.several))
-            for start in range(0, len(order) - people + 1, people):
-                chosen = [rng.choice(self.several[k], 2, replace=False) for k in order[start : start + people]]
-                yield self.batch(np.concatenate(chosen))
 
     def in_order(self, batch_size: int) -> Iterator[PortraitBatch]:
         """All frames once."""
@@ -103,60 +93,31 @@ class PortraitFrames:
             yield self.batch(self.rows[start : start + batch_size])
 
 
-def augment(batch: PortraitBatch, generator: torch.Generator) -> PortraitBatch:
-    """Move, replace backgrounds, change light and colour, soften, add noise; the truth moves along."""
-    batch = _move(batch, generator)
-    images = _replace_background(batch.images, batch.regions, generator)
-    images = _recolour(images, generator)
-    images = _soften(images, generator)
-    # One noise image for the batch, of another strength in each, is as good as many and costs less.
-    deviation = torch.rand(len(images), 1, 1, 1, generator=generator) * NOISE
-    images = images + deviation * torch.randn(images.shape[1:], generator=generator)
-    return replace(batch, images=images.clamp(-1, 1))
+class PeopleOrder:
+    """Every person once an epoch, two frames each; a fixed function of seed and number of the batch.
+
+    Args:
+        frames: of the training people.
+        people: in a batch.
+        seed: of the run.
+
+    Raises:
+        ValueError: if there are not so many people with two frames.
+    """
+
+    def __init__(self, frames: PortraitFrames, people: int, seed: int):
+        frames.check_people(people)
+        self.frames, self.people, self.seed = frames, people, seed
+
+    def rows(self, number: int) -> np.ndarray:
+        """(2 P,) frame numbers of batch `number`, counted over all processes; a person's two lie side by side."""
+        several = self.frames.several
+        epoch, position = divmod(number, len(several) // self.people)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(several))
+        chosen = order[position * self.people : (position + 1) * self.people]
+        return two_frames_each([several[k] for k in chosen], np.random.default_rng([self.seed, number, 1]))
 
 
-def _symmetric(shape: tuple[int, ...], largest: float, generator: torch.Generator) -> Tensor:
-    return (torch.rand(shape, generator=generator) * 2 - 1) * largest
-
-
-def _chosen(count: int, share: float, generator: torch.Generator) -> Tensor:
-    return (torch.rand(count, generator=generator) < share)[:, None, None, None]
-
-
-def _move(batch: PortraitBatch, generator: torch.Generator) -> PortraitBatch:
-    """Zoom and shift; a head's turn stays what it is."""
-    count, size = len(batch.images), batch.images.shape[-1]
-    moved = _chosen(count, MOVED, generator)[:, 0, 0].float()
-    zoom = 1 + moved * _symmetric((count, 1), MAX_ZOOM, generator)
-    shift = moved * _symmetric((count, 2), 2 * MAX_SHIFT, generator)  # in half sides
-    matrix = torch.zeros(count, 2, 3)
-    matrix[:, 0, 0] = matrix[:, 1, 1] = 1 / zoom[:, 0]
-    matrix[:, :, 2] = -shift / zoom
-    stacked = torch.cat([batch.images, batch.regions], dim=1)
-    grid = F.affine_grid(matrix, list(stacked.shape), align_corners=False)
-    stacked = F.grid_sample(stacked, grid, padding_mode="border", align_corners=False)
-    norm = (batch.landmarks + 0.5) * (2 / size) - 1
-    landmarks = ((norm * zoom[:, None] + shift[:, None]) + 1) * (size / 2) - 0.5
-    return replace(batch, images=stacked[:, :3], regions=stacked[:, 3:], landmarks=landmarks)
-
-
-def _replace_background(images: Tensor, regions: Tensor, generator: torch.Generator) -> Tensor:
-    """Another image of the batch, turned over, shows where the background was."""
-    other = images.roll(int(torch.randint(1, len(images), (1,), generator=generator)), 0).flip(2)
-    share = regions[:, BACKGROUND, None] * _chosen(len(images), OTHER_BACKGROUND, generator)
-    return images + share * (other - images)
-
-
-def _recolour(images: Tensor, generator: torch.Generator) -> Tensor:
-    count = len(images)
-    gain = 1 + _symmetric((count, 1, 1, 1), LIGHT, generator) + _symmetric((count, 3, 1, 1), COLOUR, generator)
-    return images * gain + _symmetric((count, 1, 1, 1), LIGHT, generator)
-
-
-def _soften(images: Tensor, generator: torch.Generator) -> Tensor:
-    """One size for the whole batch, so that it stays one call."""
-    size = images.shape[-1]
-    detail = MIN_DETAIL + (0.9 - MIN_DETAIL) * torch.rand(1, generator=generator).item()
-    small = F.interpolate(images, size=round(size * detail), mode="bilinear", antialias=True, align_corners=False)
-    soft = F.interpolate(small, size=size, mode="bilinear", align_corners=False)
-    return torch.where(_chosen(len(images), DEGRADED, generator), soft, images)
+def two_frames_each(people: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """(2 P,) two of each person's frame numbers."""
+    return np.concatenate([rng.choice(own, 2, replace=False) for own in people])

@@ -96,7 +96,7 @@ def test_contrastive_loss_is_low_only_for_people_told_apart():
     assert contrastive_loss(apart[:1].expand(4, 2), identity) == pytest.approx(np.log(3), abs=1e-4)
 
 
-def test_the_objective_falls_when_the_network_is_trained_on_one_batch(frames):
+def test_the_objective_falls_in_training_on_one_batch(frames):
     torch.manual_seed(0)
     network = PortraitNet(sample_size=SIZE, widths=(8, 8, 16, 16, 16), face_width=8, eye_width=8).train()
     objective = PortraitObjective(network, frames.targets, [1, 2])
@@ -176,7 +176,7 @@ def test_a_resumed_run_of_the_stage_equals_an_unbroken_one(write_portrait_run, t
 
 
 @pytest.mark.slow
-def test_a_killed_and_resumed_run_of_the_stage_equals_an_unbroken_one(write_portrait_run, tmp_path):
+def test_a_killed_and_resumed_run_equals_an_unbroken_one(write_portrait_run, tmp_path):
     train(write_portrait_run("whole", max_steps=12, checkpoint_every=1))
     arguments = ["--config", str(write_portrait_run("killed", max_steps=12, checkpoint_every=1)), "--resume", "latest"]
     context = multiprocessing.get_context("forkserver")

@@ -39,7 +39,7 @@ def model(write_run, tmp_path):
     return folder
 
 
-def test_a_card_says_what_the_model_is_how_it_does_and_how_to_load_it(model):
+def test_a_card_says_what_the_model_is_and_how_to_load_it(model):
     _, front, text = (model / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["library_name"] == "diffusionact"
     assert 'DiffusionActPipeline.from_pretrained("somebody/face")' in text
@@ -81,7 +81,7 @@ def test_a_run_publishes_its_model_at_the_end(hub, write_run, tmp_path):
     assert "published: " in (tmp_path / "run/train.log").read_text()
 
 
-def test_a_hub_that_refuses_is_said_before_training_and_after_it(hub, model, monkeypatch):
+def test_a_hub_that_refuses_is_reported_before_and_after_training(hub, model, monkeypatch):
     hub.status = 403
     with pytest.raises(ValueError, match="try again with `python -m train.publish"):
         publish(model, "somebody/face", private=True)
@@ -93,7 +93,7 @@ def test_a_hub_that_refuses_is_said_before_training_and_after_it(hub, model, mon
         make_repository("somebody/face", private=True)
 
 
-def test_a_hub_out_of_reach_is_said_in_words(model, monkeypatch):
+def test_a_hub_out_of_reach_is_an_error(model, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     with pytest.raises(ValueError, match="hf auth login"):

@@ -75,7 +75,7 @@ def make_stage(write_run, encoder_model, shard_folder):
     return make
 
 
-def test_stages_two_and_three_follow_each_other_and_leave_a_model_that_loads(write_run, encoder_model, tmp_path):
+def test_stages_two_and_three_leave_a_model_that_loads(write_run, encoder_model, tmp_path):
     limits = {"max_steps": 2, "validate_every": 2, "batch_size": 2}
     settings = {**TINY_SETTINGS, "model_folder": str(encoder_model)}
     train(write_run("second", stage="train_encoder", settings=settings, **limits))
@@ -105,7 +105,7 @@ def test_checkpoints_hold_only_what_training_changes(write_run, encoder_model, t
     assert all(name.startswith("reenactment_encoder.") for name in names)
 
 
-def test_a_resumed_third_stage_goes_on_as_if_there_had_been_no_break(write_run, encoder_model, tmp_path):
+def test_a_resumed_third_stage_equals_an_unbroken_one(write_run, encoder_model, tmp_path):
     settings = {**TINY_SETTINGS, "num_inference_steps": [2, 4], "model_folder": str(encoder_model)}
     limits = {"stage": "finetune_decoder", "settings": settings, "batch_size": 2, "checkpoint_every": 2}
     train(write_run("broken", max_steps=2, **limits), "--override", "optimiser.final_fraction=1.0")
@@ -129,7 +129,7 @@ def test_half_of_a_batch_is_reconstruction_and_without_split_none(make_stage):
 
 
 @pytest.mark.parametrize("fraction, count", [(0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8)])
-def test_the_split_belongs_to_the_place_in_the_run(fraction, count):
+def test_the_split_belongs_to_the_position_in_the_run(fraction, count):
     whole = is_reconstruction(np.arange(8), fraction)
     assert whole.sum() == count
     halves = [is_reconstruction(np.arange(first, first + 4), fraction) for first in (0, 4)]
@@ -143,13 +143,13 @@ def test_pairs_are_of_one_person(make_stage):
         assert (stage.frames.identity[sources] == stage.frames.identity[targets]).all()
 
 
-def test_without_pre_training_the_encoder_is_the_semantic_encoder(make_stage):
+def test_without_pre_training_the_encoder_is_the_semantic_one(make_stage):
     stage = make_stage(pretrained=False)
     assert torch.equal(stage.reenactment_encoder.encoder.conv_in.weight, stage.semantic_encoder.conv_in.weight)
     assert not stage.reenactment_encoder.map_projection.weight.any()
 
 
-def test_gradients_reach_what_is_trained_and_checkpointing_changes_nothing(make_stage):
+def test_gradients_reach_what_is_trained_checkpointed_or_not(make_stage):
     gradients = []
     for checkpointing in (False, True):
         torch.manual_seed(0)
@@ -192,13 +192,13 @@ def test_more_weight_on_details_adds_their_error(make_stage):
     assert loss == plain + 3.0 * scalars["detail"]
 
 
-def test_the_papers_networks_are_named_where_they_are_missing(make_stage, tmp_path):
+def test_missing_networks_of_the_paper_are_named(make_stage, tmp_path):
     with pytest.raises(FileNotFoundError, match="perceptual"):
         make_stage(perception={"backend": "paper", "folder": str(tmp_path), "emoca_folder": str(tmp_path)})
 
 
 @pytest.mark.parametrize("wrong", [{"num_inference_steps": []}, {"reconstruction_fraction": 1.5}])
-def test_settings_that_mean_nothing_are_refused(make_stage, wrong):
+def test_settings_that_mean_nothing_are_an_error(make_stage, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         make_stage(**wrong)
 

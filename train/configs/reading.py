@@ -113,7 +113,7 @@ def _words(hint: Any) -> str:
     """A type as a user reads it: one of the choices, or the type."""
     choices = get_args(hint)
     if get_origin(hint) is tuple and get_origin(choices[0]) is Literal:
-        return f"a list of {_words(choices[0])}"
+        return f"a list of {_words(choices[0]).removeprefix('one of ')}"
     if get_origin(hint) is Literal:
         return f"one of {', '.join(map(str, choices))}"
     if dataclasses.is_dataclass(hint):

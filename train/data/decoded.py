@@ -20,7 +20,7 @@ from torch import Tensor
 
 from diffusionact.data.shards import ShardFrame, read_shard
 
-from .drawing import draw_landmark_map, draw_regions
+from .drawing import draw_regions, landmark_map_pixels
 from .facts import FACTS, NAMES, FactTable, collect
 
 CACHE_VERSION = 2
@@ -107,7 +107,7 @@ def draw(name: str, frame: ShardFrame, sample_size: int) -> np.ndarray:
     if name == "image":
         return frame.image
     if name == "landmark_map":
-        return draw_landmark_map(frame.landmarks, frame.pupils, sample_size)
+        return landmark_map_pixels(frame.landmarks, frame.pupils, sample_size)
     return draw_regions(frame.labels, frame.landmarks, sample_size)
 
 

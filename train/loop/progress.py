@@ -18,7 +18,7 @@ STOP_FILE = "STOP"
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run is; part of every checkpoint.
 
     Attributes:
@@ -51,7 +51,7 @@ class Progress:
 
 
 class Clock:
-    """Keeps `Progress` up to date: elapsed time, the wish to stop, and the fraction that is done.
+    """Keeps `RunProgress` up to date: elapsed time, the wish to stop, and the fraction that is done.
 
     Args:
         progress: is written.
@@ -60,7 +60,7 @@ class Clock:
         accelerator: processes that must agree.
     """
 
-    def __init__(self, progress: Progress, loop: LoopConfig, run_folder: Path, accelerator: Accelerator):
+    def __init__(self, progress: RunProgress, loop: LoopConfig, run_folder: Path, accelerator: Accelerator):
         self.progress, self.loop, self.run_folder, self.accelerator = progress, loop, run_folder, accelerator
 
     def start(self) -> None:

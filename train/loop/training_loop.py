@@ -1,4 +1,4 @@
-"""The loop itself: steps, and what is written every so many of them."""
+"""The loop itself: steps, and what is written between them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .loggers import log_image
 from .model_card import write_model_card
 from .nan_guard import NanGuard
 from .optimisers import make_optimiser
-from .progress import Clock, Progress
+from .progress import Clock, RunProgress
 from .schedules import learning_rate_factor
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class TrainingLoop:
         if config.loop.compile:
             self.objective.compile()
         self.ema = EMAModel(self.parameters, decay=config.loop.ema_decay, foreach=True)
-        self.progress = Progress()
+        self.progress = RunProgress()
         accelerator.register_for_checkpointing(self.ema, self.progress)
         self.clock = Clock(self.progress, config.loop, self.run_folder, accelerator)
         self.averages = Averages(accelerator)
@@ -70,7 +70,7 @@ class TrainingLoop:
         """Continue from a checkpoint as if there had been no break.
 
         Raises:
-            ValueError: if the checkpoint is of other networks or of another number of samples a step.
+            ValueError: if the checkpoint is of other networks or of another number of samples per step.
         """
         configured = [
             {name: value for name, value in group.items() if name != "params"} for group in self.optimiser.param_groups

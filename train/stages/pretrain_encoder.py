@@ -1,6 +1,6 @@
 """Stage 1 of the paper: teach the reenactment encoder the codes of the frozen diffusion autoencoder.
 
-Source and target are two frames of one person: the code predicted from the source and the target's landmark map shall
+Source and target are two frames of one person: the code predicted from the source and the target's landmark map should
 be the target's own code. No images are decoded, so a step is cheap.
 """
 

@@ -22,13 +22,12 @@ from diffusionact import DiffusionActPipeline  # noqa: E402
 from diffusionact.commands.reenact import DEMO_MEDIA  # noqa: E402
 from diffusionact.images import load_image  # noqa: E402
 from diffusionact.metrics import psnr  # noqa: E402
-from diffusionact.schedulers.choice import PRESETS, make_scheduler  # noqa: E402
 
 FRAMES = 8
 
 
 def main() -> None:
-    """Print a row a preset and write them as JSON."""
+    """Print one row per preset and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="demo")
     parser.add_argument("--inversion-steps", type=int)
@@ -38,16 +37,16 @@ def main() -> None:
     source = pipeline.encode_source(load_image(DEMO_MEDIA / "source.png"), options.inversion_steps)
     codes = source.semantic_code.expand(FRAMES, -1)
     rows = []
-    for name, (scheduler, steps) in PRESETS.items():
-        sampler = make_scheduler(scheduler, pipeline.scheduler.config)
-        pipeline.decode(source, codes[:1], steps, sampler)  # warm up
+    for name, preset in pipeline.presets.items():
+        scheduler, steps = preset.scheduler, preset.num_inference_steps
+        pipeline.decode(source, codes[:1], steps, scheduler)  # warm up
         start = time.perf_counter()
-        frames = pipeline.decode(source, codes, steps, sampler)
+        frames = pipeline.decode(source, codes, steps, scheduler)
         seconds = (time.perf_counter() - start) / FRAMES
         level = float(psnr(frames[:1], source.image))
         row = {"preset": name, "sampler": scheduler, "steps": steps, "psnr_db": round(level, 1), "seconds": seconds}
         rows.append(row)
-        print(f"{name}: {scheduler} {steps}  {level:.1f} dB  {seconds:.3f} s a frame")
+        print(f"{name}: {scheduler} {steps}  {level:.1f} dB  {seconds:.3f} s per frame")
     if options.output:
         options.output.write_text(json.dumps({"threads": torch.get_num_threads(), "rows": rows}, indent=2) + "\n")
 

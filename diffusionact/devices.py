@@ -1,8 +1,32 @@
-"""Which number format and chunk size a device likes."""
+"""Devices: by name, and what each likes."""
 
 from __future__ import annotations
 
+import gc
+
 import torch
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn "auto", "cpu", "cuda:1", "mps" into a device that is there.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device).cpu()  # the device "meta" fails here: it holds no values
+    except (RuntimeError, AssertionError, ImportError) as error:
+        # torch raises an AssertionError or an ImportError where it was built without the backend.
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise ValueError(
+            f"Expected a device of this machine, received {name!r} ({reason}). Use the device cpu."
+        ) from error
+    return device
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
@@ -22,3 +46,10 @@ def face_device(device: torch.device) -> torch.device:
     Those of Apple (mps) lack some: sampling beyond an image's border until after torch 2.9, solving until 2.7.
     """
     return device if device.type == "cuda" else torch.device("cpu")
+
+
+def free_memory() -> None:
+    """Give what nobody uses any more back to the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

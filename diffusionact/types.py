@@ -6,9 +6,9 @@ Frames come first in every tensor. Pixels are x right, y down; angles and camera
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -114,8 +114,8 @@ class SourceCodes:
         coefficients: the source's own face coefficients, one row.
         frame: the coefficients' camera square -> the model's landmark frame, one row.
         gaze: (1, 2) pitch, yaw in radians.
-        semantic_code: (1, D).
-        stochastic_code: (1, 3, H, W), x_T.
+        codes: name -> (1, ...), what the engine needs to render; of the diffusion engine "semantic_code" (1, D) and
+            "stochastic_code" (1, 3, H, W), x_T.
     """
 
     image: Tensor
@@ -123,30 +123,42 @@ class SourceCodes:
     coefficients: FaceCoefficients
     frame: CropTransform
     gaze: Tensor
-    semantic_code: Tensor
-    stochastic_code: Tensor
+    codes: Mapping[str, Tensor]
+
+    @property
+    def semantic_code(self) -> Tensor:
+        """(1, D), of the diffusion engine."""
+        return self.codes["semantic_code"]
+
+    @property
+    def stochastic_code(self) -> Tensor:
+        """(1, 3, H, W), x_T of the diffusion engine."""
+        return self.codes["stochastic_code"]
 
 
 def map_tensors(value: T, function: Callable[[Tensor], Tensor]) -> T:
     """Return a copy of one of the dataclasses above with `function` applied to every tensor in it."""
-    changes = {}
-    for field in fields(value):
-        item = getattr(value, field.name)
-        if isinstance(item, Tensor):
-            changes[field.name] = function(item)
-        elif hasattr(item, "__dataclass_fields__"):
-            changes[field.name] = map_tensors(item, function)
+    changes = {field.name: _mapped(getattr(value, field.name), function) for field in fields(value)}
     return replace(value, **changes)
 
 
 def concatenate(values: list[T]) -> T:
     """Join values of one of the dataclasses above along the frame axis."""
-    first = values[0]
-    changes = {}
-    for field in fields(first):
-        items = [getattr(value, field.name) for value in values]
-        if isinstance(items[0], Tensor):
-            changes[field.name] = torch.cat(items)
-        elif hasattr(items[0], "__dataclass_fields__"):
-            changes[field.name] = concatenate(items)
-    return replace(first, **changes)
+    changes = {field.name: _joined([getattr(value, field.name) for value in values]) for field in fields(values[0])}
+    return replace(values[0], **changes)
+
+
+def _mapped(item: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(item, Tensor):
+        return function(item)
+    if isinstance(item, Mapping):
+        return {name: function(tensor) for name, tensor in item.items()}
+    return map_tensors(item, function) if hasattr(item, "__dataclass_fields__") else item
+
+
+def _joined(items: list[Any]) -> Any:
+    if isinstance(items[0], Tensor):
+        return torch.cat(items)
+    if isinstance(items[0], Mapping):
+        return {name: torch.cat([item[name] for item in items]) for name in items[0]}
+    return concatenate(items) if hasattr(items[0], "__dataclass_fields__") else items[0]

@@ -17,7 +17,7 @@ import torch
 from gradio.utils import get_upload_folder
 
 from diffusionact import DiffusionActPipeline
-from diffusionact.commands.loading import choose_device
+from diffusionact.devices import choose_device
 
 from .context import make_context
 from .engine import Engine

@@ -7,7 +7,7 @@ import torch
 from comfy_api.latest import io
 
 from ..diffusionact.devices import default_dtype
-from ..diffusionact.weights import load_components
+from ..diffusionact.generation import load_components
 from .comfy.compatibility import make_schema
 from .comfy.model_management import manage
 from .comfy.sockets import ModelSocket

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
+from diffusionact.generation import ModelComponents, PipelineConfig, save_components
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
-from diffusionact.weights import ModelComponents, PipelineConfig, save_components
 
 SEMANTIC_DIM = 16
 

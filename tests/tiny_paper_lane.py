@@ -16,9 +16,9 @@ from diffusionact.face.readers.emoca.flame import FlameModel
 from diffusionact.face.readers.emoca.gaze_net import GazeNet
 from diffusionact.face.readers.emoca.landmark_net import LandmarkNet
 from diffusionact.face.readers.emoca.reader import EmocaFaceReader
+from diffusionact.generation import ModelComponents, PipelineConfig
 from diffusionact.pipelines import DiffusionActPipeline
 from diffusionact.schedulers import DDIMScheduler
-from diffusionact.weights import ModelComponents, PipelineConfig
 
 
 def make_tiny_networks() -> EmocaNetworks:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from diffusionact.weights import load_components, save_components
+from diffusionact.generation import load_components, save_components
 
 
 def export(model: Path, output: Path, steps: int, inversion_steps: int, dtype: torch.dtype) -> None:

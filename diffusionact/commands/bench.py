@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass
 import torch
 
 from ..checks import check_in_range
-from ..devices import default_dtype
+from ..devices import choose_device, default_dtype
+from ..generation import load_components
 from ..models import UNet
-from ..weights import load_components
-from .loading import choose_device
 
 logger = logging.getLogger(__name__)
 

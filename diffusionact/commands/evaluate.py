@@ -16,6 +16,7 @@ from torch import nn
 from ..checks import check_in_range
 from ..conversion.identity_networks import JUDGE, load_identity_network
 from ..conversion.lpips_files import load_lpips_network
+from ..devices import choose_device
 from ..evaluation import (
     PROTOCOLS,
     FrameSet,
@@ -35,7 +36,6 @@ from ..evaluation.markdown_page import table_text
 from ..evaluation.report import HTML_NAME
 from ..schedulers import SCHEDULERS
 from .evaluated_models import LoadedModels, read_models, weights_fingerprint
-from .loading import choose_device
 
 logger = logging.getLogger(__name__)
 

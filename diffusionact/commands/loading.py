@@ -14,32 +14,11 @@ from tqdm import tqdm
 
 from .. import images
 from ..data.saved_values import load_value
+from ..devices import choose_device
 from ..face.pose.options import PoseOptions
+from ..generation.sampling import StepCallback
 from ..pipelines import DiffusionActPipeline
-from ..pipelines.reenactment import StepCallback
 from ..types import SourceCodes
-
-
-def choose_device(name: str) -> torch.device:
-    """Turn "auto", "cpu", "cuda:1", "mps" into a device that is there.
-
-    Raises:
-        ValueError: if there is no such device.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device).cpu()  # the device "meta" fails here: it holds no values
-    except (RuntimeError, AssertionError, ImportError) as error:
-        # torch raises an AssertionError or an ImportError where it was built without the backend.
-        reason = str(error).splitlines()[0].split(". ")[0]
-        raise ValueError(
-            f"Expected a device of this machine, received {name!r} ({reason}). Use --device cpu."
-        ) from error
-    return device
 
 
 def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:

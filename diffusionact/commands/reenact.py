@@ -16,9 +16,9 @@ from tqdm import tqdm
 from .. import images
 from ..checks import check_in_range
 from ..face.paste_back import paste_back
+from ..generation import Sampling
 from ..pipelines import DiffusionActPipeline, OfficialProcedure, ReenactedFrame
 from ..pipelines.official import NUM_INFERENCE_STEPS
-from ..schedulers import make_scheduler
 from ..types import SourceCodes
 from ..video import FrameSource, VideoWriter, open_frames
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
@@ -82,11 +82,10 @@ def _begin(
 ) -> tuple[SourceCodes, Tensor | None, Iterator[ReenactedFrame]]:
     """The encoded source, its image, None for a saved one, and the frames to come."""
     how, rate = pose_options(options), float(driving.frame_rate)
-    scheduler = make_scheduler(options.scheduler, pipeline.scheduler.config)
-    # A number of steps that the scheduler refuses is found before the source is inverted.
-    scheduler.set_timesteps(options.steps or pipeline.config.num_inference_steps)
+    # A number of steps that the engine refuses is found before the source is encoded.
+    pipeline.engine.check_sampling(Sampling(options.steps, options.scheduler))
     source, image = load_source(pipeline, options.source, options)
-    frames = pipeline.stream(source, driving, how, rate, options.steps, scheduler, options.chunk_size)
+    frames = pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, options.chunk_size)
     return source, image, frames
 
 

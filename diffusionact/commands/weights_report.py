@@ -8,7 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..face.readers.emoca import COMPONENTS, build_network
-from ..weights import INDEX_NAME, OfficialFile, find_weights, load_components, weights_folder
+from ..generation import load_components
+from ..weights import INDEX_NAME, OfficialFile, find_weights, weights_folder
 from ..weights.provenance import Provenance, read_provenance, sha256_of_model, sha256_of_tensors
 
 # File of the tracker -> attribute of EmocaNetworks.

@@ -15,17 +15,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..generation import COMPONENTS, PipelineConfig, on_meta, write_index, write_network
 from ..schedulers import DDIMScheduler
-from ..weights import (
-    COMPONENTS,
-    PipelineConfig,
-    check_weights,
-    model_folder_writer,
-    on_meta,
-    some_of,
-    write_index,
-    write_network,
-)
+from ..weights import check_weights, model_folder_writer, some_of
 from .checkpoints import read_checkpoint, state_dict_of
 from .official_names import reenactment_encoder_names, semantic_encoder_names, unet_names, with_our_shape
 

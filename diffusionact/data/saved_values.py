@@ -18,6 +18,9 @@ from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 
 KINDS = {kind.__name__: kind for kind in (SourceCodes, FacePose)}
 NESTED = {"crop": CropTransform, "frame": CropTransform, "coefficients": FaceCoefficients}
+CODES = "codes"
+# Of files that do not list their codes: those of version 0.1, which knew one engine.
+FIRST_CODES = ("semantic_code", "stochastic_code")
 FORMAT = "1"
 ATTACHED = "attached."
 
@@ -58,6 +61,7 @@ def save_value(
     tensors, numbers = _flatten(value)
     tensors |= {ATTACHED + name: tensor.cpu().contiguous() for name, tensor in (attached or {}).items()}
     metadata = {"kind": type(value).__name__, "format": FORMAT, "model": model, "numbers": json.dumps(numbers)}
+    metadata[CODES] = json.dumps(list(getattr(value, CODES, ())))
     metadata["notes"] = json.dumps(dict(notes or {}))
     with written_under_temporary_name(path) as temporary:
         temporary.write_bytes(save(tensors, metadata))
@@ -106,7 +110,8 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
             f"{maker or 'an unknown one'}. Encode the source again with this model."
         )
     try:
-        return _build(kind, tensors, json.loads(metadata["numbers"]), "")
+        codes = json.loads(metadata.get(CODES, json.dumps(FIRST_CODES)))
+        return _build(kind, tensors, json.loads(metadata["numbers"]) | {CODES: codes}, "")
     except KeyError as error:
         raise ValueError(
             f"Expected every part of {kind.__name__}, received {path} without {error}. Make the file again."
@@ -123,6 +128,9 @@ def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str,
             tensors[name] = item.cpu().clone(memory_format=torch.contiguous_format)
         elif isinstance(item, int):
             numbers[name] = item
+        elif isinstance(item, Mapping):
+            # Codes stand among the other tensors, under their own names.
+            tensors |= {key: tensor.cpu().clone(memory_format=torch.contiguous_format) for key, tensor in item.items()}
         else:
             inner_tensors, inner_numbers = _flatten(item, name + ".")
             tensors |= inner_tensors
@@ -130,11 +138,13 @@ def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str,
     return tensors, numbers
 
 
-def _build(kind: type, tensors: dict[str, Tensor], numbers: dict[str, int], prefix: str) -> Any:
+def _build(kind: type, tensors: dict[str, Tensor], numbers: dict[str, Any], prefix: str) -> Any:
     values = {}
     for field in fields(kind):
         name = prefix + field.name
-        if field.name in NESTED:
+        if field.name == CODES:
+            values[CODES] = {key: tensors[key] for key in numbers[CODES]}
+        elif field.name in NESTED:
             values[field.name] = _build(NESTED[field.name], tensors, numbers, name + ".")
         else:
             values[field.name] = tensors[name] if name in tensors else numbers[name]

@@ -26,8 +26,9 @@ from ..face.pose.retargeting import face_pose, recombine
 from ..face.readers.emoca.face_measuring import MeasuredFace, detect_faces, find_landmarks, measure_aligned
 from ..face.readers.emoca.ranges import to_truncated_bytes
 from ..face.readers.emoca.reader import EmocaFaceReader
+from ..generation.sampling import StepCallback
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes
-from .reenactment import DiffusionActPipeline, ReenactedFrame, StepCallback
+from .reenactment import DiffusionActPipeline, ReenactedFrame
 
 FRAME_SIZE = 256
 NUM_INVERSION_STEPS = 50
@@ -62,7 +63,7 @@ class OfficialProcedure:
     def __init__(self, pipeline: DiffusionActPipeline):
         _check_pipeline(pipeline)
         self.pipeline = pipeline
-        self.networks = pipeline.faces.networks
+        self.networks = pipeline.face_reader.networks
 
     @torch.no_grad()
     def encode_source(
@@ -91,8 +92,7 @@ class OfficialProcedure:
             coefficients=pose.coefficients,
             frame=pose.frame,
             gaze=pose.gaze,
-            semantic_code=code,
-            stochastic_code=x_T,
+            codes={"semantic_code": code, "stochastic_code": x_T},
         )
 
     def stream(
@@ -120,15 +120,15 @@ class OfficialProcedure:
             image: uint8 (H, W, 3).
             whose: the image in words, for messages.
         """
-        image = squeezed_image(image).to(self.pipeline.device)
+        squeezed = squeezed_image(image).to(self.pipeline.device)
         with _full_precision():
-            landmarks = self._landmarks(image, whose)
-            levels = to_truncated_bytes(image)[0].movedim(0, -1).contiguous()
+            landmarks = self._landmarks(squeezed, whose)
+            levels = to_truncated_bytes(squeezed)[0].movedim(0, -1).contiguous()
             aligned, crop = align_face(levels, landmarks[0], FRAME_SIZE)
-            aligned_image = _planes(aligned).to(image.device) / 255.0 * 2.0 - 1.0
+            aligned_image = _planes(aligned).to(squeezed.device) / 255.0 * 2.0 - 1.0
             inner = self._landmarks(aligned_image, f"the aligned image of {whose}")
             face = measure_aligned(self.networks, aligned_image, inner)
-        to_aligned = compose_transforms(crop.matrix.to(image.device), _squeeze(image).to(image.device))
+        to_aligned = compose_transforms(crop.matrix.to(squeezed.device), _squeeze(image).to(squeezed.device))
         return AlignedFace(aligned_image, CropTransform(to_aligned, FRAME_SIZE), face)
 
     @torch.no_grad()
@@ -183,7 +183,7 @@ def _full_precision() -> AbstractContextManager:
 def _check_pipeline(pipeline: DiffusionActPipeline) -> None:
     """Raise ValueError unless tracker, model and number format are the official ones."""
     received = {
-        "the tracker": (pipeline.faces.name, EmocaFaceReader.name),
+        "the tracker": (pipeline.face_reader.name, EmocaFaceReader.name),
         "a model with the landmark frame": (pipeline.config.landmark_frame, "crop224"),
         "an image side of": (pipeline.sample_size, FRAME_SIZE),
         "the prediction type": (pipeline.scheduler.config.prediction_type, "epsilon"),

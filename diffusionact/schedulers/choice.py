@@ -17,8 +17,6 @@ SPACING = {
     "dpm": {"timestep_spacing": "linspace", "use_lu_lambdas": True},
     "unipc": {"timestep_spacing": "linspace", "use_exponential_sigmas": True},
 }
-# Sampler and UNet calls a frame; `benchmarks/presets.py` measures what they are worth.
-PRESETS = {"fast": ("dpm", 6), "balanced": ("dpm", 10), "paper": ("ddim", 20)}
 
 
 def make_scheduler(name: str, config: dict[str, Any]) -> SchedulerMixin:

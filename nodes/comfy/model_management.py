@@ -12,7 +12,7 @@ import torch
 
 from ...diffusionact import DiffusionActPipeline
 from ...diffusionact.face.readers.reader import FaceReader
-from ...diffusionact.weights import ModelComponents
+from ...diffusionact.generation import ModelComponents
 
 # Memory of a UNet call beyond its weights, as a multiple of the first level's float32 activations. Measured on a CPU:
 # 11 to 16 for the demo model and the official architecture.

@@ -33,7 +33,7 @@ def animate(client, source, driving, frames=2):
     return client.predict(handle_file(source), handle_file(driving), "fast", frames, False, api_name="/animate")
 
 
-def test_documented_call_animates_a_image(client, source_file, driving_file):
+def test_documented_call_animates_an_image(client, source_file, driving_file):
     videos = animate(client, source_file, driving_file)
     for video in videos:
         with av.open(video["video"] if isinstance(video, dict) else video) as container:
@@ -41,7 +41,7 @@ def test_documented_call_animates_a_image(client, source_file, driving_file):
             assert container.streams.video[0].average_rate == 25
 
 
-def test_documented_call_edits_a_image(client, source_file):
+def test_documented_call_edits_an_image(client, source_file):
     with Image.open(client.predict(handle_file(source_file), {"smile": 0.8, "yaw": 10}, api_name="/edit")) as image:
         assert image.size == (32, 32)
         assert image.info["Comment"] == "AI-generated, DiffusionAct"

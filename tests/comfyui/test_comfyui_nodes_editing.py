@@ -74,7 +74,7 @@ def test_saved_sources_and_poses_give_the_same_image_without_encoding(comfyui_se
     assert "Choose the right file" in wrong.error["exception_message"]
 
 
-def test_a_image_without_a_face_is_a_node_error_in_words(comfyui_server):
+def test_an_image_without_a_face_is_a_node_error_in_words(comfyui_server):
     Image.new("RGB", (200, 150), "gray").save(comfyui_server.server.base / "input" / "empty.png")
     graph = posed(comfyui_server)
     graph.set("picture", image="empty.png")

@@ -10,7 +10,7 @@ from PIL import Image
 from tiny_paper_lane import make_tiny_official
 
 from diffusionact.cli import main
-from diffusionact.weights import save_components
+from diffusionact.generation import save_components
 
 
 @pytest.fixture(scope="module")

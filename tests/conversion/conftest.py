@@ -10,7 +10,7 @@ import pytest
 from official_rule import write_official_checkpoint
 
 from diffusionact.conversion.official import convert_official
-from diffusionact.weights import ModelComponents, load_components
+from diffusionact.generation import ModelComponents, load_components
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ from diffusionact.conversion import official
 from diffusionact.conversion.importing import import_files
 from diffusionact.conversion.perception_files import PERCEPTION_FILES
 from diffusionact.face.readers.emoca import COMPONENTS, load_emoca_networks
-from diffusionact.weights import CATALOGUE, load_components, on_meta, save_components
+from diffusionact.generation import load_components, on_meta, save_components
+from diffusionact.weights import CATALOGUE
 from diffusionact.weights.provenance import read_provenance, sha256_of_file, sha256_of_model
 
 TRACKER_FILES = {f"emoca/{name}" for name, _ in COMPONENTS.values()}

@@ -5,8 +5,8 @@ import torch
 from tiny_model import make_tiny_components
 
 from diffusionact.conversion import official
+from diffusionact.generation import PipelineConfig, load_components, on_meta
 from diffusionact.models import SemanticEncoder, UNet
-from diffusionact.weights import PipelineConfig, load_components, on_meta
 
 NETWORKS = ("unet", "inversion_unet", "semantic_encoder", "reenactment_encoder")
 
@@ -59,7 +59,7 @@ def test_every_weight_arrives_under_our_names(components, checkpoint, tmp_path):
 
 def test_converted_model_has_the_official_settings(checkpoint, tmp_path):
     converted = load_components(convert(checkpoint, tmp_path))
-    assert converted.config == PipelineConfig("crop224", 256, 20, 50, "open")
+    assert converted.config == PipelineConfig("crop224", 256, 20, 50)
     assert converted.scheduler.config.prediction_type == "epsilon"
     assert converted.scheduler.config.clip_sample
 

@@ -27,7 +27,7 @@ def test_torch_gives_what_onnxruntime_gives(tmp_path, layout):
     assert (ours[0] - ours[1]).abs().max() > 0.05
 
 
-def test_the_package_gives_the_same_identity_of_a_face_in_a_image(tmp_path):
+def test_the_package_gives_the_same_identity_of_a_face_in_an_image(tmp_path):
     pytest.importorskip("insightface", reason="insightface (the extra of that name) is absent")
     from insightface.app.common import Face
     from insightface.model_zoo.arcface_onnx import ArcFaceONNX

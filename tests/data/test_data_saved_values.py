@@ -1,8 +1,11 @@
 """Saved sources and poses."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from diffusionact.data.saved_values import load_attachments, load_value, save_value
 from diffusionact.types import CropTransform, FaceCoefficients, FacePose, SourceCodes
@@ -13,8 +16,8 @@ def source():
     coefficients = FaceCoefficients(torch.rand(1, 4), torch.rand(1, 52), torch.rand(1, 3), torch.rand(1, 3))
     crop = CropTransform(torch.rand(1, 2, 3), 32)
     image = torch.rand(1, 3, 32, 32)
-    codes = torch.rand(1, 8), torch.rand(1, 3, 32, 32)
-    return SourceCodes(image, crop, coefficients, crop, torch.rand(1, 2), *codes)
+    codes = {"semantic_code": torch.rand(1, 8), "stochastic_code": torch.rand(1, 3, 32, 32)}
+    return SourceCodes(image, crop, coefficients, crop, torch.rand(1, 2), codes)
 
 
 def test_a_saved_source_comes_back_bit_by_bit(source, tmp_path):
@@ -25,6 +28,22 @@ def test_a_saved_source_comes_back_bit_by_bit(source, tmp_path):
     assert torch.equal(loaded.coefficients.camera, source.coefficients.camera)
     assert loaded.crop.size == 32
     assert list(tmp_path.iterdir()) == [path], "no temporary file stays behind"
+
+
+def test_codes_of_any_engine_come_back_under_their_names(source, tmp_path):
+    path, codes = tmp_path / "source.safetensors", {"texture": torch.rand(1, 4, 4, 3), "mesh": torch.rand(1, 5, 3)}
+    save_value(replace(source, codes=codes), path)
+    loaded = load_value(path, SourceCodes).codes
+    assert loaded.keys() == codes.keys() and all(torch.equal(loaded[name], codes[name]) for name in codes)
+
+
+def test_a_source_of_version_0_1_still_loads(source, tmp_path):
+    path = tmp_path / "source.safetensors"
+    save_value(source, path, "model-a")
+    with safe_open(path, framework="pt") as file:
+        metadata = {name: text for name, text in file.metadata().items() if name != "codes"}
+    save_file(load_file(path), path, metadata)
+    assert torch.equal(load_value(path, SourceCodes, "model-a").stochastic_code, source.stochastic_code)
 
 
 def test_what_is_attached_comes_back_and_does_not_disturb_the_value(source, tmp_path):

@@ -24,7 +24,7 @@ def test_long_names_of_frames_have_images_of_their_own(tmp_path):
     assert image_path(tmp_path, "tiny-clip_0000-a").name == "tiny-clip_0000-a.png"
 
 
-def test_both_pages_show_a_image_whose_name_holds_a_quoted_slash(tmp_path, portrait):
+def test_both_pages_show_an_image_whose_name_holds_a_quoted_slash(tmp_path, portrait):
     path = image_path(tmp_path, "tiny-ann%2Fclip%2F1_0000-a")
     path.parent.mkdir()
     save_png(path, portrait[:16, :16], provenance=False)

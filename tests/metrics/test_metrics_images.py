@@ -93,7 +93,7 @@ def test_ssim_refuses_images_smaller_than_its_window():
         ssim(small, small)
 
 
-def test_lpips_gives_one_value_a_image_whatever_axes_its_network_keeps():
+def test_lpips_gives_one_value_an_image_whatever_axes_its_network_keeps():
     images, truth = noisy_pair()
     expected = (images - truth).square().flatten(1).mean(1)
     torch.testing.assert_close(lpips(images, truth, toy_lpips), expected)

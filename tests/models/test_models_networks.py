@@ -53,7 +53,7 @@ def test_unet_listens_to_time_and_code():
 
 @pytest.mark.parametrize("kind", [SemanticEncoder, ReenactmentEncoder])
 @pytest.mark.parametrize("patch_size", [1, 2])
-def test_encoders_give_one_code_a_image(kind, patch_size):
+def test_encoders_give_one_code_an_image(kind, patch_size):
     encoder = make_tiny_encoder(kind, SIZE, patch_size)
     inputs = encoder_inputs()[: 2 if kind is ReenactmentEncoder else 1]
     assert encoder(*inputs).shape == (2, SEMANTIC_DIM)

@@ -4,7 +4,7 @@ import huggingface_hub
 import pytest
 from hub_server import REPOSITORY, HubServer
 
-from diffusionact.weights import load_components
+from diffusionact.generation import load_components
 
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 

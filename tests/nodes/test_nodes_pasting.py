@@ -13,7 +13,14 @@ def source(node_module):
     crop = CropTransform(torch.tensor([[[0.8, 0.0, 0.8 * -20.5 + 0.3], [0.0, 0.8, 0.8 * -10.5 + 0.3]]]), 32)
     coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)))
     image = torch.zeros(1, 3, 32, 32)
-    codes = SourceCodes(image, crop, coefficients, crop, torch.zeros(1, 2), torch.zeros(1, 8), image)
+    codes = SourceCodes(
+        image,
+        crop,
+        coefficients,
+        crop,
+        torch.zeros(1, 2),
+        {"semantic_code": torch.zeros(1, 8), "stochastic_code": image},
+    )
     image = torch.full((60, 80, 3), 100, dtype=torch.uint8)
     return node_module("values").Source(codes, image, "model", LandmarkFrame("aligned", 32))
 

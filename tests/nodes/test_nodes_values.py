@@ -14,7 +14,14 @@ def test_codes_of_another_source_are_refused_and_a_copy_of_their_own_is_taken(no
     crop = CropTransform(torch.zeros(1, 2, 3), 32)
     coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)))
     image = torch.zeros(1, 3, 32, 32)
-    encoded = SourceCodes(image, crop, coefficients, crop, torch.zeros(1, 2), torch.ones(1, 8), image)
+    encoded = SourceCodes(
+        image,
+        crop,
+        coefficients,
+        crop,
+        torch.zeros(1, 2),
+        {"semantic_code": torch.ones(1, 8), "stochastic_code": image},
+    )
     source = values.Source(encoded, torch.zeros(60, 80, 3), "model", LandmarkFrame("aligned", 32))
     codes = values.Codes(torch.zeros(4, 8), torch.ones(1, 8), "model", values.Timing())
     codes.check(source)

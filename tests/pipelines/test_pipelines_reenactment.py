@@ -9,8 +9,8 @@ from tiny_model import make_tiny_components
 
 from diffusionact import DiffusionActPipeline, PoseOptions
 from diffusionact.face.errors import NoFaceFoundError
+from diffusionact.generation import PipelineConfig
 from diffusionact.types import concatenate
-from diffusionact.weights import PipelineConfig
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_an_empty_clip_is_refused(pipeline, source):
         pipeline.extract_pose([], source)
 
 
-def test_a_image_without_a_face_is_refused(pipeline):
+def test_an_image_without_a_face_is_refused(pipeline):
     with pytest.raises(NoFaceFoundError):
         pipeline.encode_source(torch.full((128, 128, 3), 127, dtype=torch.uint8))
 

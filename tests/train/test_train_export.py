@@ -3,7 +3,7 @@
 import torch
 from tiny_model import make_tiny_model
 
-from diffusionact.weights import load_components
+from diffusionact.generation import load_components
 from train.export import export
 
 

@@ -15,9 +15,9 @@ from accelerate.utils import set_seed
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from diffusionact.generation import load_components
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
-from diffusionact.weights import load_components
 from train.commands import training as command
 from train.configs import load_config
 from train.data.frames import Frames

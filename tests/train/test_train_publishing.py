@@ -6,7 +6,7 @@ from test_train_loop import train
 from tiny_model import make_tiny_model
 from upload_hub import serving_hub
 
-from diffusionact.weights import load_components
+from diffusionact.generation import load_components
 from train.configs import load_config
 from train.loop.model_card import write_model_card
 from train.publish import make_repository, publish

@@ -10,8 +10,8 @@ import yaml
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
+from diffusionact.generation import load_components
 from diffusionact.losses import LossWeights
-from diffusionact.weights import load_components
 from train import configs
 from train.commands import training as command
 from train.configs import load_config

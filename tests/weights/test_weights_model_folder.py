@@ -1,6 +1,7 @@
 """Model folders: found, loaded strictly, saved; and what a wrong folder is told."""
 
 import json
+from fnmatch import fnmatch
 
 import huggingface_hub.constants
 import pytest
@@ -8,13 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_model import make_tiny_components, make_tiny_model
 
-from diffusionact import weights
-from diffusionact.weights import (
-    PipelineConfig,
-    load_components,
-    resolve_model_folder,
-    save_components,
-)
+from diffusionact import generation, weights
+from diffusionact.generation import PipelineConfig, load_components, save_components
+from diffusionact.weights import resolve_model_folder
 
 NETWORKS = ("unet", "inversion_unet", "reenactment_encoder", "semantic_encoder")
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -157,8 +154,8 @@ def test_a_wrong_pipeline_section_is_refused(folder, section):
 
 
 def test_pipeline_settings_are_checked_and_default_to_the_official_model():
-    assert PipelineConfig() == PipelineConfig("crop224", 256, 20, 50, "open")
-    wrong = {"landmark_frame": "full", "face_model": "none", "num_inference_steps": 0, "landmark_canvas": 0.5}
+    assert PipelineConfig() == PipelineConfig("crop224", 256, 20, 50)
+    wrong = {"landmark_frame": "full", "num_inference_steps": 0, "landmark_canvas": 0.5}
     for name, value in wrong.items():
         with pytest.raises(ValueError, match=f"Expected {name} "):
             PipelineConfig(**{name: value})
@@ -188,7 +185,7 @@ def test_a_disk_that_refuses_is_an_error_of_the_system(tmp_path, tiny_components
     (tmp_path / WEIGHTS).mkdir()
     unet = tiny_components.unet
     with pytest.raises(OSError, match=r"Expected to write 0 MiB of weights .*Free some space"):
-        weights.write_network(unet, unet.state_dict(), tmp_path)
+        generation.write_network(unet, unet.state_dict(), tmp_path)
 
 
 def test_loaded_model_does_not_hang_on_its_files(folder):
@@ -229,5 +226,10 @@ def test_hub_repository_that_cannot_be_fetched_is_explained(hub_cache):
 
 
 def test_only_the_files_of_a_model_are_fetched():
-    assert set(weights.HUB_PATTERNS) >= {"model_index.json", "unet/*.json", "unet/*.safetensors", "scheduler/*.json"}
-    assert not any(pattern.endswith((".bin", ".pt", ".py", "*")) for pattern in weights.HUB_PATTERNS)
+    def is_fetched(name: str) -> bool:
+        return any(fnmatch(name, pattern) for pattern in weights.HUB_PATTERNS)
+
+    assert all(map(is_fetched, ("model_index.json", "unet/config.json", f"mesh/{WEIGHTS}", "scheduler/config.json")))
+    assert not any(
+        map(is_fetched, ("README.md", "unet/model.bin", "unet/model.pt", "unet/code.py", "other.safetensors"))
+    )

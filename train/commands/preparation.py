@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from diffusionact.commands.loading import choose_device
 from diffusionact.data.shards import IMAGE_FORMATS, INDEX_NAME, SPLITS, read_index, write_index
+from diffusionact.devices import choose_device
 from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.readers.emoca.flame import NUM_EXPRESSION, NUM_JAW
 from diffusionact.face.readers.registry import FACE_READERS

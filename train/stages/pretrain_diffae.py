@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from diffusionact.generation import load_components
 from diffusionact.models import SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
-from diffusionact.weights import load_components
 
 from ..data.frames import Frames
 from ..data.noise import draw_noise

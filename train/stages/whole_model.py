@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from diffusionact.generation import PipelineConfig, write_index
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
-from diffusionact.weights import PipelineConfig, write_index
 
 from .stage import Stage
 

@@ -30,7 +30,9 @@ def pose(count: int = 1, shape: float = 0.0, expression: float = 0.0, yaw: float
 def source(shape: float) -> SourceCodes:
     own = pose(shape=shape)
     image, code = torch.zeros(1, 3, 256, 256), torch.zeros(1, 8)
-    return SourceCodes(image, own.frame, own.coefficients, own.frame, own.gaze, code, image)
+    return SourceCodes(
+        image, own.frame, own.coefficients, own.frame, own.gaze, {"semantic_code": code, "stochastic_code": image}
+    )
 
 
 def height(points: torch.Tensor, part) -> float:

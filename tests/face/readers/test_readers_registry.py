@@ -12,8 +12,8 @@ from tiny_paper_lane import make_tiny_official, make_tiny_reader
 from diffusionact.conversion.importing import import_files
 from diffusionact.face.pose.editing import PoseEdit, edit_pose, source_pose
 from diffusionact.face.pose.options import PoseOptions
+from diffusionact.generation import save_components
 from diffusionact.pipelines import FACE_READERS, DiffusionActPipeline, load_face_reader, usable_face_readers
-from diffusionact.weights import save_components
 
 STILL = PoseOptions(smoothing=0.0)
 

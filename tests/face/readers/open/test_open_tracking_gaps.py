@@ -78,7 +78,7 @@ def test_a_clip_without_any_face_is_an_error_in_every_policy(missing):
         filled([None, None], missing)
 
 
-def test_a_image_without_a_face_is_called_a_image():
+def test_an_image_without_a_face_is_called_an_image():
     with pytest.raises(NoFaceFoundError, match="in the image"):
         OpenFaceTracker(missing="error").observe(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
 

@@ -1,0 +1,39 @@
+"""Engines: what makes frames. Others pass their codes and conditioning on without looking in."""
+
+from .components import (
+    COMPONENTS,
+    ModelComponents,
+    PipelineConfig,
+    load_components,
+    on_meta,
+    save_components,
+    write_index,
+    write_network,
+)
+from .conditioning import Conditioning
+from .diffusion import DiffusionEngine
+from .engine import AlignedSource, Engine
+from .registry import ENGINES, EngineEntry, find_engine, load_engine, register_engine
+from .sampling import DEFAULT_PRESETS, Sampling
+
+__all__ = [
+    "COMPONENTS",
+    "DEFAULT_PRESETS",
+    "ENGINES",
+    "AlignedSource",
+    "Conditioning",
+    "DiffusionEngine",
+    "Engine",
+    "EngineEntry",
+    "ModelComponents",
+    "PipelineConfig",
+    "Sampling",
+    "find_engine",
+    "load_components",
+    "load_engine",
+    "on_meta",
+    "register_engine",
+    "save_components",
+    "write_index",
+    "write_network",
+]

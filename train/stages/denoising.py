@@ -1,11 +1,12 @@
-"""Diffusion in training: noise levels, noisy images with their targets, and both directions of the sampler."""
+"""Diffusion in training: noise levels and targets, and the UNet as `diffusionact.generation.sampling` calls a model."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from diffusionact.generation import Conditioning
+from diffusionact.generation.sampling import Model
 from diffusionact.models import UNet
 from diffusionact.schedulers import DDIMScheduler
 
@@ -22,45 +23,24 @@ def prediction_target(scheduler: DDIMScheduler, image: Tensor, noise: Tensor, ti
     return scheduler.get_velocity(image, noise, timesteps)
 
 
-@torch.no_grad()
-def invert(unet: UNet, scheduler: DDIMScheduler, image: Tensor, semantic_code: Tensor, num_steps: int) -> Tensor:
-    """DDIM inversion: images (B, 3, H, W) in [-1, 1] -> stochastic codes x_T of the same shape."""
-    scheduler.set_timesteps(num_steps)
-    x_t = image
-    for timestep in scheduler.inversion_timesteps:
-        prediction = unet(x_t, timestep, semantic_code).sample.float()
-        x_t = scheduler.reverse_step(prediction, timestep, x_t).prev_sample
-    return x_t
+def unet_model(unet: UNet) -> Model:
+    """The UNet as the library's sampling loops call a model; the conditioning's tensors are its arguments."""
+
+    def model(x_t: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        return unet(x_t, timestep, **conditioning.tensors).sample.float()
+
+    return model
 
 
-def sample(
-    unet: UNet,
-    scheduler: DDIMScheduler,
-    x_T: Tensor,
-    semantic_code: Tensor,
-    num_steps: int,
-    gradient_checkpointing: bool = False,
-) -> Tensor:
-    """Decode x_T (B, 3, H, W) with semantic codes (B, D) into images in [-1, 1], differentiably.
+def checkpointed(model: Model) -> Model:
+    """A model that keeps only the inputs of each call and computes it again on the way back: less memory, more time."""
 
-    Args:
-        unet: predicts noise or v.
-        scheduler: DDIM of its prediction type.
-        x_T: stochastic codes.
-        semantic_code: of the images to decode.
-        num_steps: UNet calls; the graph of all of them is kept for the gradient.
-        gradient_checkpointing: keep only the inputs of each call and compute it again on the way back, for memory.
-    """
-    scheduler.set_timesteps(num_steps)
-    x_t = x_T
-    for timestep in scheduler.timesteps:
-        if gradient_checkpointing:
-            prediction = checkpoint(_predict, unet, x_t, timestep, semantic_code, use_reentrant=False)
-        else:
-            prediction = _predict(unet, x_t, timestep, semantic_code)
-        x_t = scheduler.step(prediction, timestep, x_t).prev_sample
-    return x_t
+    def recomputed(x_t: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:
+        return checkpoint(model, x_t, timestep, conditioning, use_reentrant=False)
+
+    return recomputed
 
 
-def _predict(unet: UNet, x_t: Tensor, timestep: Tensor, semantic_code: Tensor) -> Tensor:
-    return unet(x_t, timestep, semantic_code).sample.float()
+def semantic(code: Tensor) -> Conditioning:
+    """The diffusion engine's conditioning of semantic codes (B, D)."""
+    return Conditioning({"semantic_code": code})

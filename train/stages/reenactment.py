@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from diffusionact.generation.sampling import invert, sample
 from diffusionact.losses import FacePerception, LossWeights, ObjectiveValue, reenactment_objective
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
@@ -21,7 +22,7 @@ from diffusionact.schedulers import DDIMScheduler
 from ..data.drawing import REGIONS
 from ..data.frames import Frames
 from ..data.pairs import held_out_pairs
-from .denoising import invert, sample
+from .denoising import checkpointed, semantic, unet_model
 from .perception import PerceptionSettings, load_perception
 from .validation import image_grid, mean_psnr
 from .whole_model import WholeModelStage
@@ -142,13 +143,16 @@ class ReenactmentObjective(nn.Module):
     def stochastic_code(self, source: Tensor, source_map: Tensor, num_steps: int) -> Tensor:
         """x_T (B, 3, H, W) of sources, with the code that the reenactment encoder gives for their own pose."""
         code = self.reenactment_encoder(source, source_map).float()
-        return invert(self.networks.inversion_unet, self.networks.scheduler, source, code, num_steps)
+        model = unet_model(self.networks.inversion_unet)
+        return invert(model, self.networks.scheduler, source, semantic(code), num_steps)
 
     def reenact(self, source: Tensor, landmark_map: Tensor, x_T: Tensor, num_steps: int) -> Tensor:
         """Images (B, 3, H, W) in [-1, 1] of the sources under the landmark maps."""
         code = self.reenactment_encoder(source, landmark_map).float()
-        unet, scheduler = self.networks.unet, self.networks.scheduler
-        return sample(unet, scheduler, x_T, code, num_steps, self.gradient_checkpointing)
+        model = unet_model(self.networks.unet)
+        if self.gradient_checkpointing:
+            model = checkpointed(model)
+        return sample(model, self.networks.scheduler, x_T, semantic(code), num_steps)
 
     def value(self, reenacted: Tensor, target: Tensor, landmarks: Tensor, detail: Tensor) -> ObjectiveValue:
         """The objective for images (B, 3, H, W) in [-1, 1]; the other entries of the targets as in `forward`."""

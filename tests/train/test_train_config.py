@@ -24,10 +24,23 @@ def test_an_unknown_key_is_an_error(write_run, override):
 
 @pytest.mark.parametrize(
     "override",
-    ["loop.batch_size=many", "loop.cpu=1", "optimiser.betas=[0.9]", "loop=3", "data.cache=some", "data.workers=-1"],
+    [
+        "loop.batch_size=many",
+        "loop.batch_size=true",
+        "loop.cpu=1",
+        "loop.max_minutes=soon",
+        "loop.trackers=tensorboard",
+        "optimiser.betas=[0.9]",
+        "optimiser.learning_rate=fast",
+        "settings.unet.block_out_channels=8",
+        "settings.regression.emphasised_names=jawOpen",
+        "loop=3",
+        "data.cache=some",
+        "data.workers=-1",
+    ],
 )
 def test_a_value_of_the_wrong_kind_is_an_error(write_run, override):
-    with pytest.raises(ValueError, match="Expected"):
+    with pytest.raises(ValueError, match=f"Expected {override.split('=')[0]} .*received"):
         load_config(write_run(), [override], SETTINGS)
 
 

@@ -21,7 +21,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m portraits", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--output", type=Path, help="folder for WebDataset shards")
-    what.add_argument("--sheet", type=Path, help="contact sheet PNG: one row an identity, one column a frame")
+    what.add_argument("--sheet", type=Path, help="contact sheet PNG: one row per identity, one column per frame")
     what.add_argument("--image", "--picture", type=Path, help="neutral frontal portrait PNG of the identity --first")
     what.add_argument("--video", type=Path, help="talking clip (mp4) of the identity --first")
     parser.add_argument("--identities", type=int, default=6)

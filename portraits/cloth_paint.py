@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from .canvas import PERSON_LABEL, Canvas, View
 from .geometry import DIFFUSE_LOBE, lerp, smoothstep, spherical_harmonics, unit, vertex_normals
 from .head import Head
 from .light import Surface
 from .looks import ClothLook, Identity
 from .rasteriser import interpolate, noise, rasterise
 
-if TYPE_CHECKING:
-    from .render import Canvas, View
 
-
-def neckline_height(look: ClothLook, place: np.ndarray) -> np.ndarray:
+def neckline_height(look: ClothLook, position: np.ndarray) -> np.ndarray:
     """Height (M,) above which there is no cloth."""
-    side, front = np.abs(place[:, 0]), smoothstep(-0.1, 0.5, place[:, 2])
+    side, front = np.abs(position[:, 0]), smoothstep(-0.1, 0.5, position[:, 2])
     if look.neckline == 1:
         return look.neck_height - 0.9 * np.maximum(0.5 - side, 0) * front
     if look.neckline == 2:
         return look.neck_height - 0.4 * front * np.maximum(1 - (side / 0.9) ** 2, 0)
-    return np.full(len(place), look.neck_height, np.float32)
+    return np.full(len(position), look.neck_height, np.float32)
 
 
-def pattern(look: ClothLook, place: np.ndarray, seed: np.ndarray) -> np.ndarray:
+def pattern(look: ClothLook, position: np.ndarray, seed: np.ndarray) -> np.ndarray:
     """Share (M,) of the second colour."""
     if look.pattern == 1:
-        return smoothstep(0, 0.4, np.sin(place[:, 1] * 40))
+        return smoothstep(0, 0.4, np.sin(position[:, 1] * 40))
     if look.pattern == 2:
-        rows, columns = (smoothstep(0.3, 0.7, np.sin(place[:, axis] * 25)) for axis in (1, 0))
+        rows, columns = (smoothstep(0.3, 0.7, np.sin(position[:, axis] * 25)) for axis in (1, 0))
         return np.maximum(rows, columns)
     if look.pattern == 3:
-        return smoothstep(0.1, 0.2, noise(place * 6 + seed))
-    return np.zeros(len(place), np.float32)
+        return smoothstep(0.1, 0.2, noise(position * 6 + seed))
+    return np.zeros(len(position), np.float32)
 
 
 def cover_with_cloth(canvas: Canvas, view: View, head: Head, identity: Identity) -> None:
@@ -53,26 +49,26 @@ def cover_with_cloth(canvas: Canvas, view: View, head: Head, identity: Identity)
     if not len(seen):
         return
     pixel, values, depth, line = pixel[seen], values[seen], depth[seen], line[seen]
-    place = values[:, 6:9]
-    cover = smoothstep(0.012, -0.012, place[:, 1] - line - 0.008 * noise(place * 6))
+    position = values[:, 6:9]
+    cover = smoothstep(0.012, -0.012, position[:, 1] - line - 0.008 * noise(position * 6))
     colour = _shade(view, identity, values, line, seed)
     canvas.colour[pixel] = lerp(canvas.colour[pixel], colour, cover[:, None])
     solid = cover > 0.5
     canvas.depth[pixel[solid]] = depth[solid]
-    canvas.label[pixel[solid]] = 1
+    canvas.label[pixel[solid]] = PERSON_LABEL
 
 
 def _shade(view: View, identity: Identity, values: np.ndarray, line: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    look, place = identity.cloth, values[:, 6:9]
+    look, position = identity.cloth, values[:, 6:9]
     stretch = np.array([5, 2, 5], np.float32), np.float32(4), np.array([6, 2, 6], np.float32)
-    folds = np.stack([noise(place * scale + seed) for scale in stretch], 1)
+    folds = np.stack([noise(position * scale + seed) for scale in stretch], 1)
     normal = unit(values[:, 3:6] + 0.25 * folds)
-    hem = np.exp(-(((place[:, 1] - line + 0.05) / 0.012) ** 2))
-    albedo = lerp(look.colour, look.second, pattern(look, place, seed)[:, None])
-    albedo = albedo * (1 + 0.1 * noise(place * 50) - 0.3 * hem)[:, None]
-    openness = 0.55 + 0.45 * smoothstep(6.1, 5.4, place[:, 1])
+    hem = np.exp(-(((position[:, 1] - line + 0.05) / 0.012) ** 2))
+    albedo = lerp(look.colour, look.second, pattern(look, position, seed)[:, None])
+    albedo = albedo * (1 + 0.1 * noise(position * 50) - 0.3 * hem)[:, None]
+    openness = 0.55 + 0.45 * smoothstep(6.1, 5.4, position[:, 1])
     transfer = spherical_harmonics(normal @ view.posed.rotation) * DIFFUSE_LOBE * openness[:, None]
-    count = len(place)
+    count = len(position)
     surface = Surface(
         albedo, normal, unit(view.camera.position - values[:, :3]), transfer, openness,
         np.zeros(count, np.float32), np.ones(count, np.float32),

@@ -32,7 +32,7 @@ def draw_truth(frame: Frame) -> np.ndarray:
 def write_sheet(
     head: Head, path: Path, seed: int, members: Iterable[int], frames: int, size: int, motion: str, truth: bool
 ) -> None:
-    """One row an identity, one column a frame."""
+    """one row per identity, one column per frame."""
     rows = []
     for identity in members:
         tiles = identity_frames(head, seed, identity, frames, size, motion)
@@ -56,7 +56,7 @@ def write_image(head: Head, path: Path, seed: int, identity: int, size: int) -> 
 
 
 def write_clip(head: Head, path: Path, seed: int, identity: int, frames: int, size: int) -> None:
-    """A talking sequence as H.264 at 25 frames a second."""
+    """A talking sequence as H.264 at 25 frames per second."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(FRAME_RATE), options={"crf": "14", "preset": "slow"})
         stream.width = stream.height = size

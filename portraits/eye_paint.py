@@ -37,16 +37,18 @@ def paint_eye(
     surface.transfer[rows] = spherical_harmonics(in_head) * DIFFUSE_LOBE * np.float32(0.85)
 
 
-def paint_teeth(surface: Surface, rows: np.ndarray, place: np.ndarray, upper: np.ndarray, rotation: np.ndarray) -> None:
+def paint_teeth(
+    surface: Surface, rows: np.ndarray, position: np.ndarray, upper: np.ndarray, rotation: np.ndarray
+) -> None:
     """Teeth with gaps, slight differences and gums; they darken toward the throat."""
-    azimuth = np.arctan2(place[:, 0], place[:, 2] - 1.02) * 8.5 + 0.5
+    azimuth = np.arctan2(position[:, 0], position[:, 2] - 1.02) * 8.5 + 0.5
     tooth = np.floor(azimuth)
     gap = np.exp(-(((np.abs(azimuth - tooth - 0.5) - 0.5) / 0.06) ** 2))
     shade = 0.95 + 0.07 * np.sin(tooth * 12.9898 + upper)
     # Template heights: the upper teeth's necks lie above 6.72, the lower ones' below 6.50.
-    gum = np.where(upper, smoothstep(6.715, 6.745, place[:, 1]), smoothstep(6.50, 6.47, place[:, 1]))
+    gum = np.where(upper, smoothstep(6.715, 6.745, position[:, 1]), smoothstep(6.50, 6.47, position[:, 1]))
     albedo = lerp(TOOTH * (shade * (1 - 0.4 * gap))[:, None], GUM, 0.85 * gum[:, None])
-    front = smoothstep(1.05, 1.5, place[:, 2]) * smoothstep(0.38, 0.16, np.abs(place[:, 0]))
+    front = smoothstep(1.05, 1.5, position[:, 2]) * smoothstep(0.38, 0.16, np.abs(position[:, 0]))
     surface.albedo[rows] = albedo * (0.25 + 0.7 * front)[:, None]
     surface.specular[rows] = 0.5 * front
     surface.gloss[rows] = 60

@@ -100,7 +100,7 @@ def unit_sphere(meridians: int = 28, parallels: int = 16) -> tuple[np.ndarray, n
 
 
 def polyline_distance(points: np.ndarray, polyline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance (M,) from points (M,2) to a polyline (K,2), and the place of the nearest point along it in [0,1]."""
+    """Distance (M,) from points (M,2) to a polyline (K,2), and the position of the nearest point along it in [0,1]."""
     start, edge = polyline[:-1], np.diff(polyline, axis=0)
     along = ((points[:, None] - start) * edge).sum(-1) / (edge * edge).sum(-1)
     along = np.clip(along, 0, 1)

@@ -17,7 +17,7 @@ HAIRLINE_DEG = np.array([0.0, 22, 38, 55, 68, 78, 90, 105, 125, 180])
 
 @dataclass(frozen=True)
 class HairMesh:
-    """Hair in the rest pose; `canonical` is the place on the template, `inside` the distance inside the hairline."""
+    """Hair in the rest pose; `canonical` is the position on the template, `inside` the distance inside the hairline."""
 
     vertices: np.ndarray  # (N,3)
     skinning: np.ndarray  # (N,5)

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .canvas import PERSON_LABEL, Canvas, View
 from .geometry import DIFFUSE_LOBE, lerp, smoothstep, spherical_harmonics, unit, vertex_normals
 from .hair import HairMesh
 from .light import Surface
 from .looks import HairLook, Identity
 from .rasteriser import interpolate, noise, rasterise
 
-if TYPE_CHECKING:
-    from .render import Canvas, View
-
 DENSE = 0.12  # distance inside the hairline from which hair is opaque
 
 
-def strands(look: HairLook, place: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def strands(look: HairLook, position: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coarse and fine strand noise (M,), both in [-1,1], that runs down from the parting."""
-    parted = place[:, 0] - look.parting * np.maximum(place[:, 1] - 7.3, 0)
-    azimuth = np.arctan2(parted, place[:, 2] - 0.35)
+    parted = position[:, 0] - look.parting * np.maximum(position[:, 1] - 7.3, 0)
+    azimuth = np.arctan2(parted, position[:, 2] - 0.35)
     curl = 8.0 if look.curly else 1.0
 
     def lock(around: float, down: float) -> np.ndarray:
-        height = down * curl * place[:, 1]
+        height = down * curl * position[:, 1]
         return noise(np.stack([around * np.cos(azimuth), height, around * np.sin(azimuth)], 1) + seed)
 
     return lock(20, 1.2), lock(60, 2.5)
@@ -86,17 +83,17 @@ def cover_with_hair(canvas: Canvas, view: View, hair: HairMesh, identity: Identi
         if len(layer.pixel):
             colour = _shade(view, identity.hair, layer, identity.skin.seed)
             canvas.colour[layer.pixel] = lerp(canvas.colour[layer.pixel], colour, layer.cover[:, None])
-            canvas.label[layer.pixel[layer.cover > 0.5]] = 1
+            canvas.label[layer.pixel[layer.cover > 0.5]] = PERSON_LABEL
 
 
 def _shade(view: View, look: HairLook, layer: Layer, seed: np.ndarray) -> np.ndarray:
     values, coarse, fine = layer.values, layer.coarse, layer.fine
-    place, inside, count = values[:, 6:9], values[:, 9], len(values)
+    position, inside, count = values[:, 6:9], values[:, 9], len(values)
     rotation = view.posed.rotation
     toward = unit(view.camera.position - values[:, :3])
     normal = unit(values[:, 3:6])
     normal[np.einsum("ij,ij->i", normal, toward) < 0] *= -1
-    contrast = 1 + look.strand * (0.7 * coarse + 0.8 * fine) + 0.15 * noise(place * 9 + seed)
+    contrast = 1 + look.strand * (0.7 * coarse + 0.8 * fine) + 0.15 * noise(position * 9 + seed)
     albedo = look.colour * np.maximum(contrast, 0.15)[:, None]
     roots = 0.65 + 0.35 * smoothstep(0.0, 0.25, inside)
     transfer = spherical_harmonics(normal @ rotation) * DIFFUSE_LOBE

@@ -137,12 +137,12 @@ class PosedHead:
         turn = torso.T @ self.rotation
         self._rotations = np.stack([torso @ rotation_power(turn, share) for share in NECK_SHARE])
         chain = [head.joint(rest, name) for name in ("neck01", "neck01", "neck02", "neck03", "head")]
-        places = [chain[0], chain[0]]
+        positions = [chain[0], chain[0]]
         for bone in range(1, 4):
-            places.append(self._rotations[bone] @ (chain[bone + 1] - chain[bone]) + places[bone])
-        # x -> R x + offset, with offset = place - R joint
+            positions.append(self._rotations[bone] @ (chain[bone + 1] - chain[bone]) + positions[bone])
+        # x -> R x + offset, with offset = position - R joint
         self._offsets = np.stack(
-            [place - r @ joint for place, r, joint in zip(places, self._rotations, chain, strict=True)]
+            [position - r @ joint for position, r, joint in zip(positions, self._rotations, chain, strict=True)]
         )
 
     def skin(self, points: np.ndarray, weights: np.ndarray) -> np.ndarray:

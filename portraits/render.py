@@ -3,12 +3,11 @@
 Everything that does not change with the frame is computed in the constructor.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image
 
 from .camera import Camera
+from .canvas import FACE_LABEL, PERSON_LABEL, Canvas, View
 from .cloth_paint import cover_with_cloth
 from .eye_paint import paint_eye, paint_teeth, paint_tongue
 from .geometry import DIFFUSE_LOBE, spherical_harmonics, unit, vertex_normals
@@ -23,26 +22,6 @@ from .scene import Scene
 from .skin_paint import SkinPaint
 
 SUPERSAMPLING = 2
-BACKGROUND_LABEL, PERSON_LABEL, FACE_LABEL = 0, 1, 2
-
-
-@dataclass
-class Canvas:
-    """Supersampled film: linear colour (P,3), depth (P,) and label (P,) of each of size * size pixels."""
-
-    size: int
-    colour: np.ndarray
-    depth: np.ndarray
-    label: np.ndarray
-
-
-@dataclass(frozen=True)
-class View:
-    """One frame's geometry, camera and light."""
-
-    posed: PosedHead
-    camera: Camera
-    lighting: Lighting
 
 
 class Portrait:
@@ -57,7 +36,7 @@ class Portrait:
         self.paint = SkinPaint(head, identity.skin, look)
         self._join_faces()
         extra = self.vertex_count - head.mesh_size
-        # template place 3, light transfer 9, openness, distance inside the hairline, mask of the face
+        # template position 3, light transfer 9, openness, distance inside the hairline, mask of the face
         face = head.vertex_masks[:, [head.mask_names.index(name) for name in ("face", "inside-mouth")]].max(1)
         static = [head.template, head.light_transfer, head.openness[:, None], self.inside_hair[:, None], face[:, None]]
         static = np.concatenate(static, 1)
@@ -107,16 +86,16 @@ class Portrait:
         screen = view.camera.screen(world, canvas.size)
         pixel, triangle, bary = rasterise(screen, self.faces, canvas.size, self.labels >= LEFT_EYE)
         values = interpolate(np.concatenate([world, normals, self.static], 1), self.faces, triangle, bary)
-        place, label = values[:, 6:9], self.labels[triangle]
+        position, label = values[:, 6:9], self.labels[triangle]
         surface = self._surface(values, label, view)
         rows = np.flatnonzero(label == SKIN)
         uv = interpolate(head.uv, self.uv_faces, triangle[rows], bary[rows])
-        self._paint_skin(surface, rows, place[rows], uv, values[rows, 19])
+        self._paint_skin(surface, rows, position[rows], uv, values[rows, 19])
         for number, eye in enumerate(posed.eyes):
             rows = np.flatnonzero(label == LEFT_EYE + number)
             paint_eye(surface, rows, eye, posed.rotation, self.identity.eyes, self.identity.skin.seed)
         rows = np.flatnonzero((label == TEETH_UPPER) | (label == TEETH_LOWER))
-        paint_teeth(surface, rows, place[rows], label[rows] == TEETH_UPPER, posed.rotation)
+        paint_teeth(surface, rows, position[rows], label[rows] == TEETH_UPPER, posed.rotation)
         paint_tongue(surface, np.flatnonzero(label == TONGUE))
         if self.glasses:
             self._paint_glasses(surface, np.flatnonzero(label == GLASSES), posed.rotation)
@@ -147,8 +126,8 @@ class Portrait:
             openness=values[:, 18].copy(), specular=np.zeros(count, np.float32), gloss=np.full(count, 18, np.float32),
         )  # fmt: skip
 
-    def _paint_skin(self, surface: Surface, rows: np.ndarray, place, uv, inside_hair) -> None:
-        albedo, lips, mouth, bump = self.paint(place, uv, inside_hair)
+    def _paint_skin(self, surface: Surface, rows: np.ndarray, position, uv, inside_hair) -> None:
+        albedo, lips, mouth, bump = self.paint(position, uv, inside_hair)
         look = self.identity.skin
         surface.albedo[rows] = albedo
         surface.specular[rows] = look.shine * (0.6 + 8 * np.abs(bump[:, 0])) * (1 - 0.6 * mouth) + look.lip_shine * lips

@@ -24,18 +24,18 @@ class SkinPaint:
         self.brow = points[22:27] + np.array([[0, 0.022], [0, 0.008], [0, 0], [0, 0], [0, 0]], np.float32)
         self.upper_lid, self.lower_lid = points[[42, 43, 44, 45]], points[[45, 46, 47, 42]]
 
-    def __call__(self, place: np.ndarray, uv: np.ndarray, inside_hair: np.ndarray):
-        """Albedo (M,3), lips (M,), inside of the mouth (M,) and bump of the normals (M,3) at template places (M,3)."""
+    def __call__(self, position: np.ndarray, uv: np.ndarray, inside_hair: np.ndarray):
+        """Albedo (M,3), lips (M,), inside of the mouth (M,), bump of the normals (M,3) at template positions (M,3)."""
         masks = dict(zip(self.head.mask_names, sample_images(self.head.masks, uv).T, strict=True))
         skin, seed = self.skin, self.skin.seed
-        coarse, middle, fine = (noise(place * scale + seed) for scale in (4, 17, 60))
+        coarse, middle, fine = (noise(position * scale + seed) for scale in (4, 17, 60))
         albedo = skin.colour * (1 + 0.05 * coarse + 0.05 * middle + 0.05 * fine * min(1, skin.bump))[:, None]
-        self._redden(albedo, place, masks)
-        self._grow_beard(albedo, place, masks, coarse, fine)
-        self._draw_brows(albedo, place)
-        self._line_eyes(albedo, place)
+        self._redden(albedo, position, masks)
+        self._grow_beard(albedo, position, masks, coarse, fine)
+        self._draw_brows(albedo, position)
+        self._line_eyes(albedo, position)
         lips = smoothstep(0.25, 0.75, masks["lips"])
-        creases = 1 + 0.12 * noise(place * np.array([45, 6, 6], np.float32) + seed)
+        creases = 1 + 0.12 * noise(position * np.array([45, 6, 6], np.float32) + seed)
         albedo = lerp(albedo, skin.lip_colour * creases[:, None], lips[:, None])
         mouth = masks["inside-mouth"]
         albedo = lerp(albedo, MOUTH_COLOUR, mouth[:, None])
@@ -43,12 +43,12 @@ class SkinPaint:
             # Roots shine through near the hairline; frayed so that the line is soft.
             scalp = smoothstep(-0.10, 0.06, inside_hair + 0.05 * middle + 0.03 * fine)
             albedo = lerp(albedo, self.hair.colour * 0.8 + 0.1 * skin.colour, (0.8 * scalp)[:, None])
-        bump = np.stack([fine, noise(place * 60 + seed + 9), noise(place * 60 + seed + 17)], 1)
+        bump = np.stack([fine, noise(position * 60 + seed + 9), noise(position * 60 + seed + 17)], 1)
         return albedo.astype(np.float32), lips, mouth, bump * np.float32(0.05 * skin.bump)
 
-    def _redden(self, albedo: np.ndarray, place: np.ndarray, masks: dict[str, np.ndarray]) -> None:
+    def _redden(self, albedo: np.ndarray, position: np.ndarray, masks: dict[str, np.ndarray]) -> None:
         skin = self.skin
-        side, height, depth = np.abs(place[:, 0]), place[:, 1], place[:, 2]
+        side, height, depth = np.abs(position[:, 0]), position[:, 1], position[:, 2]
         front = (depth > 0.7).astype(np.float32)
 
         def spot(x: float, y: float, width: float, tall: float) -> np.ndarray:
@@ -64,15 +64,17 @@ class SkinPaint:
         if skin.shadow:
             albedo += (skin.shadow_colour - albedo) * (skin.shadow * lid * (height > 7.28))[:, None]
         if skin.freckles:
-            spots = smoothstep(0.45, 0.62, noise(place * 36 + skin.seed)) * skin.freckles
+            spots = smoothstep(0.45, 0.62, noise(position * 36 + skin.seed)) * skin.freckles
             spots = spots * smoothstep(0.75, 1.1, depth) * np.exp(-(((height - 7.0) / 0.35) ** 2))
             albedo *= 1 - 0.4 * spots[:, None] * np.array([0.6, 1, 1.2], np.float32)
 
-    def _grow_beard(self, albedo: np.ndarray, place: np.ndarray, masks, coarse: np.ndarray, fine: np.ndarray) -> None:
+    def _grow_beard(
+        self, albedo: np.ndarray, position: np.ndarray, masks, coarse: np.ndarray, fine: np.ndarray
+    ) -> None:
         skin = self.skin
         if not skin.beard:
             return
-        side, height, depth = np.abs(place[:, 0]), place[:, 1], place[:, 2]
+        side, height, depth = np.abs(position[:, 0]), position[:, 1], position[:, 2]
         front = (depth > 0.55).astype(np.float32)
         low = smoothstep(6.93, 6.72, height + 0.06 * coarse) * smoothstep(5.95, 6.2, height + 0.05 * coarse) * front
         sideburn = smoothstep(0.3, 0.55, side) * smoothstep(7.15, 6.9, height) * front * (height > 6.2)
@@ -84,26 +86,26 @@ class SkinPaint:
         cover = np.clip(0.93 * cover, 0, 0.94)[:, None]
         albedo += (skin.beard_colour * (1 + 0.5 * fine[:, None]) - albedo) * cover
 
-    def _draw_brows(self, albedo: np.ndarray, place: np.ndarray) -> None:
-        skin, side = self.skin, np.abs(place[:, 0])
-        near = np.flatnonzero((place[:, 1] > 7.25) & (place[:, 1] < 7.65) & (side < 0.6) & (place[:, 2] > 0.9))
+    def _draw_brows(self, albedo: np.ndarray, position: np.ndarray) -> None:
+        skin, side = self.skin, np.abs(position[:, 0])
+        near = np.flatnonzero((position[:, 1] > 7.25) & (position[:, 1] < 7.65) & (side < 0.6) & (position[:, 2] > 0.9))
         if not len(near):
             return
-        x, y = side[near], place[near, 1]
+        x, y = side[near], position[near, 1]
         distance, along = polyline_distance(np.stack([x, y], 1), self.brow)
         lean = (x + 0.7 * y * np.sign(0.35 - along)) * 55
-        hairs = noise(np.stack([lean, 8 * y - 10 * x, 3 * np.sign(place[near, 0])], 1) + skin.seed)
+        hairs = noise(np.stack([lean, 8 * y - 10 * x, 3 * np.sign(position[near, 0])], 1) + skin.seed)
         width = skin.brow_width * (1.15 - 0.75 * along) * (0.6 + 0.4 * smoothstep(-0.01, 0.12, along))
         cover = smoothstep(1.2, 0.4, distance / width + 0.3 * hairs) * skin.brow_opacity
         albedo[near] += (skin.brow_colour - albedo[near]) * cover[:, None]
 
-    def _line_eyes(self, albedo: np.ndarray, place: np.ndarray) -> None:
-        skin, side = self.skin, np.abs(place[:, 0])
-        near = (place[:, 1] > 7.15) & (place[:, 1] < 7.42) & (side < 0.58) & (side > 0.1) & (place[:, 2] > 0.9)
+    def _line_eyes(self, albedo: np.ndarray, position: np.ndarray) -> None:
+        skin, side = self.skin, np.abs(position[:, 0])
+        near = (position[:, 1] > 7.15) & (position[:, 1] < 7.42) & (side < 0.58) & (side > 0.1) & (position[:, 2] > 0.9)
         near = np.flatnonzero(near)
         if not len(near):
             return
-        x, y = side[near], place[near, 1]
+        x, y = side[near], position[near, 1]
         point = np.stack([x, y], 1)
         upper, _ = polyline_distance(point, self.upper_lid)
         lower, _ = polyline_distance(point, self.lower_lid)

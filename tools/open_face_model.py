@@ -1,8 +1,8 @@
 """Head asset -> the open face model: mean, identity basis and expression directions of the 68 landmarks.
 
-`python -m tools.open_face_model HEAD_ASSET --calibration FILE --output DIR` reads the folder written
-by `conversion.makehuman` and what the open tracker saw in rendered portraits (`tools.measure_face_model`), and
-writes open_face_model.safetensors and open_face_model.json.
+`python -m tools.open_face_model portraits/assets --calibration FILE --output DIR` reads the head that `tools.makehuman`
+wrote and what the open face reader saw in rendered portraits (`tools.measure_face_model`), and writes
+open_face_model.safetensors and open_face_model.json.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def identity_model(neutral: np.ndarray, targets: dict[str, np.ndarray]) -> tuple
 
 
 def expression_directions(targets: dict[str, np.ndarray]) -> np.ndarray:
-    """(52, 68, 3) in the tracker's order; `_neutral` moves nothing."""
+    """(52, 68, 3) in the reader's order; `_neutral` moves nothing."""
     return np.stack([targets.get(f"act/{name}", np.zeros((68, 3))) for name in EXPRESSION_NAMES])
 
 

@@ -1,4 +1,4 @@
-"""Entry point: `python train/prepare.py --input VIDEOS --output SHARDS`. All else is in `preparation/`."""
+"""Entry point: `python train/prepare.py --input VIDEOS --output SHARDS`. See `commands/preparation.py`."""
 
 import os
 
@@ -13,6 +13,6 @@ if __name__ == "__main__":
     # A script's own folder comes first on the path; there `train` would be `train.py` instead of the package.
     if __package__ is None:
         sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from train.preparation.command import main
+    from train.commands.preparation import main
 
     sys.exit(main())

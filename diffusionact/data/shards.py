@@ -49,7 +49,7 @@ CONVENTIONS = {
 
 @dataclass(frozen=True)
 class FaceRecord:
-    """What a face reader said of a frame.
+    """What a face reader read in a frame.
 
     Attributes:
         reader: its name, such as "open" or "emoca".
@@ -70,7 +70,7 @@ class FrameFacts:
 
     Attributes:
         identity: name of the person.
-        video: name of the video, unique in the data: frames that show one person in one place. Pairs share it.
+        video: name of the video, unique in the data: frames that show one person in one scene. Pairs share it.
         clip: name of the uncut part of the video, unique in the data.
         frame: number within the clip, of the file that it came from.
         split: one of SPLITS.
@@ -78,7 +78,7 @@ class FrameFacts:
         pupils: (2, 2) float32 px, the subject's right eye first.
         head_pose: (3,) yaw, pitch, roll in degrees.
         gaze: (2,) pitch, yaw in radians.
-        expression: (E,) in the order of `expression_names`; 52 blendshapes in [0, 1] of the open tracker.
+        expression: (E,) in the order of `expression_names`; 52 blendshapes in [0, 1] of the open face reader.
         face: coefficients and crops; None for rendered frames.
     """
 
@@ -170,8 +170,7 @@ def expression_names(folder: str | Path) -> list[str]:
     Raises:
         FileNotFoundError: if there is no index.
     """
-    index = read_index(folder)
-    return index["expression_names"] if "expression_names" in index else index["action_names"]
+    return read_index(folder)["expression_names"]
 
 
 def read_shard(path: Path) -> Iterator[ShardFrame]:
@@ -204,10 +203,10 @@ def scan_shard(path: Path) -> Iterator[StoredFrame]:
         ) from error
 
 
-def read_bytes(file: io.BufferedReader, place: tuple[int, int]) -> bytes:
+def read_bytes(file: io.BufferedReader, position: tuple[int, int]) -> bytes:
     """The bytes at (first, number) of an open file."""
-    file.seek(place[0])
-    return file.read(place[1])
+    file.seek(position[0])
+    return file.read(position[1])
 
 
 def decode_image(content: bytes) -> np.ndarray:
@@ -240,7 +239,7 @@ def write_shard(path: Path, frames: Iterable[ShardFrame], image_format: str = "p
 
     Args:
         path: of the shard.
-        frames: in the order in which they shall lie there.
+        frames: in the order in which they will lie there.
         image_format: one of IMAGE_FORMATS.
         quality: 1 to 100, of jpg and webp.
     """
@@ -316,22 +315,14 @@ def _stored_frame(path: Path, key: str, parts: dict[str, tarfile.TarInfo], archi
             f"Expected the keys of a frame in {key}.json of {path.name}, received it without {error}. "
             "Prepare the shard again with this version."
         ) from error
-    places = {name: (member.offset_data, member.size) for name, member in parts.items()}
-    return StoredFrame(facts, (images[0].offset_data, images[0].size), places.get("labels.png"))
+    positions = {name: (member.offset_data, member.size) for name, member in parts.items()}
+    return StoredFrame(facts, (images[0].offset_data, images[0].size), positions.get("labels.png"))
 
 
 def _facts_from_json(facts: dict[str, Any]) -> FrameFacts:
-    """Shards of the first version know numbered identities only; a person is one video there."""
-    identity = facts["identity"]
-    name = f"{identity:06d}" if isinstance(identity, int) else identity
     arrays = {name: np.asarray(facts[name], dtype=np.float32) for name in DECIMALS}
-    video = facts.get("video", name)
     return FrameFacts(
-        identity=name,
-        video=video,
-        clip=facts.get("clip", video),
-        frame=int(facts["frame"]),
-        split=facts.get("split", "train"),
+        **{name: facts[name] for name in ("identity", "video", "clip", "frame", "split")},
         **arrays,
         face=_face_from_json(facts, arrays["expression"]) if "coefficients" in facts else None,
     )

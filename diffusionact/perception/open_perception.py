@@ -25,7 +25,7 @@ FACE_PARTS = ("portrait", "landmarker")
 
 
 def read_portrait_net(folder: str | Path) -> PortraitNet:
-    """The network of a folder that `python -m train.portrait` wrote: float32, frozen, in evaluation mode.
+    """The network of a folder that the stage `train_portrait_net` wrote: float32, frozen, in evaluation mode.
 
     Raises:
         FileNotFoundError: if the folder lacks the network.
@@ -33,8 +33,8 @@ def read_portrait_net(folder: str | Path) -> PortraitNet:
     weights = Path(folder) / SAFETENSORS_WEIGHTS_NAME
     if not weights.is_file():
         raise FileNotFoundError(
-            f"Expected {SAFETENSORS_WEIGHTS_NAME} and config.json in {str(folder)!r}, received no such file. Train the "
-            "network with python -m train.portrait, or install the package again if it was bundled."
+            f"Expected {SAFETENSORS_WEIGHTS_NAME} and config.json in {str(folder)!r}, received no such file. Train it "
+            "with the stage train_portrait_net, or install the package again if it was bundled."
         )
     network = PortraitNet.from_config(PortraitNet.load_config(folder))
     network.load_state_dict(load_file(weights))

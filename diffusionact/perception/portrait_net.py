@@ -1,6 +1,6 @@
 """One small network for synthetic portraits: landmarks, head pose, gaze, expression, identity, parsing, feature maps.
 
-It is trained by `python -m train.portrait` on this repository's synthetic portraits and knows nothing else: on
+It is trained by the stage `train_portrait_net` on this repository's synthetic portraits and knows nothing else: on
 photographs its figures mean little. Cheap enough to stand in a training loop, differentiable in the images.
 """
 
@@ -163,7 +163,7 @@ class PortraitNet(ModelMixin, ConfigMixin):
         self.gaze = nn.Sequential(nn.Linear(DETAIL_STATE + hidden, 64), nn.SiLU(), nn.Linear(64, 2))
         # Units of head pose and gaze, so that layers work with numbers near 1: degrees and radians.
         self.register_buffer("state_scale", torch.tensor([20.0, 10.0, 6.0, 0.15, 0.25]))
-        # Measured after training, see `train/portrait/calibration.py`.
+        # Measured after training, see `train/stages/portrait_net/calibration.py`.
         self.register_buffer("map_scales", torch.ones(len(widths) - 1))
         self.register_buffer("style_scales", torch.ones(2 * sum(widths[1:4])))
 

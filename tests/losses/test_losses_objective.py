@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffusionact.losses import FaceFeatures, LossWeights, reenactment_objective
-from diffusionact.losses.objective import POSE_TERMS, RECONSTRUCTION_TERMS
+from diffusionact.losses.objective import OWN_TERMS, POSE_TERMS, RECONSTRUCTION_TERMS
 
 NOTHING = LossWeights(**{field.name: 0.0 for field in fields(LossWeights)})
 BATCH = 2
@@ -35,10 +35,11 @@ def test_the_default_weights_are_those_of_the_paper():
     assert weights.background == 10
     assert weights.shape == 0.5
     assert weights.gaze == weights.head_pose == 2
+    assert weights.detail == 0
 
 
-def test_each_weight_belongs_to_one_half_of_the_objective():
-    assert sorted(RECONSTRUCTION_TERMS + POSE_TERMS) == sorted(field.name for field in fields(LossWeights))
+def test_each_weight_belongs_to_one_part_of_the_objective():
+    assert sorted(RECONSTRUCTION_TERMS + POSE_TERMS + OWN_TERMS) == sorted(field.name for field in fields(LossWeights))
 
 
 def test_the_objective_is_the_sum_worked_out_by_hand():
@@ -112,3 +113,22 @@ def test_the_gradient_reaches_the_image_through_every_feature():
 def test_impossible_weights_are_rejected(weight):
     with pytest.raises(ValueError, match="Expected a finite weight of at least 0 for the gaze loss"):
         LossWeights(gaze=weight)
+
+
+def test_the_detail_term_is_added_to_the_papers_objective():
+    reenacted, target = torch.full((BATCH, 3, 8, 8), 0.5), torch.zeros(BATCH, 3, 8, 8)
+    features = constant_features(3.0), constant_features(0.0)
+    mask = torch.zeros(BATCH, 1, 8, 8)
+    mask[:, :, 2:4] = 1
+    plain = reenactment_objective(reenacted, target, *features, LossWeights(), mask)
+    weighted = reenactment_objective(reenacted, target, *features, LossWeights(detail=3.0), mask)
+    assert "detail" not in plain.terms
+    assert weighted.terms["detail"].item() == pytest.approx(0.25)
+    assert weighted.total.item() == pytest.approx(plain.total.item() + 3 * 0.25)
+    assert (weighted.reconstruction, weighted.pose) == (plain.reconstruction, plain.pose)
+
+
+def test_a_detail_term_without_its_mask_is_named():
+    images, features = torch.zeros(BATCH, 3, 8, 8), constant_features(0.0)
+    with pytest.raises(ValueError, match="Expected a detail_mask"):
+        reenactment_objective(images, images, features, features, LossWeights(detail=1.0))

@@ -57,7 +57,7 @@ def test_converted_nets_give_the_outputs_of_the_tflite_interpreter(name, task):
         np.testing.assert_allclose(output.reshape(-1).numpy(), expected, atol=2e-3, rtol=1e-4)
 
 
-def test_a_file_that_is_no_task_is_refused_with_what_to_pass(tmp_path):
+def test_a_file_that_is_no_task_is_an_error(tmp_path):
     path = tmp_path / "face.task"
     path.write_bytes(b"not a zip")
     with pytest.raises(ValueError, match="Expected face_landmarker.task or a wheel"):

@@ -1,65 +1,56 @@
 """Tiny shards of coloured squares, and tiny runs over them."""
 
-import io
-import json
-import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
+
+from diffusionact.data.shards import ShardFrame, write_index, write_shard
 
 EXPRESSION_NAMES = ["jawOpen", "eyeBlinkLeft", "eyeBlinkRight", *(f"action{number}" for number in range(49))]
 
 
-def add_member(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
+def make_frame(identity: int, frame: int, random: np.random.Generator, colour: np.ndarray, size: int) -> ShardFrame:
+    left, top = random.integers(1, size // 3, 2)
+    half = size // 2
+    image = np.full((size, size, 3), 40, dtype=np.uint8)
+    image[top : top + half, left : left + half] = colour
+    labels = np.zeros((size, size), dtype=np.uint8)
+    labels[top : top + half, left : left + half] = 2
+    landmarks = random.uniform(0, half - 1, (68, 2)) + (left, top)
+    name = f"{identity:06d}"
+    return ShardFrame(
+        identity=name,
+        video=name,
+        clip=name,
+        frame=frame,
+        landmarks=landmarks,
+        pupils=landmarks[[36, 42]],
+        head_pose=random.uniform(-20, 20, 3),
+        gaze=random.uniform(-0.3, 0.3, 2),
+        expression=random.uniform(0, 1, 52),
+        image=image,
+        labels=labels,
+    )
 
 
-def png_bytes(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def write_shard(path: Path, identities: range, frames: int = 3, size: int = 16) -> None:
-    """Every identity has a colour of its own, every frame another place of the face."""
-    with tarfile.open(path, "w") as archive:
-        for identity in identities:
-            random = np.random.default_rng(identity)
-            colour = random.integers(0, 256, 3)
-            for frame in range(frames):
-                left, top = random.integers(1, size // 3, 2)
-                half = size // 2
-                image = np.full((size, size, 3), 40, dtype=np.uint8)
-                image[top : top + half, left : left + half] = colour
-                labels = np.zeros((size, size), dtype=np.uint8)
-                labels[top : top + half, left : left + half] = 2
-                landmarks = random.uniform(0, half - 1, (68, 2)) + (left, top)
-                facts = {
-                    "identity": identity,
-                    "frame": frame,
-                    "landmarks": landmarks.tolist(),
-                    "pupils": landmarks[[36, 42]].tolist(),
-                    "head_pose": random.uniform(-20, 20, 3).tolist(),
-                    "gaze": random.uniform(-0.3, 0.3, 2).tolist(),
-                    "expression": random.uniform(0, 1, 52).tolist(),
-                }
-                key = f"{identity:06d}_{frame:04d}"
-                add_member(archive, f"{key}.png", png_bytes(image))
-                add_member(archive, f"{key}.labels.png", png_bytes(labels))
-                add_member(archive, f"{key}.json", json.dumps(facts).encode())
+def make_frames(identities: range, frames: int, size: int) -> Iterator[ShardFrame]:
+    """Every identity has a colour of its own, every frame another position of the face."""
+    for identity in identities:
+        random = np.random.default_rng(identity)
+        colour = random.integers(0, 256, 3)
+        for frame in range(frames):
+            yield make_frame(identity, frame, random, colour, size)
 
 
 def write_shards(folder: Path, size: int = 16) -> None:
     """Two shards of four identities each."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.json").write_text(json.dumps({"action_names": EXPRESSION_NAMES}))
+    write_index(folder, EXPRESSION_NAMES, {})
     for shard in range(2):
-        write_shard(folder / f"shard-{shard:05d}.tar", range(4 * shard, 4 * shard + 4), size=size)
+        write_shard(folder / f"shard-{shard:05d}.tar", make_frames(range(4 * shard, 4 * shard + 4), 3, size))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from test_train_loop import logged_losses, make_loop, train
 
-from train import command
+from train.commands import training as command
 from train.loop import checkpoints, training_loop
 from train.loop.checkpoints import find_checkpoint, list_checkpoints, prepare_replacement, recover, replace_folder
 
@@ -28,7 +28,7 @@ def write_folder(folder, content: str) -> None:
 
 
 def end_at(monkeypatch, moment: int) -> None:
-    """Let the process end just before the so-manieth change of names or removal."""
+    """Let the process end just before the N-th change of names or removal."""
     left = [moment]
 
     def ending(change):
@@ -45,7 +45,7 @@ def end_at(monkeypatch, moment: int) -> None:
 
 
 @pytest.mark.parametrize("moment", range(7))
-def test_a_model_folder_is_the_old_or_the_new_one_wherever_its_replacement_ends(tmp_path, monkeypatch, moment):
+def test_a_model_folder_is_old_or_new_wherever_its_replacement_ends(tmp_path, monkeypatch, moment):
     final = tmp_path / "model"
     final.mkdir()
     write_folder(final, "old")
@@ -84,7 +84,7 @@ def test_resume_latest_begins_where_there_is_nothing_to_resume(write_run, tmp_pa
     assert find_checkpoint(tmp_path / "run", "latest").name == "step-0000001"
 
 
-def test_going_on_from_an_older_checkpoint_sets_the_later_ones_aside(write_run, tmp_path):
+def test_going_on_from_an_older_checkpoint_sets_later_ones_aside(write_run, tmp_path):
     config = write_run(checkpoint_every=1, checkpoints_kept=3)
     train(config)
     train(config, "--resume", "step-0000002", "--override", "loop.max_steps=3", "seed=0")
@@ -114,19 +114,19 @@ def test_what_has_changed_is_used(write_run, tmp_path):
     assert {int(state["step"]) for state in loop.optimiser.state.values()} == {2}
 
 
-def test_a_checkpoint_of_other_networks_is_refused_in_words(write_run, tmp_path):
+def test_a_checkpoint_of_other_networks_is_an_error(write_run, tmp_path):
     config = write_run(max_steps=2)
     train(config)
     with pytest.raises(ValueError, match="does not fit.*run.json"):
         train(config, "--resume", "latest", "--override", "settings.unet.time_dim=16", "loop.max_steps=3")
 
 
-def test_a_checkpoint_of_another_number_of_processes_and_samples_is_refused(write_run, tmp_path):
+def test_a_checkpoint_of_other_processes_and_samples_is_an_error(write_run, tmp_path):
     config = write_run(max_steps=2)
     train(config)
     facts = tmp_path / "run/checkpoints/step-0000002/run.json"
     facts.write_text(facts.read_text().replace('"num_processes": 1', '"num_processes": 2').replace(": 4,", ": 8,"))
-    with pytest.raises(ValueError, match="Expected 2 processes and 8 samples a step.*received 1 and 4"):
+    with pytest.raises(ValueError, match="Expected 2 processes and 8 samples per step.*received 1 and 4"):
         train(config, "--resume", "latest", "--override", "loop.max_steps=3")
 
 
@@ -136,7 +136,7 @@ def test_a_second_training_is_kept_out_of_the_run_folder(write_run, tmp_path):
         train(config)
 
 
-def test_a_run_killed_between_its_last_checkpoint_and_its_end_has_its_model(write_run, tmp_path, monkeypatch):
+def test_a_run_killed_after_its_last_checkpoint_has_its_model(write_run, tmp_path, monkeypatch):
     def save_and_end(*arguments):
         checkpoints.save_checkpoint(*arguments)
         raise Killed
@@ -154,7 +154,7 @@ def test_a_run_killed_again_and_again_ends_as_one_that_never_was(write_run, tmp_
     train(write_run("whole", max_steps=30, checkpoint_every=1))
     arguments = ["--config", str(write_run("killed", max_steps=30, checkpoint_every=1)), "--resume", "latest"]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["train.command"])
+    context.set_forkserver_preload(["train.commands.training"])
     random_moment = random.Random(0)
     folder, kills = tmp_path / "killed", 0
 

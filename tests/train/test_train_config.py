@@ -8,8 +8,8 @@ import yaml
 from accelerate import DistributedType
 from accelerate.state import AcceleratorState
 
-from train import command
-from train.config import dump_config, load_config
+from train.commands import training as command
+from train.configs import dump_config, load_config
 from train.stages import STAGES
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "train" / "configs").glob("*/*.yaml"))
@@ -24,10 +24,23 @@ def test_an_unknown_key_is_an_error(write_run, override):
 
 @pytest.mark.parametrize(
     "override",
-    ["loop.batch_size=many", "loop.cpu=1", "optimiser.betas=[0.9]", "loop=3", "data.cache=some", "data.workers=-1"],
+    [
+        "loop.batch_size=many",
+        "loop.batch_size=true",
+        "loop.cpu=1",
+        "loop.max_minutes=soon",
+        "loop.trackers=tensorboard",
+        "optimiser.betas=[0.9]",
+        "optimiser.learning_rate=fast",
+        "settings.unet.block_out_channels=8",
+        "settings.regression.emphasised_names=jawOpen",
+        "loop=3",
+        "data.cache=some",
+        "data.workers=-1",
+    ],
 )
 def test_a_value_of_the_wrong_kind_is_an_error(write_run, override):
-    with pytest.raises(ValueError, match="Expected"):
+    with pytest.raises(ValueError, match=f"Expected {override.split('=')[0]} .*received"):
         load_config(write_run(), [override], SETTINGS)
 
 
@@ -42,24 +55,24 @@ def test_a_value_of_the_wrong_kind_is_an_error(write_run, override):
         "loop.checkpoints_kept=0",
     ],
 )
-def test_a_value_that_is_not_to_be_had_is_named_with_its_key(write_run, override):
+def test_a_value_that_is_no_choice_is_named_with_its_key(write_run, override):
     with pytest.raises(ValueError, match=f"Expected {override.split('=')[0]} .*received"):
         load_config(write_run(), [override], SETTINGS)
 
 
-def test_half_precision_on_a_cpu_is_refused(write_run):
+def test_half_precision_on_a_cpu_is_an_error(write_run):
     AcceleratorState._reset_state(reset_partial_state=True)
     with pytest.raises(ValueError, match="bf16 or no on a CPU"):
         command.main(["--config", str(write_run(mixed_precision="fp16"))])
 
 
-def test_weights_split_over_processes_are_refused():
+def test_weights_split_over_processes_are_an_error():
     with pytest.raises(ValueError, match="whole weights.*FSDP"):
         command.check_distribution(DistributedType.FSDP)
     command.check_distribution(DistributedType.MULTI_GPU)
 
 
-def test_flags_for_trackers_and_hub_are_keys_of_the_config(write_run, tmp_path):
+def test_flags_for_loggers_and_hub_are_keys_of_the_config(write_run, tmp_path):
     flags = ["--report_to", "tensorboard", "--push_to_hub", "somebody/face", "--dry_run"]
     command.main(["--config", str(write_run(trackers=[])), *flags])
     written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
@@ -77,7 +90,7 @@ def test_flags_for_trackers_and_hub_are_keys_of_the_config(write_run, tmp_path):
         (["--config", "CONFIG", "--override", "loop.max_steps=0"], "loop.max_steps above 0"),
     ],
 )
-def test_what_a_user_can_correct_is_said_in_words_with_status_2(write_run, monkeypatch, capsys, arguments, words):
+def test_what_a_user_can_correct_ends_with_a_message_and_status_2(write_run, monkeypatch, capsys, arguments, words):
     AcceleratorState._reset_state(reset_partial_state=True)
     config = str(write_run())
     monkeypatch.setattr(sys, "argv", ["train.py", *(config if item == "CONFIG" else item for item in arguments)])

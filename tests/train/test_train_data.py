@@ -32,7 +32,7 @@ def test_held_out_identities_are_never_trained_on(shard_folder):
     assert set(frames.identity[frames.validation]) == {3, 7}
 
 
-def test_wrong_image_size_is_refused(shard_folder):
+def test_wrong_image_size_is_an_error(shard_folder):
     with pytest.raises(ValueError, match="Expected images of 32 px"):
         Frames(shard_folder, sample_size=32, validation_every=4)
 
@@ -89,7 +89,7 @@ def test_pairs_stay_within_the_given_frames():
     assert set(np.concatenate(pairs.batch(0)).tolist()) <= set(allowed.tolist())
 
 
-def test_held_out_videos_of_one_frame_are_refused_in_words():
+def test_held_out_videos_of_one_frame_are_an_error():
     with pytest.raises(ValueError, match="at least two frames"):
         held_out_pairs(np.arange(3), np.arange(3), count=2, seed=0)
 

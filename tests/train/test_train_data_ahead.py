@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from train.data.ahead import BATCHES_A_WORKER, BatchesAhead
+from train.data.ahead import BATCHES_PER_WORKER, BatchesAhead
 from train.data.pairs import FrameOrder
 
 
@@ -36,9 +36,9 @@ def test_batches_are_prepared_ahead_and_no_more_than_agreed():
     with BatchesAhead(lambda index: made.append(index) or index, workers=2) as batches:
         assert batches(0) == 0
         deadline = time.monotonic() + 5
-        while len(made) < 1 + 2 * BATCHES_A_WORKER and time.monotonic() < deadline:
+        while len(made) < 1 + 2 * BATCHES_PER_WORKER and time.monotonic() < deadline:
             time.sleep(0.005)
-        assert sorted(made) == list(range(1 + 2 * BATCHES_A_WORKER))
+        assert sorted(made) == list(range(1 + 2 * BATCHES_PER_WORKER))
         assert batches(1) == 1
 
 

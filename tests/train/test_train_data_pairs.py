@@ -57,6 +57,6 @@ def test_a_batch_of_pairs_depends_on_seed_number_and_process_alone():
     assert not np.array_equal(order(1).batch(9), in_a_row[9])
 
 
-def test_a_distance_without_head_poses_is_refused():
+def test_a_distance_without_head_poses_is_an_error():
     with pytest.raises(ValueError, match="Pass head_pose"):
         PairOrder(VIDEO, FrameOrder(np.arange(len(VIDEO)), 6), distance_min=10)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_pairs_and_one_writes_the_report(portrait, tiny_model_folder, tmp_path, monkeypatch):
+def test_two_processes_share_pairs_and_one_writes_the_report(portrait, tiny_model_folder, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "evaluation"))
     from evaluation_data import shard_frame, write_data, write_tiny_arcface
 

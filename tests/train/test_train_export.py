@@ -7,7 +7,7 @@ from diffusionact.generation import load_components
 from train.export import export
 
 
-def test_an_exported_model_is_half_the_size_and_keeps_its_new_step_counts(tmp_path):
+def test_an_exported_model_is_half_the_size_with_new_step_counts(tmp_path):
     trained = make_tiny_model(tmp_path / "trained")
     export(trained, tmp_path / "shipped", 5, 8, torch.float16)
     before, after = load_components(trained), load_components(tmp_path / "shipped")

@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from diffusionact.generation import load_components
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
-from train import command
-from train.config import load_config
+from train.commands import training as command
+from train.configs import load_config
 from train.data.frames import Frames
 from train.loop import NonFiniteLossError, TrainingLoop, learning_rate_factor
 from train.loop.checkpoints import list_checkpoints
@@ -50,7 +50,7 @@ def test_a_resumed_run_goes_on_as_if_there_had_been_no_break(write_run, tmp_path
         assert all(torch.equal(whole[key], broken[key]) for key in whole)
 
 
-def test_both_stages_train_validate_and_export_what_the_models_load(write_run, tmp_path):
+def test_both_stages_train_validate_and_export_what_models_load(write_run, tmp_path):
     train(write_run("diffae", max_steps=2, validate_every=2, accumulation_steps=2, mixed_precision="bf16"))
     settings = {"model_folder": str(tmp_path / "diffae/model"), "validation_images": 2, "validation_steps": 2}
     train(write_run("encoder", stage="pretrain_encoder", settings=settings, max_steps=2, validate_every=2))
@@ -65,7 +65,7 @@ def test_both_stages_train_validate_and_export_what_the_models_load(write_run, t
     assert (tmp_path / "encoder/images/step-0000002.png").is_file()
 
 
-def test_a_loss_that_is_not_finite_stops_before_anything_is_stored(write_run, tmp_path):
+def test_a_loss_that_is_not_finite_stops_before_storing_anything(write_run, tmp_path):
     config = write_run(checkpoint_every=1)
     with pytest.raises(NonFiniteLossError, match="in step"):
         train(config, "--override", "optimiser.learning_rate=1e30")
@@ -124,7 +124,7 @@ def half_precision():
     return accelerator
 
 
-def test_fp16_steps_that_overflow_are_done_again_at_a_smaller_scale(write_run, half_precision):
+def test_fp16_steps_that_overflow_are_repeated_at_a_smaller_scale(write_run, half_precision):
     loop = make_loop(write_run(checkpoint_every=4), half_precision)
     loop.run()
     assert half_precision.scaler.get_scale() < 2.0**30
@@ -134,7 +134,7 @@ def test_fp16_steps_that_overflow_are_done_again_at_a_smaller_scale(write_run, h
     assert all(parameter.isfinite().all() for parameter in loop.parameters)
 
 
-def test_fp16_steps_that_never_fit_end_the_run_with_the_batch_saved(write_run, half_precision, tmp_path):
+def test_fp16_steps_that_never_fit_end_with_the_batch_saved(write_run, half_precision, tmp_path):
     half_precision.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120, backoff_factor=0.99)
     with pytest.raises(NonFiniteLossError, match="gradient_norm"):
         make_loop(write_run(), half_precision).run()
@@ -169,7 +169,7 @@ def test_gradient_checkpointing_changes_no_gradient(write_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_traced_objective_learns_the_same_and_its_checkpoint_fits_a_plain_one(write_run, tmp_path, monkeypatch):
+def test_a_traced_objective_learns_the_same_as_a_plain_one(write_run, tmp_path, monkeypatch):
     # What is traced runs as it is: turning it into machine code takes minutes on a CPU.
     monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", lambda graph, *_, **__: graph)
     train(write_run("plain", max_steps=2), "--override", "optimiser.schedule=constant")
@@ -180,7 +180,7 @@ def test_a_traced_objective_learns_the_same_and_its_checkpoint_fits_a_plain_one(
     train(config, "--resume", "latest", "--override", "loop.max_steps=3")
 
 
-def test_eight_bit_adam_without_its_package_is_said_before_training(write_run):
+def test_eight_bit_adam_without_its_package_is_an_error(write_run):
     if importlib.util.find_spec("bitsandbytes"):
         pytest.skip("bitsandbytes is installed")
     with pytest.raises(ValueError, match="pip install bitsandbytes"):

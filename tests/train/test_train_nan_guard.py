@@ -15,7 +15,7 @@ def scalars(loss: float) -> list[dict[str, torch.Tensor]]:
     return [{"loss": torch.tensor(loss), "pixel": torch.tensor(0.5)}]
 
 
-def test_the_first_bad_step_is_reported_however_late_the_guard_is_asked(write_run, tmp_path):
+def test_the_first_bad_step_is_reported_however_late(write_run, tmp_path):
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=True)
     loop = make_loop(write_run(), accelerator)

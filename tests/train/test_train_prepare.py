@@ -21,9 +21,9 @@ from diffusionact.face.geometry.alignment import invert_transform, transform_poi
 from diffusionact.face.readers.open.face_model import OpenFaceModel
 from portraits.frames import identity_frames
 from portraits.head import Head
+from train.commands.preparation import main
 from train.data.frames import Frames
 from train.data.pairs import FrameOrder, PairOrder
-from train.preparation.command import main
 from train.preparation.records import BAD_CLIPS_NAME, FOLDER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -117,7 +117,7 @@ def test_bad_clips_are_listed_with_the_reason(prepared):
 
 
 @pytest.mark.parametrize("cache", ["decoded", "none"])
-def test_test_people_are_neither_trained_on_nor_validated_with(prepared, cache):
+def test_test_people_are_in_neither_training_nor_validation(prepared, cache):
     frames = Frames(prepared, 64, validation_every=2, cache=cache)
     assert len(frames) == 4 * LENGTH
     assert len(frames.training) == 2 * LENGTH and len(frames.validation) == LENGTH
@@ -135,7 +135,7 @@ def test_pairs_of_videos_never_mix_people(prepared):
     assert (sources != targets).all()
 
 
-def test_reading_from_the_shards_gives_the_same_batches_as_the_decoded_copy(prepared):
+def test_shards_and_their_decoded_copy_give_the_same_batches(prepared):
     decoded, streamed = (Frames(prepared, 64, 2, cache=cache) for cache in ("decoded", "none"))
     chosen = np.array([5, 0, 7])
     for name in ("image", "landmark_map", "region"):
@@ -152,7 +152,7 @@ def test_the_same_command_again_changes_nothing(videos, prepared, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in output.glob("*.tar")} == before
 
 
-def test_a_clip_that_was_mended_is_prepared_and_the_others_are_left(videos, prepared, tmp_path):
+def test_a_mended_clip_is_prepared_and_the_others_are_left(videos, prepared, tmp_path):
     source, output = tmp_path / "videos", tmp_path / "prepared"
     shutil.copytree(videos, source)
     shutil.copytree(prepared, output)
@@ -175,7 +175,7 @@ def test_retry_looks_at_bad_clips_again(videos, prepared, tmp_path):
     assert contents(output) == contents(prepared)
 
 
-def test_other_settings_in_the_same_folder_are_refused(videos, prepared, capsys):
+def test_other_settings_in_the_same_folder_are_an_error(videos, prepared, capsys):
     before = contents(prepared)
     assert main(arguments(videos, prepared, "--size", "32")) == 2
     assert "another --output" in capsys.readouterr().err
@@ -191,13 +191,13 @@ def test_other_settings_in_the_same_folder_are_refused(videos, prepared, capsys)
         (("--test-list", "missing.txt"), "Check --test-list"),
     ],
 )
-def test_bad_arguments_are_said_in_words(videos, tmp_path, capsys, more, message):
+def test_bad_arguments_end_with_a_message(videos, tmp_path, capsys, more, message):
     assert main(arguments(videos, tmp_path / "out", *more)) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.tar"))
 
 
-def test_an_output_inside_the_input_is_refused(videos, capsys):
+def test_an_output_inside_the_input_is_an_error(videos, capsys):
     assert main(arguments(videos, videos / "out")) == 2
     assert "outside of --input" in capsys.readouterr().err
 
@@ -239,7 +239,7 @@ def start(command: list[str]) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-def test_two_workers_and_two_parts_write_what_one_worker_writes(videos, prepared, tmp_path):
+def test_two_workers_and_two_parts_write_what_one_writes(videos, prepared, tmp_path):
     process = start(arguments(videos, tmp_path / "workers", "--workers", "2"))
     assert process.wait(timeout=600) == 0, process.stderr.read()
     assert contents(tmp_path / "workers") == contents(prepared)
@@ -249,7 +249,7 @@ def test_two_workers_and_two_parts_write_what_one_worker_writes(videos, prepared
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_the_middle_goes_on_and_ends_as_if_it_had_not_been(videos, prepared, tmp_path):
+def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(videos, prepared, tmp_path):
     output, command = tmp_path / "killed", arguments(videos, tmp_path / "killed", "--workers", "2")
     process = start(command)
     deadline = time.monotonic() + 500

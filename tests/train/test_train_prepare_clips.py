@@ -21,7 +21,7 @@ def by_name(folder: Path, layout: str = "auto"):
     return found, {clip.name: clip for clip in clips}
 
 
-def test_the_usual_preparation_of_voxceleb_is_recognised_and_its_clips_are_taken_once(tmp_path):
+def test_prepared_voxceleb_is_recognised_its_clips_taken_once(tmp_path):
     video = "id10271/37nktPRUJ58"
     make(
         tmp_path,
@@ -90,7 +90,7 @@ def test_an_empty_folder_is_an_error(tmp_path):
         find_clips(make(tmp_path, "notes.txt"))
 
 
-def test_the_test_speakers_of_voxceleb1_and_test_folders_are_the_test_split(tmp_path):
+def test_test_speakers_of_voxceleb1_and_test_folders_are_a_split(tmp_path):
     make(
         tmp_path,
         *(f"id{number}/abcdefghijk/00001.mp4" for number in (10001, 10269, 10270, 10309, 10310)),
@@ -109,7 +109,7 @@ def test_a_person_with_one_test_clip_is_not_trained_on(tmp_path):
     assert assign_splits(clips, frozenset(), 0) == {"id10001": "test", "id10002": "train"}
 
 
-def test_clips_of_one_video_stay_in_one_split_where_people_are_not_named(tmp_path):
+def test_clips_of_one_video_of_unnamed_people_stay_in_one_split(tmp_path):
     make(tmp_path, *(f"{video:011d}_{clip}.mp4" for video in range(60) for clip in range(2)))
     _, clips = find_clips(tmp_path)
     splits = assign_splits(clips, frozenset(), validation_every=10)
@@ -118,7 +118,7 @@ def test_clips_of_one_video_stay_in_one_split_where_people_are_not_named(tmp_pat
     assert splits == assign_splits(clips[::-1], frozenset(), 10)
 
 
-def test_a_list_names_the_test_split_and_a_wrong_name_in_it_is_an_error(tmp_path):
+def test_a_list_names_the_test_split_and_a_wrong_name_is_an_error(tmp_path):
     make(tmp_path / "in", "a.mp4", "b.mp4", "c/d.mp4")
     (tmp_path / "list.txt").write_text("# people to test\na\n\nc/d.mp4\n")
     _, clips = find_clips(tmp_path / "in")

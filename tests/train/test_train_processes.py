@@ -31,7 +31,7 @@ def scalars(run_folder: Path, name: str) -> list[float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("accumulation_steps", [1, 2])
-def test_two_processes_follow_the_loss_curve_of_one_with_twice_the_batch(write_run, tmp_path, accumulation_steps):
+def test_two_processes_follow_the_curve_of_one_with_twice_the_batch(write_run, tmp_path, accumulation_steps):
     common = {"max_steps": 6, "checkpoint_every": 6, "accumulation_steps": accumulation_steps}
     run(ONE, write_run("one", batch_size=4, **common))
     run(TWO, write_run("two", batch_size=2, **common))
@@ -43,7 +43,7 @@ def test_two_processes_follow_the_loss_curve_of_one_with_twice_the_batch(write_r
 
 
 @pytest.mark.slow
-def test_two_processes_killed_and_resumed_end_as_two_that_never_were(write_run, tmp_path):
+def test_two_processes_killed_and_resumed_end_as_two_unbroken(write_run, tmp_path):
     run(TWO, write_run("whole", max_steps=6, checkpoint_every=6))
     config = write_run("killed", max_steps=6, checkpoint_every=1)
     command = [*TWO, "train/train.py", "--config", str(config)]
@@ -68,7 +68,7 @@ def test_two_processes_validate_and_export(write_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_goes_on_in_one_that_sees_as_many_samples_a_step(write_run, tmp_path):
+def test_a_run_of_two_processes_goes_on_in_one_with_as_many_samples(write_run, tmp_path):
     constant = ("--override", "optimiser.schedule=constant")
     run(ONE, write_run("whole", batch_size=4, checkpoint_every=4), *constant)
     config = write_run("moved", batch_size=2)

@@ -7,9 +7,9 @@ from tiny_model import make_tiny_model
 from upload_hub import serving_hub
 
 from diffusionact.generation import load_components
-from train.config import load_config
-from train.model_card import write_model_card
-from train.publishing import make_repository, publish
+from train.configs import load_config
+from train.loop.model_card import write_model_card
+from train.publish import make_repository, publish
 from train.stages import STAGES
 
 SETTINGS = {name: stage.Settings for name, stage in STAGES.items()}
@@ -32,14 +32,14 @@ def model(write_run, tmp_path):
     """A whole model with its card."""
     config = load_config(write_run(), ["hub.repository=somebody/face"], SETTINGS)
     folder = make_tiny_model(tmp_path / "model")
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     for step in (2, 10):
         (tmp_path / f"images/step-{step:07d}.png").write_bytes(b"grid of step %d" % step)
-    write_model_card(folder, config, 12, 18, {"step": 12345, "psnr": 21.345}, tmp_path / "pictures")
+    write_model_card(folder, config, 12, 18, {"step": 12345, "psnr": 21.345}, tmp_path / "images")
     return folder
 
 
-def test_a_card_says_what_the_model_is_how_it_does_and_how_to_load_it(model):
+def test_a_card_says_what_the_model_is_and_how_to_load_it(model):
     _, front, text = (model / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["library_name"] == "diffusionact"
     assert 'DiffusionActPipeline.from_pretrained("somebody/face")' in text
@@ -81,9 +81,9 @@ def test_a_run_publishes_its_model_at_the_end(hub, write_run, tmp_path):
     assert "published: " in (tmp_path / "run/train.log").read_text()
 
 
-def test_a_hub_that_refuses_is_said_before_training_and_after_it(hub, model, monkeypatch):
+def test_a_hub_that_refuses_is_reported_before_and_after_training(hub, model, monkeypatch):
     hub.status = 403
-    with pytest.raises(ValueError, match="try again with `python -m train.publishing"):
+    with pytest.raises(ValueError, match="try again with `python -m train.publish"):
         publish(model, "somebody/face", private=True)
     with pytest.raises(ValueError, match="correct hub.repository"):
         make_repository("not/a/name", private=True)
@@ -93,7 +93,7 @@ def test_a_hub_that_refuses_is_said_before_training_and_after_it(hub, model, mon
         make_repository("somebody/face", private=True)
 
 
-def test_a_hub_out_of_reach_is_said_in_words(model, monkeypatch):
+def test_a_hub_out_of_reach_is_an_error(model, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     with pytest.raises(ValueError, match="hf auth login"):

@@ -1,1 +1,1 @@
-"""Training data: synthetic portraits, shards, cached frames, pairs."""
+"""Training data: frames of shards, their facts, pairs, noise; all fixed functions of seed and position."""

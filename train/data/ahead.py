@@ -10,7 +10,7 @@ import torch
 
 T = TypeVar("T")
 
-BATCHES_A_WORKER = 2  # prepared or in preparation, beyond the one that is out
+BATCHES_PER_WORKER = 2  # prepared or in preparation, beyond the one that is out
 
 
 class BatchesAhead(Generic[T]):
@@ -28,7 +28,7 @@ class BatchesAhead(Generic[T]):
 
     def __init__(self, make: Callable[[int], T], workers: int = 0):
         self.make = make
-        self.ahead = BATCHES_A_WORKER * workers
+        self.ahead = BATCHES_PER_WORKER * workers
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="batches") if workers else None
         self._coming: dict[int, Future[T]] = {}
 

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from diffusionact.data.shards import ShardFrame, read_shard
 
-from .drawing import draw_landmark_map, draw_regions
+from .drawing import draw_regions, landmark_map_pixels
 from .facts import FACTS, NAMES, FactTable, collect
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 IMAGES = ("image", "landmark_map", "region")
 NAMES_FILE = "names.json"
 
@@ -96,13 +96,10 @@ def decode_shard(path: Path, sample_size: int, folder: Path) -> None:
 
 
 def load_facts(entry: Path) -> dict[str, np.ndarray]:
-    """What `collect` gives for a decoded shard. Entries of the first version know numbered identities only."""
+    """What `collect` gives for a decoded shard."""
     facts = {name: np.load(entry / f"{name}.npy") for name in FACTS}
-    if (entry / NAMES_FILE).is_file():
-        names = json.loads((entry / NAMES_FILE).read_text(encoding="utf-8"))
-        return facts | {name: np.array(names[name]) for name in NAMES}
-    people = np.array([f"{identity:06d}" for identity in np.load(entry / "identity.npy").tolist()])
-    return facts | {"identity": people, "video": people, "split": np.full(len(people), "train")}
+    names = json.loads((entry / NAMES_FILE).read_text(encoding="utf-8"))
+    return facts | {name: np.array(names[name]) for name in NAMES}
 
 
 def draw(name: str, frame: ShardFrame, sample_size: int) -> np.ndarray:
@@ -110,7 +107,7 @@ def draw(name: str, frame: ShardFrame, sample_size: int) -> np.ndarray:
     if name == "image":
         return frame.image
     if name == "landmark_map":
-        return draw_landmark_map(frame.landmarks, frame.pupils, sample_size)
+        return landmark_map_pixels(frame.landmarks, frame.pupils, sample_size)
     return draw_regions(frame.labels, frame.landmarks, sample_size)
 
 

@@ -14,7 +14,7 @@ REGIONS = ("background", "person", "face", "eyes_and_mouth")  # values 0..3 of `
 DETAIL_PARTS = (range(36, 42), range(42, 48), range(48, 60))  # iBUG-68: eyes and outer lips
 
 
-def draw_landmark_map(landmarks: np.ndarray, pupils: np.ndarray, size: int) -> np.ndarray:
+def landmark_map_pixels(landmarks: np.ndarray, pupils: np.ndarray, size: int) -> np.ndarray:
     """(size, size, 3) uint8 landmark map of landmarks (68, 2) and pupils (2, 2) px."""
     drawn = landmark_map_at(torch.from_numpy(landmarks)[None], torch.from_numpy(pupils)[None], size)
     return model_to_uint8(drawn)[0].numpy()

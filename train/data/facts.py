@@ -49,7 +49,7 @@ class FactTable:
     def held_out(self, validation_every: int) -> tuple[np.ndarray, np.ndarray]:
         """Frame numbers of training (N_t,) and validation (N_v,); those of the test split are in neither.
 
-        The validation split of the shards counts. Where they name none, every so-manieth identity is held out.
+        The validation split of the shards counts. Where they name none, every N-th identity is held out.
         """
         training, validation = self.split == "train", self.split == "validation"
         if not validation.any():
@@ -59,10 +59,10 @@ class FactTable:
 
 
 def number(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """(N,) int64 of texts in parts: their values if those are numbers and differ, else their places in order."""
+    """(N,) int64 of texts in parts: their values if those are numbers and differ, else their positions in order."""
     uniques = [np.unique(part, return_inverse=True) for part in parts]
     names = sorted({name for unique, _ in uniques for name in unique.tolist()})
     by_value = all(name.isdecimal() and len(name) < 18 for name in names)
     by_value = by_value and len({int(name) for name in names}) == len(names)  # "7" and "007" are two people
-    numbers = {name: int(name) if by_value else place for place, name in enumerate(names)}
+    numbers = {name: int(name) if by_value else position for position, name in enumerate(names)}
     return np.concatenate([np.array([numbers[name] for name in unique.tolist()])[where] for unique, where in uniques])

@@ -24,7 +24,7 @@ class Frames:
     Args:
         folder: holds the shards.
         sample_size: expected side of the images, pixels.
-        validation_every: every so-manieth identity is held out, where the shards name no validation split.
+        validation_every: every N-th identity is held out, where the shards name no validation split.
         show_progress: draw a bar while the shards are decoded or indexed.
         cache: "decoded" or "none", see `DataConfig`; the images are the same.
 

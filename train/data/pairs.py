@@ -34,7 +34,7 @@ class FrameOrder:
         return np.array([self._frame(position) for position in self.positions(index)])
 
     def positions(self, index: int) -> range:
-        """Places of the batch's frames in the order of the run; batches of all processes follow each other in it."""
+        """Positions of the batch's frames in the order of the run; batches of all processes follow each other in it."""
         first = (index * self.num_processes + self.process) * self.batch_size
         return range(first, first + self.batch_size)
 
@@ -57,7 +57,7 @@ class PairOrder:
         identity: (N,) group that a pair shares, of every frame of the data: number of the person, or of the video.
         order: gives the sources.
         head_pose: (N, 3) yaw, pitch, roll in degrees of every frame; only needed for a distance.
-        distance_min: least turn between the two heads, degrees.
+        distance_min: smallest turn between the two heads, degrees.
         distance_max: largest turn, degrees; None is no limit.
     """
 
@@ -84,8 +84,8 @@ class PairOrder:
     def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """(B,) sources and (B,) targets of this process's batch number `index`."""
         sources = self.order.batch(index)
-        # A generator for each place, so that the pairs do not depend on how many processes share the order.
-        generators = [np.random.default_rng([self.order.seed, place, 1]) for place in self.order.positions(index)]
+        # A generator for each position, so that the pairs do not depend on how many processes share the order.
+        generators = [np.random.default_rng([self.order.seed, position, 1]) for position in self.order.positions(index)]
         return sources, np.array([g.choice(self._candidates(s)) for g, s in zip(generators, sources, strict=True)])
 
     def _candidates(self, source: int) -> np.ndarray:

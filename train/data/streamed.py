@@ -18,10 +18,10 @@ from torch import Tensor
 from diffusionact.data.shards import decode_image, decode_labels, read_bytes, scan_shard
 
 from .decoded import check_size
-from .drawing import draw_landmark_map, draw_regions
+from .drawing import draw_regions, landmark_map_pixels
 from .facts import FactTable, collect
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 
 
 class StreamedImages:
@@ -40,9 +40,9 @@ class StreamedImages:
         self._shards = list(shards)
         indices = [indexed_shard(path) for path in self._shards]
         self.facts = FactTable.of_shards(indices)
-        self._places = np.concatenate([index["places"] for index in indices])
-        self._shard = np.repeat(np.arange(len(indices)), [len(index["places"]) for index in indices])
-        self._image(0)  # a wrong size is told now
+        self._positions = np.concatenate([index["positions"] for index in indices])
+        self._shard = np.repeat(np.arange(len(indices)), [len(index["positions"]) for index in indices])
+        self._image(0)  # a wrong size is an error now
 
     def images(self, name: str, frames: np.ndarray) -> Tensor:
         """See `Frames`."""
@@ -56,22 +56,23 @@ class StreamedImages:
 
     def _landmark_map(self, frame: int) -> np.ndarray:
         values = self.facts.values
-        return draw_landmark_map(values["landmarks"][frame], values["pupils"][frame], self.sample_size)
+        return landmark_map_pixels(values["landmarks"][frame], values["pupils"][frame], self.sample_size)
 
     def _region(self, frame: int) -> np.ndarray:
-        labels = decode_labels(self._read(frame, 2)) if self._places[frame, 3] else None
+        labels = decode_labels(self._read(frame, 2)) if self._positions[frame, 3] else None
         return draw_regions(labels, self.facts.values["landmarks"][frame], self.sample_size)
 
     def _read(self, frame: int, column: int) -> bytes:
-        first, number = self._places[frame, column : column + 2].tolist()
+        first, number = self._positions[frame, column : column + 2].tolist()
         with open(self._shards[self._shard[frame]], "rb") as file:  # several threads read at once
             return read_bytes(file, (first, number))
 
 
 def indexed_shard(path: Path) -> dict[str, np.ndarray]:
-    """The facts of a shard's frames, as `collect` gives them, and their places.
+    """The facts of a shard's frames, as `collect` gives them, and their positions in the file.
 
-    `places` is (n, 4) int64: first byte and number of bytes of the image, and of the labels (0 where there are none).
+    `positions` is (n, 4) int64: first byte and number of bytes of the image, and of the labels (0 where there are
+    none).
     The index belongs to the shard's name, size and date.
     """
     status = path.stat()
@@ -82,7 +83,7 @@ def indexed_shard(path: Path) -> dict[str, np.ndarray]:
             return dict(stored)
     frames = list(scan_shard(path))
     index = collect(frame.facts for frame in frames)
-    index["places"] = np.array([(*frame.image, *(frame.labels or (0, 0))) for frame in frames], dtype=np.int64)
+    index["positions"] = np.array([(*frame.image, *(frame.labels or (0, 0))) for frame in frames], dtype=np.int64)
     entry.parent.mkdir(exist_ok=True)
     temporary = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex[:8]}.tmp.npz")
     np.savez(temporary, **index)

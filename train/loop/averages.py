@@ -38,7 +38,7 @@ class Averages:
         self._since += seconds
 
     def means(self) -> dict[str, float]:
-        """Means over all processes, samples a second and peak memory of this process. Every process must call this."""
+        """Means over all processes, samples per second, peak memory of this process. Every process must call this."""
         own = {name: (float(total), self._counts[name]) for name, total in self._sums.items()}
         totals: dict[str, tuple[float, int]] = {}
         for part in gather_object([own]) if self.accelerator.num_processes > 1 else [own]:

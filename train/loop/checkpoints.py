@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from ..config import TrainingConfig
+from ..configs import TrainingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ def load_checkpoint(accelerator: Accelerator, checkpoint: Path, config: Training
     """Read the state of all processes; every process must call this. Says what has changed since it was written.
 
     Raises:
-        ValueError: if the networks are others, or if another number of processes sees another number of samples a step:
-            then every process would read other data than the checkpoint's place in it says.
+        ValueError: if the networks are others, or if another number of processes sees another number of samples per
+            step: then every process would read other data than the checkpoint's position in it says.
     """
     path = checkpoint / FACTS_FILE
     if path.is_file():
@@ -121,7 +121,7 @@ def set_later_aside(run_folder: Path, checkpoint: Path) -> None:
 
 
 def prepare_replacement(final: Path) -> Path:
-    """An empty folder in which to write what shall become `final`, see `replace_folder`."""
+    """An empty folder in which to write what will become `final`, see `replace_folder`."""
     temporary = final.with_name(f".{final.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -129,7 +129,7 @@ def prepare_replacement(final: Path) -> Path:
 
 
 def replace_folder(temporary: Path, final: Path) -> None:
-    """Put a complete folder in the place of `final`, which may exist.
+    """Put a complete folder where `final` is, which may exist.
 
     The folder is called `.NAME.new` between being complete and having its name: if the process ends there, `recover`
     goes on from it.
@@ -141,7 +141,7 @@ def replace_folder(temporary: Path, final: Path) -> None:
 
 def recover(run_folder: Path) -> None:
     """Finish replacements that a killed process began, and remove what it left half written."""
-    for name in ("", "checkpoints", f"checkpoints/{SET_ASIDE}", "bad_batch", "pictures"):
+    for name in ("", "checkpoints", f"checkpoints/{SET_ASIDE}", "bad_batch", "images"):
         folder = run_folder / name
         for complete in _hidden(folder, ".new"):
             _put(complete, folder / complete.name.removeprefix(".").removesuffix(".new"))
@@ -191,9 +191,9 @@ def _check_processes(checkpoint: Path, before: dict[str, Any], after: dict[str, 
         return
     if before["samples_per_step"] != after["samples_per_step"]:
         raise ValueError(
-            f"Expected {before['num_processes']} processes and {before['samples_per_step']} samples a step as in "
+            f"Expected {before['num_processes']} processes and {before['samples_per_step']} samples per step as in "
             f"{checkpoint.name}, received {after['num_processes']} and {after['samples_per_step']}. Start as many "
-            "processes, or set loop.batch_size and loop.accumulation_steps so that the samples a step stay the same."
+            "processes, or set loop.batch_size and loop.accumulation_steps so that the samples per step stay the same."
         )
 
 

@@ -1,4 +1,4 @@
-"""Experiment trackers: tensorboard in the run folder, wandb and trackio where asked for."""
+"""Where figures go: tensorboard in the run folder, wandb and trackio where asked for."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from accelerate import Accelerator
 from accelerate.tracking import TensorBoardTracker
 from torch import Tensor
 
-from ..config import TrainingConfig, dump_config
+from ..configs import TrainingConfig, dump_config
 
 PROJECT = "diffusionact"
 
 
-def check_trackers(names: Sequence[str]) -> None:
-    """Raise ValueError if a tracker's package is not installed."""
+def check_loggers(names: Sequence[str]) -> None:
+    """Raise ValueError if a logger's package is not installed."""
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise ValueError(
@@ -26,7 +26,7 @@ def check_trackers(names: Sequence[str]) -> None:
             )
 
 
-def start_trackers(accelerator: Accelerator, config: TrainingConfig, step: int) -> None:
+def start_loggers(accelerator: Accelerator, config: TrainingConfig, step: int) -> None:
     """Begin logging; runs of wandb and trackio are named after the run folder.
 
     Tensorboard hides what a killed session wrote after `step`, where this session begins.
@@ -39,7 +39,7 @@ def start_trackers(accelerator: Accelerator, config: TrainingConfig, step: int) 
 
 
 def log_image(accelerator: Accelerator, name: str, image: Tensor, step: int) -> None:
-    """Give an image (H, W, 3) uint8 to every tracker."""
+    """Give an image (H, W, 3) uint8 to every logger."""
     pixels = image.cpu().numpy()
     for tracker in accelerator.trackers:
         if tracker.name == "tensorboard":

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..config import OptimiserConfig
+from ..configs import OptimiserConfig
 
 
 def make_optimiser(

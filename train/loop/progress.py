@@ -11,14 +11,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 
-from ..config import LoopConfig
+from ..configs import LoopConfig
 
 CLOCK_EVERY = 10  # steps between two looks at the clock and for the file that ends training in good order
 STOP_FILE = "STOP"
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run is; part of every checkpoint.
 
     Attributes:
@@ -45,13 +45,13 @@ class Progress:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint; old ones hold no figures."""
+        """Continue from a checkpoint."""
         self.step, self.elapsed_seconds, self.fraction = state["step"], state["elapsed_seconds"], state["fraction"]
-        self.figures = dict(state.get("figures", {}))
+        self.figures = dict(state["figures"])
 
 
 class Clock:
-    """Keeps `Progress` up to date: elapsed time, the wish to stop, and the fraction that is done.
+    """Keeps `RunProgress` up to date: elapsed time, the wish to stop, and the fraction that is done.
 
     Args:
         progress: is written.
@@ -60,7 +60,7 @@ class Clock:
         accelerator: processes that must agree.
     """
 
-    def __init__(self, progress: Progress, loop: LoopConfig, run_folder: Path, accelerator: Accelerator):
+    def __init__(self, progress: RunProgress, loop: LoopConfig, run_folder: Path, accelerator: Accelerator):
         self.progress, self.loop, self.run_folder, self.accelerator = progress, loop, run_folder, accelerator
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""The loop itself: steps, and what is written every so many of them."""
+"""The loop itself: steps, and what is written between them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch import Tensor
 
 from diffusionact.images import save_png
 
-from ..config import TrainingConfig
+from ..configs import TrainingConfig
 from ..data.ahead import BatchesAhead
-from ..model_card import write_model_card
 from ..stages.stage import Stage
 from .averages import Averages
 from .checkpoints import load_checkpoint, prepare_replacement, replace_folder, save_checkpoint
 from .loggers import log_image
+from .model_card import write_model_card
 from .nan_guard import NanGuard
 from .optimisers import make_optimiser
-from .progress import Clock, Progress
+from .progress import Clock, RunProgress
 from .schedules import learning_rate_factor
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class TrainingLoop:
         if config.loop.compile:
             self.objective.compile()
         self.ema = EMAModel(self.parameters, decay=config.loop.ema_decay, foreach=True)
-        self.progress = Progress()
+        self.progress = RunProgress()
         accelerator.register_for_checkpointing(self.ema, self.progress)
         self.clock = Clock(self.progress, config.loop, self.run_folder, accelerator)
         self.averages = Averages(accelerator)
@@ -70,7 +70,7 @@ class TrainingLoop:
         """Continue from a checkpoint as if there had been no break.
 
         Raises:
-            ValueError: if the checkpoint is of other networks or of another number of samples a step.
+            ValueError: if the checkpoint is of other networks or of another number of samples per step.
         """
         configured = [
             {name: value for name, value in group.items() if name != "params"} for group in self.optimiser.param_groups
@@ -182,7 +182,7 @@ class TrainingLoop:
         started = time.monotonic()
         with self._averaged_weights(), torch.no_grad(), self.accelerator.autocast():
             grid, scalars = self.stage.validate()
-        folder = self.run_folder / "pictures"
+        folder = self.run_folder / "images"
         folder.mkdir(exist_ok=True)
         save_png(folder / f"step-{self.progress.step:07d}.png", grid)
         words = "  ".join(f"{name} {value:.4g}" for name, value in scalars.items())
@@ -217,6 +217,6 @@ class TrainingLoop:
         self.stage.write_index(temporary)
         frames = len(self.stage.frames.training)
         write_model_card(
-            temporary, self.config, self.progress.step, frames, self.progress.figures, self.run_folder / "pictures"
+            temporary, self.config, self.progress.step, frames, self.progress.figures, self.run_folder / "images"
         )
         replace_folder(temporary, self.model_folder)

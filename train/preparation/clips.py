@@ -55,20 +55,20 @@ class Clip:
 Naming = tuple[str, str, str]  # identity, video, group
 
 
-def name_voxceleb(place: PurePosixPath) -> Naming | None:
+def name_voxceleb(entry: PurePosixPath) -> Naming | None:
     """`.../id10271/37nktPRUJ58/...`, or one file `id10271#37nktPRUJ58#000993#001143.mp4`."""
-    for number, part in enumerate(place.parts):
+    for number, part in enumerate(entry.parts):
         person, *rest = part.split("#")
         if VOXCELEB_PERSON.fullmatch(person):
-            rest = rest or list(place.parts[number + 1 :])
+            rest = rest or list(entry.parts[number + 1 :])
             if rest:
                 return person, f"{person}/{rest[0]}", person
     return None
 
 
-def name_vfhq(place: PurePosixPath) -> Naming | None:
+def name_vfhq(entry: PurePosixPath) -> Naming | None:
     """`Clip+VIDEO+P0+C2+F1537-1825`, a file or a folder of frames: persons are numbered within a video."""
-    for part in reversed(place.parts):
+    for part in reversed(entry.parts):
         found = VFHQ_NAME.match(part)
         if found:
             person = f"{found['video']}+{found['person']}"
@@ -76,15 +76,15 @@ def name_vfhq(place: PurePosixPath) -> Naming | None:
     return None
 
 
-def name_celebv(place: PurePosixPath) -> Naming | None:
+def name_celebv(entry: PurePosixPath) -> Naming | None:
     """`M2Ohb0FAaJU_1.mp4`: who is in a clip is not told, and two clips of a video may show two people."""
-    found = CELEBV_NAME.fullmatch(place.stem)
-    return (place.stem, place.stem, found["video"]) if found else None
+    found = CELEBV_NAME.fullmatch(entry.stem)
+    return (entry.stem, entry.stem, found["video"]) if found else None
 
 
-def name_hdtf(place: PurePosixPath) -> Naming | None:
+def name_hdtf(entry: PurePosixPath) -> Naming | None:
     """`WRA_DebFischer0_000.mp4` or `DebFischer0_0.mp4`: speaker, number of the video, number of the clip."""
-    found = HDTF_NAME.fullmatch(place.stem)
+    found = HDTF_NAME.fullmatch(entry.stem)
     if found is None:
         return None
     video = found["video"]
@@ -93,16 +93,16 @@ def name_hdtf(place: PurePosixPath) -> Naming | None:
     return person, video, person
 
 
-def name_person(place: PurePosixPath) -> Naming | None:
+def name_person(entry: PurePosixPath) -> Naming | None:
     """`PERSON/...`: a folder for each person, a video for each file or folder in it."""
-    if len(place.parts) < 2:
+    if len(entry.parts) < 2:
         return None
-    return place.parts[0], str(place), place.parts[0]
+    return entry.parts[0], str(entry), entry.parts[0]
 
 
-def name_loose(place: PurePosixPath) -> Naming:
+def name_loose(entry: PurePosixPath) -> Naming:
     """Every file or folder of images is a person of its own."""
-    return str(place), str(place), str(place)
+    return str(entry), str(entry), str(entry)
 
 
 LAYOUTS: dict[str, Callable[[PurePosixPath], Naming | None]] = {
@@ -131,26 +131,26 @@ def find_clips(folder: Path, layout: str = "auto") -> tuple[str, list[Clip]]:
             f"Expected a folder with videos or images, received {str(folder)!r} without any. Check --input."
         )
     if layout == "auto":
-        layout = next((name for name in RECOGNISED if all(is_surely(name, place) for place, _ in media)), "clips")
+        layout = next((name for name in RECOGNISED if all(is_surely(name, entry) for entry, _ in media)), "clips")
     clips = []
-    for place, paths in media:
-        naming = LAYOUTS[layout](place)
+    for entry, paths in media:
+        naming = LAYOUTS[layout](entry)
         if naming is None:
             raise ValueError(
-                f"Expected names of the layout {layout!r}, received {str(place)!r}. Leave it out, or use "
+                f"Expected names of the layout {layout!r}, received {str(entry)!r}. Leave it out, or use "
                 "--layout clips."
             )
-        clips += split_chunks(place, naming, paths) if layout == "voxceleb" else [Clip(str(place), *naming, paths)]
+        clips += split_chunks(entry, naming, paths) if layout == "voxceleb" else [Clip(str(entry), *naming, paths)]
     return layout, sorted(clips, key=lambda clip: clip.name)
 
 
-def is_surely(layout: str, place: PurePosixPath) -> bool:
+def is_surely(layout: str, entry: PurePosixPath) -> bool:
     """Whether a name fits a layout and hardly anything else: "holiday_1.mp4" could be HDTF's only by accident."""
-    return LAYOUTS[layout](place) is not None and (layout != "hdtf" or place.name.startswith(HDTF_PARTS))
+    return LAYOUTS[layout](entry) is not None and (layout != "hdtf" or entry.name.startswith(HDTF_PARTS))
 
 
 def list_media(folder: Path) -> Iterable[tuple[PurePosixPath, tuple[Path, ...]]]:
-    """Videos, and folders of images, by their place in the folder. Hidden names are passed over."""
+    """Videos, and folders of images, by their path in the folder. Hidden names are passed over."""
     for path, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         doubled = [name for name in VOXCELEB_FOLDERS if name in folders][1:]
@@ -162,18 +162,18 @@ def list_media(folder: Path) -> Iterable[tuple[PurePosixPath, tuple[Path, ...]]]
                 yield PurePosixPath(file.relative_to(folder).as_posix()), (file,)
         images = [file for file in visible if file.suffix.lower() in IMAGE_SUFFIXES]
         if images:
-            place = here.relative_to(folder).as_posix()
-            yield PurePosixPath(here.resolve().name if place == "." else place), tuple(images)
+            entry = here.relative_to(folder).as_posix()
+            yield PurePosixPath(here.resolve().name if entry == "." else entry), tuple(images)
 
 
-def split_chunks(place: PurePosixPath, naming: Naming, paths: tuple[Path, ...]) -> list[Clip]:
+def split_chunks(entry: PurePosixPath, naming: Naming, paths: tuple[Path, ...]) -> list[Clip]:
     """The clips of a folder of frames named `CHUNK_NUMBER.png`; a video file is one clip."""
-    is_cropped = CROPPED_FOLDER in place.parts
+    is_cropped = CROPPED_FOLDER in entry.parts
     chunks = defaultdict(list)
     for path in paths:
         chunk, separator, _ = path.stem.partition("_")
-        chunks[chunk if separator and place.name in VOXCELEB_FOLDERS else ""].append(path)
+        chunks[chunk if separator and entry.name in VOXCELEB_FOLDERS else ""].append(path)
     return [
-        Clip(f"{place}/{chunk}" if chunk else str(place), *naming, tuple(files), is_cropped)
+        Clip(f"{entry}/{chunk}" if chunk else str(entry), *naming, tuple(files), is_cropped)
         for chunk, files in chunks.items()
     ]

@@ -25,7 +25,7 @@ from diffusionact.face.readers.registry import load_face_reader
 
 from .clips import Clip
 from .records import ClipRecord, VideoRecord, VideoTask, hash_files, write_record
-from .tracking import Sampling, cut_frames, track_clip
+from .tracking import FrameSelection, cut_frames, track_clip
 
 BAD_CLIP = (NoFaceFoundError, ValueError, OSError, torch.linalg.LinAlgError)
 WAITING_A_WORKER = 4  # videos handed to the pool ahead of time
@@ -37,18 +37,18 @@ class Preparation:
 
     Attributes:
         output: folder of the shards; must exist.
-        tracker: one of `pipelines.trackers.FACE_READERS`.
-        tracker_folder: of its files; None looks in the weights folder.
-        sampling: which frames, and how large.
-        picture_format: one of `shards.IMAGE_FORMATS`.
+        face_reader: one of `face.readers.registry.FACE_READERS`.
+        reader_folder: of its files; None looks in the weights folder.
+        selection: which frames, and how large.
+        image_format: one of `shards.IMAGE_FORMATS`.
         quality: 1 to 100, of jpg and webp.
     """
 
     output: Path
-    tracker: str
-    tracker_folder: Path | None
-    sampling: Sampling
-    picture_format: str
+    face_reader: str
+    reader_folder: Path | None
+    selection: FrameSelection
+    image_format: str
     quality: int
 
 
@@ -79,7 +79,7 @@ def _alone(preparation: Preparation, tasks: Sequence[VideoTask], device: str) ->
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a worker: sums depend on the number of threads in their last bits
     try:
-        reader = load_face_reader(preparation.tracker, preparation.tracker_folder).to(device)
+        reader = load_face_reader(preparation.face_reader, preparation.reader_folder).to(device)
         for task in tasks:
             yield prepare_video(preparation, reader, task)
     finally:
@@ -116,7 +116,7 @@ def _start_worker(preparation: Preparation, turns) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = preparation, load_face_reader(preparation.tracker, preparation.tracker_folder).to(turns.get())
+    _worker = preparation, load_face_reader(preparation.face_reader, preparation.reader_folder).to(turns.get())
 
 
 def _end_with_parent() -> None:
@@ -138,7 +138,7 @@ def prepare_video(preparation: Preparation, reader: FaceReader, task: VideoTask)
         for clip in task.clips:
             yield from _clip_frames(preparation, reader, clip, task.split, clips)
 
-    count = write_shard(shard, frames(), preparation.picture_format, preparation.quality)
+    count = write_shard(shard, frames(), preparation.image_format, preparation.quality)
     if not count:
         shard.unlink(missing_ok=True)  # of an earlier run, when the clips were good
     record = VideoRecord(task.video, task.split, shard.name if count else "", tuple(clips))
@@ -151,10 +151,10 @@ def _clip_frames(
 ) -> Iterator[ShardFrame]:
     """Frames of a clip; afterwards its record is the last of `done`. A bad clip yields none."""
     try:
-        tracked = track_clip(reader, clip, preparation.sampling)
+        tracked = track_clip(reader, clip, preparation.selection)
         digest = hash_files(clip.paths)
     except BAD_CLIP as error:
         done.append(ClipRecord(clip.name, clip.num_bytes, "", 0, 0, f"{type(error).__name__}: {error}"))
         return
-    yield from cut_frames(tracked, preparation.sampling, reader.name, split)
+    yield from cut_frames(tracked, preparation.selection, reader.name, split)
     done.append(ClipRecord(clip.name, clip.num_bytes, digest, tracked.num_seen, len(tracked.faces), ""))

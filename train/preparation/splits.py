@@ -37,7 +37,7 @@ def assign_splits(clips: Sequence[Clip], tested: Collection[str], validation_eve
     Args:
         clips: all clips.
         tested: names of identities, videos, groups or clips (with or without suffix).
-        validation_every: about every so-manieth group is held out; 0 for none.
+        validation_every: about every N-th group is held out; 0 for none.
 
     Raises:
         ValueError: if a name of the list is nowhere in the data.

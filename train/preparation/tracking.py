@@ -38,7 +38,7 @@ OPTIONS = PoseOptions(face="follow", missing="hold", driver_crop="frame", smooth
 
 
 @dataclass(frozen=True)
-class Sampling:
+class FrameSelection:
     """Which frames of a clip are taken, and how they are kept.
 
     Attributes:
@@ -60,7 +60,7 @@ class TrackedClip:
 
     Attributes:
         clip: what was tracked.
-        step: every so-manieth frame was looked at.
+        step: every N-th frame was looked at.
         faces: (frame number, face on the CPU), in order; frames without the face are left out.
         num_seen: frames that were looked at.
     """
@@ -72,16 +72,16 @@ class TrackedClip:
 
 
 @torch.no_grad()
-def track_clip(reader: FaceReader, clip: Clip, sampling: Sampling) -> TrackedClip:
+def track_clip(reader: FaceReader, clip: Clip, selection: FrameSelection) -> TrackedClip:
     """Find the person of a clip in its frames.
 
     Raises:
         NoFaceFoundError: if no frame shows a face.
         ValueError, OSError: if the clip cannot be read to its end.
     """
-    step = frame_step(clip, sampling)
-    frames = clip_frames(clip, step, sampling.max_frames)
-    if is_kept(clip, sampling):
+    step = frame_step(clip, selection)
+    frames = clip_frames(clip, step, selection.max_frames)
+    if is_kept(clip, selection):
         frames = squares(frames)
     faces = [
         map_tensors(face, lambda values: values.cpu()) for face in reader.read(frames, OPTIONS, float(STILL_FRAME_RATE))
@@ -90,29 +90,29 @@ def track_clip(reader: FaceReader, clip: Clip, sampling: Sampling) -> TrackedCli
     return TrackedClip(clip, step, tuple(longest_run(found, step)), len(faces))
 
 
-def cut_frames(tracked: TrackedClip, sampling: Sampling, reader_name: str, split: str) -> Iterator[ShardFrame]:
+def cut_frames(tracked: TrackedClip, selection: FrameSelection, reader_name: str, split: str) -> Iterator[ShardFrame]:
     """Read the clip again and yield the frames in which the face was found."""
     clip, faces = tracked.clip, dict(tracked.faces)
-    for row, frame in enumerate(clip_frames(clip, tracked.step, sampling.max_frames)):
+    for row, frame in enumerate(clip_frames(clip, tracked.step, selection.max_frames)):
         number = row * tracked.step
         if number in faces:
-            make = keep if is_kept(clip, sampling) else cut
-            image, to_image = make(frame, faces[number], sampling.size)
+            make = keep if is_kept(clip, selection) else cut
+            image, to_image = make(frame, faces[number], selection.size)
             yield describe(clip, number, image, faces[number], to_image, reader_name, split)
 
 
-def is_kept(clip: Clip, sampling: Sampling) -> bool:
+def is_kept(clip: Clip, selection: FrameSelection) -> bool:
     """Whether the frames are aligned images that are not cut again."""
-    return sampling.already_cropped or clip.is_cropped
+    return selection.already_cropped or clip.is_cropped
 
 
-def frame_step(clip: Clip, sampling: Sampling) -> int:
-    """Every so-manieth frame to look at, so that `max_frames` reach over the whole clip."""
-    if not sampling.max_frames:
-        return sampling.every
+def frame_step(clip: Clip, selection: FrameSelection) -> int:
+    """Every N-th frame is looked at: N, so that `max_frames` reach over the whole clip."""
+    if not selection.max_frames:
+        return selection.every
     is_video = len(clip.paths) == 1
     count = open_frames(clip.paths[0]).frame_count if is_video else len(clip.paths)
-    return max(sampling.every, math.ceil((count or 0) / sampling.max_frames))
+    return max(selection.every, math.ceil((count or 0) / selection.max_frames))
 
 
 def clip_frames(clip: Clip, step: int, max_frames: int) -> Iterable[Tensor]:

@@ -1,13 +1,22 @@
 """The stages of training, by the name that a config gives."""
 
 from .finetune_decoder import FinetuneDecoder
+from .portrait_net import TrainPortraitNet
 from .pretrain_diffae import PretrainDiffAE
 from .pretrain_encoder import PretrainEncoder
 from .stage import Stage
 from .train_encoder import TrainEncoder
 
 STAGES: dict[str, type[Stage]] = {
-    stage.name: stage for stage in (PretrainDiffAE, PretrainEncoder, TrainEncoder, FinetuneDecoder)
+    stage.name: stage for stage in (PretrainDiffAE, PretrainEncoder, TrainEncoder, FinetuneDecoder, TrainPortraitNet)
 }
 
-__all__ = ["STAGES", "FinetuneDecoder", "PretrainDiffAE", "PretrainEncoder", "Stage", "TrainEncoder"]
+__all__ = [
+    "STAGES",
+    "FinetuneDecoder",
+    "PretrainDiffAE",
+    "PretrainEncoder",
+    "Stage",
+    "TrainEncoder",
+    "TrainPortraitNet",
+]

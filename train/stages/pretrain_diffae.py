@@ -13,16 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from diffusionact.generation import load_components
+from diffusionact.generation.sampling import invert, sample
 from diffusionact.models import SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 
-from ..code_regressor import CodeRegressor
 from ..data.frames import Frames
 from ..data.noise import draw_noise
 from ..data.pairs import FrameOrder, held_out_pairs
-from ..diffusion import invert, prediction_target, sample, timesteps_from
-from ..validation import image_grid, mean_psnr
+from .code_regressor import CodeRegressor
+from .denoising import prediction_target, semantic, timesteps_from, unet_model
 from .stage import Stage
+from .validation import image_grid, mean_psnr
 
 
 @dataclass(frozen=True)
@@ -236,9 +237,10 @@ class PretrainDiffAE(Stage):
         code, source_code = self.semantic_encoder(image).float(), self.semantic_encoder(source).float()
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(image.shape, generator=generator).to(self.device)
-        own = self._render(invert(self.unet, self.scheduler, image, code, steps), code)
+        model = unet_model(self.unet)
+        own = self._render(invert(model, self.scheduler, image, semantic(code), steps), code)
         from_noise = self._render(noise, code)
-        swapped = self._render(invert(self.unet, self.scheduler, source, source_code, steps), code)
+        swapped = self._render(invert(model, self.scheduler, source, semantic(source_code), steps), code)
         scalars = {
             "psnr_own_x_T": mean_psnr(own, image),
             "psnr_noise": mean_psnr(from_noise, image),
@@ -258,7 +260,7 @@ class PretrainDiffAE(Stage):
         }
 
     def _render(self, x_T: Tensor, code: Tensor) -> Tensor:
-        return sample(self.unet, self.scheduler, x_T, code, self.settings.validation_steps)
+        return sample(unet_model(self.unet), self.scheduler, x_T, semantic(code), self.settings.validation_steps)
 
     def _regression_errors(self, count: int = 128) -> dict[str, float]:
         """Mean absolute errors on held-out frames: landmarks px, head pose degrees, gaze degrees, jaw opening.

@@ -1,6 +1,6 @@
 """Stage 1 of the paper: teach the reenactment encoder the codes of the frozen diffusion autoencoder.
 
-Source and target are two frames of one person: the code predicted from the source and the target's landmark map shall
+Source and target are two frames of one person: the code predicted from the source and the target's landmark map should
 be the target's own code. No images are decoded, so a step is cheap.
 """
 
@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from diffusionact.generation.sampling import invert, sample
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 
 from ..data.frames import Frames
 from ..data.pairs import held_out_pairs
-from ..diffusion import invert, sample
-from ..validation import image_grid, mean_psnr
+from .denoising import semantic, unet_model
+from .validation import image_grid, mean_psnr
 from .whole_model import WholeModelStage
 
 ENCODING_BATCH = 64
@@ -126,11 +127,12 @@ class PretrainEncoder(WholeModelStage):
         shown = self._entries(sources, targets)
         own_map = self.images("landmark_map", sources)
         source_code = self.reenactment_encoder(shown["source"], own_map).float()
-        x_T = invert(self.unet, self.scheduler, shown["source"], source_code, settings.validation_steps)
+        model, steps = unet_model(self.unet), settings.validation_steps
+        x_T = invert(model, self.scheduler, shown["source"], semantic(source_code), steps)
         code = self.reenactment_encoder(shown["source"], shown["landmark_map"]).float()
-        reenacted = sample(self.unet, self.scheduler, x_T, code, settings.validation_steps)
+        reenacted = sample(model, self.scheduler, x_T, semantic(code), steps)
         truth = shown["target"]
-        oracle = sample(self.unet, self.scheduler, x_T, self._encode(truth), settings.validation_steps)
+        oracle = sample(model, self.scheduler, x_T, semantic(self._encode(truth)), steps)
         scalars |= {
             "psnr_reenacted": mean_psnr(reenacted, truth),
             "psnr_oracle": mean_psnr(oracle, truth),

@@ -14,16 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diffusionact.losses import FacePerception, LossWeights, ObjectiveValue, detail_loss, reenactment_objective
+from diffusionact.generation.sampling import invert, sample
+from diffusionact.losses import FacePerception, LossWeights, ObjectiveValue, reenactment_objective
 from diffusionact.models import ReenactmentEncoder, SemanticEncoder, UNet
 from diffusionact.schedulers import DDIMScheduler
 
 from ..data.drawing import REGIONS
 from ..data.frames import Frames
 from ..data.pairs import held_out_pairs
-from ..diffusion import invert, sample
-from ..perception import PerceptionSettings, load_perception
-from ..validation import image_grid, mean_psnr
+from .denoising import checkpointed, semantic, unet_model
+from .perception import PerceptionSettings, load_perception
+from .validation import image_grid, mean_psnr
 from .whole_model import WholeModelStage
 
 DETAIL_REGION = REGIONS.index("eyes_and_mouth")
@@ -39,8 +40,7 @@ class ReenactmentSettings:
         reconstruction_fraction: part of the batch whose source is its own target; 0 is the ablation "w/o batch split".
         num_inference_steps: T_tr, differentiable decoding steps; with several numbers the batches take turns.
         num_inversion_steps: steps from the source to x_T, without gradient.
-        weights: of the objective, Eq. 5 and 6.
-        detail_weight: of `losses.detail_loss`, which is not of the paper.
+        weights: of the objective, Eq. 5 and 6, and of the detail term, which is not of the paper.
         perception: the networks behind the objective.
         validation_images: columns of the validation grid.
         validation_pairs: pairs of the figures.
@@ -57,7 +57,6 @@ class ReenactmentSettings:
     num_inference_steps: tuple[int, ...] = (8,)
     num_inversion_steps: int = 20
     weights: LossWeights = field(default_factory=LossWeights)
-    detail_weight: float = 0.0
     perception: PerceptionSettings = field(default_factory=PerceptionSettings)
     validation_images: int = 8
     validation_pairs: int = 32
@@ -137,39 +136,39 @@ class ReenactmentObjective(nn.Module):
         """
         x_T = self.stochastic_code(source, source_map, self.settings.num_inversion_steps)
         reenacted = self.reenact(source, target_map, x_T, num_inference_steps)
-        value = self.value(reenacted, target, landmarks)
-        loss, scalars = value.total, dict(value.terms)
-        if self.settings.detail_weight:
-            scalars["detail"] = detail_loss(reenacted, target, detail)
-            loss = loss + self.settings.detail_weight * scalars["detail"]
-        return loss, scalars
+        value = self.value(reenacted, target, landmarks, detail)
+        return value.total, value.terms
 
     @torch.no_grad()
     def stochastic_code(self, source: Tensor, source_map: Tensor, num_steps: int) -> Tensor:
         """x_T (B, 3, H, W) of sources, with the code that the reenactment encoder gives for their own pose."""
         code = self.reenactment_encoder(source, source_map).float()
-        return invert(self.networks.inversion_unet, self.networks.scheduler, source, code, num_steps)
+        model = unet_model(self.networks.inversion_unet)
+        return invert(model, self.networks.scheduler, source, semantic(code), num_steps)
 
     def reenact(self, source: Tensor, landmark_map: Tensor, x_T: Tensor, num_steps: int) -> Tensor:
         """Images (B, 3, H, W) in [-1, 1] of the sources under the landmark maps."""
         code = self.reenactment_encoder(source, landmark_map).float()
-        unet, scheduler = self.networks.unet, self.networks.scheduler
-        return sample(unet, scheduler, x_T, code, num_steps, self.gradient_checkpointing)
+        model = unet_model(self.networks.unet)
+        if self.gradient_checkpointing:
+            model = checkpointed(model)
+        return sample(model, self.networks.scheduler, x_T, semantic(code), num_steps)
 
-    def value(self, reenacted: Tensor, target: Tensor, landmarks: Tensor) -> ObjectiveValue:
-        """The paper's objective for images (B, 3, H, W) in [-1, 1] with the targets' landmarks (B, 68, 2) px."""
+    def value(self, reenacted: Tensor, target: Tensor, landmarks: Tensor, detail: Tensor) -> ObjectiveValue:
+        """The objective for images (B, 3, H, W) in [-1, 1]; the other entries of the targets as in `forward`."""
         perception = self.networks.perception
         with torch.no_grad():
             wanted = perception(target, landmarks)
-        return reenactment_objective(reenacted, target, perception(reenacted, landmarks), wanted, self.settings.weights)
+        seen = perception(reenacted, landmarks)
+        return reenactment_objective(reenacted, target, seen, wanted, self.settings.weights, detail)
 
 
-def reconstructed(places: np.ndarray, fraction: float) -> np.ndarray:
-    """(B,) bool: whether the samples at these places of the run are reconstruction; evenly spread.
+def is_reconstruction(positions: np.ndarray, fraction: float) -> np.ndarray:
+    """(B,) bool: whether the samples at these positions of the run are reconstruction; evenly spread.
 
-    A function of the place, so that the split does not depend on how many processes share a batch.
+    A function of the position, so that the split does not depend on how many processes share a batch.
     """
-    return np.floor((places + 1) * fraction) > np.floor(places * fraction)
+    return np.floor((positions + 1) * fraction) > np.floor(positions * fraction)
 
 
 class ReenactmentStage(WholeModelStage):
@@ -209,7 +208,7 @@ class ReenactmentStage(WholeModelStage):
     def batch(self, index: int) -> dict[str, Any]:
         """Pairs of frames, some of which are to be reconstructed."""
         sources, targets = self.pairs.batch(index)
-        chosen = reconstructed(np.array(self.pairs.order.positions(index)), self.settings.reconstruction_fraction)
+        chosen = is_reconstruction(np.array(self.pairs.order.positions(index)), self.settings.reconstruction_fraction)
         targets[chosen] = sources[chosen]
         steps = self.settings.num_inference_steps
         return {**self._entries(sources, targets), "num_inference_steps": steps[index % len(steps)]}
@@ -228,7 +227,7 @@ class ReenactmentStage(WholeModelStage):
         x_T = self.objective.stochastic_code(source, entries["source_map"], settings.validation_inversion_steps)
         reenacted = self.objective.reenact(source, entries["target_map"], x_T, settings.validation_steps)
         rebuilt = self.objective.reenact(source, entries["source_map"], x_T, settings.validation_steps)
-        value = self.objective.value(reenacted, target, entries["landmarks"])
+        value = self.objective.value(reenacted, target, entries["landmarks"], entries["detail"])
         scalars = {name: float(term) for name, term in value.terms.items()}
         scalars |= {
             "psnr_reenacted": mean_psnr(reenacted, target),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from diffusionact.images import uint8_to_model
 
-from ..config import TrainingConfig
+from ..configs import TrainingConfig
 from ..data.frames import Frames
 from ..data.pairs import FrameOrder, PairOrder
 
@@ -50,8 +50,8 @@ class Stage(ABC):
     def batch(self, index: int) -> dict[str, Tensor]:
         """Batch number `index` of this process, a fixed function of seed and index, on the device.
 
-        Random numbers belong to the places of the samples (`data.noise.draw_noise`), so that several processes train as
-        one with as many samples. Several threads may call this at once.
+        Random numbers belong to the positions of the samples (`data.noise.draw_noise`), so that several processes train
+        as one with as many samples. Several threads may call this at once.
         """
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -1,14 +1,23 @@
-"""How well a perception network reads held-out people: a table of errors and correlations."""
+"""How well a perception network reads held-out people: a table of errors and correlations.
+
+`python -m train.stages.portrait_net.accuracy RUN/model/portrait_net --data data/heldout128` prints it.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from diffusionact.perception.open_perception import read_portrait_net
 from diffusionact.perception.portrait_net import BACKGROUND, FACE, PERSON, PortraitNet
 
+from ...data.frames import Frames
 from .batches import PortraitBatch, PortraitFrames
 
 HEAD_POSE_NAMES, GAZE_NAMES = ("yaw", "pitch", "roll"), ("gaze pitch", "gaze yaw")
@@ -34,13 +43,13 @@ def measure(network: PortraitNet, frames: PortraitFrames, batch_size: int = 64) 
     """
     truths, readings, overlaps = [], [], torch.zeros(3, 2)
     for batch in frames.in_order(batch_size):
-        reading = network(batch.images)
-        overlaps += _overlaps(reading.parsing, batch)
+        reading = network(batch.images.to(network.device))
+        overlaps += _overlaps(reading.parsing.cpu(), batch)
         truths.append((batch.landmarks, batch.head_pose, batch.gaze, batch.expression, batch.identity))
         readings.append((reading.landmarks, reading.head_pose, reading.gaze, reading.expression, reading.identity))
     points, pose, gaze, expression, identity = (torch.cat(parts) for parts in zip(*truths, strict=True))
     read_points, read_pose, read_gaze, read_expression, embeddings = (
-        torch.cat(parts).float() for parts in zip(*readings, strict=True)
+        torch.cat(parts).float().cpu() for parts in zip(*readings, strict=True)
     )
     names = frames.frames.expression_names
     blink = expression[:, [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]].mean(1)
@@ -63,12 +72,11 @@ def measure(network: PortraitNet, frames: PortraitFrames, batch_size: int = 64) 
     )
     for region, name in REGION_NAMES.items():
         table[f"IoU of {name}"] = (overlaps[region, 0] / overlaps[region, 1]).item()
-    table["reading and its gradient, CPU ms an image"] = milliseconds(network)
     return table
 
 
 def milliseconds(network: PortraitNet) -> float:
-    """CPU time an image of reading images in bfloat16 and of the gradient in them, all features in use."""
+    """CPU time per image of reading images in bfloat16 and of the gradient in them, all features in use."""
     size = network.config.sample_size
     images = torch.zeros(TIMED_IMAGES, 3, size, size, requires_grad=True)
 
@@ -112,7 +120,8 @@ def _grey_similarity(network: PortraitNet, frames: PortraitFrames, batch_size: i
     embeddings = []
     for batch in frames.in_order(batch_size):
         grey = batch.images.mean(1, keepdim=True).expand_as(batch.images)
-        embeddings.append(network(grey * (1 - batch.regions[:, BACKGROUND, None])).identity.float())
+        grey = grey * (1 - batch.regions[:, BACKGROUND, None])
+        embeddings.append(network(grey.to(network.device)).identity.float().cpu())
     joined = torch.cat(embeddings)
     return joined @ joined.T
 
@@ -131,3 +140,29 @@ def table_markdown(table: dict[str, float]) -> str:
     """The table as Markdown."""
     lines = [f"| {name} | {value:.3f} |" for name, value in table.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line, measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m train.stages.portrait_net.accuracy", description=__doc__)
+    parser.add_argument("network", type=Path, help="folder of a network, such as RUN/model/portrait_net")
+    parser.add_argument("--data", type=Path, required=True, help="folder of shards of people not trained on")
+    parser.add_argument("--sample_size", type=int, default=128, help="side of the shards' images")
+    options = parser.parse_args(arguments)
+    try:
+        network = read_portrait_net(options.network)
+        frames = all_frames(options.data, options.sample_size)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    table = measure(network, frames)
+    print(table_markdown(table | {"reading and its gradient, CPU ms per image": milliseconds(network)}))
+
+
+def all_frames(folder: Path, sample_size: int) -> PortraitFrames:
+    """All frames of a folder of people that were not trained on."""
+    frames = Frames(folder, sample_size, 2, show_progress=True)
+    return PortraitFrames(frames, np.arange(len(frames)))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ from huggingface_hub import ModelCardData
 
 from diffusionact.weights import INDEX_NAME
 
-from .config import TrainingConfig, dump_config
+from ..configs import TrainingConfig, dump_config
 
 GRID = "validation.png"
 TAGS = ["diffusionact", "face-reenactment", "diffusion-autoencoder"]
@@ -25,7 +25,7 @@ pipeline = DiffusionActPipeline.from_pretrained("{name}")
 The folder also goes to `--model` of the `diffusionact` command, to the app, and to the ComfyUI nodes."""
 
 PARTS = """\
-This is not a whole model yet: the next stage of training reads it (`settings.model_folder` of its config). Its parts
+This is not a whole model: other stages of training read it, by a folder in their configs. Its parts
 load one by one: {parts}."""
 
 TEXT = """\

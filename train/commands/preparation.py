@@ -22,9 +22,9 @@ from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.readers.emoca.flame import NUM_EXPRESSION, NUM_JAW
 from diffusionact.face.readers.registry import FACE_READERS
 
-from .clips import LAYOUTS, find_clips
-from .production import Preparation, prepare_videos
-from .records import (
+from ..preparation.clips import LAYOUTS, find_clips
+from ..preparation.production import Preparation, prepare_videos
+from ..preparation.records import (
     BAD_CLIPS_NAME,
     FOLDER,
     VideoRecord,
@@ -33,8 +33,8 @@ from .records import (
     read_records,
     write_bad_clips,
 )
-from .splits import assign_splits, read_test_list
-from .tracking import Sampling
+from ..preparation.splits import assign_splits, read_test_list
+from ..preparation.tracking import FrameSelection
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -58,11 +58,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--already-cropped", action="store_true", help="the images are aligned faces: keep them, only measure")
     add("--every", type=int, default=5, metavar="N", help="take one frame in N (default: 5)")
     add("--max-frames", type=int, default=0, metavar="N", help="at most N frames of a clip, evenly spaced")
-    add("--tracker", choices=FACE_READERS, default="open", help="face tracker (default: open)")
-    add("--tracker-folder", type=Path, help="folder of the tracker's files, instead of the weights folder")
+    add("--face-reader", "--tracker", choices=FACE_READERS, default="open", help="what reads faces (default: open)")
+    add("--reader-folder", "--tracker-folder", type=Path, help="of the reader's files, instead of the weights folder")
     add("--test-list", type=Path, help="file with identities, videos or clips of the test split, one a line")
     add("--validation-every", type=int, default=50, metavar="N", help="hold out about 1/N of the people; 0 for none")
-    add("--picture-format", choices=IMAGE_FORMATS, default="jpg", help="of the images in the shards")
+    add("--image-format", "--picture-format", choices=IMAGE_FORMATS, default="jpg", help="of the images in the shards")
     add("--quality", type=int, default=95, help="of jpg and webp, 1 to 100 (default: 95)")
     add("--workers", type=int, default=1, help="processes")
     add("--device", default="auto", metavar="NAMES", help="auto (all GPUs, else the CPU), cpu, or cuda:0,cuda:1")
@@ -97,9 +97,9 @@ def prepare(options: argparse.Namespace) -> str:
     layout, clips = find_clips(options.input, options.layout)
     tested = read_test_list(options.test_list) if options.test_list else frozenset()
     splits = assign_splits(clips, tested, options.validation_every)
-    sampling = Sampling(options.size, options.every, options.max_frames, options.already_cropped)
+    selection = FrameSelection(options.size, options.every, options.max_frames, options.already_cropped)
     preparation = Preparation(
-        options.output, options.tracker, options.tracker_folder, sampling, options.picture_format, options.quality
+        options.output, options.face_reader, options.reader_folder, selection, options.image_format, options.quality
     )
     devices = choose_devices(options.device)
     open_output(options, layout, tested)
@@ -171,9 +171,9 @@ def settings_of(options: argparse.Namespace, layout: str, tested: frozenset[str]
         "already_cropped",
         "every",
         "max_frames",
-        "tracker",
+        "face_reader",
         "validation_every",
-        "picture_format",
+        "image_format",
         "quality",
     )
     listed = hashlib.sha256("\n".join(sorted(tested)).encode()).hexdigest()[:16] if tested else ""
@@ -202,8 +202,8 @@ def open_output(options: argparse.Namespace, layout: str, tested: frozenset[str]
     if not os.access(output, os.W_OK):
         raise PermissionError(f"Expected a folder that can be written, received {str(output)!r}. Choose another.")
     if not (output / INDEX_NAME).is_file():
-        names = FLAME_NAMES if options.tracker == "emoca" else EXPRESSION_NAMES
-        write_index(output, names, {"size": options.size, "reader": options.tracker, "preparation": settings})
+        names = FLAME_NAMES if options.face_reader == "emoca" else EXPRESSION_NAMES
+        write_index(output, names, {"size": options.size, "reader": options.face_reader, "preparation": settings})
 
 
 def write_summary(options: argparse.Namespace, records: Sequence[VideoRecord]) -> None:

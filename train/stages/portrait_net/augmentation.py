@@ -1,18 +1,16 @@
-"""Batches of images with their exact truth, and the augmentation that keeps both consistent."""
+"""Augmentation of portraits that keeps images and truth consistent."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from diffusionact.images import uint8_to_model
-from diffusionact.perception.portrait_net import BACKGROUND, FACE, NUM_EXPRESSIONS
-from train.data.frames import Frames
+from diffusionact.perception.portrait_net import BACKGROUND
+
+from .batches import PortraitBatch
 
 # Strengths of the augmentation.
 MOVED = 0.5  # share of images that are scaled and shifted
@@ -24,83 +22,9 @@ MIN_DETAIL = 0.35  # side of the smallest resize, of the image's
 NOISE = 0.05  # largest deviation
 COLOUR = 0.12  # largest change of a channel's gain
 LIGHT = 0.2  # largest change of gain and offset
-
-
-@dataclass(frozen=True)
-class PortraitBatch:
-    """B images and what they show.
-
-    Attributes:
-        images: (B, 3, H, H) in [-1, 1].
-        regions: (B, 3, H, H) share of background, person and face in each pixel.
-        landmarks: (B, 68, 2) px.
-        head_pose: (B, 3) degrees.
-        gaze: (B, 2) radians.
-        expression: (B, 52) in [0, 1].
-        identity: (B,) numbers of the people.
-    """
-
-    images: Tensor
-    regions: Tensor
-    landmarks: Tensor
-    head_pose: Tensor
-    gaze: Tensor
-    expression: Tensor
-    identity: Tensor
-
-
-class PortraitFrames:
-    """Frames as batches of truth.
-
-    Args:
-        frames: decoded frames.
-        rows: numbers of the frames to use.
-
-    Attributes:
-        several: rows of each person who has at least two.
-    """
-
-    def __init__(self, frames: Frames, rows: np.ndarray):
-        self.frames, self.rows = frames, rows
-        self.targets = frames.targets()
-        by_person = (rows[frames.identity[rows] == person] for person in np.unique(frames.identity[rows]))
-        self.several = [own for own in by_person if len(own) > 1]
-
-    def batch(self, rows: np.ndarray) -> PortraitBatch:
-        """The frames of these numbers, as rendered."""
-        labels = self.frames.images("region", rows).clamp(max=FACE).long()  # eyes and mouth belong to the face
-        points, head_pose, gaze, expression = self.targets[rows].split([136, 3, 2, NUM_EXPRESSIONS], dim=1)
-        return PortraitBatch(
-            images=uint8_to_model(self.frames.images("image", rows)),
-            regions=F.one_hot(labels, 3).permute(0, 3, 1, 2).float(),
-            landmarks=points.reshape(-1, 68, 2),
-            head_pose=head_pose,
-            gaze=gaze,
-            expression=expression,
-            identity=torch.from_numpy(self.frames.identity[rows]),
-        )
-
-    def pairs(self, people: int, rng: np.random.Generator) -> Iterator[PortraitBatch]:
-        """Endless batches of two frames each of so many people, side by side; every person comes once an epoch.
-
-        Raises:
-            ValueError: if there are not so many people with two frames.
-        """
-        if not 0 < people <= len(self.several):
-            raise ValueError(
-                f"Expected {max(people, 1)} people with two frames each for a batch, received {len(self.several)}. "
-                "Lower --people or take more data."
-            )
-        while True:
-            order = rng.permutation(len(self.several))
-            for start in range(0, len(order) - people + 1, people):
-                chosen = [rng.choice(self.several[k], 2, replace=False) for k in order[start : start + people]]
-                yield self.batch(np.concatenate(chosen))
-
-    def in_order(self, batch_size: int) -> Iterator[PortraitBatch]:
-        """All frames once."""
-        for start in range(0, len(self.rows), batch_size):
-            yield self.batch(self.rows[start : start + batch_size])
+# Displacement of the truth where face and eyes are cut out in training, in extents of the landmarks.
+CROP_SHIFT = 0.02
+CROP_ZOOM = 0.06
 
 
 def augment(batch: PortraitBatch, generator: torch.Generator) -> PortraitBatch:
@@ -160,3 +84,12 @@ def _soften(images: Tensor, generator: torch.Generator) -> Tensor:
     small = F.interpolate(images, size=round(size * detail), mode="bilinear", antialias=True, align_corners=False)
     soft = F.interpolate(small, size=size, mode="bilinear", align_corners=False)
     return torch.where(_chosen(len(images), DEGRADED, generator), soft, images)
+
+
+def displace(landmarks: Tensor, generator: torch.Generator) -> Tensor:
+    """Landmarks (B, 68, 2), each image's shifted and zoomed a little, as a trained network finds them."""
+    centre = landmarks.mean(1, keepdim=True)
+    extent = (landmarks.amax(1, keepdim=True) - landmarks.amin(1, keepdim=True)).mean(-1, keepdim=True)
+    shift = CROP_SHIFT * extent * torch.randn(len(landmarks), 1, 2, generator=generator)
+    zoom = 1 + CROP_ZOOM * torch.randn(len(landmarks), 1, 1, generator=generator)
+    return centre + zoom * (landmarks - centre) + shift

@@ -1,6 +1,6 @@
 """Send a model folder to the Hugging Face Hub. Nothing else of training touches the network.
 
-python -m train.publishing runs/finetune_decoder/model name/model
+python -m train.publish runs/finetune_decoder/model name/model
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def publish(model_folder: Path, repository: str, private: bool) -> str:
     except FAILURES as error:
         raise ValueError(
             f"Expected {str(model_folder)!r} to arrive at {repository!r}, received: {_first_line(error)}. The folder "
-            f"is complete; try again with `python -m train.publishing {model_folder} {repository}`."
+            f"is complete; try again with `python -m train.publish {model_folder} {repository}`."
         ) from error
     return done.commit_url
 
@@ -56,7 +56,7 @@ def _first_line(error: Exception) -> str:
 
 def main() -> None:
     """Read the command line and publish."""
-    parser = argparse.ArgumentParser(prog="python -m train.publishing", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m train.publish", description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("repository", help="such as name/model")
     parser.add_argument("--public", action="store_true", help="a new repository is private without this")

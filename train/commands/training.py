@@ -17,18 +17,18 @@ from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedTy
 from accelerate.utils import set_seed
 from filelock import FileLock, Timeout
 
-from .config import TrainingConfig, dump_config, load_config
-from .data.frames import Frames
-from .loop import NonFiniteLossError, TrainingLoop
-from .loop.checkpoints import find_checkpoint, list_checkpoints, recover, set_later_aside
-from .loop.loggers import check_trackers, start_trackers
-from .publishing import make_repository, publish
-from .stages import STAGES
+from ..configs import TrainingConfig, dump_config, load_config
+from ..data.frames import Frames
+from ..loop import NonFiniteLossError, TrainingLoop
+from ..loop.checkpoints import find_checkpoint, list_checkpoints, recover, set_later_aside
+from ..loop.loggers import check_loggers, start_loggers
+from ..publish import make_repository, publish
+from ..stages import STAGES
 
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
-# What a user can cause: said in words. Anything else is an error of ours and shows where it happened.
+# What a user can cause: told in one message. Anything else is an error of ours and shows where it happened.
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, NonFiniteLossError, yaml.YAMLError)
 MAX_WAIT = timedelta(hours=6)  # of processes for the main one, which decodes new shards and validates alone
 
@@ -50,14 +50,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="CHECKPOINT",
         help="'latest', which begins anew where there is none yet, or a name such as step-0001000",
     )
-    parser.add_argument("--report_to", nargs="+", metavar="TRACKER", help="tensorboard, wandb, trackio: loop.trackers")
+    parser.add_argument("--report_to", nargs="+", metavar="LOGGER", help="tensorboard, wandb, trackio: loop.trackers")
     parser.add_argument("--push_to_hub", metavar="REPOSITORY", help="publish the model at the end: hub.repository")
     parser.add_argument("--dry_run", action="store_true", help="write the resolved config to the run folder and stop")
     return parser
 
 
 def run() -> int:
-    """The program: exit status 0, 1 when interrupted, or 2 for what the user can correct, said in words."""
+    """The program: exit status 0, 1 when interrupted, or 2 for what the user can correct, told in one message."""
     try:
         main()
     except KeyboardInterrupt:
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         overrides.append(f"hub.repository={options.push_to_hub}")
     config = load_config(options.config, overrides, {name: stage.Settings for name, stage in STAGES.items()})
     check_launcher()
-    check_trackers(config.loop.trackers)
+    check_loggers(config.loop.trackers)
     if options.dry_run:
         write_config(config, Path(config.run_folder))
         return
@@ -153,7 +153,7 @@ def train_stage(config: TrainingConfig, accelerator: Accelerator, checkpoint: Pa
     set_seed(config.seed, device_specific=True)
     if checkpoint is not None:
         loop.resume(checkpoint)
-    start_trackers(accelerator, config, loop.progress.step)
+    start_loggers(accelerator, config, loop.progress.step)
     loop.run()
     accelerator.end_training()
     if config.hub.repository and accelerator.is_main_process:

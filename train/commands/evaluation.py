@@ -15,7 +15,7 @@ from accelerate import PartialState
 
 from diffusionact.commands.evaluate import Share, add_arguments, run_share
 
-from .command import check_launcher
+from .training import check_launcher
 
 BAD_INPUT = 2
 

@@ -1,1 +1,0 @@
-"""Training of the perception network on synthetic portraits: `python -m train.portrait`."""

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
-from diffusionact_app.checks import check_image, check_time, check_video  # noqa: E402
+from diffusionact_app.checks import check_photo, check_time, check_video  # noqa: E402
 from diffusionact_app.messages import errors_as_messages, plain  # noqa: E402
 from diffusionact_app.settings import Limits  # noqa: E402
 
@@ -13,11 +13,11 @@ LIMITS = Limits(upload_mb=1, image_megapixels=1, video_side_px=200, seconds=100)
 
 
 def test_good_uploads_pass(source_file, driving_file):
-    assert check_image(str(source_file), LIMITS) == source_file
+    assert check_photo(str(source_file), LIMITS) == source_file
     assert check_video(str(driving_file), Limits()).frame_count == 100
 
 
-@pytest.mark.parametrize("check", [check_image, check_video])
+@pytest.mark.parametrize("check", [check_photo, check_video])
 def test_nothing_chosen_is_told(check):
     with pytest.raises(ValueError, match="Expected a .* received none. Upload"):
         check(None, LIMITS)
@@ -26,26 +26,26 @@ def test_nothing_chosen_is_told(check):
 def test_image_of_another_kind_is_refused_by_its_name(tmp_path):
     (tmp_path / "codes.pkl").write_bytes(b"cos\nsystem\n")
     with pytest.raises(ValueError, match="received 'codes.pkl'"):
-        check_image(str(tmp_path / "codes.pkl"), LIMITS)
+        check_photo(str(tmp_path / "codes.pkl"), LIMITS)
 
 
 def test_image_that_is_none_is_refused_by_its_content(tmp_path):
     (tmp_path / "codes.png").write_bytes(b"cos\nsystem\n")
     with pytest.raises(ValueError, match="which does not"):
-        check_image(str(tmp_path / "codes.png"), LIMITS)
+        check_photo(str(tmp_path / "codes.png"), LIMITS)
 
 
 def test_image_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
     Image.new("1", (4000, 300)).save(tmp_path / "large.png")
     with pytest.raises(ValueError, match="at most 1 megapixels, received 4000 x 300"):
-        check_image(str(tmp_path / "large.png"), LIMITS)
+        check_photo(str(tmp_path / "large.png"), LIMITS)
 
 
 def test_file_that_is_too_large_is_refused(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     with pytest.raises(ValueError, match="at most 1 MB, received 'noise.png' of 1 MB"):
-        check_image(str(tmp_path / "noise.png"), LIMITS)
+        check_photo(str(tmp_path / "noise.png"), LIMITS)
 
 
 def test_clip_that_is_too_wide_is_refused(driving_file):
@@ -59,7 +59,7 @@ def test_driving_images_are_measured_before_they_are_decoded(tmp_path):
         check_video(str(tmp_path / "wide.png"), LIMITS)
     # 20000 x 20000 px in half a megabyte: Pillow's limit, told in our words.
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
-    for check in (check_image, check_video):
+    for check in (check_photo, check_video):
         with pytest.raises(ValueError, match="'bomb.png' of many times that. Make it smaller"):
             check(str(tmp_path / "bomb.png"), LIMITS)
 
@@ -72,7 +72,7 @@ def test_animation_of_too_many_frames_is_refused(tmp_path):
         check_video(str(tmp_path / "long.gif"), Limits(frames=4))
 
 
-@pytest.mark.parametrize(("check", "name"), [(check_image, "old.png"), (check_video, "old.mp4")])
+@pytest.mark.parametrize(("check", "name"), [(check_photo, "old.png"), (check_video, "old.mp4")])
 def test_upload_that_was_removed_is_asked_for_again(tmp_path, check, name):
     with pytest.raises(ValueError, match=f"received '{name}', which is no longer here: uploads are kept for 1 h"):
         check(str(tmp_path / name), LIMITS)
@@ -81,12 +81,12 @@ def test_upload_that_was_removed_is_asked_for_again(tmp_path, check, name):
 def test_image_reaches_the_handlers_as_it_was_uploaded(tmp_path):
     from gradio.components.image import ImageData
 
-    from diffusionact_app.uploads import image_upload
+    from diffusionact_app.uploads import photo_upload
 
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     payload = ImageData(path=str(tmp_path / "clear.png"), orig_name="clear.png")
-    assert image_upload(label="Image").preprocess(payload) == str(tmp_path / "clear.png")
-    assert image_upload().preprocess(None) is None
+    assert photo_upload(label="Image").preprocess(payload) == str(tmp_path / "clear.png")
+    assert photo_upload().preprocess(None) is None
 
 
 def test_job_that_would_take_too_long_is_refused():

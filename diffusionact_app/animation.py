@@ -131,7 +131,7 @@ def _encode(model: SharedModel, job: AnimateJob, started: float) -> Iterator[Ani
     def work(report: Report) -> SourceCodes:
         def on_step(done: int, total: int) -> None:
             job.check_stopped()
-            report(AnimationProgress("encoding", done, total, time.perf_counter() - started))
+            report(AnimationProgress("encoding", done, total, time.perf_counter() - started), can_wait=False)
 
         return model.encode(job.source, job.source_face, on_step)
 
@@ -178,7 +178,11 @@ def _render(model: SharedModel, job: AnimateJob, source: SourceCodes, started: f
 
 def _stream(model: SharedModel, job: AnimateJob, source: SourceCodes, report: Report) -> None:
     """Report every frame, and between them how many steps are done."""
-    hooks = StreamHooks(on_step=lambda done, preview: report(done), check_interrupted=job.check_stopped)
+
+    def on_step(done: int, preview: Tensor | None) -> None:
+        report(done, can_wait=False)  # in the job's turn, which others wait for
+
+    hooks = StreamHooks(on_step, job.check_stopped)
     driving, rate = islice(job.driving, job.frames), float(job.driving.frame_rate)
     for frame in model.stream(source, driving, job.options, rate, job.sampling, hooks):
         report(frame)

@@ -7,14 +7,28 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Result = TypeVar("Result")
-Report = Callable[[Any], None]
-
 # The work goes on while so many reports wait to be read; frames among them take memory.
 MAX_WAITING = 8
 END = object()
+
+
+class Report(Protocol):
+    """How the work reports."""
+
+    def __call__(self, item: Any, can_wait: bool = True) -> None:
+        """Hand an item on.
+
+        Args:
+            item: anything.
+            can_wait: wait until there is room; otherwise the item is dropped where there is none. Work that holds a
+                lock must not wait for a slow reader.
+
+        Raises:
+            ReaderLeft: if nobody reads any more.
+        """
 
 
 class ReaderLeft(Exception):
@@ -33,8 +47,9 @@ def reports(work: Callable[[Report], Result]) -> Generator[Any, None, Result]:
     has_left = threading.Event()
     outcome: Future = Future()
 
-    def report(item: Any) -> None:
-        waiting.put(item)
+    def report(item: Any, can_wait: bool = True) -> None:
+        if can_wait or not waiting.full():  # nobody else puts anything in
+            waiting.put(item)
         if has_left.is_set():
             raise ReaderLeft
 

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     """
     if find_spec("gradio") is None:
         raise ModuleNotFoundError(
-            'Expected gradio, received an installation without it. Install it with: pip install "diffusionact[app]"'
+            'gradio, which the app needs, is not installed. Install it with: pip install "diffusionact[app]"'
         )
     settings = make_settings(options)
     from .serving import serve

@@ -15,7 +15,7 @@ ENTRY_POINT_GROUP = "diffusionact.commands"
 # install that is older than the entry point has no metadata that lists it.
 APP = EntryPoint("app", "diffusionact_app.command:add_command", ENTRY_POINT_GROUP)
 APP_PACKAGE = "diffusionact_app"
-APP_HINT = 'Expected the app, received an installation without it. Install it with: pip install "diffusionact[app]"'
+APP_HINT = 'The app is not installed. Install it with: pip install "diffusionact[app]"'
 
 
 def add_installed_commands(commands: argparse._SubParsersAction) -> None:

@@ -1,4 +1,4 @@
-"""Jobs of the app's shared model with a tiny model: progress, stopping, broken clips, costs, turns, folders."""
+"""Jobs of the app's shared model with a tiny model: progress, stopping, broken videos, costs, turns, folders."""
 
 import os
 import shutil

@@ -54,6 +54,21 @@ def test_work_waits_for_a_slow_reader():
     assert read_all(running)[0] == list(range(1, 2 * MAX_WAITING))
 
 
+def test_reports_that_cannot_wait_are_dropped_where_nobody_reads():
+    done = threading.Event()
+
+    def work(report):
+        for number in range(5 * MAX_WAITING):
+            report(number, can_wait=False)
+        done.set()
+
+    running = reports(work)
+    first = next(running)
+    assert done.wait(20)
+    read = [first, *running]
+    assert read == sorted(read) and MAX_WAITING <= len(read) < 5 * MAX_WAITING
+
+
 def test_work_ends_when_its_reader_leaves():
     ended = []
 

@@ -148,23 +148,15 @@ def _render(model: SharedModel, job: AnimateJob, source: SourceCodes, started: f
     with _VideoPair(job) as videos, closing(reports(partial(_stream, model, job, source))) as events:
         try:
             for event in events:
-                preview, without_face, rendered = None, last.without_face, last.rendered
                 if isinstance(event, ReenactedFrame):
-                    full, preview = compose(event)
-                    videos.write(full, preview)
-                    without_face += int(not event.pose.found)
+                    full, side = compose(event)
+                    videos.write(full, side)
+                    without_face = last.without_face + int(not event.pose.found)
+                    last = replace(last, done=last.done + 1, preview=side, without_face=without_face)
                 else:
-                    rendered = event / steps
+                    last = replace(last, rendered=event / steps, preview=None)
                 now = time.perf_counter()
-                last = replace(
-                    last,
-                    done=last.done + int(preview is not None),
-                    seconds=now - started,
-                    rendering_seconds=now - rendering,
-                    rendered=rendered,
-                    preview=preview,
-                    without_face=without_face,
-                )
+                last = replace(last, seconds=now - started, rendering_seconds=now - rendering)
                 yield last
                 job.check_stopped()
         except Stopped:

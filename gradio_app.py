@@ -2,7 +2,7 @@
 
 import sys
 
-from diffusionact.cli import main
+from diffusionact_app.__main__ import main
 
 if __name__ == "__main__":
-    sys.exit(main(["app", *sys.argv[1:]]))
+    sys.exit(main())

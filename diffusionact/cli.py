@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from .commands import app, bench, convert, encode, evaluate, reenact, weights
+from .commands import bench, convert, encode, evaluate, reenact, weights
+from .commands.installed import add_installed_commands
 from .face.pose.options import DRIVER_CROPS
 from .pipelines import FACE_READERS
 from .schedulers import SCHEDULERS
@@ -23,7 +23,11 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, 2 for bad input (with a message on stderr), or 130 when interrupted."""
-    options = build_parser().parse_args(arguments)
+    return run_command(build_parser().parse_args(arguments))
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Do what parsed arguments ask for, `options.run`; errors become a message on stderr. Returns what `main` does."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # Third-party warnings about optional speed-ups are noise to a person at a terminal.
     warnings.filterwarnings("ignore")
@@ -57,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_weights(commands)
     _add_bench(commands)
     _add_evaluate(commands)
-    _add_app(commands)
+    add_installed_commands(commands)
     return parser
 
 
@@ -139,21 +143,6 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("evaluate", help="models on prepared frames by the paper's protocols, as a report")
     evaluate.add_arguments(parser)
     parser.set_defaults(run=evaluate.run)
-
-
-def _add_app(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("app", help="a page in the browser: animate, edit expressions, batch")
-    model = os.environ.get("DIFFUSIONACT_MODEL", "demo")
-    parser.add_argument("--model", default=model, help="as for reenact (default: DIFFUSIONACT_MODEL, or demo)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
-    parser.add_argument("--host", help="address to listen on; 0.0.0.0 lets others in (default: this machine only)")
-    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
-    parser.add_argument("--root-path", help="path under which a proxy serves the app, such as /faces")
-    parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    parser.add_argument("--max-frames", type=int, default=750, help="most frames of one video (default: %(default)s)")
-    parser.add_argument("--max-upload-mb", type=int, default=64, help="largest upload (default: %(default)s)")
-    parser.add_argument("--queue", type=int, default=16, help="jobs that may wait (default: %(default)s)")
-    parser.set_defaults(run=app.run)
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

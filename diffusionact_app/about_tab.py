@@ -17,13 +17,13 @@ from .settings import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 CAN = """
 ### What it does
 
-- Takes **one image** of a face and moves it as a driving clip, or as sliders say: head pose, expression, gaze.
+- Takes **one photo** of a face and moves it as a driving video, or as sliders say: head pose, expression, gaze.
 - Keeps the source's face shape. The driver's face shape is not copied.
-- Keeps the driver's frame rate and sound, and needs no more memory for a long clip than for a short one.
+- Keeps the driver's frame rate and sound, and needs no more memory for a long video than for a short one.
 
 ### What it does not do
 
-- It renders a square around the face, {size} px a side, and pastes that into the image. Hands, body and background
+- It renders a square around the face, {size} px a side, and pastes that into the photo. Hands, body and background
   do not move.
 - Large head turns, teeth, glasses, hats and hands in front of the face are hard for it.
 - {model}
@@ -49,7 +49,7 @@ page; uploads are removed after about an hour, or when the app ends. There is no
 
 ### Licences
 
-Code, demo model and example faces: Apache-2.0. Face tracker: MediaPipe's nets, Apache-2.0. The authors' weights and
+Code, demo model and example faces: Apache-2.0. Face reader: MediaPipe's nets, Apache-2.0. The authors' weights and
 what belongs to them have licences of their own and are not part of this app. Paper: Bounareli, Tzelepis, Argyriou,
 Patras, Tzimiropoulos, "DiffusionAct: Controllable Diffusion Autoencoder for One-shot Face Reenactment", FG 2025.
 This is an independent implementation.
@@ -58,15 +58,14 @@ This is an independent implementation.
 
 def build_about_tab(context: Context) -> None:
     """Two columns of text, and a place to drop a file."""
-    engine = context.engine
-    size = engine.pipeline.sample_size
-    model = DEMO.format(size=size) if engine.name == "demo" else OTHER.format(name=engine.name)
+    size, name = context.model.pipeline.sample_size, context.model.name
+    model = DEMO.format(size=size) if name == "demo" else OTHER.format(name=name)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             gr.Markdown(CAN.format(size=size, model=model))
             gr.Markdown("### Check a file")
             upload = gr.File(
-                label="Image or video",
+                label="Photo or video",
                 file_types=[*IMAGE_SUFFIXES, *VIDEO_SUFFIXES],
                 height=130,
                 elem_id="about-file",

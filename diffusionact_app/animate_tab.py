@@ -1,4 +1,4 @@
-"""The Animate tab: an image and a clip in, videos out, with the frame being made in between."""
+"""The Animate tab: a photo and a video in, videos out, with the frame being made in between."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Any
 import gradio as gr
 
 from diffusionact import PoseOptions
-from diffusionact.schedulers.choice import PRESETS
 
-from .animation import AnimateJob, Progress
-from .checks import check_image, check_time, check_video
+from .animation import AnimateJob, AnimationProgress
+from .checks import check_photo, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .examples import EXAMPLES
 from .messages import errors_as_messages, plain
 from .run_buttons import RunButtons
 from .status import estimate_html, progress_html, ready_html
-from .uploads import image_upload
+from .uploads import photo_upload
 from .vision_panel import VisionPanel
 
-KEPT = "Made beforehand in the quality paper. Press Animate to make it here."
+KEPT = "Made beforehand in the quality “paper”. Press Animate to make it here."
 # On a phone the result lies below the fold.
 SHOW_STATUS = "() => { if (innerWidth < 640) document.getElementById('animate-status').scrollIntoView(); }"
 
@@ -45,8 +44,8 @@ class AnimateTab:
         with gr.Row():
             add(
                 "source",
-                image_upload(
-                    label="Source image",
+                photo_upload(
+                    label="Source photo",
                     sources=["upload", "webcam", "clipboard"],
                     height=260,
                     elem_id="animate-source",
@@ -77,7 +76,7 @@ class AnimateTab:
             buttons=[],
             elem_id="examples",
         )
-        quality_choice(self.controls)
+        quality_choice(self.controls, self.context.model)
         with gr.Row():
             self.buttons = RunButtons("Animate", "animate", self.context.sessions)
         self.estimate = gr.HTML(estimate_html(), elem_id="estimate")
@@ -120,8 +119,8 @@ class AnimateTab:
         show_source, shown_source = self.vision.shows("source")
         show_driving, shown_driving = self.vision.shows("driving")
         source.change(show_source, [source], shown_source, **quiet)
-        # A clip that cannot be read is complained about once.
-        driving.change(errors_as_messages(self._new_clip), [driving], [self.controls["frames"]], **quiet).success(
+        # A video that cannot be read is complained about once.
+        driving.change(errors_as_messages(self._new_video), [driving], [self.controls["frames"]], **quiet).success(
             show_driving, [driving], shown_driving, **quiet
         )
         for name in ("source", "driving", "quality", "frames"):
@@ -161,8 +160,8 @@ class AnimateTab:
             *saves,
         )
 
-    def _new_clip(self, path: str | None) -> Any:
-        """Let the number of frames end where the clip does."""
+    def _new_video(self, path: str | None) -> Any:
+        """Let the number of frames end where the video does."""
         if path is None:
             return gr.Slider(maximum=self.context.limits.frames, value=self.context.limits.frames)
         count = check_video(path, self.context.limits).frame_count or self.context.limits.frames
@@ -176,21 +175,20 @@ class AnimateTab:
             return estimate_html()
         try:
             clip = check_video(values["driving"], self.context.limits)
-        except ValueError:  # told by `_new_clip`
+        except ValueError:  # told by `_new_video`
             return estimate_html()
         frames = min(clip.frame_count or values["frames"], values["frames"])
         return estimate_html(self._seconds(values, frames), frames, clip.frame_count, self.context.limits)
 
     def _seconds(self, values: dict[str, Any], frames: int) -> float:
-        engine = self.context.engine
-        encoded = engine.is_encoded(Path(values["source"]), values["source_face"])
-        inversion = 0 if encoded else engine.inversion_steps
-        return engine.costs.estimate(frames, PRESETS[values["quality"]][1], inversion)
+        model = self.context.model
+        is_encoded = model.is_encoded(Path(values["source"]), values["source_face"])
+        return model.estimate(frames, model.sampling(values["quality"]), is_encoded)
 
     def _run(self, data: dict, request: gr.Request) -> Iterator[dict]:
         """Render; every update shows what is new."""
         values = self.controls.values(data)
-        source = check_image(values["source"], self.context.limits)
+        source = check_photo(values["source"], self.context.limits)
         clip = check_video(values["driving"], self.context.limits)
         job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))
         check_time(self._seconds(values, job.total), job.total, self.context.limits)
@@ -198,20 +196,21 @@ class AnimateTab:
             self.context.sessions.keep(request.session_hash)
             yield self._show(progress)
 
-    def _show(self, progress: Progress) -> dict:
+    def _show(self, progress: AnimationProgress) -> dict:
         if progress.stage in ("done", "stopped", "broken"):
             return {self.status: progress_html(progress), **self._finished(progress)}
         updates = {self.status: progress_html(progress), **self.buttons.running()}
-        if progress.stage == "encoding" or progress.done == 1:
+        is_first_frame = progress.done == 1 and progress.preview is not None
+        if progress.stage == "encoding" or is_first_frame:
             updates[self.results] = gr.Tabs(selected="live")
         if progress.preview is not None:
             updates[self.stage] = progress.preview.numpy()
         return updates
 
-    def _finished(self, progress: Progress) -> dict:
+    def _finished(self, progress: AnimationProgress) -> dict:
         updates = self.buttons.idle()
         if progress.reason:
-            gr.Warning(plain(progress.reason), title="The clip broke off; the frames before it are kept", duration=15)
+            gr.Warning(plain(progress.reason), title="The video broke off; the frames before it are kept", duration=15)
         if progress.side_by_side is None:
             return updates
         side, full = str(progress.side_by_side), str(progress.full_frame)
@@ -243,7 +242,7 @@ def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, 
             expression_gain=values["expression_gain"],
             smoothing=values["smoothing"],
         ),
-        sampler=PRESETS[values["quality"]],
+        sampling=context.model.sampling(values["quality"]),
         frames=int(min(values["frames"], context.limits.frames)),
         feather=values["feather"],
         match_colour=values["match_colour"],

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusionact import PoseOptions, SourceCodes
+from diffusionact import PoseOptions, ReenactedFrame, SourceCodes
 from diffusionact.face.geometry.alignment import compose_transforms, invert_transform
 from diffusionact.face.geometry.resize import resize_transform
 from diffusionact.face.paste_back import paste_back
+from diffusionact.generation import Sampling
 from diffusionact.images import load_image, middle_square, model_to_uint8, resize, uint8_to_model
+from diffusionact.pipelines.stream_hooks import StreamHooks
 from diffusionact.types import CropTransform
 from diffusionact.video import FrameSource, VideoWriter
 
-from .engine import FULL, Engine, Sampler
+from .background import Report, reports
+from .shared_model import SharedModel
 
 PANEL_PX = 256
 STOP_NAME = "stop"
@@ -34,14 +36,14 @@ class AnimateJob:
     """What to render, and where to.
 
     Attributes:
-        source: the image.
-        driving: the opened clip.
+        source: the photo.
+        driving: the opened video.
         folder: where the videos go; a file named STOP_NAME in it ends the job early.
         source_face: "largest", or an index, largest first.
         options: how the driver is read.
-        sampler: name and steps.
+        sampling: how frames are rendered, where the engine samples.
         frames: at most so many are rendered.
-        feather, match_colour: see `face.composite.paste_back`.
+        feather, match_colour: see `face.paste_back`.
         keep_sound: copy the driver's sound.
         output_side_px: longest side of the full-frame video.
     """
@@ -51,7 +53,7 @@ class AnimateJob:
     folder: Path
     source_face: str | int = "largest"
     options: PoseOptions = field(default_factory=PoseOptions)
-    sampler: Sampler = FULL
+    sampling: Sampling = Sampling()
     frames: int = 10**9
     feather: float = 0.1
     match_colour: bool = False
@@ -59,14 +61,14 @@ class AnimateJob:
     output_side_px: int = 1280
 
     @property
-    def steps(self) -> int:
-        """UNet calls a frame."""
-        return self.sampler[1]
-
-    @property
     def is_stopped(self) -> bool:
         """Whether the visitor asked to stop, or is gone, and the folder too."""
         return (self.folder / STOP_NAME).exists() or not self.folder.is_dir()
+
+    def check_stopped(self) -> None:
+        """Raise Stopped if the visitor asked to stop."""
+        if self.is_stopped:
+            raise Stopped
 
     @property
     def total(self) -> int:
@@ -74,15 +76,20 @@ class AnimateJob:
         return min(self.driving.frame_count or self.frames, self.frames)
 
 
+class Stopped(Exception):
+    """The visitor asked to stop."""
+
+
 @dataclass(frozen=True)
-class Progress:
+class AnimationProgress:
     """How far a job is.
 
     Attributes:
         stage: "encoding", "rendering", "done", "stopped" or "broken".
-        done, total: steps while encoding, else frames.
+        done, total: steps while encoding, else frames that are written.
         seconds: since the job began.
         rendering_seconds: since the first frame was begun.
+        rendered: frames that are rendered, with the finished part of those in work.
         preview: the last frame, side by side, uint8 (H, W, 3); None where there is no new one.
         full_frame, side_by_side: finished videos.
         without_face: driving frames that showed no face.
@@ -94,6 +101,7 @@ class Progress:
     total: int
     seconds: float
     rendering_seconds: float = 0.0
+    rendered: float = 0.0
     preview: Tensor | None = None
     full_frame: Path | None = None
     side_by_side: Path | None = None
@@ -101,50 +109,86 @@ class Progress:
     reason: str = ""
 
 
-class _Stopped(Exception):
-    """The visitor asked to stop."""
+def animate(model: SharedModel, job: AnimateJob) -> Iterator[AnimationProgress]:
+    """Render a job, reporting its progress after every step and every frame.
 
-
-def animate(engine: Engine, job: AnimateJob) -> Iterator[Progress]:
-    """Render a job, telling its progress after every step of encoding and every frame.
-
-    A clip that breaks in the middle, or is stopped, still gives videos of the frames before.
+    A video that breaks in the middle, or is stopped, still gives videos of the frames before.
 
     Raises:
         ValueError: if nothing can be rendered.
     """
     started = time.perf_counter()
     try:
-        source = yield from _encode(engine, job, started)
-    except _Stopped:
-        yield Progress("stopped", 0, job.total, time.perf_counter() - started)
+        source = yield from _encode(model, job, started)
+    except Stopped:
+        yield AnimationProgress("stopped", 0, job.total, time.perf_counter() - started)
         return
-    rendering = time.perf_counter()
-    last = Progress("rendering", 0, job.total, rendering - started)
+    yield from _render(model, job, source, started)
+
+
+def _encode(model: SharedModel, job: AnimateJob, started: float) -> Iterator[AnimationProgress]:
+    """Encode the source; returns its codes."""
+
+    def work(report: Report) -> SourceCodes:
+        def on_step(done: int, total: int) -> None:
+            job.check_stopped()
+            report(AnimationProgress("encoding", done, total, time.perf_counter() - started), can_wait=False)
+
+        return model.encode(job.source, job.source_face, on_step)
+
+    yield AnimationProgress("encoding", 0, model.encode_steps, time.perf_counter() - started)
+    return (yield from reports(work))
+
+
+def _render(model: SharedModel, job: AnimateJob, source: SourceCodes, started: float) -> Iterator[AnimationProgress]:
+    """Render and write all frames, then report the finished videos."""
+    rendering, steps = time.perf_counter(), model.steps_per_frame(job.sampling)
+    last = AnimationProgress("rendering", 0, job.total, rendering - started)
+    compose = _composer(model, job, source)
     stage, reason = "done", ""
-    with _VideoPair(job) as videos:
+    with _VideoPair(job) as videos, closing(reports(partial(_stream, model, job, source))) as events:
         try:
-            for full, side, found in _compose(engine, job, source):
-                videos.write(full, side)
+            for event in events:
+                if isinstance(event, ReenactedFrame):
+                    full, side = compose(event)
+                    videos.write(full, side)
+                    without_face = last.without_face + int(not event.pose.found)
+                    last = replace(last, done=last.done + 1, preview=side, without_face=without_face)
+                else:
+                    last = replace(last, rendered=event / steps, preview=None)
                 now = time.perf_counter()
-                missing = last.without_face + int(not found)
-                last = Progress(
-                    "rendering", last.done + 1, job.total, now - started, now - rendering, side, without_face=missing
-                )
+                last = replace(last, seconds=now - started, rendering_seconds=now - rendering)
                 yield last
-                if job.is_stopped:
-                    stage = "stopped"
-                    break
+                job.check_stopped()
+        except Stopped:
+            stage = "stopped"
         except (ValueError, OSError) as error:
             if not last.done:
                 raise
             stage, reason = "broken", str(error)
-    if not last.done:
-        raise ValueError("Expected a driving clip with frames, received none. Check the file.")
-    engine.costs.learn_frames(last.rendering_seconds, last.done, job.steps)
-    yield replace(
-        last, stage=stage, reason=reason, preview=None, full_frame=videos.full_frame, side_by_side=videos.side_by_side
-    )
+    yield _finished(model, job, replace(last, stage=stage, reason=reason, preview=None), videos)
+
+
+def _stream(model: SharedModel, job: AnimateJob, source: SourceCodes, report: Report) -> None:
+    """Report every frame, and between them how many steps are done."""
+
+    def on_step(done: int, preview: Tensor | None) -> None:
+        report(done, can_wait=False)  # in the job's turn, which others wait for
+
+    hooks = StreamHooks(on_step, job.check_stopped)
+    driving, rate = islice(job.driving, job.frames), float(job.driving.frame_rate)
+    for frame in model.stream(source, driving, job.options, rate, job.sampling, hooks):
+        report(frame)
+
+
+def _finished(model: SharedModel, job: AnimateJob, last: AnimationProgress, videos: _VideoPair) -> AnimationProgress:
+    """The last report; what the frames took is learnt."""
+    if last.done:
+        model.costs.learn_frames(last.rendering_seconds, last.done, model.steps_per_frame(job.sampling))
+        return replace(last, full_frame=videos.full_frame, side_by_side=videos.side_by_side)
+    if last.stage == "stopped":
+        return last
+    raise ValueError("Expected a driving video with frames, received none. Check the file.")
 
 
 class _VideoPair:
@@ -173,59 +217,22 @@ class _VideoPair:
             writer.write(frame)
 
 
-def _encode(engine: Engine, job: AnimateJob, started: float) -> Iterator[Progress]:
-    """Encode the source in a thread, so that its steps can be told."""
-
-    def on_step(done: int, total: int) -> None:
-        if job.is_stopped:
-            raise _Stopped
-        steps.put((done, total))
-
-    steps: queue.Queue = queue.Queue()
-    yield Progress("encoding", 0, engine.inversion_steps, time.perf_counter() - started)
-    task = _Background(lambda: engine.encode(job.source, job.source_face, on_step), steps)
-    for done, total in iter(steps.get, None):
-        yield Progress("encoding", done, total, time.perf_counter() - started)
-    return task.result()
-
-
-class _Background:
-    """Runs a function in a thread; None in `steps` tells that it has ended."""
-
-    def __init__(self, function: Callable[[], SourceCodes], steps: queue.Queue):
-        self._function, self._steps = function, steps
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._value = self._function()
-        except Exception as error:  # noqa: BLE001 - raised again by `result` in the thread that waits
-            self._error = error
-        finally:
-            self._steps.put(None)
-
-    def result(self) -> SourceCodes:
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-
-def _compose(engine: Engine, job: AnimateJob, source: SourceCodes) -> Iterator[tuple[Tensor, Tensor, bool]]:
-    """Yield (full frame, side by side, whether the driver's face was seen); images are uint8 (H, W, 3) on the CPU."""
+def _composer(
+    model: SharedModel, job: AnimateJob, source: SourceCodes
+) -> Callable[[ReenactedFrame], tuple[Tensor, Tensor]]:
+    """A function that makes of each rendered frame (full frame, side by side), uint8 (H, W, 3) on the CPU."""
     image, crop = shrunk_source(load_image(job.source), source.crop, job.output_side_px)
-    full = image.to(engine.pipeline.device)[None]
+    full = image.to(model.pipeline.device)[None]
     source_panel = middle_square(model_to_uint8(source.image)[0], PANEL_PX)
-    rate = float(job.driving.frame_rate)
-    stream = engine.stream(source, islice(job.driving, job.frames), job.options, rate, job.sampler)
-    # The clip is decoded a second time for showing: the stream may look ahead.
-    for frame, driving in zip(stream, job.driving, strict=False):
+    # Decoded a second time for showing: the stream may look ahead.
+    driving = iter(job.driving)
+
+    def compose(frame: ReenactedFrame) -> tuple[Tensor, Tensor]:
         pasted = paste_back(full, frame.image, crop, job.feather, job.match_colour)[0].cpu()
-        shown = (driving, model_to_uint8(frame.image)[0])
-        side = torch.cat([source_panel, *(middle_square(panel, PANEL_PX) for panel in shown)], dim=1)
-        yield pasted, side, bool(frame.pose.found)
+        panels = (middle_square(panel, PANEL_PX) for panel in (next(driving), model_to_uint8(frame.image)[0]))
+        return pasted, torch.cat([source_panel, *panels], dim=1)
+
+    return compose
 
 
 def shrunk_source(image: Tensor, crop: CropTransform, longest_px: int) -> tuple[Tensor, CropTransform]:

@@ -10,11 +10,10 @@ from typing import Any
 import gradio as gr
 
 from diffusionact.images import written_under_temporary_name
-from diffusionact.schedulers.choice import PRESETS
 
 from .animate_tab import make_job
-from .animation import Progress
-from .checks import check_image, check_time, check_video
+from .animation import AnimationProgress
+from .checks import check_photo, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .costs import in_words
@@ -23,7 +22,7 @@ from .run_buttons import RunButtons
 from .settings import IMAGE_SUFFIXES
 from .status import progress_html, ready_html
 
-READY = "Choose images and a clip, and press Animate all."
+READY = "Choose photos and a video, and press Animate all."
 
 
 class BatchTab:
@@ -45,7 +44,7 @@ class BatchTab:
         add(
             "sources",
             gr.File(
-                label=f"Source images, up to {self.context.limits.batch_sources}",
+                label=f"Source photos, up to {self.context.limits.batch_sources}",
                 file_count="multiple",
                 file_types=list(IMAGE_SUFFIXES),
                 height=170,
@@ -64,7 +63,7 @@ class BatchTab:
                 buttons=[],
             ),
         )
-        quality_choice(self.controls)
+        quality_choice(self.controls, self.context.model)
         with gr.Accordion("Options", open=False):
             driver_options(self.controls, self.context.limits)
         with gr.Row():
@@ -90,11 +89,11 @@ class BatchTab:
         sources = self._sources(values["sources"])
         clip = check_video(values["driving"], self.context.limits)
         frames = int(min(clip.frame_count or values["frames"], values["frames"]))
-        engine = self.context.engine
-        each = engine.costs.estimate(frames, PRESETS[values["quality"]][1], engine.inversion_steps)
+        model = self.context.model
+        each = model.estimate(frames, model.sampling(values["quality"]))
         check_time(each * len(sources), frames * len(sources), self.context.limits)
         running = self.buttons.running() | {self.report: ""}
-        made: list[tuple[str, Progress]] = []
+        made: list[tuple[str, AnimationProgress]] = []
         shown: list[tuple[Any, str]] = []
         notes: list[str] = []
         for index, path in enumerate(sources):
@@ -102,14 +101,14 @@ class BatchTab:
             title = f"{Path(path).name}, {index + 1} of {len(sources)}"
             last = None
             try:
-                source = check_image(path, self.context.limits)
+                source = check_photo(path, self.context.limits)
                 job = make_job(self.context, values | PLAIN_FACES, source, clip, folder)
                 for last in self.context.animate(job):
                     self.context.sessions.keep(request.session_hash)
                     if last.preview is not None:
                         image = last.preview.numpy()
                     yield {self.status: progress_html(last, title), **running}
-            except Exception as error:  # noqa: BLE001 - logged by as_message; the sources before it shall not be lost
+            except Exception as error:  # noqa: BLE001 - logged by as_message; the sources before it must not be lost
                 notes.append(f"**{Path(path).name}**: {as_message(error).message}")
                 continue
             if last.side_by_side is not None:
@@ -125,13 +124,13 @@ class BatchTab:
 
     def _sources(self, paths: list[str] | None) -> list[str]:
         if not paths:
-            raise ValueError("Expected source images, received none. Upload one or more.")
+            raise ValueError("Expected source photos, received none. Upload one or more.")
         most = self.context.limits.batch_sources
         if len(paths) > most:
-            raise ValueError(f"Expected at most {most} source images, received {len(paths)}. Leave some out.")
+            raise ValueError(f"Expected at most {most} source photos, received {len(paths)}. Leave some out.")
         return paths
 
-    def _finished(self, made: list[tuple[str, Progress]], notes: list[str], session: str) -> dict:
+    def _finished(self, made: list[tuple[str, AnimationProgress]], notes: list[str], session: str) -> dict:
         updates: dict = {
             self.report: "\n\n".join(notes),
             **self.buttons.idle(),

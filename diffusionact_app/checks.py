@@ -15,39 +15,39 @@ MEGABYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
 
 
-def check_image(path: str | None, limits: Limits, name: str = "source") -> Path:
-    """See that an upload is an image of usable size.
+def check_photo(path: str | None, limits: Limits, name: str = "source") -> Path:
+    """See that an upload is a photo of usable size.
 
     Raises:
         ValueError: if it is absent, of another kind, too large, or unreadable.
     """
     if not path:
-        raise ValueError(f"Expected a {name} image, received none. Upload one, or choose an example.")
+        raise ValueError(f"Expected a {name} photo, received none. Upload one, or choose an example.")
     image = Path(path)
-    _check_file(image, f"{name} image", IMAGE_SUFFIXES, limits)
+    _check_file(image, f"{name} photo", IMAGE_SUFFIXES, limits)
     try:
         with Image.open(image) as opened:
             width, height = opened.size
     except Image.DecompressionBombError as error:
         raise ValueError(
-            f"Expected a {name} image of at most {limits.image_megapixels} megapixels, received {image.name!r} "
+            f"Expected a {name} photo of at most {limits.image_megapixels} megapixels, received {image.name!r} "
             "of many times that. Make it smaller."
         ) from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(
-            f"Expected a {name} image that opens, received {image.name!r}, which does not. "
+            f"Expected a {name} photo that opens, received {image.name!r}, which does not. "
             "Export it again as PNG or JPEG."
         ) from error
     if width * height > limits.image_megapixels * MEGAPIXEL:
         raise ValueError(
-            f"Expected a {name} image of at most {limits.image_megapixels} megapixels, received "
+            f"Expected a {name} photo of at most {limits.image_megapixels} megapixels, received "
             f"{width} x {height} px. Make it smaller."
         )
     return image
 
 
 def check_video(path: str | None, limits: Limits) -> FrameSource:
-    """See that an upload is a clip of usable size, and open it.
+    """See that an upload is a video of usable size, and open it.
 
     Raises:
         ValueError: if it is absent, of another kind, too large, or unreadable.

@@ -1,4 +1,4 @@
-"""What all tabs share: the engine, the limits, the visitors' folders, and the calls that need the GPU."""
+"""What all tabs share: the model, the limits, the visitors' folders, and the calls that need the GPU."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffusionact.face.pose.editing import PoseEdit
+from diffusionact.generation import Sampling
 
-from .animation import AnimateJob, Progress, animate
-from .engine import EditedSource, Engine, Sampler
+from .animation import AnimateJob, AnimationProgress, animate
 from .sessions import Sessions
 from .settings import Limits
+from .shared_model import EditedSource, SharedModel
 from .zero_gpu import duration, on_gpu
 
 
@@ -20,35 +21,36 @@ class Context:
     """What the tabs work with.
 
     Attributes:
-        engine: the model.
+        model: what all visitors share.
         limits: what a visitor may ask for.
         sessions: folders for results.
         animate: renders a job.
-        edit: (source image, face, sliders, sampler) -> images before and after.
+        edit: (source photo, face, sliders, sampling) -> images before and after.
     """
 
-    engine: Engine
+    model: SharedModel
     limits: Limits
     sessions: Sessions
-    animate: Callable[[AnimateJob], Iterator[Progress]]
-    edit: Callable[[Path, str | int, PoseEdit, Sampler], EditedSource]
+    animate: Callable[[AnimateJob], Iterator[AnimationProgress]]
+    edit: Callable[[Path, str | int, PoseEdit, Sampling], EditedSource]
 
 
-def make_context(engine: Engine, limits: Limits, sessions: Sessions) -> Context:
-    """Bind the engine to the calls that need the GPU."""
+def make_context(model: SharedModel, limits: Limits, sessions: Sessions) -> Context:
+    """Bind the model to the calls that need the GPU."""
 
     def seconds_to_animate(job: AnimateJob) -> int:
-        return duration(job.total, job.steps, engine.inversion_steps)
+        return duration(job.total, model.steps_per_frame(job.sampling), model.encode_steps)
 
-    def seconds_to_edit(source: Path, face: str | int, edit: PoseEdit, sampler: Sampler) -> int:
-        return duration(1, sampler[1], 0 if engine.is_encoded(source, face) else engine.inversion_steps)
+    def seconds_to_edit(source: Path, face: str | int, edit: PoseEdit, sampling: Sampling) -> int:
+        encode_steps = 0 if model.is_encoded(source, face) else model.encode_steps
+        return duration(1, model.steps_per_frame(sampling), encode_steps)
 
     @on_gpu(seconds_to_animate)
-    def run(job: AnimateJob) -> Iterator[Progress]:
-        yield from animate(engine, job)
+    def run(job: AnimateJob) -> Iterator[AnimationProgress]:
+        yield from animate(model, job)
 
     @on_gpu(seconds_to_edit)
-    def edit_source(source: Path, face: str | int, edit: PoseEdit, sampler: Sampler) -> EditedSource:
-        return engine.edit(source, face, edit, sampler)
+    def edit_source(source: Path, face: str | int, edit: PoseEdit, sampling: Sampling) -> EditedSource:
+        return model.edit(source, face, edit, sampling)
 
-    return Context(engine, limits, sessions, run, edit_source)
+    return Context(model, limits, sessions, run, edit_source)

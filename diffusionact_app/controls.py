@@ -7,10 +7,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from diffusionact.schedulers.choice import PRESETS
-
-from .engine import QUALITY
+from .costs import steps_in_words
 from .settings import Limits
+from .shared_model import SharedModel
 
 MISSING = [
     ("Fill in between neighbours", "interpolate"),
@@ -47,22 +46,29 @@ class Controls:
         return {name: data[component] for name, component in self._components.items()}
 
 
-def quality_choice(controls: Controls) -> None:
-    """Speed against quality, three steps."""
+def quality_choice(controls: Controls, model: SharedModel) -> None:
+    """Speed against quality: the model's presets; hidden where there are none."""
     controls.add(
         "quality",
         gr.Radio(
-            list(PRESETS),
-            value=QUALITY,
+            list(model.presets),
+            value=model.default_quality,
             label="Quality",
-            info="; ".join(f"{name}: {steps} steps of {sampler}" for name, (sampler, steps) in PRESETS.items()) + ".",
+            info="; ".join(_explained(model, name) for name in model.presets) + ".",
+            visible=bool(model.presets),
             elem_id=f"{controls.prefix}quality",
         ),
     )
 
 
+def _explained(model: SharedModel, name: str) -> str:
+    sampling = model.presets[name]
+    count = steps_in_words(model.steps_per_frame(sampling))
+    return f"{name}: {count} of {sampling.scheduler}" if isinstance(sampling.scheduler, str) else f"{name}: {count}"
+
+
 def driver_options(controls: Controls, limits: Limits) -> None:
-    """How the clip is read and the result composed; all have sensible values already."""
+    """How the video is read and the result composed; all have sensible values already."""
     controls.add(
         "frames",
         gr.Slider(
@@ -71,7 +77,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
             value=limits.frames,
             step=1,
             label="Frames to render",
-            info="From the start of the clip.",
+            info="From the start of the video.",
             elem_id=f"{controls.prefix}frames",
         ),
     )
@@ -88,7 +94,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
         gr.Checkbox(
             False,
             label="Carry tilt and movement over",
-            info="One steady crop for the clip, instead of one a frame.",
+            info="One steady crop for the video, instead of one per frame.",
         ),
     )
     with gr.Row():
@@ -118,5 +124,5 @@ def driver_options(controls: Controls, limits: Limits) -> None:
             ),
         )
         with gr.Column(min_width=140):
-            controls.add("match_colour", gr.Checkbox(False, label="Match colours to the image"))
+            controls.add("match_colour", gr.Checkbox(False, label="Match colours to the photo"))
             controls.add("keep_sound", gr.Checkbox(True, label="Keep the driver's sound"))

@@ -1,8 +1,8 @@
 """How long a job will take, from what the last ones took.
 
-    seconds = inversion steps * call + frames * (steps * call + tracking)
+    seconds = steps of encoding * step + frames * (steps per frame * step + reading)
 
-`call` is one UNet call for one frame; both speeds are moving averages.
+`step` is one step of the engine for one frame; both speeds are moving averages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 EMA_WEIGHT = 0.3
-FULL_CHUNK_S = 2.0  # a chunk shall not keep others waiting, or the page still, for longer
+FULL_CHUNK_S = 2.0  # a chunk should not keep other visitors waiting for longer
 MAX_FRAMES_PER_CHUNK = 8
 
 
@@ -19,34 +19,40 @@ class CostModel:
     """Measured speeds, in seconds.
 
     Attributes:
-        call: one UNet call for one frame.
-        tracking: reading, tracking and writing one frame.
+        step: one step of the engine for one frame.
+        reading: reading, finding the face of, and writing one frame.
     """
 
-    call: float = 0.05
-    tracking: float = 0.05
+    step: float = 0.05
+    reading: float = 0.05
 
-    def estimate(self, frames: int, steps: int, inversion_steps: int) -> float:
-        """Seconds for a whole job; `inversion_steps` is 0 for a source that is encoded already."""
-        return inversion_steps * self.call + frames * self.frame(steps)
+    def estimate(self, frames: int, steps: int, encode_steps: int) -> float:
+        """Seconds for a whole job; `encode_steps` is 0 for a source that is encoded already."""
+        return encode_steps * self.step + frames * self.frame(steps)
 
     def frame(self, steps: int) -> float:
         """Seconds for one frame."""
-        return steps * self.call + self.tracking
+        return steps * self.step + self.reading
 
     def chunk_size(self, steps: int) -> int:
         """Frames to render together."""
         return max(1, min(MAX_FRAMES_PER_CHUNK, int(FULL_CHUNK_S / self.frame(steps))))
 
-    def learn_calls(self, seconds: float, calls: int) -> None:
-        """Take in a measurement of UNet calls."""
-        self.call += EMA_WEIGHT * (seconds / calls - self.call)
+    def learn_steps(self, seconds: float, steps: int) -> None:
+        """Take in a measurement of the engine's steps; there may have been none."""
+        if steps:
+            self.step += EMA_WEIGHT * (seconds / steps - self.step)
 
     def learn_frames(self, seconds: float, frames: int, steps: int) -> None:
         """Take in a measurement of finished frames; the two speeds keep their ratio."""
         factor = 1.0 + EMA_WEIGHT * (seconds / frames / self.frame(steps) - 1.0)
-        self.call *= factor
-        self.tracking *= factor
+        self.step *= factor
+        self.reading *= factor
+
+
+def steps_in_words(steps: int) -> str:
+    """ "1 step", "10 steps"."""
+    return f"{steps} step{'s' if steps > 1 else ''}"
 
 
 def in_words(seconds: float) -> str:

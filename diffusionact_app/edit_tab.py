@@ -1,4 +1,4 @@
-"""The Edit tab: sliders on an image, no video. Dragging shows a quick preview, letting go renders at full quality."""
+"""The Edit tab: sliders on a photo, no video. Dragging shows a quick preview, letting go renders at full quality."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ import torch
 
 from diffusionact.face.paste_back import paste_back
 from diffusionact.face.pose.editing import PoseEdit
+from diffusionact.generation import Sampling
 from diffusionact.images import load_image, model_to_uint8, save_png
 
 from .animation import shrunk_source
-from .checks import check_image
+from .checks import check_photo
 from .context import Context
 from .controls import Controls
-from .engine import FULL, PREVIEW, EditedSource, Sampler
+from .costs import steps_in_words
 from .examples import EXAMPLES
 from .messages import errors_as_messages
+from .shared_model import EditedSource
 from .status import line_html
-from .uploads import image_upload
+from .uploads import photo_upload
 from .zero_gpu import IS_ZERO_GPU
 
 DEGREES, PART = 1.0, 0.05
-# group -> (field of PoseEdit, label, least, greatest, step); 0 is the source's own face.
+# group -> (field of PoseEdit, label, minimum, maximum, step); 0 is the source's own face.
 SLIDERS: dict[str, list[tuple[str, str, float, float, float]]] = {
     "Head": [
         ("yaw", "Turn: image left to right", -40, 40, DEGREES),
@@ -46,10 +48,10 @@ SLIDERS: dict[str, list[tuple[str, str, float, float, float]]] = {
         ("wink_left", "Wink, the person's left eye", 0, 1, PART),
     ],
 }
-READY = "Choose an image, then move a slider."
+READY = "Choose a photo, then move a slider."
 REST_S = 0.5
 NAMES = [row[0] for rows in SLIDERS.values() for row in rows]
-PRESETS: dict[str, dict[str, float]] = {
+QUICK_EDITS: dict[str, dict[str, float]] = {
     "Smile": {"smile": 0.9, "eyes": -0.1},
     "Surprise": {"brows": 1.0, "eyes": 0.8, "mouth_open": 0.7},
     "Look aside": {"yaw": 22.0, "gaze_horizontal": 15.0},
@@ -80,8 +82,8 @@ class EditTab:
         with gr.Row():
             add(
                 "source",
-                image_upload(
-                    label="Image",
+                photo_upload(
+                    label="Photo",
                     sources=["upload", "webcam", "clipboard"],
                     height=210,
                     elem_id="edit-source",
@@ -99,14 +101,14 @@ class EditTab:
                 buttons=[],
                 elem_id="edit-faces",
             )
-        with gr.Row(elem_classes="presets"):
-            self.presets = {name: gr.Button(name, size="sm", min_width=70) for name in PRESETS}
+        with gr.Row(elem_classes="quick-edits"):
+            self.quick_edits = {name: gr.Button(name, size="sm", min_width=70) for name in QUICK_EDITS}
         with gr.Tabs():
             for group, rows in SLIDERS.items():
                 with gr.Tab(group):
-                    for name, label, least, greatest, step in rows:
-                        add(name, gr.Slider(least, greatest, value=0, step=step, label=label, elem_id=f"edit-{name}"))
-        add("full_frame", gr.Checkbox(False, label="Show the whole image"))
+                    for name, label, minimum, maximum, step in rows:
+                        add(name, gr.Slider(minimum, maximum, value=0, step=step, label=label, elem_id=f"edit-{name}"))
+        add("full_frame", gr.Checkbox(False, label="Show the whole photo"))
 
     def _outputs(self) -> None:
         self.status = gr.HTML(line_html("Ready", READY), elem_id="edit-status")
@@ -135,8 +137,8 @@ class EditTab:
         for name in ("source", "full_frame"):
             self.controls[name].change(full, inputs, outputs, concurrency_id="edit", **quiet)
         self.faces.select(self._choose_face, None, [self.controls["source"]], **quiet)
-        for name, button in self.presets.items():
-            button.click(_preset(name), None, sliders, queue=False, **quiet).then(
+        for name, button in self.quick_edits.items():
+            button.click(_quick_edit(name), None, sliders, queue=False, **quiet).then(
                 full, inputs, outputs, concurrency_id="edit", **quiet
             )
 
@@ -151,7 +153,7 @@ class EditTab:
             return gr.skip()
         if not values["source"] or values == self._rendered.get(request.session_hash):
             return gr.skip()
-        edited = self._edit(values, PREVIEW)
+        edited = self._edit(values, self.context.model.preview_sampling)
         if values == self._rendered.get(request.session_hash):
             return gr.skip()
         return self._pair(values, edited), line_html("Preview", "Let go for full quality."), gr.skip()
@@ -176,18 +178,20 @@ class EditTab:
             )
         self._rendered[request.session_hash] = values
         started = time.perf_counter()
-        before, after = self._pair(values, self._edit(values, FULL))
+        model = self.context.model
+        sampling = model.sampling(model.default_quality)
+        before, after = self._pair(values, self._edit(values, sampling))
         path = self.context.sessions.new_folder(request.session_hash) / "edited.png"
         save_png(path, torch.from_numpy(after))
-        note = f"{FULL[1]} steps in {time.perf_counter() - started:.1f} s"
+        note = f"{steps_in_words(model.steps_per_frame(sampling))} in {time.perf_counter() - started:.1f} s"
         return (before, after), line_html("Full quality", note), gr.DownloadButton(value=str(path), interactive=True)
 
-    def _edit(self, values: dict[str, Any], sampler: Sampler) -> EditedSource:
-        path = check_image(values["source"], self.context.limits)
-        return self.context.edit(path, "largest", PoseEdit(**{name: values[name] for name in NAMES}), sampler)
+    def _edit(self, values: dict[str, Any], sampling: Sampling) -> EditedSource:
+        path = check_photo(values["source"], self.context.limits)
+        return self.context.edit(path, "largest", PoseEdit(**{name: values[name] for name in NAMES}), sampling)
 
     def _pair(self, values: dict[str, Any], edited: EditedSource) -> tuple[Any, Any]:
-        """Images before and after, uint8 (H, W, 3) arrays: the crops, or the whole image."""
+        """Images before and after, uint8 (H, W, 3) arrays: the crops, or the whole photo."""
         if not values["full_frame"]:
             return tuple(model_to_uint8(image)[0].numpy() for image in (edited.before, edited.after))
         image = load_image(Path(values["source"]))
@@ -200,8 +204,8 @@ class EditTab:
         self._latest.pop(session, None)
 
 
-def _preset(name: str):
+def _quick_edit(name: str):
     def values() -> list[float]:
-        return [PRESETS[name].get(slider, 0) for slider in NAMES]
+        return [QUICK_EDITS[name].get(slider, 0) for slider in NAMES]
 
     return values

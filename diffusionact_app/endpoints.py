@@ -9,15 +9,13 @@ import gradio as gr
 
 from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.images import model_to_uint8, save_png
-from diffusionact.schedulers.choice import PRESETS
 
 from .animate_tab import make_job
-from .checks import check_image, check_time, check_video
+from .checks import check_photo, check_time, check_video
 from .context import Context
 from .edit_tab import NAMES
-from .engine import FULL, QUALITY
 from .messages import errors_as_messages
-from .uploads import image_upload
+from .uploads import photo_upload
 
 # What the page's options are set to at first.
 DEFAULTS: dict[str, Any] = {
@@ -28,19 +26,19 @@ DEFAULTS: dict[str, Any] = {
 
 def add_endpoints(context: Context) -> None:
     """Hidden components that carry the API's types, and its two calls."""
+    model = context.model
 
     def animate(source: str, driving: str, quality: str, frames: float, relative: bool, request: gr.Request) -> tuple:
-        """Animate an image with a clip; returns the side-by-side and the full-frame video."""
-        image, clip = check_image(source, context.limits), check_video(driving, context.limits)
+        """Animate a photo with a video; returns the side-by-side and the full-frame video."""
+        image, clip = check_photo(source, context.limits), check_video(driving, context.limits)
         values = DEFAULTS | {"quality": quality, "frames": frames or context.limits.frames, "relative": relative}
         job = make_job(context, values, image, clip, context.sessions.new_folder(request.session_hash or ""))
-        engine = context.engine
-        check_time(engine.costs.estimate(job.total, job.steps, engine.inversion_steps), job.total, context.limits)
+        check_time(model.estimate(job.total, job.sampling), job.total, context.limits)
         progress = deque(context.animate(job), maxlen=1).pop()
         return str(progress.side_by_side), str(progress.full_frame)
 
     def edit(source: str, sliders: dict, request: gr.Request) -> str:
-        """Move sliders on an image; returns the aligned face. Sliders: names and values of the Edit tab."""
+        """Move sliders on a photo; returns the aligned face. Sliders: names and values of the Edit tab."""
         if not isinstance(sliders, dict) or not all(isinstance(value, (int, float)) for value in sliders.values()):
             raise ValueError(
                 f'Expected sliders as {{"smile": 0.8, ...}}, received {sliders!r}. Give names and numbers.'
@@ -50,15 +48,16 @@ def add_endpoints(context: Context) -> None:
             raise ValueError(
                 f"Expected sliders among {', '.join(NAMES)}, received {', '.join(sorted(unknown))}. Leave these out."
             )
-        edited = context.edit(check_image(source, context.limits), "largest", PoseEdit(**sliders), FULL)
+        sampling = model.sampling(model.default_quality)
+        edited = context.edit(check_photo(source, context.limits), "largest", PoseEdit(**sliders), sampling)
         path = context.sessions.new_folder(request.session_hash or "") / "edited.png"
         save_png(path, model_to_uint8(edited.after)[0])
         return str(path)
 
     with gr.Group(visible=False):
-        source = image_upload(label="source")
+        source = photo_upload(label="source")
         driving = gr.Video(label="driving")
-        quality = gr.Radio(list(PRESETS), value=QUALITY, label="quality")
+        quality = gr.Radio(list(model.presets), value=model.default_quality, label="quality")
         frames = gr.Number(value=context.limits.frames, minimum=1, label="frames")
         relative = gr.Checkbox(False, label="relative")
         sliders = gr.JSON({}, label="sliders")

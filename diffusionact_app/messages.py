@@ -48,11 +48,11 @@ def as_message(error: Exception) -> gr.Error:
     if isinstance(error, (ValueError, OSError)):
         return _error("That did not work", plain(str(error)))
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        text = "Expected enough memory, received none left. Choose a smaller image, or try again later."
+        text = "There is not enough memory for this job. Choose a smaller photo, or try again later."
         return _error("Out of memory", text)
     number = uuid.uuid4().hex[:8]
     logger.error("unforeseen error %s", number, exc_info=error)
-    text = f"Expected the job to end well, received an error inside the app. Try again; it is logged as {number}."
+    text = f"An error inside the app ended the job. Try again; it is logged as {number}."
     return _error("Something broke", text)
 
 

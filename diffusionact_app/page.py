@@ -18,7 +18,7 @@ TITLE = "DiffusionAct"
 HERO = """
 # A face, moved by a video
 
-Give one image and a driving clip. DiffusionAct renders that person with the driver's head pose, expression and gaze.
+Give one photo and a driving video. DiffusionAct renders that person with the driver's head pose, expression and gaze.
 """
 
 

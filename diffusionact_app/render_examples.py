@@ -6,30 +6,29 @@ import sys
 from collections import deque
 
 from diffusionact import DiffusionActPipeline, PoseOptions
-from diffusionact.schedulers.choice import PRESETS
 from diffusionact.video import open_frames
 
 from .animation import AnimateJob, animate
-from .engine import Engine
 from .examples import EXAMPLES, Example
+from .shared_model import SharedModel
 
 
-def render(engine: Engine, example: Example) -> None:
+def render(model: SharedModel, example: Example) -> None:
     """Write both videos of an example."""
     job = AnimateJob(
         source=example.source,
         driving=open_frames(example.driving),
         folder=example.folder,
         options=PoseOptions(relative=example.relative),
-        sampler=PRESETS["paper"],
+        sampling=model.sampling("paper"),
         frames=example.frames,
     )
-    deque(animate(engine, job), maxlen=0)
+    deque(animate(model, job), maxlen=0)
 
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or [example.name for example in EXAMPLES]
-    shared_engine = Engine(DiffusionActPipeline.from_pretrained("demo"))
+    shared_model = SharedModel(DiffusionActPipeline.from_pretrained("demo"))
     for chosen in EXAMPLES:
         if chosen.name in wanted:
-            render(shared_engine, chosen)
+            render(shared_model, chosen)

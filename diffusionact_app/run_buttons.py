@@ -18,7 +18,7 @@ FAILED = ready_html("Ready", "That was not made. If no message says why, the que
 
 
 class RunButtons:
-    """The buttons of a tab that renders clips, made inside the current row.
+    """The buttons of a tab that renders videos, made inside the current row.
 
     Args:
         label: of the first button.

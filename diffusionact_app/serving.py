@@ -20,11 +20,11 @@ from diffusionact import DiffusionActPipeline
 from diffusionact.devices import choose_device
 
 from .context import make_context
-from .engine import Engine
 from .examples import DEMO_MEDIA, MEDIA
 from .page import build_page
 from .sessions import Sessions
 from .settings import AppSettings
+from .shared_model import SharedModel
 from .theme import STYLE, make_theme
 from .zero_gpu import IS_ZERO_GPU
 
@@ -35,17 +35,19 @@ def make_page(settings: AppSettings) -> gr.Blocks:
     """Load the model and build the page.
 
     Raises:
-        FileNotFoundError: if there is no such model.
-        ValueError: if it cannot be loaded, or there is no such device.
+        FileNotFoundError: if there is no such model, or a file of the face reader is missing.
+        ModuleNotFoundError: if the package of the face reader is not installed.
+        ValueError: if it cannot be loaded, or there is no such device or face reader.
     """
     _set_threads(settings.threads)
     files = _files_folder(settings.files)
-    pipeline = DiffusionActPipeline.from_pretrained(settings.model, device=choose_device(settings.device))
-    engine = Engine(pipeline, Path(settings.model).name)
+    device = choose_device(settings.device)
+    pipeline = DiffusionActPipeline.from_pretrained(settings.model, device=device, face_reader=settings.face_reader)
+    model = SharedModel(pipeline, Path(settings.model).name)
     if not IS_ZERO_GPU:  # there is no GPU outside of calls
-        engine.warm_up()
+        model.warm_up()
     sessions = Sessions(files / "results", settings.limits.keep_seconds)
-    return build_page(make_context(engine, settings.limits, sessions))
+    return build_page(make_context(model, settings.limits, sessions))
 
 
 def serve(settings: AppSettings, block: bool = True) -> gr.Blocks:

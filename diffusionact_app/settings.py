@@ -45,6 +45,7 @@ class AppSettings:
     Attributes:
         model: "demo", a model folder, or a Hub id.
         device: "auto", "cpu", "cuda", "mps", ...
+        face_reader: name of what reads the faces.
         host, port: address to listen on; None leaves them to GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
         root_path: path under which a proxy serves the app, such as "/faces"; None leaves it to GRADIO_ROOT_PATH.
         open_browser: open the page at start.
@@ -55,6 +56,7 @@ class AppSettings:
 
     model: str = "demo"
     device: str = "auto"
+    face_reader: str = "open"
     host: str | None = None
     port: int | None = None
     root_path: str | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
-from .animation import Progress
+from .animation import AnimationProgress
 from .costs import in_words
 from .settings import Limits
 
 
 def ready_html(
-    title: str = "Ready", note: str = "Choose an image and a clip, or an example, and press Animate."
+    title: str = "Ready", note: str = "Choose a photo and a video, or an example, and press Animate."
 ) -> str:
     """What stands there before and between jobs."""
     return _block(f"<strong>{escape(title)}</strong> <span>{escape(note)}</span>", 0.0)
@@ -24,26 +24,31 @@ def line_html(title: str, note: str) -> str:
     )
 
 
-def progress_html(progress: Progress, title: str = "") -> str:
+def progress_html(progress: AnimationProgress, title: str = "") -> str:
     """One line and a bar; a title goes in front."""
-    share = min(1.0, progress.done / progress.total) if progress.total else 0.0  # totals may be a header's guess
+    done = max(progress.done, progress.rendered)
+    share = min(1.0, done / progress.total) if progress.total else 0.0  # totals may be a header's guess
     spent = in_words(progress.seconds)
     prefix = f"{escape(title)}: " if title else ""
     if progress.stage == "encoding":
-        line = f"<strong>{prefix}Reading the source</strong> <span>step {progress.done} of {progress.total}</span>"
+        line = f"<strong>{prefix}Reading the source</strong>"
+        if progress.total:
+            line += f" <span>step {progress.done} of {progress.total}</span>"
         return _block(line, share, live="off")
+    if progress.stage == "rendering" and not progress.done:
+        return _block(f"<strong>{prefix}Rendering the first frames</strong>", share, live="off")
     if progress.stage == "rendering":
         each = progress.rendering_seconds / progress.done
         left = in_words(each * max(0, progress.total - progress.done))
         line = (
-            f"<strong>{prefix}Frame {progress.done} of {progress.total}</strong> <span>{each:.2f} s a frame</span> "
+            f"<strong>{prefix}Frame {progress.done} of {progress.total}</strong> <span>{each:.2f} s per frame</span> "
             f"<span>about {left} left</span>"
         )
         return _block(line, share, live="off")
     words = {"done": "Done", "stopped": "Stopped", "broken": "Broke off"}
     line = f"<strong>{prefix}{words[progress.stage]}</strong> <span>{_frames(progress)} in {spent}</span>"
-    if progress.rendering_seconds:
-        line += f" <span>{progress.rendering_seconds / progress.done:.2f} s a frame</span>"
+    if progress.done:
+        line += f" <span>{progress.rendering_seconds / progress.done:.2f} s per frame</span>"
     if progress.without_face:
         line += f" <span>{progress.without_face} without a face, filled in</span>"
     return _block(line, share)
@@ -65,7 +70,7 @@ def estimate_html(
     return f'<p class="{kind}">{text}</p>'
 
 
-def _frames(progress: Progress) -> str:
+def _frames(progress: AnimationProgress) -> str:
     if progress.stage == "done":
         return f"{progress.done} frame{'s' if progress.done > 1 else ''}"
     return f"{progress.done} of {progress.total} frames"

@@ -10,8 +10,8 @@ import gradio as gr
 from gradio.components.image import ImageData
 
 
-def image_upload(**options: Any) -> gr.Image:
-    """A field whose handlers receive the path of the uploaded file, or None; `checks.check_image` looks at it."""
+def photo_upload(**options: Any) -> gr.Image:
+    """A field whose handlers receive the path of the uploaded file, or None; `checks.check_photo` looks at it."""
     field = gr.Image(type="filepath", **options)
     field.preprocess = _path
     return field

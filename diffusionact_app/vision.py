@@ -1,4 +1,4 @@
-"""What the model sees of an image: the faces found, the landmarks of the chosen one, and the crop that is cut out."""
+"""What the model sees of a photo or frame: all faces, the landmarks of the chosen one, and the crop that is cut out."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 from diffusionact.face.geometry.alignment import invert_transform, transform_points
 
-from .engine import Engine
+from .shared_model import SharedModel
 
 SHOWN_PX = 720
 FACE_COLOUR, OTHER_COLOUR, CROP_COLOUR, PUPIL_COLOUR = "#37d0a0", "#9aa3a0", "#ffb347", "#ff5a5f"
 
 
 @dataclass(frozen=True)
-class Look:
-    """An image with everything drawn on it.
+class MarkedImage:
+    """A photo or frame with its faces marked.
 
     Attributes:
         image: for showing.
@@ -31,24 +31,24 @@ class Look:
     chosen: int
 
 
-def look(engine: Engine, image: Tensor, face: str | int) -> Look:
-    """Find the faces of an image uint8 (H, W, 3) and draw them.
+def mark_faces(model: SharedModel, image: Tensor, face: str | int) -> MarkedImage:
+    """Find the faces of an image uint8 (H, W, 3) with the pipeline's own face reader and draw them.
 
     Raises:
         NoFaceFoundError: if there is no such face.
     """
     chosen = face if isinstance(face, int) else 0
-    measured = engine.measure(image, chosen)
-    to_full = invert_transform(measured.crop.matrix)
-    seen = measured.observation
+    read = model.read_face(image, chosen)
+    to_full = invert_transform(read.crop.matrix)
+    seen = read.observation
     landmarks, pupils = (transform_points(to_full, points)[0].cpu() for points in (seen.landmarks, seen.pupils))
-    corners = crop_corners(measured.crop.matrix, measured.crop.size)
+    corners = crop_corners(read.crop.matrix, read.crop.size)
     scale = min(1.0, SHOWN_PX / max(image.shape[:2]))
-    boxes = engine.face_boxes(image) * scale
+    boxes = model.face_boxes(image).cpu() * scale
     shown = Image.fromarray(image.numpy())
     shown = shown.resize((max(1, round(shown.width * scale)), max(1, round(shown.height * scale))))
     _draw(shown, boxes.tolist(), chosen, (landmarks * scale).tolist(), (pupils * scale).tolist(), corners * scale)
-    return Look(shown, boxes, chosen)
+    return MarkedImage(shown, boxes, chosen)
 
 
 def face_at(boxes: list[list[float]], x: float, y: float) -> int | None:

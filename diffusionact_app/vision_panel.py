@@ -12,13 +12,13 @@ from PIL import Image
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.images import load_image
 
-from .checks import check_image, check_video
+from .checks import check_photo, check_video
 from .context import Context
 from .controls import Controls
 from .messages import errors_as_messages
-from .vision import face_at, look
+from .vision import face_at, mark_faces
 
-LARGEST = {"source": "largest", "driving": "follow"}
+DEFAULT_FACE = {"source": "largest", "driving": "follow"}
 
 
 class VisionPanel:
@@ -42,12 +42,12 @@ class VisionPanel:
                         buttons=[],
                         elem_id=f"vision-{kind}",
                     )
-        self._places = {kind: gr.State([]) for kind in LARGEST}
-        self._chosen = {kind: controls.add(f"{kind}_face", gr.State(LARGEST[kind])) for kind in LARGEST}
-        for kind in LARGEST:
+        self._boxes = {kind: gr.State([]) for kind in DEFAULT_FACE}
+        self._chosen = {kind: controls.add(f"{kind}_face", gr.State(DEFAULT_FACE[kind])) for kind in DEFAULT_FACE}
+        for kind in DEFAULT_FACE:
             self.shown[kind].select(
                 errors_as_messages(self._chooser(kind)),
-                [controls[kind], self._places[kind]],
+                [controls[kind], self._boxes[kind]],
                 [self.shown[kind], self._chosen[kind]],
                 show_progress="hidden",
                 api_visibility="private",
@@ -58,29 +58,29 @@ class VisionPanel:
 
         def show(path: str | None) -> tuple:
             if path is None:
-                return None, LARGEST[kind], []
+                return None, DEFAULT_FACE[kind], []
             image = self._image(kind, path)
             try:
-                found = look(self.context.engine, image, 0)
+                found = mark_faces(self.context.model, image, 0)
             except NoFaceFoundError:
                 if kind == "source":
                     raise
-                gr.Info("The first frame of the clip shows no face. Later frames may.", duration=8)
-                return Image.fromarray(image.numpy()), LARGEST[kind], []
-            return found.image, LARGEST[kind], found.boxes.tolist()
+                gr.Info("The first frame of the video shows no face. Later frames may.", duration=8)
+                return Image.fromarray(image.numpy()), DEFAULT_FACE[kind], []
+            return found.image, DEFAULT_FACE[kind], found.boxes.tolist()
 
-        return errors_as_messages(show), [self.shown[kind], self._chosen[kind], self._places[kind]]
+        return errors_as_messages(show), [self.shown[kind], self._chosen[kind], self._boxes[kind]]
 
     def _chooser(self, kind: str) -> Callable:
-        def choose(path: str, places: list, event: gr.SelectData) -> tuple:
-            face = face_at(places, *event.index)
+        def choose(path: str, boxes: list, event: gr.SelectData) -> tuple:
+            face = face_at(boxes, *event.index)
             if face is None:
                 raise ValueError("Expected a click on a face, received one beside all of them. Click inside a box.")
-            return look(self.context.engine, self._image(kind, path), face).image, face
+            return mark_faces(self.context.model, self._image(kind, path), face).image, face
 
         return choose
 
     def _image(self, kind: str, path: str) -> Any:
         if kind == "source":
-            return load_image(check_image(path, self.context.limits))
+            return load_image(check_photo(path, self.context.limits))
         return next(iter(check_video(path, self.context.limits)))

@@ -13,15 +13,15 @@ if IS_ZERO_GPU:
 
 # Start of the worker and safety; nobody has to pay for what is not used, but a call that runs over is cut off.
 OVERHEAD_S = 15.0
-# A call of the 256 px UNet for one frame, and reading one frame, on ZeroGPU's cards. Deliberately generous.
-CALL_S = 0.03
+# A step of the official 256 px model for one frame, and reading one frame, on ZeroGPU's cards. Deliberately generous.
+STEP_S = 0.03
 FRAME_S = 0.06
 MAX_S = 240
 
 
-def duration(frames: int, steps: int, inversion_steps: int) -> int:
-    """Seconds of GPU to ask for: inversion, then frames x steps."""
-    seconds = OVERHEAD_S + CALL_S * (inversion_steps + frames * steps) + FRAME_S * frames
+def duration(frames: int, steps: int, encode_steps: int) -> int:
+    """Seconds of GPU to ask for: encoding, then frames x steps."""
+    seconds = OVERHEAD_S + STEP_S * (encode_steps + frames * steps) + FRAME_S * frames
     return min(MAX_S, round(seconds))
 
 

@@ -1,4 +1,4 @@
-"""A running app with a tiny model: another process, real uploads, real tracker."""
+"""A running app with a tiny model: another process, real uploads, real face reader."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,19 +20,19 @@ def app(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="session")
 def source_file() -> Path:
-    """The demo's source image."""
+    """The demo's source photo."""
     return DEMO_MEDIA / "source.png"
 
 
 @pytest.fixture(scope="session")
 def driving_file() -> Path:
-    """The demo's driving clip, 100 frames."""
+    """The demo's driving video, 100 frames."""
     return DEMO_MEDIA / "driving.mp4"
 
 
 @pytest.fixture(scope="session")
 def faceless_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An image without a face: a slope of grey."""
+    """A photo without a face: a slope of grey."""
     path = tmp_path_factory.mktemp("faceless") / "wall.png"
     Image.fromarray(np.tile(np.linspace(60, 200, 256).astype(np.uint8), (256, 1))).save(path)
     return path
@@ -40,7 +40,7 @@ def faceless_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def corrupt_file(driving_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip whose end is missing: its index lies there, so nothing can be read."""
+    """A video whose end is missing: its index lies there, so nothing can be read."""
     path = tmp_path_factory.mktemp("corrupt") / "cut_off.mp4"
     path.write_bytes(driving_file.read_bytes()[:50_000])
     return path
@@ -48,7 +48,7 @@ def corrupt_file(driving_file: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def two_faces_file(source_file: Path, portrait, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A large face on the image's left and a smaller one on its right."""
+    """A large face on the photo's left and a smaller one on its right."""
     canvas = Image.new("RGB", (640, 320), (120, 120, 120))
     canvas.paste(Image.open(source_file).resize((320, 320)), (0, 0))
     canvas.paste(Image.fromarray(portrait.numpy()).resize((200, 200)), (400, 60))

@@ -9,9 +9,13 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_MEDIA = REPOSITORY / "diffusionact" / "demo" / "media"
 START_S = 120
+# Enough for a machine with many other things to do; only a broken app takes as long.
+PATIENCE_S = 300
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,14 @@ class RunningApp:
     files: Path
     pid: int
     log: Path
+
+    def wait_until_gone(self, path: Path) -> None:
+        """Wait until the app has removed a file or folder; raises AssertionError if it ends, or hangs, before."""
+        deadline = time.monotonic() + PATIENCE_S
+        while path.exists():
+            assert psutil.pid_exists(self.pid), f"The app ended:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"{path} is still there:\n{self.log.read_text()}"
+            time.sleep(0.1)
 
 
 def start_app(model: Path, folder: Path, *options: str) -> tuple[subprocess.Popen, RunningApp]:

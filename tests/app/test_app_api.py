@@ -1,4 +1,4 @@
-"""The app's doors without a browser: the documented API, what is served, what is refused."""
+"""The app's doors without a browser: the documented API, what is served, what is rejected."""
 
 import json
 import urllib.error
@@ -33,7 +33,7 @@ def animate(client, source, driving, frames=2):
     return client.predict(handle_file(source), handle_file(driving), "fast", frames, False, api_name="/animate")
 
 
-def test_documented_call_animates_an_image(client, source_file, driving_file):
+def test_documented_call_animates_a_photo(client, source_file, driving_file):
     videos = animate(client, source_file, driving_file)
     for video in videos:
         with av.open(video["video"] if isinstance(video, dict) else video) as container:
@@ -41,7 +41,7 @@ def test_documented_call_animates_an_image(client, source_file, driving_file):
             assert container.streams.video[0].average_rate == 25
 
 
-def test_documented_call_edits_an_image(client, source_file):
+def test_documented_call_edits_a_photo(client, source_file):
     with Image.open(client.predict(handle_file(source_file), {"smile": 0.8, "yaw": 10}, api_name="/edit")) as image:
         assert image.size == (32, 32)
         assert image.info["Comment"] == "AI-generated, DiffusionAct"
@@ -55,7 +55,7 @@ def test_only_the_two_calls_are_documented(client):
     ]  # fmt: skip
 
 
-def test_api_tells_errors_in_plain_words(client, app, faceless_file, driving_file):
+def test_api_explains_errors_in_plain_words(client, app, faceless_file, driving_file):
     with pytest.raises(AppError) as raised:
         animate(client, faceless_file, driving_file)
     message = str(raised.value)
@@ -63,7 +63,7 @@ def test_api_tells_errors_in_plain_words(client, app, faceless_file, driving_fil
     assert str(app.files) not in message and "Traceback" not in message
 
 
-def test_broken_image_is_told_in_plain_words(client, app, tmp_path):
+def test_broken_photo_is_explained_in_plain_words(client, app, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(AppError, match=r"received 'broken\.png', which does not") as raised:
         client.predict(handle_file(tmp_path / "broken.png"), {}, api_name="/edit")
@@ -71,17 +71,17 @@ def test_broken_image_is_told_in_plain_words(client, app, tmp_path):
 
 
 @pytest.mark.parametrize("sliders", [["smile"], {"smile": "much"}, None])
-def test_sliders_of_another_kind_are_refused(client, source_file, sliders):
+def test_sliders_of_another_kind_are_rejected(client, source_file, sliders):
     with pytest.raises(AppError, match="Expected sliders as"):
         client.predict(handle_file(source_file), sliders, api_name="/edit")
 
 
-def test_unknown_slider_is_refused(client, source_file):
+def test_unknown_slider_is_rejected(client, source_file):
     with pytest.raises(AppError, match="Expected sliders among .* received nose"):
         client.predict(handle_file(source_file), {"nose": 1.0}, api_name="/edit")
 
 
-def test_pickle_is_refused_whatever_it_is_called(client, source_file, tmp_path):
+def test_pickle_is_rejected_whatever_it_is_called(client, source_file, tmp_path):
     marker = tmp_path / "ran"
     pickle = tmp_path / "pose.pkl"
     pickle.write_bytes(f"cos\nsystem\n(S'touch {marker}'\ntR.".encode())

@@ -1,11 +1,11 @@
-"""What uploads are refused before any work, and what the visitor reads then."""
+"""Which uploads are rejected before any work, and what the visitor reads then."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
-from diffusionact_app.checks import check_image, check_time, check_video  # noqa: E402
+from diffusionact_app.checks import check_photo, check_time, check_video  # noqa: E402
 from diffusionact_app.messages import errors_as_messages, plain  # noqa: E402
 from diffusionact_app.settings import Limits  # noqa: E402
 
@@ -13,42 +13,42 @@ LIMITS = Limits(upload_mb=1, image_megapixels=1, video_side_px=200, seconds=100)
 
 
 def test_good_uploads_pass(source_file, driving_file):
-    assert check_image(str(source_file), LIMITS) == source_file
+    assert check_photo(str(source_file), LIMITS) == source_file
     assert check_video(str(driving_file), Limits()).frame_count == 100
 
 
-@pytest.mark.parametrize("check", [check_image, check_video])
-def test_nothing_chosen_is_told(check):
+@pytest.mark.parametrize("check", [check_photo, check_video])
+def test_nothing_chosen_is_explained(check):
     with pytest.raises(ValueError, match="Expected a .* received none. Upload"):
         check(None, LIMITS)
 
 
-def test_image_of_another_kind_is_refused_by_its_name(tmp_path):
+def test_photo_of_another_kind_is_rejected_by_its_name(tmp_path):
     (tmp_path / "codes.pkl").write_bytes(b"cos\nsystem\n")
     with pytest.raises(ValueError, match="received 'codes.pkl'"):
-        check_image(str(tmp_path / "codes.pkl"), LIMITS)
+        check_photo(str(tmp_path / "codes.pkl"), LIMITS)
 
 
-def test_image_that_is_none_is_refused_by_its_content(tmp_path):
+def test_photo_that_is_none_is_rejected_by_its_content(tmp_path):
     (tmp_path / "codes.png").write_bytes(b"cos\nsystem\n")
     with pytest.raises(ValueError, match="which does not"):
-        check_image(str(tmp_path / "codes.png"), LIMITS)
+        check_photo(str(tmp_path / "codes.png"), LIMITS)
 
 
-def test_image_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+def test_photo_with_too_many_pixels_is_rejected_before_it_is_decoded(tmp_path):
     Image.new("1", (4000, 300)).save(tmp_path / "large.png")
     with pytest.raises(ValueError, match="at most 1 megapixels, received 4000 x 300"):
-        check_image(str(tmp_path / "large.png"), LIMITS)
+        check_photo(str(tmp_path / "large.png"), LIMITS)
 
 
-def test_file_that_is_too_large_is_refused(tmp_path):
+def test_file_that_is_too_large_is_rejected(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     with pytest.raises(ValueError, match="at most 1 MB, received 'noise.png' of 1 MB"):
-        check_image(str(tmp_path / "noise.png"), LIMITS)
+        check_photo(str(tmp_path / "noise.png"), LIMITS)
 
 
-def test_clip_that_is_too_wide_is_refused(driving_file):
+def test_video_that_is_too_wide_is_rejected(driving_file):
     with pytest.raises(ValueError, match="at most 200 px a side, received 256 x 256"):
         check_video(str(driving_file), LIMITS)
 
@@ -57,14 +57,14 @@ def test_driving_images_are_measured_before_they_are_decoded(tmp_path):
     Image.new("1", (300, 100)).save(tmp_path / "wide.png")
     with pytest.raises(ValueError, match="at most 200 px a side, received 300 x 100"):
         check_video(str(tmp_path / "wide.png"), LIMITS)
-    # 20000 x 20000 px in half a megabyte: Pillow's limit, told in our words.
+    # 20000 x 20000 px in half a megabyte: Pillow's limit, explained in our words.
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
-    for check in (check_image, check_video):
+    for check in (check_photo, check_video):
         with pytest.raises(ValueError, match="'bomb.png' of many times that. Make it smaller"):
             check(str(tmp_path / "bomb.png"), LIMITS)
 
 
-def test_animation_of_too_many_frames_is_refused(tmp_path):
+def test_animation_of_too_many_frames_is_rejected(tmp_path):
     frames = [Image.new("L", (16, 16), level) for level in range(5)]
     frames[0].save(tmp_path / "long.gif", save_all=True, append_images=frames[1:])
     assert check_video(str(tmp_path / "long.gif"), LIMITS).frame_count == 5
@@ -72,31 +72,31 @@ def test_animation_of_too_many_frames_is_refused(tmp_path):
         check_video(str(tmp_path / "long.gif"), Limits(frames=4))
 
 
-@pytest.mark.parametrize(("check", "name"), [(check_image, "old.png"), (check_video, "old.mp4")])
+@pytest.mark.parametrize(("check", "name"), [(check_photo, "old.png"), (check_video, "old.mp4")])
 def test_upload_that_was_removed_is_asked_for_again(tmp_path, check, name):
     with pytest.raises(ValueError, match=f"received '{name}', which is no longer here: uploads are kept for 1 h"):
         check(str(tmp_path / name), LIMITS)
 
 
-def test_image_reaches_the_handlers_as_it_was_uploaded(tmp_path):
+def test_photo_reaches_the_handlers_as_it_was_uploaded(tmp_path):
     from gradio.components.image import ImageData
 
-    from diffusionact_app.uploads import image_upload
+    from diffusionact_app.uploads import photo_upload
 
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     payload = ImageData(path=str(tmp_path / "clear.png"), orig_name="clear.png")
-    assert image_upload(label="Image").preprocess(payload) == str(tmp_path / "clear.png")
-    assert image_upload().preprocess(None) is None
+    assert photo_upload(label="Image").preprocess(payload) == str(tmp_path / "clear.png")
+    assert photo_upload().preprocess(None) is None
 
 
-def test_job_that_would_take_too_long_is_refused():
+def test_job_that_would_take_too_long_is_rejected():
     check_time(100.0, 5, LIMITS)
     with pytest.raises(ValueError, match="at most 1 min 40 s, received 500 frames, which would take about 3 min 20 s"):
         check_time(200.0, 500, LIMITS)
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "shown"),
     [
         ("received '/tmp/app/1f/face.png' of 3 bytes", "received 'face.png' of 3 bytes"),
         ("received /srv/app/face.png, which", "received face.png, which"),
@@ -104,8 +104,8 @@ def test_job_that_would_take_too_long_is_refused():
         ("0.5 s/frame and 1/2", "0.5 s/frame and 1/2"),
     ],
 )
-def test_messages_do_not_show_the_servers_folders(message, told):
-    assert plain(message) == told
+def test_messages_do_not_show_the_servers_folders(message, shown):
+    assert plain(message) == shown
 
 
 def test_unforeseen_errors_become_a_number_in_the_log(caplog):

@@ -58,7 +58,7 @@ def test_arrow_keys_render_in_full_once_they_rest(visitor):
     assert visitor.page.locator("#edit-pitch input[type=number]").input_value() == "4"
 
 
-def test_presets_move_sliders_and_reset_brings_the_first_image_back(visitor):
+def test_quick_edits_move_sliders_and_reset_brings_the_first_back(visitor):
     page, first = visitor.page, after_image(visitor)
     page.get_by_role("button", name="Surprise").click()
     surprised = wait_for_another_image(visitor, first)
@@ -70,9 +70,9 @@ def test_presets_move_sliders_and_reset_brings_the_first_image_back(visitor):
     assert page.locator("#edit-mouth_open input[type=number]").input_value() == "0"
 
 
-def test_whole_image_is_shown_on_request(visitor):
+def test_whole_photo_is_shown_on_request(visitor):
     page, first = visitor.page, after_image(visitor)
-    page.get_by_label("Show the whole image").check()
+    page.get_by_label("Show the whole photo").check()
     wait_for_another_image(visitor, first)
     widths = "[...document.querySelectorAll('#edit-compare img')].map(i => i.naturalWidth)"
     page.wait_for_function(f"{widths}.every(width => width === 256)")

@@ -85,15 +85,16 @@ def test_page_is_dark_for_those_who_prefer_it(browser, app):
     assert max(red, green, blue) < 60
 
 
-def test_layout_stays_put_while_a_clip_is_rendered(open_page, app, source_file, driving_file):
+def test_layout_stays_put_while_a_video_is_rendered(open_page, app, source_file, driving_file):
     visitor = Visitor(open_page(app.url))
     page = visitor.page
     visitor.choose(source_file, driving_file, 4)
-    places = "['animate-start', 'results'].map(id => document.getElementById(id).getBoundingClientRect().top + scrollY)"
-    before = page.evaluate(places)
+    ids = "['animate-start', 'results']"
+    positions = f"{ids}.map(id => document.getElementById(id).getBoundingClientRect().top + scrollY)"
+    before = page.evaluate(positions)
     page.locator("#animate-start").click()
     page.wait_for_selector("#stage img", state="attached")
-    assert page.evaluate(places) == pytest.approx(before, abs=1)
+    assert page.evaluate(positions) == pytest.approx(before, abs=1)
     visitor.wait_for_text("animate-status", "Done")
     visitor.video("side-by-side")
-    assert page.evaluate(places) == pytest.approx(before, abs=1)
+    assert page.evaluate(positions) == pytest.approx(before, abs=1)

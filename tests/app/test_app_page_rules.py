@@ -1,4 +1,4 @@
-"""Rules for every handler of the page, and what the app's command refuses."""
+"""Rules for every handler of the page, and for jobs that go to another process."""
 
 import inspect
 import multiprocessing
@@ -11,24 +11,24 @@ import torch
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 from diffusionact import DiffusionActPipeline  # noqa: E402
-from diffusionact.cli import build_parser, main  # noqa: E402
 from diffusionact.face.pose.editing import PoseEdit  # noqa: E402
+from diffusionact.generation import Sampling  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
 from diffusionact_app.animate_tab import make_job  # noqa: E402
 from diffusionact_app.context import make_context  # noqa: E402
 from diffusionact_app.endpoints import DEFAULTS  # noqa: E402
-from diffusionact_app.engine import PREVIEW, Engine  # noqa: E402
 from diffusionact_app.examples import EXAMPLES  # noqa: E402
 from diffusionact_app.page import build_page  # noqa: E402
 from diffusionact_app.sessions import Sessions  # noqa: E402
 from diffusionact_app.settings import Limits  # noqa: E402
+from diffusionact_app.shared_model import SharedModel  # noqa: E402
 from diffusionact_app.zero_gpu import duration, on_gpu  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def context(tiny_model_folder, tmp_path_factory):
-    engine = Engine(DiffusionActPipeline.from_pretrained(tiny_model_folder))
-    return make_context(engine, Limits(), Sessions(tmp_path_factory.mktemp("results"), 60))
+    model = SharedModel(DiffusionActPipeline.from_pretrained(tiny_model_folder))
+    return make_context(model, Limits(), Sessions(tmp_path_factory.mktemp("results"), 60))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_no_handler_takes_more_than_eight_values(page):
         assert len(inspect.signature(function.fn).parameters) <= 9, function.name  # with the request or event
 
 
-def test_every_handler_tells_its_errors_plainly(page):
+def test_every_handler_explains_its_errors(page):
     told = [function.fn for function in page.fns.values() if function.inputs]
     assert told and all(hasattr(handler, "__wrapped__") for handler in told)
 
@@ -64,17 +64,24 @@ def test_options_of_the_api_are_those_the_page_begins_with(page, context):
     )
 
 
-def test_qualities_are_the_presets_of_the_nodes(context):
+def test_qualities_are_the_presets_of_the_model(context):
     import gradio
 
-    from diffusionact.schedulers.choice import PRESETS
     from diffusionact_app.controls import Controls, quality_choice
 
-    controls = Controls()
+    controls, presets = Controls(), context.model.pipeline.presets
     with gradio.Blocks():
-        quality_choice(controls)
-    assert [value for _, value in controls["quality"].choices] == list(PRESETS)
-    assert controls["quality"].value in PRESETS
+        quality_choice(controls, context.model)
+    assert [value for _, value in controls["quality"].choices] == list(presets)
+    assert controls["quality"].value in presets and controls["quality"].visible
+    assert [context.model.sampling(name) for name in presets] == list(presets.values())
+    with pytest.raises(ValueError, match="Expected a quality among fast, balanced, paper, received 'best'"):
+        context.model.sampling("best")
+
+
+def test_preview_takes_fewer_steps_than_the_fastest_preset(context):
+    assert context.model.preview_sampling == Sampling(4, "dpm")
+    assert context.model.steps_per_frame(context.model.presets["fast"]) == 6
 
 
 def test_frames_beyond_the_limit_are_not_rendered(context, driving_file, source_file, tmp_path):
@@ -90,7 +97,7 @@ def sent(value):
     return there.recv()
 
 
-def test_jobs_and_their_progress_can_be_sent_to_the_process_with_the_gpu(context, driving_file, source_file, tmp_path):
+def test_jobs_and_progress_can_be_sent_to_the_process_with_the_gpu(context, driving_file, source_file, tmp_path):
     job = make_job(
         context,
         DEFAULTS | {"quality": "fast", "frames": 2, "relative": False},
@@ -101,7 +108,7 @@ def test_jobs_and_their_progress_can_be_sent_to_the_process_with_the_gpu(context
     assert sent(job) == job
     for progress in context.animate(job):
         assert sent(progress).stage == progress.stage
-    edited = context.edit(source_file, "largest", PoseEdit(), PREVIEW)
+    edited = context.edit(source_file, "largest", PoseEdit(), context.model.preview_sampling)
     assert torch.equal(sent(edited).after, edited.after)
 
 
@@ -147,21 +154,3 @@ def test_decorator_does_nothing_without_zero_gpu():
         return 1
 
     assert on_gpu(lambda: 60)(handler) is handler
-
-
-@pytest.mark.parametrize(
-    ("option", "value"), [("--port", "0"), ("--max-frames", "1"), ("--queue", "0"), ("--max-upload-mb", "0")]
-)
-def test_command_refuses_useless_numbers(capsys, option, value):
-    assert main(["app", option, value]) == 2
-    assert f"Expected {option}" in capsys.readouterr().err
-
-
-def test_command_refuses_a_missing_model(capsys, tmp_path):
-    assert main(["app", "--model", str(tmp_path / "none")]) == 2
-    assert "Traceback" not in capsys.readouterr().err
-
-
-def test_command_stays_on_this_machine_unless_told_otherwise():
-    options = build_parser().parse_args(["app"])
-    assert options.host is None and options.root_path is None

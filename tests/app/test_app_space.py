@@ -36,17 +36,20 @@ JOB = """
 from pathlib import Path
 import sys
 from diffusionact import DiffusionActPipeline
+from diffusionact.generation import Sampling
 from diffusionact.video import open_frames
 from diffusionact_app.animation import AnimateJob
 from diffusionact_app.context import make_context
-from diffusionact_app.engine import Engine
 from diffusionact_app.sessions import Sessions
 from diffusionact_app.settings import Limits
+from diffusionact_app.shared_model import SharedModel
 
 model, source, driving, folder = map(Path, sys.argv[1:])
-context = make_context(Engine(DiffusionActPipeline.from_pretrained(model)), Limits(), Sessions(folder / "r", 60))
+model = SharedModel(DiffusionActPipeline.from_pretrained(model))
+context = make_context(model, Limits(), Sessions(folder / "r", 60))
 try:
-    *_, last = context.animate(AnimateJob(source, open_frames(driving), folder, sampler=("ddim", 2), frames=3))
+    job = AnimateJob(source, open_frames(driving), folder, sampling=Sampling(2, "ddim"), frames=3)
+    *_, last = context.animate(job)
     print(last.stage, last.done)
 except Exception as error:
     print(error.message)
@@ -97,7 +100,7 @@ def test_filling_again_keeps_git_and_foreign_folders_are_left_alone(space, tmp_p
 
 
 @pytest.mark.slow
-def test_lent_gpu_is_asked_for_as_long_as_the_job_needs_and_tells_its_errors(
+def test_lent_gpu_is_asked_for_as_long_as_needed_and_reports_errors(
     tiny_model_folder, source_file, faceless_file, driving_file, tmp_path
 ):
     (tmp_path / "spaces.py").write_text(SPACES)

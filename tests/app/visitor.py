@@ -32,12 +32,12 @@ class Visitor:
         self.few_frames(frames)
 
     def few_frames(self, frames: int) -> None:
-        """Ask for a number of frames, once the clip is known."""
+        """Ask for a number of frames, once the video is known."""
         page = self.page
         page.wait_for_function("document.querySelector('#estimate').innerText.includes('100 frames')")
         if not page.locator("#frames").is_visible():
             page.get_by_role("button", name="Options").first.click()
-        # The clip sets the slider; a number typed before that would be overwritten.
+        # The video sets the slider; a number typed before that would be overwritten.
         page.wait_for_function("document.querySelector('#frames input[type=range]')?.max === '100'")
         page.locator("#frames input[type=number]").fill(str(frames))
         page.keyboard.press("Tab")

@@ -1,0 +1,216 @@
+"""The one pipeline behind the page, shared by all visitors: encoded sources are kept, work is done in turns.
+
+Nothing here knows which engine makes the frames or what reads the faces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffusionact import DiffusionActPipeline, FacePose, PoseOptions, ReenactedFrame, SourceCodes
+from diffusionact.face.errors import NoFaceFoundError
+from diffusionact.face.pose.editing import PoseEdit, edit_pose, source_pose
+from diffusionact.face.readers.reader import CroppedFace, FaceReader
+from diffusionact.face.readers.registry import load_face_reader
+from diffusionact.generation import Sampling
+from diffusionact.generation.sampling import StepCallback
+from diffusionact.images import load_image
+from diffusionact.pipelines.stream_hooks import NO_HOOKS, StreamHooks
+from diffusionact.types import CropTransform, map_tensors
+
+from .costs import CostModel
+from .examples import EXAMPLES
+from .fair_lock import FairLock
+
+logger = logging.getLogger(__name__)
+
+MAX_SOURCES = 16
+DEFAULT_QUALITY = "balanced"
+# While a slider moves: so many steps at most.
+MAX_PREVIEW_STEPS = 4
+WARM_UP_STEPS = 2
+
+
+@dataclass(frozen=True)
+class EditedSource:
+    """A source before and after sliders.
+
+    Attributes:
+        before, after: (1, 3, S, S) in [-1, 1], aligned, on the CPU.
+        crop: full photo -> the two.
+    """
+
+    before: Tensor
+    after: Tensor
+    crop: CropTransform
+
+
+class SharedModel:
+    """A loaded model and what is known about its speed.
+
+    Args:
+        pipeline: the model.
+        name: of the model, for visitors.
+    """
+
+    def __init__(self, pipeline: DiffusionActPipeline, name: str = "demo"):
+        self.pipeline = pipeline
+        self.name = name
+        self.costs = CostModel()
+        self._turns = FairLock()
+        self._sources: OrderedDict[tuple[str, str | int], SourceCodes] = OrderedDict()
+        # For looking at uploads: on the CPU, where it disturbs no job and needs no lent GPU.
+        self._reader = _on_cpu(pipeline.face_reader)
+
+    @property
+    def presets(self) -> Mapping[str, Sampling]:
+        """The qualities to choose from; none where the model has nothing to choose."""
+        return self.pipeline.engine.presets
+
+    @property
+    def default_quality(self) -> str | None:
+        """Name of the preset to begin with; None where there are none."""
+        names = list(self.presets)
+        return DEFAULT_QUALITY if DEFAULT_QUALITY in names else next(iter(names), None)
+
+    @property
+    def preview_sampling(self) -> Sampling:
+        """How to render while a slider moves: the fastest preset, in fewer steps yet."""
+        fastest = min(self.presets.values(), key=self.steps_per_frame, default=Sampling())
+        return Sampling(min(MAX_PREVIEW_STEPS, self.steps_per_frame(fastest)), fastest.scheduler)
+
+    @property
+    def encode_steps(self) -> int:
+        """Steps that encoding a source takes; 0 where it is done at once."""
+        return self.pipeline.engine.encode_steps()
+
+    def sampling(self, quality: str | None) -> Sampling:
+        """How a quality is rendered; None is the model's own way.
+
+        Raises:
+            ValueError: if the model has no such preset.
+        """
+        if quality is None:
+            return Sampling()
+        if quality not in self.presets:
+            raise ValueError(
+                f"Expected a quality among {', '.join(self.presets) or 'none'}, received {quality!r}. Choose another."
+            )
+        return self.presets[quality]
+
+    def steps_per_frame(self, sampling: Sampling) -> int:
+        """Steps of the engine for one frame."""
+        return self.pipeline.engine.steps_per_frame(sampling)
+
+    def estimate(self, frames: int, sampling: Sampling, is_encoded: bool = False) -> float:
+        """Seconds that a job will take."""
+        encode_steps = 0 if is_encoded else self.encode_steps
+        return self.costs.estimate(frames, self.steps_per_frame(sampling), encode_steps)
+
+    def warm_up(self) -> None:
+        """Encode and render once, so that the first visitor neither waits for it nor sees a wild estimate."""
+        photo, sampling = load_image(EXAMPLES[0].source), Sampling(WARM_UP_STEPS)
+        try:
+            source = self.pipeline.encode_source(photo, num_inversion_steps=WARM_UP_STEPS)
+        except NoFaceFoundError as error:
+            logger.warning("No warm-up, the first estimates are guesses: %s", error)
+            return
+        pose = source_pose(self.pipeline.face_reader.face_model, source)
+        for _ in range(2):  # the first time is slower than those that follow
+            started = time.perf_counter()
+            self._render(source, pose, sampling)
+        self.costs.step = (time.perf_counter() - started) / self.steps_per_frame(sampling)
+        started = time.perf_counter()
+        self.read_face(photo, 0)
+        self.costs.reading = time.perf_counter() - started
+
+    def is_encoded(self, path: Path, face: str | int = "largest") -> bool:
+        """Whether `encode` would answer at once."""
+        return _key(path, face) in self._sources
+
+    def encode(self, path: Path, face: str | int = "largest", on_step: StepCallback | None = None) -> SourceCodes:
+        """Encode a source photo, or take it from the last MAX_SOURCES ones.
+
+        Raises:
+            NoFaceFoundError: if the photo shows no such face.
+            ValueError: if it is no image.
+        """
+        key = _key(path, face)
+        with self._turns:
+            if key not in self._sources:
+                image, started = load_image(path), time.perf_counter()
+                self._sources[key] = self.pipeline.encode_source(image, face=face, on_step=on_step)
+                self.costs.learn_steps(time.perf_counter() - started, self.encode_steps)
+            self._sources.move_to_end(key)
+            while len(self._sources) > MAX_SOURCES:
+                self._sources.popitem(last=False)
+            return self._sources[key]
+
+    def stream(
+        self,
+        source: SourceCodes,
+        driving: Iterable[Tensor],
+        options: PoseOptions,
+        frame_rate: float,
+        sampling: Sampling,
+        hooks: StreamHooks = NO_HOOKS,
+    ) -> Iterator[ReenactedFrame]:
+        """`DiffusionActPipeline.stream`, giving way to other jobs after every chunk."""
+        steps, scheduler = sampling.num_inference_steps, sampling.scheduler
+        chunk_size = self.costs.chunk_size(self.steps_per_frame(sampling))
+        frames = self.pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk_size, hooks)
+        with closing(frames):
+            while True:
+                with self._turns:
+                    frame = next(frames, None)
+                if frame is None:
+                    return
+                yield frame
+
+    def edit(self, path: Path, face: str | int, edit: PoseEdit, sampling: Sampling) -> EditedSource:
+        """Render a source with sliders applied.
+
+        Raises:
+            NoFaceFoundError: if the photo shows no such face.
+        """
+        source = self.encode(path, face)
+        face_model = self.pipeline.face_reader.face_model
+        with self._turns, torch.no_grad():
+            pose = edit_pose(face_model, source_pose(face_model, source), edit)
+            image = self._render(source, pose, sampling)
+        return EditedSource(source.image.cpu(), image.cpu(), map_tensors(source.crop, Tensor.cpu))
+
+    def face_boxes(self, image: Tensor) -> Tensor:
+        """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
+        return self._reader.faces_in(image)
+
+    def read_face(self, image: Tensor, face: int) -> CroppedFace:
+        """Read one face of an image uint8 (H, W, 3) as the pipeline does for sources.
+
+        Raises:
+            NoFaceFoundError: if there is no such face.
+        """
+        with torch.no_grad():
+            return self._reader.read_source(image, face).face
+
+    def _render(self, source: SourceCodes, pose: FacePose, sampling: Sampling) -> Tensor:
+        conditioning = self.pipeline.reenact(source, pose)
+        return self.pipeline.decode(source, conditioning, sampling.num_inference_steps, sampling.scheduler)
+
+
+def _on_cpu(reader: FaceReader) -> FaceReader:
+    return reader if reader.device.type == "cpu" else load_face_reader(reader.name)
+
+
+def _key(path: Path, face: str | int) -> tuple[str, str | int]:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest(), face

@@ -3,11 +3,13 @@
 from .catalogue import CATALOGUE, catalogue_entry
 from .folders import ENVIRONMENT_VARIABLE, find_weights, make_weights_folder, use_folders, weights_folder
 from .model_folder import (
+    BUNDLED_MODELS,
     DEMO_FOLDER,
     DEMO_NAME,
     HUB_PATTERNS,
     INDEX_NAME,
     INDEX_SECTION,
+    PHOTO_NAME,
     check_weights,
     model_folder_writer,
     read_index,
@@ -17,6 +19,7 @@ from .model_folder import (
 from .official_file import EMOCA_FOLDER_NAME, MODEL_FOLDER_NAME, PERCEPTION_FOLDER_NAME, OfficialFile
 
 __all__ = [
+    "BUNDLED_MODELS",
     "CATALOGUE",
     "DEMO_FOLDER",
     "DEMO_NAME",
@@ -26,6 +29,7 @@ __all__ = [
     "INDEX_SECTION",
     "MODEL_FOLDER_NAME",
     "PERCEPTION_FOLDER_NAME",
+    "PHOTO_NAME",
     "EMOCA_FOLDER_NAME",
     "OfficialFile",
     "catalogue_entry",

@@ -26,8 +26,10 @@ from .provenance import PROVENANCE_NAME
 INDEX_NAME = "model_index.json"
 INDEX_SECTION = "diffusionact"
 
-DEMO_NAME = "demo"
+DEMO_NAME, PHOTO_NAME = "demo", "photo"
 DEMO_FOLDER = Path(__file__).resolve().parents[1] / "demo" / "model"
+# The models that come with the package, in the order in which they are offered.
+BUNDLED_MODELS = {PHOTO_NAME: DEMO_FOLDER.with_name("photo"), DEMO_NAME: DEMO_FOLDER}
 # A Hub repository, and nothing else of it than what a model folder is made of.
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 HUB_PATTERNS = [INDEX_NAME, "*/*.json", "*/*.safetensors"]
@@ -39,16 +41,16 @@ def resolve_model_folder(name_or_path: str | Path = DEMO_NAME, revision: str | N
     Downloads go to the Hub's own cache; HF_HOME, HF_ENDPOINT and HF_HUB_OFFLINE are respected.
 
     Args:
-        name_or_path: "demo", a folder, the name of a model in the weights folder, or a repository id such as
-            "name/model"; the first of these that is there.
+        name_or_path: "photo" or "demo", which are bundled; a folder; the name of a model in the weights folder; or a
+            repository id such as "name/model"; the first of these that is there.
         revision: branch, tag or commit of a Hub repository.
 
     Raises:
         FileNotFoundError: if there is no such model, or it cannot be fetched.
     """
     name, folder = str(name_or_path), Path(name_or_path)
-    if name == DEMO_NAME:
-        folder = DEMO_FOLDER
+    if name in BUNDLED_MODELS:
+        folder = BUNDLED_MODELS[name]
     elif not folder.exists():
         folder = _in_weights_folder(name) or (_fetch(name, revision) if HUB_ID.fullmatch(name) else folder)
     elif folder.is_dir() and not (folder / INDEX_NAME).is_file():
@@ -62,8 +64,8 @@ def resolve_model_folder(name_or_path: str | Path = DEMO_NAME, revision: str | N
     if not (folder / INDEX_NAME).is_file():
         raise FileNotFoundError(
             f"Expected a model folder with {INDEX_NAME}, received {folder}, which "
-            f"{'holds none' if folder.is_dir() else 'does not exist'}. Give {DEMO_NAME!r}, the folder of a model, the "
-            f"name of one in {weights_folder()}, or a Hub repository such as name/model."
+            f"{'holds none' if folder.is_dir() else 'does not exist'}. Give {PHOTO_NAME!r} or {DEMO_NAME!r}, "
+            f"the folder of a model, the name of one in {weights_folder()}, or a Hub repository such as name/model."
         )
     return folder
 

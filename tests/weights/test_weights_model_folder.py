@@ -204,7 +204,7 @@ def test_a_checkpoint_in_place_of_a_folder_is_sent_to_the_converter(tmp_path):
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"received .*nowhere, which does not exist\. Give 'demo'"):
+    with pytest.raises(FileNotFoundError, match=r"received .*nowhere, which does not exist\. Give 'photo'"):
         resolve_model_folder(tmp_path / "nowhere")
 
 

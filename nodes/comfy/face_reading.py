@@ -1,22 +1,22 @@
-"""Trackers by name, poses out of driving faces, and images of poses; nothing here needs the model's networks."""
+"""Face readers by name, poses out of driving faces, and images of poses; nothing here needs the model's networks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...diffusionact import PoseOptions, images
+from ...diffusionact import OpenFaceTracker, PoseOptions, images
 from ...diffusionact.face.pose.extraction import PoseExtractor
 from ...diffusionact.face.pose.landmark_map import draw_landmark_map
 from ...diffusionact.face.readers.reader import CroppedFace, FaceReader
 from ...diffusionact.face.readers.registry import load_face_reader, usable_face_readers
 from ...diffusionact.types import FaceCoefficients, FacePose, SourceCodes, concatenate, map_tensors
-from .compatibility import ADVANCED
 from .conversion import warping_device
-from .progress import Progress
+from .schema import ADVANCED
 from .values import Source
 
 MAP_SIZE = 256
@@ -40,6 +40,26 @@ def tracker_input(optional: bool = False) -> io.Input:
 def make_reader(tracker: str) -> FaceReader:
     """A face reader where faces are read; its nets are small and go when it goes."""
     return load_face_reader(tracker).to(warping_device())
+
+
+def face_in_box(image: Tensor, bounding_box: Any) -> int:
+    """Number of the face whose centre is nearest to a box's.
+
+    Args:
+        image: uint8 (H, W, 3).
+        bounding_box: ComfyUI's BOUNDING_BOX; of several boxes, the first of the first image.
+    """
+    while isinstance(bounding_box, (list, tuple)):
+        if not bounding_box:
+            raise ValueError(
+                "Expected a bounding box, received an empty list. Choose another image, or disconnect the input."
+            )
+        bounding_box = bounding_box[0]
+    x = bounding_box["x"] + bounding_box["width"] / 2
+    y = bounding_box["y"] + bounding_box["height"] / 2
+    centres = [(face.box[:2] + face.box[2:]) / 2 for face in OpenFaceTracker().detect(image)]
+    distances = [float((centre - centre.new_tensor([x, y])).norm()) for centre in centres]
+    return distances.index(min(distances)) if distances else 0
 
 
 def reader_of(coefficients: FaceCoefficients) -> FaceReader:
@@ -80,13 +100,6 @@ def join_poses(poses: Iterable[FacePose]) -> FacePose:
     if not rows:
         raise ValueError("Expected a driving clip with at least one frame, received none. Check what comes before.")
     return concatenate(rows)
-
-
-def watched(frames: Iterable[Tensor], progress: Progress) -> Iterator[Tensor]:
-    """The same frames, each counted and open to interruption."""
-    for index, frame in enumerate(frames):
-        progress.advance_to(index)
-        yield frame
 
 
 def draw(pose: FacePose) -> Tensor:

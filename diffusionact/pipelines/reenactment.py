@@ -388,7 +388,7 @@ class DiffusionActPipeline:
 
 @dataclass(frozen=True)
 class _LazyConditioning:
-    """Conditioning of poses, made when rows of it are rendered: after `before_chunk`, and again where memory ran out."""
+    """Conditioning of poses, made when rows are rendered: after `before_chunk`, and again where memory ran out."""
 
     pipeline: DiffusionActPipeline
     source: SourceCodes

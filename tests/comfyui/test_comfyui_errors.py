@@ -49,7 +49,7 @@ def test_a_reference_frame_after_the_end_is_named(comfyui_server, inputs):
         ("codes", "pose", ["source", 0], "DIFFUSIONACT_SOURCE"),
     ],
 )
-def test_a_wrong_input_is_refused_before_anything_runs(comfyui_server, inputs, node, name, value, expected):
+def test_a_wrong_input_is_rejected_before_anything_runs(comfyui_server, inputs, node, name, value, expected):
     graph = reenactment(comfyui_server, "short.mp4")
     graph.set(node, **{name: value})
     with pytest.raises(WorkflowRejectedError) as caught:

@@ -13,7 +13,7 @@ PACK = "a pack-Of any name"
 
 @pytest.fixture(scope="session")
 def node_module():
-    """Import a module of `nodes/` by name."""
+    """Import a module of `nodes/` by its name there, such as "comfy.values"."""
     for name, folder in ((PACK, ROOT), (f"{PACK}.nodes", ROOT / "nodes")):
         module = types.ModuleType(name)
         module.__path__ = [str(folder)]

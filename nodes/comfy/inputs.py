@@ -96,7 +96,7 @@ def sampling_inputs() -> list[io.Input]:
 
 
 def demo_presets() -> str:
-    """The presets of the demo model in words."""
+    """The presets of the demo model, for people."""
     presets = presets_from_json(read_index(DEMO_FOLDER)[INDEX_SECTION]["presets"], DEMO_FOLDER / INDEX_NAME)
     return ", ".join(f"{name} is {how.scheduler} {how.num_inference_steps}" for name, how in presets.items())
 

@@ -145,7 +145,7 @@ class ServerProcess:
 
     @contextmanager
     def peak_memory(self) -> Iterator[list[int]]:
-        """Sample memory ten times a second; afterwards the list holds the samples, bytes."""
+        """Sample memory ten times per second; afterwards the list holds the samples, bytes."""
         samples, done = [self.memory()], threading.Event()
 
         def sample() -> None:

@@ -89,12 +89,12 @@ def out_of_memory(session: Session) -> dict:
     """The device has room for two frames: sizes of the UNet's batches, and how far the result is from the plain one."""
     plain, sizes = session.decode(), []
 
-    def refuse(module, arguments):
+    def run_out(module, arguments):
         sizes.append(len(arguments[0]))
         if sizes[-1] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    hook = session.model.pipeline.unet.register_forward_pre_hook(refuse)
+    hook = session.model.pipeline.unet.register_forward_pre_hook(run_out)
     limited = session.decode()
     hook.remove()
     return {"sizes": sizes, "difference": (limited - plain).abs().max().item(), "frames": len(limited)}

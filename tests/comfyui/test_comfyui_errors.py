@@ -45,7 +45,7 @@ def test_a_reference_frame_after_the_end_is_named(comfyui_server, inputs):
         ("decode", "steps", 0, "smaller than min"),
         ("decode", "preset", "best", "not in"),
         ("source", "inversion_steps", "many", "INT"),
-        ("pose", "source", ["picture", 0], "IMAGE"),
+        ("pose", "source", ["photo", 0], "IMAGE"),
         ("codes", "pose", ["source", 0], "DIFFUSIONACT_SOURCE"),
     ],
 )

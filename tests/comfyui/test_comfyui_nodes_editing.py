@@ -13,7 +13,7 @@ def posed(client, **sliders) -> Graph:
     """Source image and sliders to a saved image; node ids model, image, source, edit, codes, decode, show."""
     graph = Graph(client)
     model = graph.add("model", "DiffusionAct_LoadModel", dtype="float32")
-    image = graph.add("picture", "LoadImage", image="source.png")
+    image = graph.add("photo", "LoadImage", image="source.png")
     source = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=image, inversion_steps=5)
     pose = graph.add("edit", "DiffusionAct_EditPose", source=source, **sliders)
     codes = graph.add("codes", "DiffusionAct_Reenact", model=model, source=source, pose=pose)
@@ -77,7 +77,7 @@ def test_saved_sources_and_poses_give_the_same_image_without_encoding(comfyui_se
 def test_an_image_without_a_face_is_a_clear_error_at_the_node(comfyui_server):
     Image.new("RGB", (200, 150), "gray").save(comfyui_server.server.base / "input" / "empty.png")
     graph = posed(comfyui_server)
-    graph.set("picture", image="empty.png")
+    graph.set("photo", image="empty.png")
     run = comfyui_server.run(graph.prompt)
     assert run.status == "error"
     assert run.error["node_id"] == "source"

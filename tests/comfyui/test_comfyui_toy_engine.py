@@ -82,7 +82,7 @@ def test_a_saved_source_of_another_engine_is_rendered_again(client, wired, expec
 def test_reenact_video_renders_with_an_engine_of_another_package(client, wired, expected):
     graph = Graph(client)
     model = graph.add("model", "DiffusionAct_LoadModel", model="toy")
-    image = graph.add("picture", "LoadImage", image="source.png")
+    image = graph.add("photo", "LoadImage", image="source.png")
     clip = graph.add("clip", "LoadVideo", file="driver.mp4")
     graph.add("video", "DiffusionAct_ReenactVideo", model=model, image=image, driving=clip, chunk_size=4)
     graph.add("save", "SaveVideo", video=["video", 0], filename_prefix="toy")

@@ -66,7 +66,7 @@ def neutral_landmarks(model: OpenFaceModel, shape: Tensor) -> Tensor:
     count = len(shape)
     camera = torch.tensor([TYPICAL_CAMERA]).expand(count, -1)
     nothing = torch.zeros(count, len(model.expression_basis))
-    return model.landmarks(FaceCoefficients(shape, nothing, torch.zeros(count, 3), camera), ALIGNED_SIZE)
+    return model.landmarks(FaceCoefficients(shape, nothing, torch.zeros(count, 3), camera, model.name), ALIGNED_SIZE)
 
 
 def shape_in(model: OpenFaceModel, landmarks: Tensor, pose: FaceCoefficients) -> Tensor:
@@ -102,7 +102,7 @@ def random_people(model: OpenFaceModel, count: int, generator: torch.Generator) 
     rotation = matrix_to_axis_angle(head_pose_to_matrix(head_pose))
     shape = torch.randn(count, model.num_identity, generator=generator)
     camera = torch.tensor([TYPICAL_CAMERA]).expand(count, -1)
-    return FaceCoefficients(shape, 0.5 * expression * active, rotation, camera), head_pose
+    return FaceCoefficients(shape, 0.5 * expression * active, rotation, camera, model.name), head_pose
 
 
 def observe(model: OpenFaceModel, people: FaceCoefficients, noise_px: float, generator: torch.Generator) -> Tensor:

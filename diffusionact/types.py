@@ -40,17 +40,19 @@ class FaceCoefficients:
         rotation: (B, 3) axis-angle, radians, in the face model's own frame (open: head frame of
             `face/geometry/rotations.py`).
         camera: (B, 3) scale, t_x, t_y of the weak-perspective camera in a square of the face model's `camera_size`.
+        face_model: name of the face model that they belong to: "open", "flame", ...
     """
 
     shape: Tensor
     expression: Tensor
     rotation: Tensor
     camera: Tensor
+    face_model: str
 
 
 @dataclass(frozen=True)
 class FaceObservation:
-    """What a tracker saw in F frames, in the pixels of the full frames.
+    """What a face reader saw in F frames, in the pixels of the full frames.
 
     Rows whose `found` is False hold the value chosen by the missing-face policy.
 
@@ -59,7 +61,7 @@ class FaceObservation:
         pupils: (F, 2, 2) px, the subject's right eye first.
         head_pose: (F, 3) yaw, pitch, roll in degrees.
         gaze: (F, 2) pitch, yaw in radians.
-        expression: (F, E) values of the reader's face model; 52 blendshapes in [0, 1] of the open tracker.
+        expression: (F, E) values of the reader's face model; 52 blendshapes in [0, 1] of the open face model.
         confidence: (F,) in [0, 1].
         found: (F,) bool, a face was really seen in this frame.
     """
@@ -75,10 +77,10 @@ class FaceObservation:
 
 @dataclass(frozen=True)
 class FacePose:
-    """How the source shall be posed in each of F frames: the condition of the reenactment encoder.
+    """How the source should be posed in each of F frames: the condition of the reenactment encoder.
 
-    Landmarks, pupils and head pose are drawn from the other values by `face.retargeting.face_pose`; change those and
-    draw again instead of moving points.
+    Landmarks, pupils and head pose are drawn from the other values by `face.pose.retargeting.face_pose`; change those
+    and draw again instead of moving points.
 
     Attributes:
         landmarks: (F, 68, 2) px of the model's landmark frame, source shape with the driver's pose and expression.

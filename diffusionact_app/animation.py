@@ -17,6 +17,7 @@ from torch import Tensor
 
 from diffusionact import PoseOptions, SourceCodes
 from diffusionact.face.geometry.alignment import compose_transforms, invert_transform
+from diffusionact.face.geometry.resize import resize_transform
 from diffusionact.face.paste_back import paste_back
 from diffusionact.images import load_image, middle_square, model_to_uint8, resize, uint8_to_model
 from diffusionact.types import CropTransform
@@ -234,7 +235,5 @@ def shrunk_source(image: Tensor, crop: CropTransform, longest_px: int) -> tuple[
         return image, crop
     height, width = (max(2, round(side * scale)) for side in image.shape[:2])
     small = model_to_uint8(resize(uint8_to_model(image[None]), (height, width)))[0]
-    x, y = width / image.shape[1], height / image.shape[0]
-    # Whole numbers are pixel centres, at both sizes.
-    shrink = crop.matrix.new_tensor([[[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5]]])
+    shrink = resize_transform(tuple(image.shape[:2]), (height, width)).to(crop.matrix)
     return small, replace(crop, matrix=compose_transforms(crop.matrix, invert_transform(shrink)))

@@ -13,10 +13,10 @@ import torch
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
-from diffusionact import DiffusionActPipeline, OpenFaceTracker, PoseOptions, ReenactedFrame, SourceCodes
+from diffusionact import DiffusionActPipeline, PoseOptions, ReenactedFrame, SourceCodes
 from diffusionact.face.pose.editing import PoseEdit, edit_pose, source_pose
-from diffusionact.face.readers.open.reader import OpenFaceReader
 from diffusionact.face.readers.reader import CroppedFace
+from diffusionact.face.readers.registry import load_face_reader
 from diffusionact.images import load_image
 from diffusionact.schedulers import make_scheduler
 from diffusionact.schedulers.choice import PRESETS
@@ -63,7 +63,8 @@ class Engine:
         self._turns = FairLock()
         self._sources: OrderedDict[tuple[str, str | int], SourceCodes] = OrderedDict()
         # For looking at uploads: on the CPU, where it disturbs no job and needs no lent GPU.
-        self._tracker, self._reader = OpenFaceTracker("largest"), OpenFaceReader()
+        faces = pipeline.faces
+        self._reader = faces if faces.device.type == "cpu" else load_face_reader(faces.name)
 
     @property
     def inversion_steps(self) -> int:
@@ -131,12 +132,10 @@ class Engine:
 
     def face_boxes(self, image: Tensor) -> Tensor:
         """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
-        with torch.no_grad():
-            faces = self._tracker.detect(image)
-        return torch.stack([face.box for face in faces]) if faces else torch.zeros(0, 4)
+        return self._reader.faces_in(image)
 
     def measure(self, image: Tensor, face: int) -> CroppedFace:
-        """Read one face of an image uint8 (H, W, 3) as the pipeline with the open tracker does for sources.
+        """Read one face of an image uint8 (H, W, 3) as the pipeline does for sources.
 
         Raises:
             NoFaceFoundError: if there is no such face.

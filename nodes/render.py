@@ -39,7 +39,7 @@ class Reenact(io.ComfyNode):
     @classmethod
     def execute(cls, model: LoadedModel, source: Source, pose: Pose) -> io.NodeOutput:
         """Make all codes."""
-        model.check(source.fingerprint, "a source")
+        model.check(source.fingerprint, source.codes.coefficients.face_model, "a source")
         conditioning = condition(model, source, pose.rows)
         return io.NodeOutput(Codes(conditioning, source.codes_hash, source.fingerprint, pose.timing))
 
@@ -84,7 +84,7 @@ class Decode(io.ComfyNode):
     ) -> io.NodeOutput:
         """Render all frames."""
         for fingerprint, what in ((source.fingerprint, "a source"), (codes.fingerprint, "codes")):
-            model.check(fingerprint, what)
+            model.check(fingerprint, source.codes.coefficients.face_model, what)
         codes.check(source)
         sampling = chosen_sampling(model.pipeline.presets, preset, steps, scheduler)
         chunks = render(model, source, codes, sampling, chunk_size)

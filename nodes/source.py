@@ -107,7 +107,7 @@ class EncodeSource(io.ComfyNode):
     ) -> io.NodeOutput:
         """Encode the image."""
         image, reader = one_frame(image), make_reader(tracker)
-        choice = chosen_face(face, face_number) if bounding_box is None else face_in_box(image, bounding_box)
+        choice = chosen_face(face, face_number) if bounding_box is None else face_in_box(reader, image, bounding_box)
         source = encode(model, image, choice, inversion_steps, reader)
         aligned = to_image(images.model_to_unit(source.codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

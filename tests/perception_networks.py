@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusionact.face.geometry.ibug68 import LEFT_EYE, RIGHT_EYE
+from diffusionact.face.geometry.resize import resize_points
 from diffusionact.perception.arcface import ArcFace
 from diffusionact.perception.face_parsing import FaceParsing
 from diffusionact.perception.farl import FaRL
@@ -75,7 +76,7 @@ def tiny_images(size: int = 64, count: int = 2) -> Tensor:
 
 def template_landmarks(size: float, count: int = 2) -> Tensor:
     """Landmarks whose eyes, nose tip and mouth corners lie where ArcFace's template has them in a square of `size`."""
-    places = (torch.tensor(TEMPLATE) + 0.5) * (size / 112) - 0.5
+    places = resize_points(torch.tensor(TEMPLATE), (112, 112), (size, size))
     generator = torch.Generator().manual_seed(2)
     landmarks = size * (0.2 + 0.6 * torch.rand(68, 2, generator=generator))
     landmarks[list(RIGHT_EYE)], landmarks[list(LEFT_EYE)] = places[0], places[1]

@@ -45,7 +45,7 @@ class OutputTracker(Protocol):
 
 
 class OpenOutputTracker:
-    """The bundled tracker in the output image; for readers whose cameras lie in the aligned image."""
+    """The bundled tracker in the output image; for readers with the open face model."""
 
     def __init__(self, faces: FaceReader, device: object):
         self.faces = faces
@@ -70,7 +70,7 @@ class OpenOutputTracker:
 
 
 class SameOutputTracker:
-    """The reader that drove looks at the output too; for readers whose cameras lie in a crop of their own.
+    """The reader that drove looks at the output too; for readers with a face model of their own.
 
     The crop of the output is not that of the driver, so both faces are compared as drawn in their own crops.
     """
@@ -94,4 +94,4 @@ class SameOutputTracker:
 
 def output_tracker(faces: FaceReader, device: object) -> OutputTracker:
     """What looks at the output of a pipeline that reads faces with `faces`."""
-    return OpenOutputTracker(faces, device) if faces.camera_frame == "aligned" else SameOutputTracker(faces)
+    return OpenOutputTracker(faces, device) if faces.face_model.name == "open" else SameOutputTracker(faces)

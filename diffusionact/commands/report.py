@@ -12,7 +12,6 @@ from torch import Tensor
 
 from .. import images
 from ..face.errors import NoFaceFoundError
-from ..face.readers.insightface import InsightFaceReader
 from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..types import SourceCodes
 from .output_tracking import SeenFace, output_tracker
@@ -94,11 +93,11 @@ class ReenactmentReport:
 
 
 class _Embedding:
-    """Cosine of each output frame's identity embedding with the source's, where insightface is in use."""
+    """Cosine of each output frame's identity embedding with the source's, where the face reader embeds identities."""
 
     def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes):
         self.cosines: list[float] = []
-        self.models = pipeline.faces.models if isinstance(pipeline.faces, InsightFaceReader) else None
+        self.faces = pipeline.faces
         self.source = self._embed(source.image)
 
     def add(self, image: Tensor) -> None:
@@ -108,7 +107,7 @@ class _Embedding:
             self.cosines.append(float(embedding @ self.source))
 
     def _embed(self, image: Tensor) -> Tensor | None:
-        return None if self.models is None else self.models.embedding(images.model_to_uint8(image)[0])
+        return self.faces.embed_identity(images.model_to_uint8(image)[0])
 
 
 def _landmark_error(seen: SeenFace) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..perception.graph_network import Operation, check_operators
+from ..graph_network import Operation, check_operators
 from ..perception.identity_crops import CROP_SIZE
 from ..perception.insightface_arcface import graph_state
 

@@ -21,7 +21,10 @@ NESTED = {"crop": CropTransform, "frame": CropTransform, "coefficients": FaceCoe
 CODES = "codes"
 # Of files that do not list their codes: those of version 0.1, which knew one engine.
 FIRST_CODES = ("semantic_code", "stochastic_code")
-FORMAT = "1"
+FORMAT = "2"
+# Files of this format do not name the face model.
+FORMAT_WITHOUT_FACE_MODEL = "1"
+FACE_MODEL = "coefficients.face_model"
 ATTACHED = "attached."
 
 
@@ -30,7 +33,7 @@ class Attachments:
     """What a file holds beside its value.
 
     Attributes:
-        model: fingerprint of the model that made the value; "" where it is unknown.
+        model: `source_fingerprint` of what made the value; "" where it is unknown.
         notes: name -> text, such as a frame rate.
         tensors: name -> tensor, such as the whole image of a source.
     """
@@ -38,6 +41,17 @@ class Attachments:
     model: str
     notes: Mapping[str, str]
     tensors: Mapping[str, Tensor]
+
+
+def source_fingerprint(engine: str, face_model: str) -> str:
+    """Tells by which engine and in whose coefficients a source was encoded: computed once, when it is.
+
+    Args:
+        engine: fingerprint of the engine.
+        face_model: name of the face model.
+    """
+    # The open face model adds nothing, as it did before there were names.
+    return engine if face_model == "open" else f"{engine}-{face_model}"
 
 
 def save_value(
@@ -52,7 +66,7 @@ def save_value(
     Args:
         value: what to save.
         path: the file, ending in .safetensors.
-        model: fingerprint of the model that made it, checked when loading.
+        model: `source_fingerprint` of what made it, checked when loading.
         notes, attached: see `Attachments`; whoever only wants the value need not know them.
 
     Raises:
@@ -70,7 +84,7 @@ def save_value(
 def load_attachments(path: Path) -> Attachments:
     """Read what a file that `load_value` has read holds beside its value."""
     with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
+        metadata = _with_face_model(file)
         names = [name for name in file.keys() if name.startswith(ATTACHED)]  # noqa: SIM118 - not a dict
         tensors = {name.removeprefix(ATTACHED): file.get_tensor(name) for name in names}
     return Attachments(metadata.get("model", ""), json.loads(metadata.get("notes", "{}")), tensors)
@@ -82,17 +96,17 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
     Args:
         path: the file.
         kind: `SourceCodes` or `FacePose`, what is expected.
-        model: fingerprint of the model that will use it; "" does not check.
+        model: `source_fingerprint` of what will use it; "" does not check.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is something else, is damaged, or was made with another model.
+        ValueError: if the file is something else, is damaged, or was made with another model or face model.
     """
     if not path.is_file():
         raise FileNotFoundError(f"Expected a saved {kind.__name__}, received {path}, which is no file. Check the path.")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            metadata = _with_face_model(file)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise ValueError(
@@ -103,11 +117,12 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
             f"Expected a file with {kind.__name__}, received {path} with {metadata.get('kind', 'something else')}. "
             "Choose the right file."
         )
-    maker = metadata.get("model", "")
+    maker, face_model = metadata.get("model", ""), json.loads(metadata.get("numbers", "{}")).get(FACE_MODEL)
     if model and maker != model:
         raise ValueError(
-            f"Expected {kind.__name__} made with this model ({model}), received {path} made with "
-            f"{maker or 'an unknown one'}. Encode the source again with this model."
+            f"Expected {kind.__name__} made with this model and face model ({model}), received {path} made with "
+            f"{maker or 'an unknown one'} (face model {face_model!r}). Encode the source again with this model and "
+            "face reader, or choose those it was made with."
         )
     try:
         codes = json.loads(metadata.get(CODES, json.dumps(FIRST_CODES)))
@@ -118,15 +133,33 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
         ) from error
 
 
-def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, int]]:
+def _with_face_model(file: safe_open) -> dict[str, str]:
+    """The metadata of an open file; that of a file which does not name its face model is completed.
+
+    Only here the number of expression values tells the face model: while that format was written there were two models,
+    with 52 and 53. Their fingerprints ended in the reader's name, or named none where nodes had written them.
+    """
+    metadata = file.metadata() or {}
+    has_expression = "coefficients.expression" in file.keys()  # noqa: SIM118 - not a dict
+    if metadata.get("format") != FORMAT_WITHOUT_FACE_MODEL or not has_expression:
+        return metadata
+    width = file.get_slice("coefficients.expression").get_shape()[-1]
+    face_model = "flame" if width == 53 else "open"
+    numbers = json.loads(metadata["numbers"]) | {FACE_MODEL: face_model}
+    engine = metadata.get("model", "").partition("-")[0]
+    model = source_fingerprint(engine, face_model) if engine else ""
+    return metadata | {"numbers": json.dumps(numbers), "model": model}
+
+
+def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, int | str]]:
     tensors: dict[str, Tensor] = {}
-    numbers: dict[str, int] = {}
+    numbers: dict[str, int | str] = {}
     for field in fields(value):
         item, name = getattr(value, field.name), prefix + field.name
         if isinstance(item, Tensor):
             # A copy, because two parts may be views of the same memory, which the format refuses.
             tensors[name] = item.cpu().clone(memory_format=torch.contiguous_format)
-        elif isinstance(item, int):
+        elif isinstance(item, (int, str)):
             numbers[name] = item
         elif isinstance(item, Mapping):
             # Codes stand among the other tensors, under their own names.

@@ -292,7 +292,7 @@ def _facts_to_json(frame: FrameFacts) -> dict[str, Any]:
     if frame.face is not None:
         values = frame.face.coefficients
         rows = {name: _rounded(getattr(values, name)[0], FACE_DECIMALS) for name in ("shape", "rotation", "camera")}
-        facts["coefficients"] = {"reader": frame.face.reader, **rows}
+        facts["coefficients"] = {"reader": frame.face.reader, "face_model": values.face_model, **rows}
         facts["crop"] = _rounded(frame.face.crop, FACE_DECIMALS)
         facts["camera_crop"] = _rounded(frame.face.camera_crop, FACE_DECIMALS)
     return facts
@@ -343,5 +343,8 @@ def _face_from_json(facts: dict[str, Any], expression: np.ndarray) -> FaceRecord
         for name in ("shape", "rotation", "camera")
     }
     crops = [np.asarray(facts[name], dtype=np.float32) for name in ("crop", "camera_crop")]
-    coefficients = FaceCoefficients(expression=torch.from_numpy(expression)[None], **rows)
-    return FaceRecord(facts["coefficients"]["reader"], coefficients, *crops)
+    reader = facts["coefficients"]["reader"]
+    # Shards that do not name the face model were made when only "emoca" had another one than "open".
+    face_model = facts["coefficients"].get("face_model", "flame" if reader == "emoca" else "open")
+    coefficients = FaceCoefficients(expression=torch.from_numpy(expression)[None], face_model=face_model, **rows)
+    return FaceRecord(reader, coefficients, *crops)

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ..face.geometry.alignment import transform_points
+from ..face.geometry.resize import resize_points
 from ..face.readers.open.face_model import ALIGNED_SIZE
 from ..images import resize
 from ..pipelines import DiffusionActPipeline
 from ..schedulers import make_scheduler
 from .protocols import RANDOM, Steps
-from .targets import Target, resized_points
+from .targets import Target
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,7 @@ class Renderer:
         return resize(images.to(self.pipeline.device), self.pipeline.sample_size)
 
     def _maps(self, points: list[tuple[Tensor, Tensor]], size: int) -> Tensor:
-        landmarks, pupils = (
-            resized_points(torch.cat(parts), size, ALIGNED_SIZE) for parts in zip(*points, strict=True)
-        )
+        landmarks, pupils = (resize_points(torch.cat(parts), size, ALIGNED_SIZE) for parts in zip(*points, strict=True))
         frame = self.pipeline.landmark_frame.from_aligned(landmarks)
         return self.pipeline.draw_landmarks(
             transform_points(frame.matrix, landmarks), transform_points(frame.matrix, pupils)

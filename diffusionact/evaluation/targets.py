@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from ..face.geometry.alignment import transform_points
+from ..face.geometry.resize import resize_transform
 from ..face.pose.retargeting import face_pose, recombine
 from ..face.readers.open.face_model import OpenFaceModel
 from ..types import CropTransform
@@ -71,16 +70,7 @@ class TargetMaker:
             model.fit(seen.landmarks, seen.expression, seen.head_pose, OBSERVED_SIZE) for seen in (source, driving)
         )
         # The model's camera sees the aligned image at the size that the tracker saw.
-        scale = self.frames.size / OBSERVED_SIZE
-        shift = 0.5 * scale - 0.5  # integer pixels are pixel centres
-        matrix = torch.tensor([[scale, 0.0, shift], [0.0, scale, shift]]).expand(len(driving.found), 2, 3)
+        matrix = resize_transform(OBSERVED_SIZE, self.frames.size).expand(len(driving.found), 2, 3)
         frame = CropTransform(matrix, self.frames.size)
         pose = face_pose(model, recombine(model, own, theirs), driving.gaze, driving.found, frame)
         return pose.landmarks, pose.pupils
-
-
-def resized_points(points: Tensor, size: int, new_size: int) -> Tensor:
-    """Points (B, N, 2) px of an image, in px of the image at another size."""
-    scale = new_size / size
-    matrix = points.new_tensor([[scale, 0.0, 0.5 * scale - 0.5], [0.0, scale, 0.5 * scale - 0.5]])
-    return transform_points(matrix.expand(len(points), 2, 3), points)

@@ -12,6 +12,7 @@ from .. import images
 from ..checks import check_frames, check_images, check_in_range
 from ..types import CropTransform
 from .geometry.alignment import invert_transform, transform_points
+from .geometry.resize import resize_crop
 
 # Shares of the crop's side: left out at its edge, where resampling meets the outside; radius of the mask's corners.
 MARGIN_FRACTION = 0.01
@@ -54,7 +55,7 @@ def paste_back(
             f"{len(frames)} images and {len(crop.matrix)} transforms; pass matching clips."
         )
     frames = frames.to(reenacted.device).expand(count, -1, -1, -1)
-    matrix = _at_size(crop, size).to(reenacted).expand(count, -1, -1)
+    matrix = resize_crop(crop, size).matrix.to(reenacted).expand(count, -1, -1)
     alpha = rounded_mask(size, feather, reenacted.device).expand(count, -1, -1, -1)
     if mask is not None:
         alpha = alpha * mask.to(reenacted)
@@ -66,9 +67,9 @@ def paste_back(
 
 def rounded_mask(size: int, feather: float, device: torch.device) -> Tensor:
     """(1, 1, size, size) in [0, 1]: a square with round corners whose border falls off over `feather` of its side."""
-    place = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size - 0.5
+    position = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size - 0.5
     half = 0.5 - MARGIN_FRACTION
-    beyond = place.abs() - (half - CORNER_FRACTION)  # of the square that the corners are rounded around
+    beyond = position.abs() - (half - CORNER_FRACTION)  # of the square that the corners are rounded around
     outside = torch.hypot(beyond.clamp(min=0.0)[:, None], beyond.clamp(min=0.0)[None, :])
     inside = torch.maximum(beyond[:, None], beyond[None, :]).clamp(max=0.0)
     depth = CORNER_FRACTION - outside - inside  # distance from the mask's border, positive within it
@@ -102,13 +103,6 @@ def _weighted_moments(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     mean = (weights * values).sum((2, 3), keepdim=True) / total
     variance = (weights * (values - mean).square()).sum((2, 3), keepdim=True) / total
     return mean, variance.sqrt()
-
-
-def _at_size(crop: CropTransform, size: int) -> Tensor:
-    """The crop's matrix for an image of the same square with another number of pixels; whole numbers are centres."""
-    scale = size / crop.size
-    matrix = crop.matrix * scale
-    return torch.cat([matrix[..., :2], matrix[..., 2:] + (0.5 * scale - 0.5)], dim=-1)
 
 
 def _blend(frames: Tensor, crops: Tensor, alpha: Tensor, to_full: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..face.geometry.ibug68 import NUM_LANDMARKS
+from ..face.geometry.resize import resize_points
 from ..face.readers.emoca.face_detector import FACE_SCORE, FaceDetector
 from ..face.readers.emoca.landmark_crop import FaceSquare, crop_for_landmarks, landmarks_from_heatmaps
 from ..face.readers.emoca.landmark_net import LandmarkNet
@@ -47,4 +48,4 @@ class FanLandmarks(nn.Module):
             crops = [crop_for_landmarks(levels[row], square) for row, square in zip(rows, squares, strict=True)]
             heatmaps = self.landmark_net(torch.stack(crops) / MAX_LEVEL)
             landmarks[rows] = landmarks_from_heatmaps(heatmaps, squares).to(landmarks)
-        return (landmarks + 0.5) * (images.shape[-1] / IMAGE_PX) - 0.5
+        return resize_points(landmarks, IMAGE_PX, images.shape[-1])

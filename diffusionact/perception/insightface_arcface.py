@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .graph_network import GraphNetwork, Operation
+from ..graph_network import GraphNetwork, Operation
 from .identity_crops import identity_crops
 
 # The tensor that holds the graph: JSON as bytes. In the state, so that it is read, hashed and checked as the weights.
@@ -44,7 +44,7 @@ class InsightFaceArcFace(nn.Module):
         graph = json.loads(bytes(state[GRAPH].tolist()))
         operations = [Operation(**{**row, "inputs": tuple(row["inputs"])}) for row in graph["operations"]]
         weights = {name: value for name, value in state.items() if name != GRAPH}
-        return cls(GraphNetwork(operations, graph["input"], weights), graph["takes_levels"])
+        return cls(GraphNetwork(operations, [graph["input"]], [operations[-1].output], weights), graph["takes_levels"])
 
     def forward(self, images: Tensor, landmarks: Tensor) -> Tensor:
         """Embeddings of unit length; differentiable in the images.
@@ -60,7 +60,7 @@ class InsightFaceArcFace(nn.Module):
 
     def embed_crops(self, crops: Tensor) -> Tensor:
         """Crops (B, 3, 112, 112) RGB in [-1, 1] -> embeddings (B, D) of any length."""
-        return self.network((crops + 1.0) * (WHITE / 2.0) if self.takes_levels else crops)
+        return self.network((crops + 1.0) * (WHITE / 2.0) if self.takes_levels else crops)[0]
 
 
 def graph_state(

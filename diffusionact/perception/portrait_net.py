@@ -15,6 +15,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from ..face.geometry.ibug68 import EYES, NUM_LANDMARKS
+from ..face.geometry.resize import resize_points
 from .portrait_crops import (
     DETAIL_CROP_SIZE,
     FACE_CROP_SIZE,
@@ -176,9 +177,9 @@ class PortraitNet(ModelMixin, ConfigMixin):
         stages, fused = self.look(square)
         landmarks = self.find_landmarks(fused)
         reading = self.read(square, stages, fused, landmarks, landmarks.detach())
-        scale = images.shape[-1] / self.config.sample_size
+        landmarks = resize_points(reading.landmarks, self.config.sample_size, images.shape[-1])
         parsing = F.interpolate(reading.parsing, size=images.shape[-2:], mode="bilinear", align_corners=False)
-        return replace(reading, landmarks=(reading.landmarks + 0.5) * scale - 0.5, parsing=parsing)
+        return replace(reading, landmarks=landmarks, parsing=parsing)
 
     def resize(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, H) -> (B, 3, sample_size, sample_size)."""
@@ -206,7 +207,7 @@ class PortraitNet(ModelMixin, ConfigMixin):
         share = heat.flatten(2).softmax(-1).unflatten(2, heat.shape[2:])
         cells = torch.arange(heat.shape[-1], device=heat.device, dtype=share.dtype)
         place = torch.stack([(share.sum(2) * cells).sum(-1), (share.sum(3) * cells).sum(-1)], dim=-1)
-        return (place + 0.5) * HEAT_STRIDE - 0.5
+        return resize_points(place, 1, HEAT_STRIDE)
 
     def read(
         self, square: Tensor, stages: list[Tensor], fused: Tensor, landmarks: Tensor, crop_landmarks: Tensor

@@ -22,6 +22,7 @@ from ..checks import check_frames
 from ..face.errors import NoFaceFoundError
 from ..face.geometry.alignment import align_face, compose_transforms
 from ..face.geometry.crop_frame import CROP_SIZE
+from ..face.geometry.resize import resize_transform
 from ..face.pose.retargeting import face_pose, recombine
 from ..face.readers.emoca.face_measuring import MeasuredFace, detect_faces, find_landmarks, measure_aligned
 from ..face.readers.emoca.ranges import to_truncated_bytes
@@ -170,9 +171,8 @@ def _planes(image: Tensor) -> Tensor:
 
 
 def _squeeze(image: Tensor) -> Tensor:
-    """Full image (H, W, 3) -> squeezed image, as an affine map (1, 2, 3); integer pixels are pixel centres."""
-    across, down = FRAME_SIZE / image.shape[1], FRAME_SIZE / image.shape[0]
-    return torch.tensor([[[across, 0.0, 0.5 * across - 0.5], [0.0, down, 0.5 * down - 0.5]]])
+    """Full image (H, W, 3) -> squeezed image, as an affine map (1, 2, 3)."""
+    return resize_transform(tuple(image.shape[:2]), FRAME_SIZE)
 
 
 def _full_precision() -> AbstractContextManager:

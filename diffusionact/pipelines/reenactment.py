@@ -24,7 +24,9 @@ from torch import Tensor
 
 from .. import images
 from ..checks import check_frames, check_in_range
+from ..data.saved_values import source_fingerprint
 from ..devices import default_dtype, face_device
+from ..face.geometry.resize import resize_crop
 from ..face.pose.editing import fit_pose
 from ..face.pose.extraction import LandmarkFrame, PoseExtractor
 from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
@@ -33,7 +35,7 @@ from ..face.readers.registry import load_face_reader
 from ..generation import AlignedSource, Conditioning, DiffusionEngine, Engine, ModelComponents, Sampling, load_engine
 from ..generation.chunks import in_chunks
 from ..generation.sampling import StepCallback
-from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
+from ..types import FacePose, SourceCodes, concatenate, map_tensors
 from .reading_ahead import chunks_ahead
 from .stream_hooks import NO_HOOKS, ChunkProgress, StreamHooks
 
@@ -144,9 +146,8 @@ class DiffusionActPipeline:
 
     @property
     def fingerprint(self) -> str:
-        """A short hash of the engine as it was loaded, and the face reader: tells whose codes a saved source holds."""
-        name = self.face_reader.name
-        return self.engine.fingerprint if name == "open" else f"{self.engine.fingerprint}-{name}"
+        """A short hash of the engine as it was loaded, and the face model: tells whose codes a saved source holds."""
+        return source_fingerprint(self.engine.fingerprint, self.face_reader.face_model.name)
 
     @torch.no_grad()
     def encode_source(
@@ -172,7 +173,7 @@ class DiffusionActPipeline:
         found = self.face_reader.read_source(image, face)
         aligned = images.resize(images.uint8_to_model(found.aligned[None].to(self.device)), self.sample_size)
         pose = self._extractor(DEFAULT_POSE_OPTIONS).in_landmark_frame(found.face.coefficients, found.face)
-        crop = self._crop_at_sample_size(found.face.crop)
+        crop = resize_crop(found.face.crop, self.sample_size)
         codes = self.engine.encode(AlignedSource(aligned, pose, image, crop), num_inversion_steps, on_step)
         return SourceCodes(
             image=aligned,
@@ -369,12 +370,6 @@ class DiffusionActPipeline:
 
     def _extractor(self, options: PoseOptions) -> PoseExtractor:
         return PoseExtractor(self.face_reader.face_model, self.face_reader.camera_frame, self.landmark_frame, options)
-
-    def _crop_at_sample_size(self, crop: CropTransform) -> CropTransform:
-        scale = self.sample_size / crop.size
-        matrix = crop.matrix * scale
-        matrix[..., 2] += 0.5 * scale - 0.5  # integer pixels are pixel centres
-        return CropTransform(matrix, self.sample_size)
 
     def _checked(self, driving: Iterable[Tensor], hooks: StreamHooks = NO_HOOKS) -> Iterator[Tensor]:
         for frame in driving:

@@ -9,12 +9,13 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...diffusionact import OpenFaceTracker, PoseOptions, images
+from ...diffusionact import PoseOptions, images
+from ...diffusionact.face.geometry.resize import resize_points
 from ...diffusionact.face.pose.extraction import PoseExtractor
 from ...diffusionact.face.pose.landmark_map import draw_landmark_map
 from ...diffusionact.face.readers.reader import CroppedFace, FaceReader
-from ...diffusionact.face.readers.registry import load_face_reader, usable_face_readers
-from ...diffusionact.types import FaceCoefficients, FacePose, SourceCodes, concatenate, map_tensors
+from ...diffusionact.face.readers.registry import load_face_reader, load_reader_of_face_model, usable_face_readers
+from ...diffusionact.types import FaceCoefficients, FacePose, concatenate, map_tensors
 from .conversion import warping_device
 from .schema import ADVANCED
 from .values import Source
@@ -42,10 +43,11 @@ def make_reader(tracker: str) -> FaceReader:
     return load_face_reader(tracker).to(warping_device())
 
 
-def face_in_box(image: Tensor, bounding_box: Any) -> int:
+def face_in_box(reader: FaceReader, image: Tensor, bounding_box: Any) -> int:
     """Number of the face whose centre is nearest to a box's.
 
     Args:
+        reader: finds the faces, as it will when it reads the chosen one.
         image: uint8 (H, W, 3).
         bounding_box: ComfyUI's BOUNDING_BOX; of several boxes, the first of the first image.
     """
@@ -57,33 +59,19 @@ def face_in_box(image: Tensor, bounding_box: Any) -> int:
         bounding_box = bounding_box[0]
     x = bounding_box["x"] + bounding_box["width"] / 2
     y = bounding_box["y"] + bounding_box["height"] / 2
-    centres = [(face.box[:2] + face.box[2:]) / 2 for face in OpenFaceTracker().detect(image)]
-    distances = [float((centre - centre.new_tensor([x, y])).norm()) for centre in centres]
-    return distances.index(min(distances)) if distances else 0
+    centres = reader.faces_in(image).view(-1, 2, 2).mean(1)
+    return int((centres - centres.new_tensor([x, y])).norm(dim=-1).argmin()) if len(centres) else 0
 
 
 def reader_of(coefficients: FaceCoefficients) -> FaceReader:
-    """A face reader, on the CPU, whose face model drew coefficients; insightface measures with the open one."""
-    reader = load_face_reader("open")
-    is_open = coefficients.expression.shape[1] == reader.face_model.num_expression
-    return reader if is_open else load_face_reader("emoca")
-
-
-def check_same_tracker(reader: FaceReader, source: SourceCodes) -> None:
-    """Raise ValueError unless a source was encoded with this reader's face model."""
-    received, expected = source.coefficients.expression.shape[1], reader.face_model.num_expression
-    if received != expected:
-        raise ValueError(
-            f"Expected a source encoded with the tracker {reader.name!r} ({expected} expression values), received one "
-            f"with {received}. Choose the same tracker in Encode Source and Extract Pose."
-        )
+    """A face reader, on the CPU, whose face model draws coefficients."""
+    return load_reader_of_face_model(coefficients.face_model)
 
 
 def read_poses(
     reader: FaceReader, faces: Iterator[CroppedFace], source: Source, options: PoseOptions
 ) -> Iterator[FacePose]:
-    """Yield the poses of driving faces for a source, on the CPU, one row each."""
-    check_same_tracker(reader, source.codes)
+    """Yield the poses of driving faces for a source of the same face model, on the CPU, one row each."""
     extractor = PoseExtractor(reader.face_model, reader.camera_frame, source.landmark_frame, options)
     codes = map_tensors(source.codes, lambda tensor: tensor.to(reader.device))
     for pose in extractor.stream(faces, codes):
@@ -104,8 +92,7 @@ def join_poses(poses: Iterable[FacePose]) -> FacePose:
 
 def draw(pose: FacePose) -> Tensor:
     """Landmark maps of a pose as unit images (F, 256, 256, 3), whatever the size of its own frame."""
-    scale = MAP_SIZE / pose.frame.size
-    # Integer pixels are pixel centres.
-    points = [((points + 0.5) * scale - 0.5).split(DRAWN_AT_ONCE) for points in (pose.landmarks, pose.pupils)]
-    maps = (draw_landmark_map(*chunk, MAP_SIZE) for chunk in zip(*points, strict=True))
+    resized = (resize_points(points, pose.frame.size, MAP_SIZE) for points in (pose.landmarks, pose.pupils))
+    chunks = zip(*(points.split(DRAWN_AT_ONCE) for points in resized), strict=True)
+    maps = (draw_landmark_map(*chunk, MAP_SIZE) for chunk in chunks)
     return torch.cat([images.model_to_unit(chunk) for chunk in maps])

@@ -10,6 +10,7 @@ import comfy.ops
 import torch
 
 from ...diffusionact import DiffusionActPipeline
+from ...diffusionact.data.saved_values import source_fingerprint
 from ...diffusionact.generation import Engine
 from ...diffusionact.pipelines import StreamHooks
 from .progress import NodeProgress, check_interrupted
@@ -44,11 +45,12 @@ class LoadedModel:
         """What the pipeline calls while it makes frames."""
         return StreamHooks(progress.advance_to, check_interrupted, self.load, comfy.model_management.soft_empty_cache)
 
-    def check(self, fingerprint: str, what: str) -> None:
-        """Raise ValueError unless `what` was made with this model."""
-        if fingerprint != self.pipeline.fingerprint:
+    def check(self, fingerprint: str, face_model: str, what: str) -> None:
+        """Raise ValueError unless `what` was made with this model, in coefficients of the source's face model."""
+        expected = source_fingerprint(self.pipeline.engine.fingerprint, face_model)
+        if fingerprint != expected:
             raise ValueError(
-                f"Expected {what} made with this model ({self.pipeline.fingerprint}), received one made with another "
+                f"Expected {what} made with this model ({expected}), received one made with another "
                 f"({fingerprint}). Connect the same Load DiffusionAct to every node, or encode the source again."
             )
 

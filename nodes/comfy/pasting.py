@@ -10,6 +10,7 @@ from torch import Tensor
 from ...diffusionact import images
 from ...diffusionact.checks import describe
 from ...diffusionact.face.geometry.alignment import compose_transforms
+from ...diffusionact.face.geometry.resize import resize_transform
 from ...diffusionact.face.paste_back import paste_back
 from ...diffusionact.types import CropTransform
 from .values import Source
@@ -85,8 +86,7 @@ def crop_of(source: Source, originals: Tensor) -> CropTransform:
             f"Expected original frames of the shape of the encoded image ({width} x {height}), received "
             f"{full_width} x {full_height}. Connect the image that was encoded, at any size."
         )
-    # Integer pixels are pixel centres.
-    to_encoded = torch.tensor([[[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5]]])
+    to_encoded = resize_transform((full_height, full_width), (height, width))
     return replace(source.codes.crop, matrix=compose_transforms(source.codes.crop.matrix, to_encoded))
 
 

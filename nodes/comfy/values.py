@@ -28,7 +28,7 @@ class Source:
     Attributes:
         codes: from `DiffusionActPipeline.encode_source`.
         image: uint8 (H, W, 3), the whole image that the face was cut from.
-        fingerprint: of the model that encoded it.
+        fingerprint: of the model and the face model that encoded it, see `source_fingerprint`.
         landmark_frame: where that model's landmark maps are drawn.
     """
 
@@ -80,7 +80,7 @@ class Codes:
     Attributes:
         conditioning: F rows; opaque to everybody but the model.
         source_hash: `Source.codes_hash` of the source that they pose.
-        fingerprint: of the model that made them.
+        fingerprint: that of the source.
         timing: of the driver.
     """
 

@@ -1,5 +1,6 @@
 """Saved sources and poses."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,13 +8,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from diffusionact.data.saved_values import load_attachments, load_value, save_value
+from diffusionact.data.saved_values import load_attachments, load_value, save_value, source_fingerprint
 from diffusionact.types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 
 
 @pytest.fixture
 def source():
-    coefficients = FaceCoefficients(torch.rand(1, 4), torch.rand(1, 52), torch.rand(1, 3), torch.rand(1, 3))
+    coefficients = FaceCoefficients(torch.rand(1, 4), torch.rand(1, 52), torch.rand(1, 3), torch.rand(1, 3), "open")
     crop = CropTransform(torch.rand(1, 2, 3), 32)
     image = torch.rand(1, 3, 32, 32)
     codes = {"semantic_code": torch.rand(1, 8), "stochastic_code": torch.rand(1, 3, 32, 32)}
@@ -26,7 +27,7 @@ def test_a_saved_source_comes_back_bit_by_bit(source, tmp_path):
     loaded = load_value(path, SourceCodes, "model-a")
     assert torch.equal(loaded.stochastic_code, source.stochastic_code)
     assert torch.equal(loaded.coefficients.camera, source.coefficients.camera)
-    assert loaded.crop.size == 32
+    assert loaded.crop.size == 32 and loaded.coefficients.face_model == "open"
     assert list(tmp_path.iterdir()) == [path], "no temporary file stays behind"
 
 
@@ -77,3 +78,40 @@ def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"not a tensor file")
     with pytest.raises(ValueError, match="Make the file again"):
         load_value(tmp_path / "bad.safetensors", SourceCodes)
+
+
+def as_first_format(path, model):
+    """Rewrite a file as version 0.1 did: without the face model's name."""
+    with safe_open(path, "pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    numbers = json.loads(metadata["numbers"])
+    del numbers["coefficients.face_model"]
+    save_file(tensors, path, metadata | {"numbers": json.dumps(numbers), "format": "1", "model": model})
+
+
+# What commands wrote under each reader, and what nodes wrote under all of them.
+@pytest.mark.parametrize(
+    ("width", "written", "face_model", "fingerprint"),
+    [
+        (52, "abc", "open", "abc"),
+        (52, "abc-insightface", "open", "abc"),
+        (53, "abc-emoca", "flame", "abc-flame"),
+        (53, "abc", "flame", "abc-flame"),
+    ],
+)
+def test_files_of_the_first_format_get_their_face_model(source, tmp_path, width, written, face_model, fingerprint):
+    path = tmp_path / "source.safetensors"
+    coefficients = replace(source.coefficients, expression=torch.rand(1, width), face_model=face_model)
+    save_value(replace(source, coefficients=coefficients), path)
+    as_first_format(path, written)
+    assert load_value(path, SourceCodes, fingerprint).coefficients.face_model == face_model
+    assert load_attachments(path).model == fingerprint
+    other = source_fingerprint("abc", "flame" if face_model == "open" else "open")
+    with pytest.raises(ValueError, match=f"face model '{face_model}'"):
+        load_value(path, SourceCodes, other)
+
+
+def test_a_face_model_of_any_name_is_kept(source, tmp_path):
+    path = tmp_path / "source.safetensors"
+    save_value(replace(source, coefficients=replace(source.coefficients, face_model="toy")), path)
+    assert load_value(path, SourceCodes).coefficients.face_model == "toy"

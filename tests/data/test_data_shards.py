@@ -52,7 +52,7 @@ def make_frame(number: int = 0, **changes) -> ShardFrame:
 
 def make_face(expression: np.ndarray) -> FaceRecord:
     rows = {"shape": torch.randn(1, 5), "rotation": torch.randn(1, 3), "camera": torch.randn(1, 3)}
-    coefficients = FaceCoefficients(expression=torch.from_numpy(expression).float()[None], **rows)
+    coefficients = FaceCoefficients(expression=torch.from_numpy(expression).float()[None], face_model="open", **rows)
     return FaceRecord("open", coefficients, np.eye(2, 3) * 1.5, np.eye(2, 3) * 2.5)
 
 

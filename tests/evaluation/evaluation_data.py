@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from diffusionact.data.shards import ShardFrame, write_index, write_shard
 from diffusionact.face.expression_names import EXPRESSION_NAMES
+from diffusionact.face.geometry.resize import resize_points
 from diffusionact.face.readers.open.tracking import OpenFaceTracker
 from diffusionact.images import model_to_uint8, resize, uint8_to_model
 from diffusionact.perception.arcface import ArcFace
@@ -21,8 +22,8 @@ def shard_frame(image: torch.Tensor, person: str, number: int, **changes) -> Sha
     seen = OpenFaceTracker("largest", "error").observe(image[None])
     small = model_to_uint8(resize(uint8_to_model(image[None]), SIZE))[0]
     facts = {
-        "landmarks": ((seen.landmarks[0] + 0.5) * SCALE - 0.5).numpy(),
-        "pupils": ((seen.pupils[0] + 0.5) * SCALE - 0.5).numpy(),
+        "landmarks": resize_points(seen.landmarks[0], 256, SIZE).numpy(),
+        "pupils": resize_points(seen.pupils[0], 256, SIZE).numpy(),
         "head_pose": seen.head_pose[0].numpy(),
         "gaze": seen.gaze[0].numpy(),
         "expression": seen.expression[0].numpy(),

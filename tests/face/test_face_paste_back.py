@@ -58,7 +58,7 @@ def test_pixels_away_from_the_crop_are_untouched_bytes():
     assert (pasted[75, 150] == 255).all()
 
 
-def test_crop_leaving_the_image_is_clipped_and_one_beside_it_changes_nothing():
+def test_a_crop_leaving_the_image_is_clipped_one_beside_it_does_nothing():
     image = smooth_image(100, 100)
     crops = torch.ones(1, 3, 64, 64)
     assert paste_back(image, crops, crop_at(1.0, 10.0, (2.0, 98.0), 64)).shape == (1, 100, 100, 3)
@@ -108,7 +108,7 @@ def test_colours_follow_the_original():
     assert (darker.mean((2, 3)) - original.mean((2, 3))).abs().max() > 0.2
 
 
-def test_mismatched_clips_are_refused():
+def test_mismatched_clips_are_rejected():
     with pytest.raises(ValueError, match="matching clips"):
         paste_back(
             smooth_image(40, 40)[None].expand(2, -1, -1, -1),

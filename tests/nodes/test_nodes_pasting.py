@@ -11,7 +11,7 @@ from diffusionact.types import CropTransform, FaceCoefficients, SourceCodes
 def source(node_module):
     """A grey image of 60 x 80 px whose face is the square of 40 px at (20, 10)."""
     crop = CropTransform(torch.tensor([[[0.8, 0.0, 0.8 * -20.5 + 0.3], [0.0, 0.8, 0.8 * -10.5 + 0.3]]]), 32)
-    coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)))
+    coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)), "open")
     image = torch.zeros(1, 3, 32, 32)
     codes = SourceCodes(
         image,

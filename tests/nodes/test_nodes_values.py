@@ -13,7 +13,7 @@ from diffusionact.types import CropTransform, FaceCoefficients, SourceCodes
 def source(node_module):
     """A source whose codes are those of a made-up engine."""
     crop = CropTransform(torch.zeros(1, 2, 3), 32)
-    coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)))
+    coefficients = FaceCoefficients(*(torch.zeros(1, 3) for _ in range(4)), "open")
     codes = {"style": torch.ones(1, 8, dtype=torch.bfloat16), "grid": torch.zeros(1, 2, 4, 4)}
     encoded = SourceCodes(torch.zeros(1, 3, 32, 32), crop, coefficients, crop, torch.zeros(1, 2), codes)
     return node_module("comfy.values").Source(encoded, torch.zeros(60, 80, 3), "model", LandmarkFrame("aligned", 32))

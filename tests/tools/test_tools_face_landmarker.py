@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from diffusionact.face.readers.open.landmarker.graph import DATA_FOLDER, GraphNet
+from diffusionact.face.readers.open.landmarker.graph import DATA_FOLDER, load_bundled_network
 from tools.face_landmarker import convert_task, read_message
 
 pytest.importorskip("tflite", reason="tflite (dev extra) is absent")
@@ -51,7 +51,7 @@ def test_converted_nets_give_the_outputs_of_the_tflite_interpreter(name, task):
     import torch
 
     inputs = torch.from_numpy(values)
-    outputs = GraphNet.from_bundled(name)(inputs.permute(0, 3, 1, 2) if inputs.ndim == 4 else inputs)
+    outputs = load_bundled_network(name)(inputs.permute(0, 3, 1, 2) if inputs.ndim == 4 else inputs)
     for record, output in zip(interpreter.get_output_details(), outputs, strict=True):
         expected = interpreter.get_tensor(record["index"]).reshape(-1)
         np.testing.assert_allclose(output.reshape(-1).numpy(), expected, atol=2e-3, rtol=1e-4)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from diffusionact.data.shards import FaceRecord, ShardFrame
 from diffusionact.face.geometry.alignment import compose_transforms, cut_crop, invert_transform, transform_points
+from diffusionact.face.geometry.resize import resize_crop, resize_transform
 from diffusionact.face.pose.options import PoseOptions
 from diffusionact.face.readers.choice import FOLLOWING_PATIENCE
 from diffusionact.face.readers.open.reader import rotate_head_pose
@@ -155,14 +156,14 @@ def _square(crop: CropTransform) -> tuple[tuple[float, ...], float]:
 
 def cut(frame: Tensor, face: CroppedFace, size: int) -> tuple[Tensor, Tensor]:
     """The aligned image of a face, uint8 (size, size, 3), and the map (1, 2, 3) from the frame's px to its px."""
-    return cut_crop(frame, face.crop, size), compose_transforms(_scale(face.crop.size, size), face.crop.matrix)
+    return cut_crop(frame, face.crop, size), resize_crop(face.crop, size).matrix
 
 
 def keep(frame: Tensor, face: CroppedFace, size: int) -> tuple[Tensor, Tensor]:
     """The square frame itself at `size`, and the map (1, 2, 3) from the frame's px to its px."""
     side = len(frame)
     kept = frame if side == size else model_to_uint8(resize(uint8_to_model(frame[None]), size))[0]
-    return kept, _scale(side, size)
+    return kept, resize_transform(side, size)
 
 
 def squares(frames: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -221,9 +222,3 @@ def describe(
 
 def _row(values: Tensor) -> np.ndarray:
     return values[0].float().numpy()
-
-
-def _scale(side: int, size: int) -> Tensor:
-    """Map (1, 2, 3) from px of a square of `side` to px of the same square at `size`; integers are pixel centres."""
-    factor = size / side
-    return torch.tensor([[[factor, 0.0, 0.5 * factor - 0.5], [0.0, factor, 0.5 * factor - 0.5]]])

@@ -17,6 +17,7 @@ from torch import Tensor
 from ...checks import check_frames, check_landmarks
 from ...types import CropTransform
 from .ibug68 import LEFT_EYE, LEFT_MOUTH_CORNER, RIGHT_EYE, RIGHT_MOUTH_CORNER
+from .resize import resize_points
 
 # The square's half side is the larger of these multiples of the distances eye to eye and eyes to mouth.
 EYE_DISTANCE_FACTOR = 2.0
@@ -27,7 +28,7 @@ BORDER_FRACTION = 0.1  # of the square's side, kept around it
 PADDING_FRACTION = 0.3  # of the square's side, once padding is needed at all
 BLUR_FRACTION = 0.01  # sigma of the padding's blur; FFHQ itself has 0.02
 BLUR_TRUNCATE = 4.0  # radius of the blur in sigmas
-SMALLEST_SQUARE_PX = 4.0
+MIN_SQUARE_PX = 4.0
 
 
 def face_crop_quad(landmarks: Tensor, upright: bool = False) -> Tensor:
@@ -64,7 +65,7 @@ def crop_transform(landmarks: Tensor, size: int) -> CropTransform:
 
 
 def clip_crop_transform(landmarks: Tensor, size: int) -> CropTransform:
-    """A crop of the same place and size that is not turned with the face, from landmarks (B, 68, 2) px.
+    """A crop of the same position and size that is not turned with the face, from landmarks (B, 68, 2) px.
 
     Smoothed or held over a clip, it leaves the head's roll and travel visible inside the crop.
     """
@@ -112,7 +113,7 @@ def align_face(image: Tensor, landmarks: Tensor, size: int = 256) -> tuple[Tenso
     points = landmarks.detach().cpu()[None].double()
     quad = face_crop_quad(points)[0].numpy()
     side = float(np.hypot(*(quad[3] - quad[0])))
-    if not side >= SMALLEST_SQUARE_PX:
+    if not side >= MIN_SQUARE_PX:
         raise ValueError(
             f"Expected landmarks that span a face, received a face square of {side:.3g} px; use a larger image or "
             f"check the landmarks."
@@ -164,10 +165,10 @@ def _shrink(image: np.ndarray, quad: np.ndarray, side: float, size: int) -> tupl
     factor = math.floor(side / size)
     if factor < 2 or max(image.shape[:2]) <= size:
         return image, quad, side
-    old_size = np.array([image.shape[1], image.shape[0]])
-    new_size = np.maximum(np.rint(old_size / factor), 1).astype(int)
-    small = Image.fromarray(image).resize(tuple(new_size.tolist()), Image.Resampling.LANCZOS)
-    return np.array(small), (quad + 0.5) * (new_size / old_size) - 0.5, side / factor
+    height, width = (max(round(length / factor), 1) for length in image.shape[:2])
+    small = Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS)
+    corners = resize_points(torch.from_numpy(quad).double(), image.shape[:2], (height, width))
+    return np.array(small), corners.numpy(), side / factor
 
 
 def _bounds(quad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,9 +211,9 @@ def _padding_depth(shape: tuple[int, int], before: np.ndarray, after: np.ndarray
     """(H, W, 1) float32: 1 at the padded image's border, 0 at the original border, negative inside."""
     depths = []
     for axis, length in ((1, shape[1]), (0, shape[0])):
-        place = np.arange(length, dtype=np.float32)
+        position = np.arange(length, dtype=np.float32)
         x_or_y = 1 - axis
-        depth = 1.0 - np.minimum(place / np.float32(before[x_or_y]), place[::-1] / np.float32(after[x_or_y]))
+        depth = 1.0 - np.minimum(position / np.float32(before[x_or_y]), position[::-1] / np.float32(after[x_or_y]))
         depths.append(depth[None, :, None] if axis == 1 else depth[:, None, None])
     return np.maximum(depths[0], depths[1])
 
@@ -223,8 +224,8 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     Equal to `scipy.ndimage.gaussian_filter(image, (sigma, sigma, 0))`.
     """
     radius = int(BLUR_TRUNCATE * sigma + 0.5)
-    places = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (places / sigma) ** 2)
+    positions = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (positions / sigma) ** 2)
     kernel = torch.from_numpy(kernel / kernel.sum()).float()[None, None, :, None]
     for _ in range(2):  # rows, then columns: each pass swaps the axes
         widened = np.pad(image, ((radius, radius), (0, 0), (0, 0)), "symmetric")

@@ -26,12 +26,12 @@ def project(points: Tensor, camera: Tensor, size: int) -> Tensor:
 
 
 def to_plane(points: Tensor, camera: Tensor) -> Tensor:
-    """Rotated points (B, N, 3) as places s (X + t_x), s (Y + t_y) on the camera's plane (B, N, 2)."""
+    """Rotated points (B, N, 3) as positions s (X + t_x), s (Y + t_y) on the camera's plane (B, N, 2)."""
     return camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
 
 
 def unproject(landmarks: Tensor, size: int) -> Tensor:
-    """The places on the camera's plane (B, N, 2), see `to_plane`, of pixels (B, N, 2)."""
+    """The positions on the camera's plane (B, N, 2), see `to_plane`, of pixels (B, N, 2)."""
     return (landmarks / (size / 2) - 1.0) * _y_flip(landmarks)
 
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from ...checks import check_in_range
-from ...types import FaceCoefficients, FacePose, SourceCodes, concatenate
+from ...types import FacePose, SourceCodes, concatenate
 from ..expression_names import EXPRESSION_NAMES
 from ..geometry.gaze import MAX_GAZE_RAD
 from ..geometry.rotations import blend_rotations
-from ..readers.reader import FaceModel, FaceReader
+from ..readers.reader import FaceModel, FaceReader, check_face_model
 from .extraction import LandmarkFrame
 from .retargeting import face_pose
 
@@ -92,7 +92,7 @@ class PoseMix:
     """How much of a second pose to take for each region, 0 to 1.
 
     Attributes:
-        head: head turn, scale and place.
+        head: head turn, scale and position.
         gaze, brows, eyes, mouth: parts of the face; the mouth includes jaw, cheeks and nose.
 
     Raises:
@@ -122,7 +122,7 @@ def edit_pose(face_model: FaceModel, pose: FacePose, edit: PoseEdit) -> FacePose
         ValueError: if the pose belongs to another face model.
     """
     coefficients = pose.coefficients
-    _check_expression(face_model, coefficients)
+    check_face_model(face_model, coefficients, "a pose")
     turned = face_model.head_pose(edit.head_gain * coefficients.rotation) + coefficients.rotation.new_tensor(
         [edit.yaw, edit.pitch, edit.roll]
     )
@@ -151,7 +151,7 @@ def mix_poses(face_model: FaceModel, first: FacePose, second: FacePose, mix: Pos
     first, second = _same_length(first, second)
     one, other = first.coefficients, second.coefficients
     for coefficients in (one, other):
-        _check_expression(face_model, coefficients)
+        check_face_model(face_model, coefficients, "a pose")
     share = expression_shares(face_model, mix).to(one.expression)
     mixed = replace(
         one,
@@ -167,10 +167,10 @@ def source_pose(face_model: FaceModel, source: SourceCodes) -> FacePose:
     """The source's own pose, one row: what sliders start from where there is no driver.
 
     Raises:
-        ValueError: if the source was encoded with another tracker.
+        ValueError: if the source was encoded with another face model.
     """
     found = torch.ones(1, dtype=torch.bool, device=source.gaze.device)
-    _check_expression(face_model, source.coefficients)
+    check_face_model(face_model, source.coefficients, "a source")
     return face_pose(face_model, source.coefficients, source.gaze, found, source.frame)
 
 
@@ -178,12 +178,12 @@ def fit_pose(faces: FaceReader, landmark_frame: LandmarkFrame, source: SourceCod
     """Draw a pose with the source's face shape in the model's landmark frame, whichever it was made for.
 
     Raises:
-        ValueError: if source, pose and reader belong to different trackers, or the pose to a model with another
-            landmark frame and a tracker that cannot tell where that lies.
+        ValueError: if source, pose and reader belong to different face models, or the pose to a model with another
+            landmark frame and a reader that cannot tell where that lies.
     """
     model = faces.face_model
-    for coefficients in (source.coefficients, pose.coefficients):
-        _check_expression(model, coefficients)
+    check_face_model(model, source.coefficients, "a source")
+    check_face_model(model, pose.coefficients, "a pose")
     shape = source.coefficients.shape.expand_as(pose.coefficients.shape)
     if torch.equal(shape, pose.coefficients.shape) and pose.frame.size == landmark_frame.size:
         return pose
@@ -210,27 +210,19 @@ def slider_change(edit: PoseEdit) -> Tensor:
 
 
 def expression_shares(face_model: FaceModel, mix: PoseMix) -> Tensor:
-    """Share of the second pose for each expression value: (52,), or (1,) where the model's values have no regions.
+    """Share of the second pose for each expression value: (E,), or (1,) where the model's values have no regions.
 
     Raises:
         ValueError: if the model cannot tell the regions of a face apart and the mix does.
     """
-    if face_model.num_expression == len(EXPRESSION_NAMES):
-        return torch.tensor([getattr(mix, _region(name)) for name in EXPRESSION_NAMES])
+    if face_model.expression_names:
+        return torch.tensor([getattr(mix, _region(name)) for name in face_model.expression_names])
     if len({mix.brows, mix.eyes, mix.mouth}) > 1:
         raise ValueError(
-            f"Expected equal shares for brows, eyes and mouth, as this tracker's face model does not tell them apart, "
-            f"received {mix.brows}, {mix.eyes}, {mix.mouth}. Make them equal, or use the open tracker."
+            f"Expected equal shares for brows, eyes and mouth, as the face model {face_model.name!r} does not tell "
+            f"them apart, received {mix.brows}, {mix.eyes}, {mix.mouth}. Make them equal, or use the reader 'open'."
         )
     return torch.tensor([mix.mouth])
-
-
-def _check_expression(face_model: FaceModel, coefficients: FaceCoefficients) -> None:
-    if coefficients.expression.shape[1] != face_model.num_expression:
-        raise ValueError(
-            f"Expected {face_model.num_expression} expression values, as this tracker's face model has, received "
-            f"{coefficients.expression.shape[1]}. Encode the source and extract the pose with the same tracker."
-        )
 
 
 def _region(name: str) -> str:

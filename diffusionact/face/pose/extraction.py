@@ -16,8 +16,9 @@ from ...checks import check_choice
 from ...types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 from ..geometry.alignment import compose_transforms, invert_transform, transform_points
 from ..geometry.crop_frame import CROP_SIZE, crop_frame_transform
+from ..geometry.resize import resize_transform
 from ..readers.open.face_model import ALIGNED_SIZE
-from ..readers.reader import CroppedFace, FaceModel
+from ..readers.reader import CroppedFace, FaceModel, check_face_model
 from .options import PoseOptions
 from .retargeting import MotionOptions, face_pose, recombine, relative_gaze
 
@@ -41,9 +42,7 @@ class LandmarkFrame:
         """Map the aligned crop's px to this frame's, for a face with landmarks (B, 68, 2) px of the aligned crop."""
         if self.name == "crop224":
             return crop_frame_transform(landmarks)
-        # Integer pixels are pixel centres: the centre of the first of `scale` pixels moves by half a pixel.
-        scale = self.size / ALIGNED_SIZE
-        matrix = landmarks.new_tensor([[scale, 0.0, 0.5 * scale - 0.5], [0.0, scale, 0.5 * scale - 0.5]])
+        matrix = resize_transform(ALIGNED_SIZE, self.size).to(landmarks)
         return CropTransform(matrix.expand(len(landmarks), 2, 3), self.size)
 
 
@@ -64,15 +63,17 @@ class PoseExtractor:
         self.options = options
 
     def stream(self, faces: Iterator[CroppedFace], source: SourceCodes) -> Iterator[FacePose]:
-        """Yield one pose a frame, in order.
+        """Yield one pose per frame, in order.
 
         Args:
             faces: the driver's, one row each.
             source: the encoded source.
 
         Raises:
-            ValueError: if the reference frame lies beyond the end of the clip.
+            ValueError: if the source was encoded with another face model, or the reference frame lies beyond the end
+                of the clip.
         """
+        check_face_model(self.face_model, source.coefficients, "a source")
         motion = MotionOptions(relative=self.options.relative, expression_gain=self.options.expression_gain)
         if not self.options.relative:
             for face in faces:
@@ -95,8 +96,8 @@ class PoseExtractor:
     def _frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> CropTransform:
         """From the camera's square to the landmark frame.
 
-        The official crop is that of the tracked driver. In relative motion it is that of the drawn face, which has the
-        source's place and size in its image and not the driver's.
+        The official crop is that of the driver as seen. In relative motion it is that of the drawn face, which has the
+        source's position and size in its image and not the driver's.
         """
         if self.camera_frame == self.landmark_frame.name == "crop224":
             identity = torch.eye(2, 3, device=coefficients.camera.device, dtype=coefficients.camera.dtype)

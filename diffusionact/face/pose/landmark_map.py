@@ -23,6 +23,7 @@ from ..geometry.ibug68 import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
+from ..geometry.resize import resize_points
 from .line_pixels import disc_offsets, segment_pixels
 
 Colour = tuple[int, int, int]
@@ -64,7 +65,7 @@ def draw_landmark_map(landmarks: Tensor, pupils: Tensor | None, size: int) -> Te
 
 
 def landmark_map_at(landmarks: Tensor, pupils: Tensor | None, size: int, canvas: int = CANVAS) -> Tensor:
-    """Draw landmark maps for smaller models: on a canvas, then averaged down, so that thin lines keep their place.
+    """Draw landmark maps for smaller models: on a canvas, then averaged down, so that thin lines stay in place.
 
     At `size == canvas` this is `draw_landmark_map`. Pixel centres are whole numbers at both sizes.
 
@@ -88,7 +89,7 @@ def landmark_map_at(landmarks: Tensor, pupils: Tensor | None, size: int, canvas:
     if size == canvas:
         return draw_landmark_map(landmarks, pupils, size)
     factor = canvas // size
-    scaled = [None if points is None else (points + 0.5) * factor - 0.5 for points in (landmarks, pupils)]
+    scaled = [None if points is None else resize_points(points, size, canvas) for points in (landmarks, pupils)]
     drawn = _draw_faces(scaled[0], scaled[1], canvas)
     rows = drawn.reshape(len(drawn), size, factor, canvas * 3).sum(2, dtype=np.uint32)
     levels = rows.reshape(len(drawn), size, size, factor, 3).sum(3)
@@ -113,10 +114,10 @@ def _draw_faces(landmarks: Tensor, pupils: Tensor | None, size: int) -> np.ndarr
 def _draw_face(canvas: np.ndarray, points: np.ndarray, pupils: np.ndarray | None) -> None:
     """Draw one face, points (68, 2) and pupils (2, 2) whole px, on a canvas (size, size, 3) uint8, in place."""
     size = len(canvas)
-    places = [tuple(point) for point in points.tolist()]
+    positions = [tuple(point) for point in points.tolist()]
     for indices, closed, colour in PARTS:
         ends = indices[1:] + indices[:1] if closed else indices[1:]
-        segments = [segment_pixels(places[a], places[b], size) for a, b in zip(indices, ends, strict=False)]
+        segments = [segment_pixels(positions[a], positions[b], size) for a, b in zip(indices, ends, strict=False)]
         _paint(canvas, np.concatenate(segments), colour)
     if pupils is not None:
         for pupil, colour in zip(pupils, PUPIL_COLOURS, strict=True):

@@ -101,9 +101,9 @@ def _outline(start: Point, end: Point, size: int | None) -> set[Point]:
     slope = _divide_toward_zero((end[minor] - start[minor]) * ONE, length | 1)
     # The last point is set by itself: the accumulated slope may miss it.
     pixels = {((end[0] + HALF) >> SHIFT, (end[1] + HALF) >> SHIFT)}
-    place, across = (start[major] + HALF) >> SHIFT, start[minor] + HALF
+    position, across = (start[major] + HALF) >> SHIFT, start[minor] + HALF
     for step in range((length >> SHIFT) + 1):
-        pixel = (place + step, (across + step * slope) >> SHIFT)
+        pixel = (position + step, (across + step * slope) >> SHIFT)
         pixels.add(pixel if major == 0 else (pixel[1], pixel[0]))
     return pixels
 
@@ -126,19 +126,19 @@ def _chain(corners: list[Point], size: int | None) -> dict[int, int]:
     """Fixed-point x at each row, walking down the edges from the topmost corner (the first) to the lowest."""
     last = max((y + HALF) >> SHIFT for _, y in corners)
     x, row = corners[0][0], (corners[0][1] + HALF) >> SHIFT
-    places = {}
+    positions = {}
     for next_x, next_y in corners[1:]:
         next_row = (next_y + HALF) >> SHIFT
         if next_row > row:
             height = next_row - row
             slope = _divide_toward_zero(2 * (next_x - x) + height, 2 * height)
             low, high = (row, next_row) if size is None else (max(row, 0), min(next_row, size))
-            places.update((y, x + (y - row) * slope) for y in range(low, high))
+            positions.update((y, x + (y - row) * slope) for y in range(low, high))
             row = next_row
         x = next_x
         if row == last:
             break
-    return places
+    return positions
 
 
 def _clip(start: Point, end: Point, limit: int) -> tuple[Point, Point] | None:

@@ -1,4 +1,4 @@
-"""How a driving clip is read: the options that trackers and pose extraction share."""
+"""How a driving clip is read: the options that face readers and pose extraction share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PoseOptions:
         reference_frame: the driving frame that counts as the source's pose in relative motion, 0-based.
         expression_gain: factor on the driver's expression.
         smoothing: 0 (off) to 1 (strong) One Euro smoothing of the tracked face.
-        detection_threshold: least score of the face detector, 0 to 1.
+        detection_threshold: minimum score of the face detector, 0 to 1.
 
     Raises:
         ValueError: if a value is out of range.

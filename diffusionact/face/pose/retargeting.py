@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ def recombine(
     """Coefficients of the source in the driver's pose.
 
     Absolute: s = mean + S_i shape(source) + S_e expression(driver), driver's rotation and camera (Eq. 8).
-    Relative: the source's expression, rotation, scale and place, changed as the driver's have since `reference`.
+    Relative: the source's expression, rotation, scale and position, changed as the driver's have since `reference`.
 
     Args:
         face_model: the model of all coefficients; limits the expression.
@@ -65,9 +65,10 @@ def recombine(
     shape = source.shape.expand(len(driver.expression), -1)
     if reference is None:
         expression = face_model.limit_expression(motion.expression_gain * driver.expression)
-        return FaceCoefficients(shape, expression, driver.rotation, driver.camera)
+        return replace(driver, shape=shape, expression=expression)
     change = motion.expression_gain * (driver.expression - reference.expression)
-    return FaceCoefficients(
+    return replace(
+        source,
         shape=shape,
         expression=face_model.limit_expression(source.expression + change),
         rotation=_relative_rotation(source.rotation, driver.rotation, reference.rotation),
@@ -115,7 +116,7 @@ def _relative_rotation(source: Tensor, driver: Tensor, reference: Tensor) -> Ten
 
 
 def _relative_camera(source: Tensor, driver: Tensor, reference: Tensor) -> Tensor:
-    """The source's scale times the driver's change of scale; its place moved as the driver's has in the image."""
+    """The source's scale times the driver's change of scale; its position moved as the driver's has in the image."""
     scale = source[:, :1] * driver[:, :1] / reference[:, :1]
     travel = driver[:, :1] * driver[:, 1:] - reference[:, :1] * reference[:, 1:]
     shift = (source[:, :1] * source[:, 1:] + travel) / scale

@@ -22,7 +22,7 @@ def check_face(face: str | int) -> None:
 
 
 class FaceChooser:
-    """Chooses one face a frame; made anew for every clip.
+    """Chooses one face per frame; made anew for every clip.
 
     Args:
         face: "largest", "follow" or an index into the faces ordered by size, largest first.
@@ -47,7 +47,7 @@ class FaceChooser:
         return wanted if wanted < len(points) else None
 
     def _follow(self, points: Tensor) -> int | None:
-        """The face nearest to the last place.
+        """The face nearest to the last position.
 
         If other faces were around, one beyond reach is not taken: the followed person may have turned away. If the face
         was alone it is taken wherever it is, because then the image was cut or moved.

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .entry import FaceReaderEntry
+from .open.face_model import OpenFaceModel
 from .open.landmarker import FaceLandmarker, Faces
 from .open.landmarker.detector import Detections
 from .open.landmarker.landmarker import MIN_PRESENCE
@@ -45,8 +47,8 @@ class InsightFaceModels:
     def __init__(self, root: str | Path | None = None, name: str = MODEL_NAME):
         if find_spec("insightface") is None or find_spec("onnxruntime") is None:
             raise ModuleNotFoundError(
-                "Expected the packages insightface and onnxruntime for this tracker, received an installation without "
-                "them. Run `pip install diffusionact[insightface]`, or use the tracker 'open'."
+                "Expected the packages insightface and onnxruntime for this face reader, received an installation "
+                "without them. Run `pip install diffusionact[insightface]`, or use the face reader 'open'."
             )
         root = Path(root or DEFAULT_ROOT).expanduser()
         folder = root / "models" / name
@@ -54,7 +56,7 @@ class InsightFaceModels:
         if not list(folder.glob("*.onnx")):
             raise FileNotFoundError(
                 f"Expected insightface's models as {folder}/*.onnx, received none there. Download {name} from the "
-                "insightface project (non-commercial research only) and unpack it there, or use the tracker 'open'."
+                "insightface project (non-commercial research only) and unpack it there, or use the face reader 'open'."
             )
         from insightface.app import FaceAnalysis
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
@@ -99,7 +101,7 @@ class InsightFaceLandmarker(FaceLandmarker):
 
     Args:
         models: the package's.
-        detection_threshold: least score, 0 to 1.
+        detection_threshold: minimum score, 0 to 1.
     """
 
     def __init__(self, models: InsightFaceModels, detection_threshold: float):
@@ -136,6 +138,20 @@ class InsightFaceReader(OpenFaceReader):
         """See `OpenFaceReader`."""
         landmarker = InsightFaceLandmarker(self.models, detection_threshold)
         return OpenFaceTracker(face, missing, detection_threshold, landmarker)
+
+    def embed_identity(self, image: Tensor) -> Tensor | None:
+        """See `FaceReader`."""
+        return self.models.embedding(image)
+
+
+ENTRY = FaceReaderEntry(
+    name=InsightFaceReader.name,
+    description="the package insightface finds the faces, the bundled nets measure them",
+    load=InsightFaceReader,
+    is_usable=lambda: find_spec("insightface") is not None,
+    face_model=OpenFaceModel.name,
+    folder="root folder of the package's models; None is its own",
+)
 
 
 def detections_of(boxes: Tensor, points: Tensor, scores: Tensor) -> Detections:

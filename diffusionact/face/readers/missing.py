@@ -24,7 +24,7 @@ REMEDY = "Crop tighter, choose an image in which the face is larger and brighter
 def fill_missing_faces(
     observations: Iterable[FaceObservation | None], missing: str, num_frames: int | None = None
 ) -> Iterator[FaceObservation]:
-    """Yield one observation a frame, in order.
+    """Yield one observation per frame, in order.
 
     A gap at the beginning takes the first face seen, a gap at the end the last one. Filled rows have `found` False and
     confidence 0.
@@ -50,7 +50,7 @@ def fill_gaps(
     """`fill_missing_faces` for any value.
 
     Args:
-        values: one a frame; None where no face was seen.
+        values: one per frame; None where no face was seen.
         missing, num_frames: as there.
         mark: the same value, marked as not seen.
         between: value between two others at a share of the way, marked as not seen.
@@ -81,8 +81,8 @@ def no_face_message(index: int, num_frames: int | None) -> str:
     """Message for one frame without a face; frames are counted from 1 for the reader."""
     if num_frames == 1:
         return f"No face found in the image. {REMEDY}"
-    place = f"frame {index + 1}" if num_frames is None else f"frame {index + 1} of {num_frames}"
-    return f"No face found in driving {place}. {REMEDY}"
+    position = f"frame {index + 1}" if num_frames is None else f"frame {index + 1} of {num_frames}"
+    return f"No face found in driving {position}. {REMEDY}"
 
 
 def as_filled(observation: FaceObservation) -> FaceObservation:

@@ -1,7 +1,6 @@
-"""What the pipeline asks of a face tracker and its face model, whichever lane they belong to.
+"""What the pipeline asks of a face reader and its face model, whichever backend they belong to.
 
-A reader turns images into coefficients; its face model turns coefficients into landmarks. Two exist: the open one
-(`open_face_reader.py`) and the authors' (`emoca/tracker.py`).
+A reader turns images into coefficients; its face model turns coefficients into landmarks. `registry.py` lists them.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from ..pose.options import PoseOptions
 
 @dataclass(frozen=True)
 class CroppedFace:
-    """Faces inside their aligned crops, one row a frame.
+    """Faces inside their aligned crops, one row per frame.
 
     Attributes:
         coefficients: camera in the face model's square of `camera_size`.
-        observation: what was tracked, in px of the aligned crop.
+        observation: what was seen, in px of the aligned crop.
         crop: full image -> aligned crop of ALIGNED_SIZE.
         camera_crop: aligned crop -> the camera's square.
     """
@@ -46,12 +45,16 @@ class FaceModel(Protocol):
     """Coefficients -> landmarks.
 
     Attributes:
+        name: its identity: coefficients carry it, and fit only the model of the same name.
         camera_size: side of the square that the coefficients' cameras are given for, pixels.
         num_expression: E, the number of expression values.
+        expression_names: of the E values, in order; empty where the model's values have no names.
     """
 
+    name: str
     camera_size: int
     num_expression: int
+    expression_names: tuple[str, ...]
 
     def landmarks(self, coefficients: FaceCoefficients, size: int) -> Tensor:
         """(B, 68, 2) px of a square of `size`, iBUG-68."""
@@ -76,7 +79,7 @@ class FaceReader(Protocol):
     """Images -> coefficients.
 
     Attributes:
-        name: "open", "emoca", ...; written into saved sources.
+        name: "open", "emoca", ...; that of its `FaceReaderEntry`.
         face_model: draws the coefficients.
         camera_frame: where the cameras of its coefficients lie: "aligned" or "crop224".
         device: where its networks run.
@@ -97,14 +100,38 @@ class FaceReader(Protocol):
             NoFaceFoundError: if the image shows no such face.
         """
 
+    def faces_in(self, image: Tensor) -> Tensor:
+        """Boxes (N, 4) left, top, right, bottom px of all faces of an image uint8 (H, W, 3), largest first.
+
+        The order is that of the index `face` of `read_source`.
+        """
+
+    def embed_identity(self, image: Tensor) -> Tensor | None:
+        """Identity (D,) of unit length of the best face of an image uint8 (H, W, 3); None without a face or a net."""
+
     def read(self, frames: Iterable[Tensor], options: PoseOptions, frame_rate: float) -> Iterator[CroppedFace]:
-        """Track a clip lazily, one row a frame.
+        """Read a clip lazily, one row per frame.
 
         Args:
             frames: uint8 (H, W, 3) driving frames.
             options: which face, gaps, crop, smoothing.
-            frame_rate: frames a second.
+            frame_rate: frames per second.
 
         Raises:
             NoFaceFoundError: see `PoseOptions.missing`.
         """
+
+
+def check_face_model(face_model: FaceModel, coefficients: FaceCoefficients, what: str) -> None:
+    """Raise ValueError unless coefficients belong to a face model.
+
+    Args:
+        face_model: what should draw them.
+        coefficients: of any face model.
+        what: names their owner in the message, such as "a source".
+    """
+    if coefficients.face_model != face_model.name:
+        raise ValueError(
+            f"Expected {what} of the face model {face_model.name!r}, received one of {coefficients.face_model!r}. "
+            "Encode the source and extract the pose with the same face reader (tracker)."
+        )

@@ -17,7 +17,7 @@ from ...types import FaceObservation
 
 SPEED_CUTOFF_HZ = 1.0
 # Cutoff at rest: strength 0 passes nearly everything, strength 1 is the smoothest.
-FASTEST_CUTOFF_HZ = 12.0
+MAX_CUTOFF_HZ = 12.0
 SLOWEST_CUTOFF_HZ = 0.5
 
 
@@ -25,9 +25,9 @@ class OneEuroFilter:
     """Filter a signal of any shape, entry by entry, one sample a call.
 
     Args:
-        rate: samples a second.
+        rate: samples per second.
         min_cutoff: cutoff of a signal at rest, Hz.
-        beta: growth of the cutoff with speed, Hz per (unit a second).
+        beta: growth of the cutoff with speed, Hz per (unit per second).
     """
 
     def __init__(self, rate: float, min_cutoff: float, beta: float):
@@ -62,7 +62,7 @@ class _Channel:
     in_face_widths: bool = False
 
 
-# A cutoff of FASTEST_CUTOFF_HZ is reached at: 1.5 face widths, 150 degrees, 4 radians, 6 full expressions a second.
+# A cutoff of MAX_CUTOFF_HZ is reached at: 1.5 face widths, 150 degrees, 4 radians, 6 full expressions per second.
 # Eyes are quicker.
 _CHANNELS = (
     _Channel("landmarks", 8.0, in_face_widths=True),
@@ -82,10 +82,10 @@ def smooth_observations(
 
     Args:
         observations: of one or more rows each, in order.
-        rate: frames a second.
+        rate: frames per second.
         strength: 0 (barely) to 1 (strong).
     """
-    cutoff = FASTEST_CUTOFF_HZ * (SLOWEST_CUTOFF_HZ / FASTEST_CUTOFF_HZ) ** strength
+    cutoff = MAX_CUTOFF_HZ * (SLOWEST_CUTOFF_HZ / MAX_CUTOFF_HZ) ** strength
     filters = {channel.field: OneEuroFilter(rate, cutoff, channel.beta) for channel in _CHANNELS}
     last_pose: Tensor | None = None
     for batch in observations:

@@ -125,6 +125,6 @@ def test_blur_equals_scipy():
         assert np.abs(gaussian_blur(image, sigma) - ndimage.gaussian_filter(image, (sigma, sigma, 0))).max() < 1e-3
 
 
-def test_landmarks_without_extent_are_refused():
+def test_landmarks_without_extent_are_rejected():
     with pytest.raises(ValueError, match="span a face"):
         align_face(smooth_image(64, 64), torch.full((68, 2), 30.0))

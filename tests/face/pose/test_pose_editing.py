@@ -5,6 +5,7 @@ import torch
 
 from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.geometry.ibug68 import INNER_LIPS, LEFT_BROW, RIGHT_BROW
+from diffusionact.face.geometry.resize import resize_points
 from diffusionact.face.pose.editing import SLIDER_VALUES, PoseEdit, PoseMix, edit_pose, fit_pose, mix_poses, source_pose
 from diffusionact.face.pose.extraction import LandmarkFrame
 from diffusionact.face.pose.retargeting import face_pose
@@ -22,6 +23,7 @@ def pose(count: int = 1, shape: float = 0.0, expression: float = 0.0, yaw: float
         expression=torch.full((count, 52), expression),
         rotation=MODEL.rotation(torch.tensor([[yaw, 0.0, 0.0]]).expand(count, 3)),
         camera=torch.tensor([[0.5, 0.0, 0.0]]).expand(count, 3),
+        face_model=MODEL.name,
     )
     frame = CropTransform(torch.eye(2, 3).expand(count, 2, 3), 256)
     return face_pose(MODEL, coefficients, torch.zeros(count, 2), torch.ones(count, dtype=torch.bool), frame)
@@ -106,7 +108,7 @@ def test_gains_scale_head_expression_and_gaze():
     torch.testing.assert_close(after.expression, torch.full((1, 52), 0.4))
 
 
-def test_a_slider_out_of_range_is_refused():
+def test_a_slider_out_of_range_is_rejected():
     with pytest.raises(ValueError, match="smile"):
         PoseEdit(smile=2.0)
     with pytest.raises(ValueError, match="wink_left"):
@@ -152,15 +154,15 @@ def test_a_pose_made_for_this_source_stays_as_it_is():
 
 def test_a_pose_made_for_a_model_of_another_size_is_drawn_at_this_models():
     fitted = fit_pose(OpenFaceReader(), LandmarkFrame("aligned", 128), source(0.0), pose(yaw=20.0))
-    expected = (pose(yaw=20.0).landmarks + 0.5) / 2 - 0.5
+    expected = resize_points(pose(yaw=20.0).landmarks, 256, 128)
     torch.testing.assert_close(fitted.landmarks, expected, atol=1e-3, rtol=0)
 
 
-def test_a_pose_of_another_tracker_is_refused():
+def test_a_pose_of_another_face_model_is_rejected():
     other = pose()
-    short = FaceCoefficients(torch.zeros(1, 100), torch.zeros(1, 53), torch.zeros(1, 3), torch.ones(1, 3))
+    short = FaceCoefficients(torch.zeros(1, 100), torch.zeros(1, 53), torch.zeros(1, 3), torch.ones(1, 3), "flame")
     foreign = FacePose(other.landmarks, other.pupils, other.head_pose, other.gaze, other.found, short, other.frame)
-    with pytest.raises(ValueError, match="same tracker"):
+    with pytest.raises(ValueError, match="same face reader"):
         fit_pose(OpenFaceReader(), ALIGNED, source(0.0), foreign)
-    with pytest.raises(ValueError, match="same tracker"):
+    with pytest.raises(ValueError, match="same face reader"):
         edit_pose(MODEL, foreign, PoseEdit())

@@ -89,6 +89,6 @@ def test_a_smaller_map_is_the_mean_of_the_canvas_and_keeps_places():
     assert torch.allclose(small, at_canvas.reshape(3, 3, 128, 2, 128, 2).mean((3, 5)), atol=1e-6)
 
 
-def test_a_size_that_does_not_divide_the_canvas_is_refused():
+def test_a_size_that_does_not_divide_the_canvas_is_rejected():
     with pytest.raises(ValueError, match="divides the canvas"):
         landmark_map_at(torch.zeros(1, 68, 2), None, 96)

@@ -68,7 +68,7 @@ def test_missing_models_are_named_and_never_fetched(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_broken_model_is_refused_with_its_folder(root, tmp_path):
+def test_a_broken_model_is_rejected_with_its_folder(root, tmp_path):
     shutil.copytree(root, tmp_path / "broken")
     (tmp_path / "broken" / "models" / "buffalo_l" / "det.onnx").write_bytes(b"no model")
     with pytest.raises(ValueError, match="buffalo_l"):

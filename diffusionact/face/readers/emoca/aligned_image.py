@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ....types import CropTransform, map_tensors
 from ...geometry.alignment import (
-    SMALLEST_SQUARE_PX,
+    MIN_SQUARE_PX,
     align_face,
     clip_crop_transform,
     face_crop_quad,
@@ -36,7 +36,7 @@ class ClipCrop:
     """Cuts one upright crop that follows the head slowly, so that its roll and travel stay visible.
 
     Args:
-        frame_rate: frames a second.
+        frame_rate: frames per second.
     """
 
     def __init__(self, frame_rate: float):
@@ -52,7 +52,7 @@ class ClipCrop:
 def spans_a_face(landmarks: Tensor) -> bool:
     """Whether landmarks (1, 68, 2) px span a square that a face can be cut from."""
     quad = face_crop_quad(landmarks)
-    return bool((quad[:, 3] - quad[:, 0]).norm() >= SMALLEST_SQUARE_PX)
+    return bool((quad[:, 3] - quad[:, 0]).norm() >= MIN_SQUARE_PX)
 
 
 def sample_crop(frame: Tensor, crop: CropTransform) -> Tensor:
@@ -61,8 +61,8 @@ def sample_crop(frame: Tensor, crop: CropTransform) -> Tensor:
     small = shrink_frame(frame, min(factor, *frame.shape[:2])).permute(2, 0, 1)[None].float()
     steps = torch.arange(crop.size, dtype=crop.matrix.dtype, device=frame.device)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
-    places = transform_points(invert_transform(crop.matrix), torch.stack([x, y], dim=-1).reshape(1, -1, 2))
-    extent = places.new_tensor([frame.shape[1], frame.shape[0]])
-    grid = ((places + 0.5) / extent * 2 - 1).view(1, crop.size, crop.size, 2)
+    positions = transform_points(invert_transform(crop.matrix), torch.stack([x, y], dim=-1).reshape(1, -1, 2))
+    extent = positions.new_tensor([frame.shape[1], frame.shape[0]])
+    grid = ((positions + 0.5) / extent * 2 - 1).view(1, crop.size, crop.size, 2)
     sampled = F.grid_sample(small, grid.to(small.dtype), padding_mode="border", align_corners=False)
     return sampled[0].permute(1, 2, 0).round().to(torch.uint8)

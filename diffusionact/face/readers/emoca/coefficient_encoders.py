@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ....types import FaceCoefficients
+from .flame import FlameModel
 from .residual_net import OFFICIAL_WIDTH, ResidualNet
 
 # What the first encoder's numbers mean, in order. Texture and light are of no use here.
@@ -46,7 +47,7 @@ class HeadCodes:
     def coefficients(self) -> FaceCoefficients:
         """What the face model takes: the jaw's rotation stands behind the 50 expression values."""
         expression = torch.cat([self.expression, self.pose[:, NUM_ROTATION:]], dim=-1)
-        return FaceCoefficients(self.shape, expression, self.pose[:, :NUM_ROTATION], self.camera)
+        return FaceCoefficients(self.shape, expression, self.pose[:, :NUM_ROTATION], self.camera, FlameModel.name)
 
 
 class CoefficientEncoder(nn.Module):

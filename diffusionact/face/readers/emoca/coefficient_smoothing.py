@@ -8,13 +8,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ....types import CropTransform, FaceCoefficients
+from ....types import CropTransform
 from ...geometry.rotations import blend_rotations
 from ..missing import as_filled, blend
 from ..reader import CroppedFace
-from ..smoothing import FASTEST_CUTOFF_HZ, SLOWEST_CUTOFF_HZ, OneEuroFilter
+from ..smoothing import MAX_CUTOFF_HZ, SLOWEST_CUTOFF_HZ, OneEuroFilter
 
-# Growth of the cutoff, Hz per (unit a second), in the manner of `face/readers/smoothing.py`. Units: deviations of the
+# Growth of the cutoff, Hz per (unit per second), in the manner of `face/readers/smoothing.py`. Units: deviations of the
 # expression, radians of head, jaw and gaze, half crops of the camera, pixels of the crop.
 EXPRESSION_BETA = 1.0
 ANGLE_BETA = 4.6
@@ -29,10 +29,10 @@ def smooth_faces(faces: Iterator[CroppedFace], frame_rate: float, strength: floa
 
     Args:
         faces: one row each.
-        frame_rate: frames a second.
+        frame_rate: frames per second.
         strength: 0 (barely) to 1 (strong).
     """
-    cutoff = FASTEST_CUTOFF_HZ * (SLOWEST_CUTOFF_HZ / FASTEST_CUTOFF_HZ) ** strength
+    cutoff = MAX_CUTOFF_HZ * (SLOWEST_CUTOFF_HZ / MAX_CUTOFF_HZ) ** strength
 
     def smoother(beta: float) -> Callable[[Tensor], Tensor]:
         return OneEuroFilter(frame_rate, cutoff, beta)
@@ -42,8 +42,11 @@ def smooth_faces(faces: Iterator[CroppedFace], frame_rate: float, strength: floa
     for face in faces:
         old = face.coefficients
         expression = torch.cat([values(old.expression[:, :-NUM_JAW]), jaw(old.expression[:, -NUM_JAW:])], dim=-1)
-        coefficients = FaceCoefficients(
-            old.shape, expression, rotation(old.rotation), _from_plane(camera(_to_plane(old.camera)))
+        coefficients = replace(
+            old,
+            expression=expression,
+            rotation=rotation(old.rotation),
+            camera=_from_plane(camera(_to_plane(old.camera))),
         )
         yield replace(
             face,
@@ -61,7 +64,8 @@ def mark_filled(face: CroppedFace) -> CroppedFace:
 def blend_faces(before: CroppedFace, after: CroppedFace, share: float) -> CroppedFace:
     """Face between two others, one row each: rotations on the shortest turn, everything else on a line."""
     first, second = before.coefficients, after.coefficients
-    coefficients = FaceCoefficients(
+    coefficients = replace(
+        first,
         shape=torch.lerp(first.shape, second.shape, share),
         expression=torch.lerp(first.expression, second.expression, share),
         rotation=blend_rotations(first.rotation, second.rotation, share),

@@ -26,8 +26,8 @@ def crop_for_encoders(images: Tensor, landmarks: Tensor) -> Tensor:
     """
     unit = to_official_levels(images) / MAX_LEVEL
     to_image = invert_transform(crop_frame_transform(landmarks).matrix)
-    places = torch.arange(CROP_SIZE, dtype=images.dtype, device=images.device)
-    y, x = torch.meshgrid(places, places, indexing="ij")
+    positions = torch.arange(CROP_SIZE, dtype=images.dtype, device=images.device)
+    y, x = torch.meshgrid(positions, positions, indexing="ij")
     points = transform_points(to_image, torch.stack([x, y], dim=-1).reshape(1, -1, 2))
     extent = points.new_tensor([images.shape[-1] - 1, images.shape[-2] - 1])
     grid = (points / extent * 2.0 - 1.0).unflatten(1, (CROP_SIZE, CROP_SIZE))

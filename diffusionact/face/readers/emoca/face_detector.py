@@ -112,7 +112,7 @@ class FaceDetector(nn.Module):
 
         Args:
             images: (B, 3, H, W) as for `forward`.
-            threshold: least score after suppression; the official code has 0.5.
+            threshold: minimum score after suppression; the official code has 0.5.
 
         Returns:
             One result an image, on the CPU; it may be empty.

@@ -79,10 +79,12 @@ class FlameModel(nn.Module):
     """The FLAME head with the landmark embedding of DECA and EMOCA.
 
     `FaceCoefficients` here: shape (B, 100); expression (B, 53), 50 values and the jaw's axis-angle; rotation (B, 3),
-    the head's axis-angle; camera (B, 3) in the 224 px crop. See `face_reader.FaceModel`.
+    the head's axis-angle; camera (B, 3) in the 224 px crop. See `FaceModel`.
     """
 
+    name = "flame"
     camera_size = CROP_SIZE
+    expression_names = ()
     num_expression = NUM_EXPRESSION + NUM_JAW
 
     def __init__(self, tensors: FlameTensors):
@@ -155,13 +157,13 @@ class FlameModel(nn.Module):
 
     def _skinning_transforms(self, rotations: list[Tensor], joints: Tensor) -> tuple[Tensor, Tensor]:
         """What moves each vertex: (B, V, 3, 3) and (B, V, 3), from rotations at joints (B, 5, 3) at rest."""
-        turns, places = [rotations[0]], [joints[:, 0]]
+        turns, positions = [rotations[0]], [joints[:, 0]]
         for joint, parent in enumerate(self.parents.tolist()[1:], start=1):
             step = (turns[parent] @ (joints[:, joint] - joints[:, parent])[..., None])[..., 0]
             turns.append(turns[parent] @ rotations[joint])
-            places.append(places[parent] + step)
-        turn, place = torch.stack(turns, dim=1), torch.stack(places, dim=1)
-        shift = place - (turn @ joints[..., None])[..., 0]
+            positions.append(positions[parent] + step)
+        turn, position = torch.stack(turns, dim=1), torch.stack(positions, dim=1)
+        shift = position - (turn @ joints[..., None])[..., 0]
         weights = self.skinning_weights
         return torch.einsum("vj,bjmn->bvmn", weights, turn), torch.einsum("vj,bjm->bvm", weights, shift)
 

@@ -91,7 +91,7 @@ def landmarks_from_heatmaps(heatmaps: Tensor, squares: list[FaceSquare]) -> Tens
 
 
 def heatmap_peaks(heatmaps: Tensor) -> Tensor:
-    """Places (B, N, 2) of the largest values of heat maps (B, N, S, S): the middle of the first cell is at 0.5.
+    """Positions (B, N, 2) of the largest values of heat maps (B, N, S, S): the middle of the first cell is at 0.5.
 
     Inside the map a peak moves a quarter of a cell along x and y, to the larger neighbour.
     """

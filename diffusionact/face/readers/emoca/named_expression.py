@@ -1,4 +1,4 @@
-"""The open lane's named expression values as FLAME's expression: one least-squares table between the two models.
+"""The open face model's named expression values as FLAME's expression: a least-squares table between the two.
 
 Both face models move the same 51 inner landmarks; scaled to the same distance between the eyes, a named value is
 given the FLAME expression whose landmarks move most alike. What FLAME's 50 values cannot do (a wink with one lid, a
@@ -28,6 +28,7 @@ STEP = 1e-2
 class PosedFace(Protocol):
     """What is needed of a face model here; `flame.FlameModel` is one."""
 
+    name: str
     num_identity: int
     num_expression: int
     template: Tensor
@@ -57,7 +58,7 @@ def _own_motion(face: PosedFace) -> Tensor:
         values = torch.cat([torch.zeros(1, count), STEP * torch.eye(count)]).to(device)
         still = torch.zeros(count + 1, 3, device=device)
         shape = torch.zeros(count + 1, face.num_identity, device=device)
-        points = face.points(FaceCoefficients(shape, values, still, still)).cpu()
+        points = face.points(FaceCoefficients(shape, values, still, still, face.name)).cpu()
     return ((points[1:] - points[:1]) / STEP / _eye_distance(points[0]))[:, len(CONTOUR) :]
 
 

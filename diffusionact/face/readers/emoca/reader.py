@@ -1,7 +1,7 @@
-"""The paper's face reader: face detector, landmarks, aligned image, EMOCA's coefficients and gaze, frame by frame.
+"""The authors' face reader: face detector, landmarks, aligned image, EMOCA's coefficients and gaze, frame by frame.
 
 The networks and their order are the authors'. For clips it adds what theirs lacks: a choice of face, gaps, smoothing,
-frames of any size. `pipelines/official.py` is their procedure to the letter.
+frames of any size. `pipelines/official.py` is their procedure as in the official code.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ...errors import NoFaceFoundError
 from ...geometry.alignment import transform_points
 from ...geometry.crop_frame import crop_frame_transform
 from ...geometry.gaze import pupils_from_gaze
+from ...geometry.resize import resize_points
 from ...pose.options import PoseOptions
 from ..choice import FaceChooser, check_face
 from ..missing import MISSING_POLICIES, REMEDY, fill_gaps
@@ -41,7 +42,7 @@ AlignedCrop = Callable[[Tensor, Tensor], tuple[Tensor, CropTransform]]
 
 
 class EmocaFaceReader:
-    """Reads faces with the authors' networks; see `face_reader.FaceReader`.
+    """Reads faces with the authors' networks; see `FaceReader`.
 
     Args:
         networks: from `load_emoca_networks`.
@@ -89,6 +90,15 @@ class EmocaFaceReader:
         aligned, cropped = read
         return SourceFace(aligned.cpu(), cropped)
 
+    @torch.no_grad()
+    def faces_in(self, image: Tensor) -> Tensor:
+        """See `FaceReader`."""
+        check_frames("image", image[None])
+        return largest_first(self._find(image.to(self.device), FACE_SCORE)).boxes
+
+    def embed_identity(self, image: Tensor) -> None:
+        """None: EMOCA's networks embed no identities."""
+
     def read(self, frames: Iterable[Tensor], options: PoseOptions, frame_rate: float) -> Iterator[CroppedFace]:
         """See `FaceReader`."""
         check_face(options.face)
@@ -98,7 +108,7 @@ class EmocaFaceReader:
         return smooth_faces(faces, frame_rate, options.smoothing) if options.smoothing > 0 else faces
 
     def _look(self, frames: Iterable[Tensor], options: PoseOptions, frame_rate: float) -> Iterator[CroppedFace | None]:
-        """One face a frame, None where it is not seen."""
+        """One face per frame, None where it is not seen."""
         chooser = FaceChooser(options.face)
         crop = FrameCrop() if options.driver_crop == "frame" else ClipCrop(frame_rate)
         for frame in frames:
@@ -118,8 +128,8 @@ class EmocaFaceReader:
             found = detect_faces(self.networks, resize(image, size), threshold)
             if len(found):
                 break
-        per_pixel = found.boxes.new_tensor([width / size[1], height / size[0]] * 2)
-        return DetectedBoxes((found.boxes + 0.5) * per_pixel - 0.5, found.scores)
+        corners = resize_points(_corners(found), size, (height, width))
+        return DetectedBoxes(corners.reshape(-1, 4), found.scores)
 
     def _read_face(
         self, frame: Tensor, box: Tensor, score: Tensor, align: AlignedCrop
@@ -166,7 +176,7 @@ def largest_first(found: DetectedBoxes) -> DetectedBoxes:
 
 def _corners(found: DetectedBoxes) -> Tensor:
     """(N, 2, 2) px: upper left and lower right corner of each face's box."""
-    return found.boxes.view(-1, 2, 2)
+    return found.boxes.reshape(-1, 2, 2)
 
 
 def _overlap(first: Tensor, second: Tensor) -> float:

@@ -2,7 +2,7 @@
 
 points = mean + shape @ identity_basis + expression @ expression_basis, in the head frame of `rotations.py`, seen by the
 camera of `projection.py`. Identity coefficients have unit variance over the population. Built from CC0 data by
-`tools/open_face_model.py`; the tracker's expression values are taken as they are.
+`tools/open_face_model.py`; the face reader's expression values are taken as they are.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ALIGNED_SIZE = 256
 CONTOUR_WEIGHT = 0.3
 MOVING_WEIGHT = 0.5
 # Assumed standard deviations: of a landmark around the model, on the camera's plane (2 is the crop's side); of the
-# tracker's rotation. They balance the data against the priors.
+# mesh's rotation. They balance the data against the priors.
 LANDMARK_SIGMA_PLANE = 0.01
 ROTATION_SIGMA_RAD = 0.05
 MIN_SCALE = 1e-3
@@ -52,10 +52,12 @@ class OpenFaceModel(nn.Module):
         mean: (68, 3) average face; the unit is the face's radius.
         identity_basis: (K, 68, 3), scaled by each component's standard deviation.
         expression_basis: (E, 68, 3).
-        observation_offset: (68, 3) where the tracker sees each landmark, relative to where the model has it.
+        observation_offset: (68, 3) where the mesh has each landmark, relative to where the model has it.
     """
 
+    name = "open"
     camera_size = ALIGNED_SIZE
+    expression_names = EXPRESSION_NAMES
 
     def __init__(self, mean: Tensor, identity_basis: Tensor, expression_basis: Tensor, observation_offset: Tensor):
         super().__init__()
@@ -112,12 +114,12 @@ class OpenFaceModel(nn.Module):
     def fit(self, landmarks: Tensor, expression: Tensor, head_pose: Tensor, size: int) -> FaceCoefficients:
         """Fit identity, rotation and camera to tracked faces, each row on its own.
 
-        Regularised least squares: identity has a unit normal prior, rotation stays near the tracker's.
+        Regularised least squares: identity has a unit normal prior, rotation stays near the mesh's.
 
         Args:
-            landmarks: (B, 68, 2) px, from the tracker, in a crop.
+            landmarks: (B, 68, 2) px, from the mesh, in a crop.
             expression: (B, 52), kept.
-            head_pose: (B, 3) yaw, pitch, roll in degrees, from the tracker.
+            head_pose: (B, 3) yaw, pitch, roll in degrees, from the mesh.
             size: side of the crop, pixels.
         """
         return self._fit(landmarks, expression, head_pose, size, shared=False)
@@ -133,7 +135,7 @@ class OpenFaceModel(nn.Module):
         shape = shape.expand(len(landmarks), -1)
         points = self._observed_points(shape, expression)
         pose = self.place_points(points, landmarks, head_pose_to_matrix(head_pose), size)
-        return FaceCoefficients(shape, expression, pose.rotation, pose.camera)
+        return FaceCoefficients(shape, expression, pose.rotation, pose.camera, self.name)
 
     def place_points(self, points: Tensor, landmarks: Tensor, rotation: Tensor, size: int) -> Placement:
         """Rotation and camera that bring points (B, 68, 3) onto landmarks (B, 68, 2) px, near rotation (B, 3, 3)."""
@@ -173,7 +175,7 @@ class OpenFaceModel(nn.Module):
             shape = shape + change
             pose = pose.moved(by_residual - torch.einsum("bpk,bk->bp", by_shape, change.expand_as(shape)))
             points = self._observed_points(shape, expression)
-        return FaceCoefficients(shape, expression, matrix_to_axis_angle(pose.rotation), pose.camera)
+        return FaceCoefficients(shape, expression, matrix_to_axis_angle(pose.rotation), pose.camera, self.name)
 
     def _points(self, shape: Tensor, expression: Tensor) -> Tensor:
         identity = torch.einsum("bk,kni->bni", shape, self.identity_basis)
@@ -183,7 +185,7 @@ class OpenFaceModel(nn.Module):
         return self._points(shape, expression) + self.observation_offset
 
     def _linearise(self, points: Tensor, plane: Tensor, pose: _Pose, tracked: Tensor) -> _PoseSystem:
-        """Normal equations of a small change of pose, with the rotation held near the tracker's."""
+        """Normal equations of a small change of pose, with the rotation held near the mesh's."""
         turned = points @ pose.rotation.transpose(1, 2)
         residual = plane - to_plane(turned, pose.camera)
         scale, shift_x, shift_y = pose.camera[:, :, None].unbind(1)
@@ -221,8 +223,8 @@ class _Pose:
     def moved(self, step: Tensor) -> _Pose:
         """After a step (B, 6): turn in radians, change of scale, shift on the camera's plane."""
         scale = (self.camera[:, :1] + step[:, 3:4]).clamp(min=MIN_SCALE)
-        place = (self.camera[:, :1] + step[:, 3:4]) * self.camera[:, 1:] + step[:, 4:]
-        camera = torch.cat([scale, place / scale], dim=-1)
+        position = (self.camera[:, :1] + step[:, 3:4]) * self.camera[:, 1:] + step[:, 4:]
+        camera = torch.cat([scale, position / scale], dim=-1)
         return _Pose(axis_angle_to_matrix(step[:, :3]) @ self.rotation, camera)
 
 
@@ -237,10 +239,10 @@ class _PoseSystem:
 
 
 def _solve_camera(turned: Tensor, plane: Tensor, weights: Tensor) -> Tensor:
-    """Camera (B, 3) that brings rotated points (B, N, 3) nearest to their places (B, N, 2)."""
+    """Camera (B, 3) that brings rotated points (B, N, 3) nearest to their positions (B, N, 2)."""
     share = (weights / weights.sum())[:, None]
-    centre, place = (share * turned[..., :2]).sum(1), (share * plane).sum(1)
-    points, places = turned[..., :2] - centre[:, None], plane - place[:, None]
-    scale = (share * points * places).sum((1, 2)) / (share * points.square()).sum((1, 2))
+    centre, position = (share * turned[..., :2]).sum(1), (share * plane).sum(1)
+    points, positions = turned[..., :2] - centre[:, None], plane - position[:, None]
+    scale = (share * points * positions).sum((1, 2)) / (share * points.square()).sum((1, 2))
     scale = scale.clamp(min=MIN_SCALE)
-    return torch.cat([scale[:, None], place / scale[:, None] - centre], dim=-1)
+    return torch.cat([scale[:, None], position / scale[:, None] - centre], dim=-1)

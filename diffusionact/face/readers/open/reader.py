@@ -1,4 +1,4 @@
-"""The open lane's face reader: bundled tracker, FFHQ crop, and the open face model fitted inside it."""
+"""The open face reader: bundled nets, FFHQ crop, and the open face model fitted inside it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...errors import NoFaceFoundError
 from ...geometry.alignment import align_face, clip_crop_transform, crop_transform, transform_points
 from ...geometry.rotations import head_pose_to_matrix, matrix_to_head_pose
 from ...pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
+from ..entry import FaceReaderEntry
 from ..reader import CroppedFace, SourceFace
 from ..smoothing import OneEuroFilter, smooth_observations
 from .face_model import ALIGNED_SIZE, OpenFaceModel
@@ -37,7 +38,7 @@ class OpenFaceReader:
         return self.face_model.mean.device
 
     def to(self, device: torch.device | str) -> OpenFaceReader:
-        """Move the face model; trackers are made where it is."""
+        """Move the face model; the nets are made where it is."""
         self.face_model.to(device)
         return self
 
@@ -49,19 +50,29 @@ class OpenFaceReader:
         crop = map_tensors(crop, lambda tensor: tensor.to(self.device))
         return SourceFace(aligned, fit_in_crop(self.face_model, observation, crop))
 
+    @torch.no_grad()
+    def faces_in(self, image: Tensor) -> Tensor:
+        """See `FaceReader`."""
+        tracker = self.make_tracker("largest", "error", DEFAULT_POSE_OPTIONS.detection_threshold).to(self.device)
+        boxes = [face.box for face in tracker.detect(image)]
+        return torch.stack(boxes) if boxes else torch.zeros(0, 4, device=self.device)
+
+    def embed_identity(self, image: Tensor) -> None:
+        """None: the bundled nets know no identities."""
+
     def read(self, frames: Iterable[Tensor], options: PoseOptions, frame_rate: float) -> Iterator[CroppedFace]:
         """See `FaceReader`."""
         tracker = self.make_tracker(options.face, options.missing, options.detection_threshold).to(self.device)
         return self.fit(tracker.stream(frames), options, frame_rate)
 
     def make_tracker(self, face: str | int, missing: str, detection_threshold: float) -> OpenFaceTracker:
-        """The tracker of one clip or image."""
+        """What follows the face of one clip or image."""
         return OpenFaceTracker(face, missing, detection_threshold)
 
     def fit(
         self, observations: Iterable[FaceObservation], options: PoseOptions, frame_rate: float
     ) -> Iterator[CroppedFace]:
-        """Smooth, crop and fit faces that were tracked in full frames, here or elsewhere; one row each."""
+        """Smooth, crop and fit faces that were seen in full frames, here or elsewhere; one row each."""
         if options.smoothing > 0:
             observations = smooth_observations(observations, frame_rate, options.smoothing)
         smooth_crop = OneEuroFilter(frame_rate, min_cutoff=CLIP_CROP_CUTOFF_HZ, beta=0.0)
@@ -72,6 +83,16 @@ class OpenFaceReader:
                 upright = clip_crop_transform(observation.landmarks, ALIGNED_SIZE)
                 crop = replace(upright, matrix=smooth_crop(upright.matrix))
             yield fit_in_crop(self.face_model, observation, crop)
+
+
+ENTRY = FaceReaderEntry(
+    name=OpenFaceReader.name,
+    description="bundled: MediaPipe's nets and the open face model",
+    load=lambda folder: OpenFaceReader(),
+    is_usable=lambda: True,
+    face_model=OpenFaceModel.name,
+    folder="not used: the files ship with the package",
+)
 
 
 def fit_in_crop(face_model: OpenFaceModel, observation: FaceObservation, crop: CropTransform) -> CroppedFace:

@@ -1,4 +1,4 @@
-"""The open tracker: frames in, landmarks, pupils, head pose, gaze and expression of one face out.
+"""Faces of clips for the open face reader: landmarks, pupils, head pose, gaze and expression of one face per frame.
 
 Everything comes from the nets of MediaPipe's Face Landmarker that ship with the package; nothing is downloaded. Frames
 are independent but for the choice of face and the filling of gaps; no state outlives a call.
@@ -49,7 +49,7 @@ class OpenFaceTracker(nn.Module):
         face: "largest"; "follow", the face nearest to the one in the frame before, beginning with the largest; or an
             index, 0 being the largest.
         missing: frames without that face: "error", "hold" the last face seen, or "interpolate" across the gap.
-        detection_threshold: least score of the face detector, 0 to 1.
+        detection_threshold: minimum score of the face detector, 0 to 1.
         landmarker: finds and measures faces; None takes the bundled nets with that threshold.
     """
 
@@ -82,8 +82,8 @@ class OpenFaceTracker(nn.Module):
             frames: (F, H, W, 3) uint8.
 
         Returns:
-            F rows on the tracker's device. `head_pose` is the apparent turn (see `HeadGeometry.apparent_rotation`), so
-            that a head does not seem to turn when it moves sideways. `confidence` is detection score times presence.
+            F rows on the nets' device. `head_pose` is the apparent turn (see `HeadGeometry.apparent_rotation`), so that
+            a head does not seem to turn when it moves sideways. `confidence` is detection score times presence.
 
         Raises:
             NoFaceFoundError: if no frame shows the face, or one frame does not and `missing` is "error".
@@ -141,7 +141,7 @@ class OpenFaceTracker(nn.Module):
             yield frame[None]
 
     def _look(self, chunks: Iterable[Tensor]) -> Iterator[FaceObservation | None]:
-        """One row a frame, None where the face is not seen."""
+        """One row per frame, None where the face is not seen."""
         chooser = FaceChooser(self.face)
         for chunk in chunks:
             for faces in self.landmarker(chunk.to(self.device)):

@@ -67,6 +67,6 @@ def test_a_batch_gives_the_codes_of_its_single_images():
     assert torch.allclose(encoders(crops).pose, singles, atol=1e-5)
 
 
-def test_an_expression_encoder_of_another_width_is_refused():
+def test_an_expression_encoder_of_another_width_is_rejected():
     with pytest.raises(ValueError, match=r"\(50, 53, 56\) numbers, received one of 51"):
         CoefficientEncoders(num_expression=51, width=4)

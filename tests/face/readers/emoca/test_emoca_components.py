@@ -1,4 +1,4 @@
-"""The folder of the paper's face networks: read together, and refused with a reason."""
+"""The folder of the paper's face networks: read together, and rejected with a reason."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,25 +77,25 @@ def test_a_missing_file_is_named_with_what_makes_it(folder, name):
         ("flame", "parents"),
     ],
 )
-def test_a_file_without_one_of_its_weights_is_refused(folder, name, weight):
+def test_a_file_without_one_of_its_weights_is_rejected(folder, name, weight):
     rewrite(folder / COMPONENTS[name][0], **{weight: None})
     with pytest.raises(ValueError, match=r"do not fit \(.*import the authors' file again"):
         load_emoca_networks(folder)
 
 
-def test_a_file_with_a_weight_too_many_is_refused(folder):
+def test_a_file_with_a_weight_too_many_is_rejected(folder):
     rewrite(folder / "gaze_net.safetensors", fc__weight=torch.zeros(3))
     with pytest.raises(ValueError, match=r"weights of the gaze net .* do not fit \(.*fc.weight"):
         load_emoca_networks(folder)
 
 
-def test_weights_that_are_not_finite_are_refused(folder):
+def test_weights_that_are_not_finite_are_rejected(folder):
     rewrite(folder / "gaze_net.safetensors", out__bias=torch.tensor([0.0, float("nan")]))
     with pytest.raises(ValueError, match="Expected finite weights .* out.bias; import"):
         load_emoca_networks(folder)
 
 
-def test_a_truncated_file_is_refused(folder):
+def test_a_truncated_file_is_rejected(folder):
     file = folder / "landmark_net.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(ValueError, match="Expected a complete safetensors file"):

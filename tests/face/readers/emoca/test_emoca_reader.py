@@ -96,21 +96,21 @@ def test_a_crop_for_the_clip_is_upright(reader, portrait):
 def test_frames_of_any_size_are_read(reader, size):
     frame = torch.randint(100, 256, (*size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     face = next(reader.read(frame[None], STILL, 25.0))
-    assert all(torch.isfinite(values).all() for values in vars(face.coefficients).values())
+    assert all(torch.isfinite(values).all() for values in vars(face.coefficients).values() if torch.is_tensor(values))
 
 
 @pytest.mark.parametrize("face", ["largest", 0])
-def test_a_source_without_a_face_is_refused(reader, face):
+def test_a_source_without_a_face_is_rejected(reader, face):
     with pytest.raises(NoFaceFoundError, match="No face"):
         reader.read_source(torch.zeros(64, 64, 3, dtype=torch.uint8), face)
 
 
-def test_an_index_beyond_the_faces_is_refused(reader, portrait):
+def test_an_index_beyond_the_faces_is_rejected(reader, portrait):
     with pytest.raises(NoFaceFoundError, match="1 face"):
         reader.read_source(portrait, 3)
 
 
 @pytest.mark.parametrize("change", [{"face": "nearest"}, {"face": -1}, {"missing": "guess"}])
-def test_unknown_options_are_refused_before_any_frame(reader, change):
+def test_unknown_options_are_rejected_before_any_frame(reader, change):
     with pytest.raises(ValueError, match="Expected"):
         reader.read([], replace(STILL, **change), 25.0)

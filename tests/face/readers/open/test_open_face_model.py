@@ -1,5 +1,7 @@
 """The open face model: geometry, signs, and how well a fit finds what made the landmarks."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -25,7 +27,7 @@ def model() -> OpenFaceModel:
 def neutral(model: OpenFaceModel, count: int = 1) -> FaceCoefficients:
     camera = torch.tensor([[0.42, 0.02, -0.05]]).expand(count, -1)
     return FaceCoefficients(
-        torch.zeros(count, model.num_identity), torch.zeros(count, 52), torch.zeros(count, 3), camera
+        torch.zeros(count, model.num_identity), torch.zeros(count, 52), torch.zeros(count, 3), camera, model.name
     )
 
 
@@ -36,17 +38,17 @@ def people(model: OpenFaceModel, count: int, seed: int = 0) -> tuple[FaceCoeffic
     expression = torch.rand(count, 52, generator=generator) * (torch.rand(count, 52, generator=generator) < 0.15)
     shape = torch.randn(count, model.num_identity, generator=generator)
     rotation = matrix_to_axis_angle(head_pose_to_matrix(head_pose))
-    return FaceCoefficients(shape, expression, rotation, neutral(model, count).camera), head_pose
+    return FaceCoefficients(shape, expression, rotation, neutral(model, count).camera, model.name), head_pose
 
 
 def tracked(model: OpenFaceModel, faces: FaceCoefficients, noise_px: float = 0.0) -> torch.Tensor:
-    """Landmarks where the tracker would see them."""
+    """Landmarks where the mesh would have them."""
     points = (model.points(faces) + model.observation_offset) @ axis_angle_to_matrix(faces.rotation).transpose(1, 2)
     seen = project(points, faces.camera, SIZE)
     return seen + noise_px * torch.randn(seen.shape, generator=torch.Generator().manual_seed(1))
 
 
-def test_mean_face_stands_upright_with_the_subjects_right_at_the_images_left(model):
+def test_mean_face_is_upright_with_its_right_at_the_images_left(model):
     landmarks = model.landmarks(neutral(model), SIZE)[0]
     assert landmarks[36, 0] < landmarks[30, 0] < landmarks[45, 0]
     assert landmarks[19, 1] < landmarks[37, 1] < landmarks[33, 1] < landmarks[57, 1] < landmarks[8, 1]
@@ -96,7 +98,7 @@ def test_fit_explains_the_landmarks_and_finds_the_pose(model):
 
 def test_several_frames_find_the_shape_better_than_one(model):
     faces, head_pose = people(model, 12)
-    faces = FaceCoefficients(faces.shape[:1].expand(12, -1), faces.expression, faces.rotation, faces.camera)
+    faces = replace(faces, shape=faces.shape[:1].expand(12, -1))
     seen = tracked(model, faces, 1.0)
     shared = model.fit_shape(seen, faces.expression, head_pose, SIZE)
     singles = model.fit(seen, faces.expression, head_pose, SIZE).shape

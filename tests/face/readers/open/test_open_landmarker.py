@@ -10,7 +10,7 @@ from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.geometry.rotations import head_pose_to_matrix
 from diffusionact.face.readers.open.landmarker import FaceBlendshapes, FaceLandmarker, FaceMesh, HeadGeometry
 from diffusionact.face.readers.open.landmarker.detector import box_overlap, make_anchors, weighted_suppression
-from diffusionact.face.readers.open.landmarker.graph import DATA_FOLDER, GraphNet
+from diffusionact.face.readers.open.landmarker.graph import DATA_FOLDER, network_of_graph
 from diffusionact.face.readers.open.landmarker.regions import (
     SquareRegions,
     overlapping_tiles,
@@ -67,10 +67,10 @@ def test_blendshapes_do_not_depend_on_place_and_scale(mesh):
     assert net(points).shape == (1, len(EXPRESSION_NAMES))
 
 
-def test_a_graph_that_lacks_a_weight_is_refused():
+def test_a_graph_that_lacks_a_weight_is_rejected():
     graph = {"inputs": ["x"], "outputs": ["y"], "nodes": [{"kind": "add", "inputs": ["x", "w"], "output": "y"}]}
-    with pytest.raises(ValueError, match="w"):
-        GraphNet(graph, {})
+    with pytest.raises(ValueError, match="'Add' without w"):
+        network_of_graph(graph, {})
 
 
 def test_anchors_are_the_cell_centres_of_both_feature_maps():
@@ -80,7 +80,7 @@ def test_anchors_are_the_cell_centres_of_both_feature_maps():
     torch.testing.assert_close(anchors[-1], torch.full((2,), 7.5 / 8))
 
 
-def test_suppression_averages_overlapping_boxes_by_score_and_keeps_distant_ones():
+def test_suppression_averages_overlapping_boxes_and_keeps_distant_ones():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 12], [50, 50, 60, 60]])
     merged, scores = weighted_suppression(boxes, torch.tensor([0.9, 0.3, 0.5]))
     torch.testing.assert_close(merged[0], torch.tensor([0.0, 0.0, 10.0, 10.5]))

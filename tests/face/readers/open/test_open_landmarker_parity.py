@@ -48,7 +48,7 @@ def check_agreement(parity: Parity) -> None:
 
 
 @pytest.mark.parametrize("name", REFERENCE_FACES)
-def test_faces_points_blendshapes_and_turn_agree_with_kept_outputs_of_mediapipe(name, images, landmarker):
+def test_points_blendshapes_and_turn_agree_with_outputs_of_mediapipe(name, images, landmarker):
     with torch.inference_mode():
         check_agreement(measure([images[name]], [REFERENCE_FACES[name]], landmarker))
 

@@ -1,4 +1,4 @@
-"""The open tracker on real faces: found at any turn and size, the chosen one among several."""
+"""The open face reader on real faces: found at any turn and size, the chosen one among several."""
 
 import pytest
 import torch
@@ -128,7 +128,7 @@ def test_follow_stays_with_the_first_face_when_another_grows_larger(portrait):
         torch.zeros(1, 3, 64, 64),
     ],
 )
-def test_grey_single_or_float_frames_are_refused_at_the_door(frames, tracker):
+def test_grey_single_or_float_frames_are_rejected(frames, tracker):
     with pytest.raises(ValueError, match=r"\(F, H, W, 3\) uint8"):
         tracker.observe(frames)
 
@@ -136,6 +136,6 @@ def test_grey_single_or_float_frames_are_refused_at_the_door(frames, tracker):
 @pytest.mark.parametrize(
     "options", [{"face": "second"}, {"face": -1}, {"missing": "skip"}, {"detection_threshold": 2.0}]
 )
-def test_options_that_do_not_exist_are_refused(options):
+def test_options_that_do_not_exist_are_rejected(options):
     with pytest.raises(ValueError, match="Expected"):
         OpenFaceTracker(**options)

@@ -98,7 +98,7 @@ def test_tracked_gap_moves_with_the_face(clip):
     assert (nose[2:5] - nose[1:4]).tolist() == pytest.approx([3.0] * 3, abs=1.5)
 
 
-def test_two_calls_of_one_tracker_know_nothing_of_each_other(portrait):
+def test_two_calls_of_one_object_know_nothing_of_each_other(portrait):
     tracker = OpenFaceTracker("follow")
     pair = torch.cat([portrait, portrait // 2 + 60], dim=1)
     before = tracker.observe(pair[None]).landmarks

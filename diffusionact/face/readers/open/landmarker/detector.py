@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .graph import GraphNet
-from .regions import SquareRegions, enlarge_points
+from ....geometry.resize import resize_points
+from .graph import load_bundled_network
+from .regions import SquareRegions
 
 INPUT_SIZE = 128
 NUM_KEY_POINTS = 6
@@ -30,7 +31,7 @@ class Detections:
         boxes: (N, 4) left, top, right, bottom; px of the image.
         key_points: (N, 6, 2) px.
         scores: (N,) in [0, 1].
-        regions: where the mesh net shall look.
+        regions: where the mesh net should look.
     """
 
     boxes: Tensor
@@ -46,8 +47,8 @@ class Detections:
 
     def enlarged(self, factor: int) -> Detections:
         """The same detections in an image `factor` times as large."""
-        boxes, key_points = enlarge_points(self.boxes, factor), enlarge_points(self.key_points, factor)
-        return Detections(boxes, key_points, self.scores, self.regions.enlarged(factor))
+        corners, key_points = (resize_points(p, 1, factor) for p in (self.boxes.reshape(-1, 2, 2), self.key_points))
+        return Detections(corners.reshape(-1, 4), key_points, self.scores, self.regions.enlarged(factor))
 
     @classmethod
     def join(cls, parts: list[Detections]) -> Detections:
@@ -112,7 +113,7 @@ class FaceDetector(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = GraphNet.from_bundled("face_detector")
+        self.net = load_bundled_network("face_detector")
         self.register_buffer("anchors", make_anchors(), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,8 +138,8 @@ class FaceDetector(nn.Module):
 
         Args:
             images: (V, 3, 128, 128) float in [0, 255], what the views show.
-            views: V squares of the images that the results shall refer to.
-            threshold: least score.
+            views: V squares of the images that the results should refer to.
+            threshold: minimum score.
 
         Returns:
             V results on the CPU.

@@ -81,7 +81,7 @@ class HeadGeometry(nn.Module):
         return transform
 
     def apparent_rotation(self, points: Tensor) -> Tensor:
-        """Rotation of the head as it appears, whatever the place of the face in the image.
+        """Rotation of the head as it appears, whatever the position of the face in the image.
 
         This is the weak-perspective fit. The perspective one assumes an angle of view and an uncropped image; with it
         a head that only moves sideways appears to turn.

@@ -82,7 +82,7 @@ class FaceLandmarker(nn.Module):
     """Finds and measures all faces in images of one size.
 
     Args:
-        detection_threshold: least score of the detector, 0 to 1.
+        detection_threshold: minimum score of the detector, 0 to 1.
     """
 
     def __init__(self, detection_threshold: float = 0.5):
@@ -147,7 +147,7 @@ class FaceLandmarker(nn.Module):
         close = SquareRegions.join([SquareRegions(regions.centre, side, angle) for angle in turns])
         return self._detect_in_views(frame, close)
 
-    def _measure(self, frames: Tensor, detections: list[Detections], least_presence: float) -> list[Faces]:
+    def _measure(self, frames: Tensor, detections: list[Detections], min_presence: float) -> list[Faces]:
         """Run mesh, blendshapes and geometry on the faces of several frames together."""
         detections = [found[found.regions.side.argsort(descending=True)[:MAX_FACES]] for found in detections]
         counts = [len(found) for found in detections]
@@ -163,11 +163,11 @@ class FaceLandmarker(nn.Module):
             points, presence = images.new_zeros(0, NUM_POINTS, 3), images.new_zeros(0)
         points = place_mesh(points, regions)
         per_frame = zip(frames, detections, points.split(counts), presence.split(counts), strict=True)
-        return [self._faces(frame, found, p, q, least_presence) for frame, found, p, q in per_frame]
+        return [self._faces(frame, found, p, q, min_presence) for frame, found, p, q in per_frame]
 
-    def _faces(self, frame: Tensor, found: Detections, points: Tensor, presence: Tensor, least: float) -> Faces:
+    def _faces(self, frame: Tensor, found: Detections, points: Tensor, presence: Tensor, min_presence: float) -> Faces:
         """Keep the faces that are present; order them by size."""
-        rows = (presence >= least).nonzero().flatten()
+        rows = (presence >= min_presence).nonzero().flatten()
         extent = points[rows, :, :2].amax(1) - points[rows, :, :2].amin(1)
         rows = rows[extent.prod(-1).argsort(descending=True)]
         points, device = points[rows], frame.device

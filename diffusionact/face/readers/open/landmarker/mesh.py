@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .graph import GraphNet
+from .graph import load_bundled_network
 from .regions import SquareRegions
 
 INPUT_SIZE = 256
@@ -27,7 +27,7 @@ class FaceMesh(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = GraphNet.from_bundled("face_mesh")
+        self.net = load_bundled_network("face_mesh")
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mesh points and presence.
@@ -48,7 +48,7 @@ class FaceBlendshapes(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = GraphNet.from_bundled("face_blendshapes")
+        self.net = load_bundled_network("face_blendshapes")
 
     def forward(self, points: Tensor) -> Tensor:
         """(B, 478, 2 or more) mesh points, any translation and scale but undistorted aspect -> (B, 52)."""

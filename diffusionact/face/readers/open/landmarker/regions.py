@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ....geometry.resize import resize_points
+
 # Bilinear sampling skips pixels when it shrinks; beyond this factor the image is filtered first.
 MAX_BARE_REDUCTION = 4.0
 
@@ -46,7 +48,7 @@ class SquareRegions:
 
     def enlarged(self, factor: int) -> SquareRegions:
         """The same regions in an image `factor` times as large."""
-        return SquareRegions(enlarge_points(self.centre, factor), self.side * factor, self.angle)
+        return SquareRegions(resize_points(self.centre, 1, factor), self.side * factor, self.angle)
 
     def to(self, device: torch.device) -> SquareRegions:
         """The same regions on a device."""
@@ -56,11 +58,6 @@ class SquareRegions:
     def join(cls, parts: list[SquareRegions]) -> SquareRegions:
         """All regions of several lists, in order."""
         return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in ("centre", "side", "angle")))
-
-
-def enlarge_points(points: Tensor, factor: int) -> Tensor:
-    """Carry pixel positions to an image `factor` times as large; pixel centres stay on block centres."""
-    return (points + 0.5) * factor - 0.5
 
 
 def whole_image(height: int, width: int, zoom_out: float = 1.0, angles: tuple[float, ...] = (0.0,)) -> SquareRegions:
@@ -102,18 +99,18 @@ def sample_regions(frame: Tensor, regions: SquareRegions, size: int, padding_mod
     steps = torch.arange(size, device=frame.device) / size
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     unit = torch.stack([x.flatten(), y.flatten()], dim=-1)
-    places = regions.to(frame.device).to_image(unit.expand(len(regions), -1, 2))
+    positions = regions.to(frame.device).to_image(unit.expand(len(regions), -1, 2))
     corners = [0, size - 1, size * (size - 1), size * size - 1]
     factors = [_shrinking_factor(side / size, min(frame.shape[:2])) for side in regions.side.tolist()]
     # Many views of one large frame share its reduced image.
     reduced = {factor: _reduce(frame, factor) for factor in set(factors) if factor > 1 and factors.count(factor) > 1}
     rows = []
-    for place, factor in zip(places, factors, strict=True):
+    for position, factor in zip(positions, factors, strict=True):
         if factor in reduced:
             patch, origin = reduced[factor], 0
         else:
-            patch, origin = _cut_out(frame, place[corners], factor)
-        inside = (place - origin + 0.5) / factor
+            patch, origin = _cut_out(frame, position[corners], factor)
+        inside = (position - origin + 0.5) / factor
         grid = inside * 2 / torch.tensor([patch.shape[3], patch.shape[2]], device=frame.device) - 1
         rows.append(F.grid_sample(patch, grid[None, None], padding_mode=padding_mode, align_corners=False)[0, :, 0])
     if not rows:
@@ -143,11 +140,11 @@ def _reduce(frame: Tensor, factor: int) -> Tensor:
     return shrink_frame(frame, factor).permute(2, 0, 1)[None].float()
 
 
-def _cut_out(frame: Tensor, places: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Reduced patch (1, 3, h, w) that covers all between places (P, 2), and the pixel (2,) at which it begins."""
+def _cut_out(frame: Tensor, positions: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Reduced patch (1, 3, h, w) that covers all between positions (P, 2), and the pixel (2,) at which it begins."""
     limit = torch.tensor([frame.shape[1], frame.shape[0]], device=frame.device)
     # Blocks start at multiples of the factor, so that a patch shows the same blocks as the whole frame.
-    low = ((places.amin(0) / factor).floor().long() - 2).minimum(limit // factor - 1).clamp(min=0) * factor
-    high = (((places.amax(0) / factor).ceil().long() + 3) * factor).minimum(limit).maximum(low + factor)
+    low = ((positions.amin(0) / factor).floor().long() - 2).minimum(limit // factor - 1).clamp(min=0) * factor
+    high = (((positions.amax(0) / factor).ceil().long() + 3) * factor).minimum(limit).maximum(low + factor)
     (left, top), (right, bottom) = low.tolist(), high.tolist()
     return _reduce(frame[top:bottom, left:right], factor), low

@@ -1,10 +1,15 @@
 """Networks given as operations: each operator against torch's layer, batches, unknown operators."""
 
+import json
+
 import pytest
 import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import nn
 
-from diffusionact.perception.graph_network import GraphNetwork, Operation
+from diffusionact.face.readers.open.landmarker.graph import DATA_FOLDER, load_bundled_network
+from diffusionact.graph_network import GraphNetwork, Operation
 from diffusionact.perception.insightface_arcface import InsightFaceArcFace, graph_state
 
 
@@ -13,8 +18,8 @@ def random(*shape: int) -> torch.Tensor:
 
 
 def run(kind: str, x: torch.Tensor, weights: dict[str, torch.Tensor], **attributes) -> torch.Tensor:
-    network = GraphNetwork([Operation(kind, ("in", *weights), "out", attributes)], "in", weights)
-    return network(x)
+    network = GraphNetwork([Operation(kind, ("in", *weights), "out", attributes)], ["in"], ["out"], weights)
+    return network(x)[0]
 
 
 def test_convolutions_with_all_attributes():
@@ -74,7 +79,7 @@ def test_sizes_may_be_computed_in_the_graph():
     ]
     weights = {"zero": torch.tensor(0), "rest": torch.tensor([-1])}
     x = random(3, 5, 4, 4)
-    assert torch.equal(GraphNetwork(operations, "in", weights)(x), x.flatten(1))
+    assert torch.equal(GraphNetwork(operations, ["in"], ["out"], weights)(x)[0], x.flatten(1))
 
 
 def test_unknown_operators_are_named():
@@ -95,3 +100,52 @@ def test_a_state_gives_back_the_network_with_its_range(takes_levels):
     means = crops.mean((2, 3))
     expected = ((means + 1) * 127.5 if takes_levels else means) @ weights["fc.weight"]
     torch.testing.assert_close(network.embed_crops(crops), expected, atol=1e-4, rtol=1e-4)
+
+
+def convolve(node, x, weight, bias):
+    return F.conv2d(F.pad(x, node["padding"]), weight, bias, node["stride"], groups=node["groups"])
+
+
+def pooled(node, x):
+    return F.max_pool2d(x, node["kernel"], node["stride"])
+
+
+def reshape(node, x):
+    return (x.permute(0, 2, 3, 1) if node["channels_first"] else x).reshape(len(x), *node["shape"])
+
+
+def join(node, *parts):
+    return torch.cat([part.expand(max(map(len, parts)), *part.shape[1:]) for part in parts], node["axis"])
+
+
+# What each kind of node of the bundled graphs means, written out a second time.
+MEANINGS = {
+    "convolution": convolve, "max_pool": pooled, "reshape": reshape, "concatenate": join,
+    "linear": lambda node, *operands: F.linear(*operands), "prelu": lambda node, *operands: F.prelu(*operands),
+    "pad_channels": lambda node, x: F.pad(x, (0, 0, 0, 0, 0, node["count"])),
+    "permute": lambda node, x: x.permute(node["axes"]),
+    "first": lambda node, x: x.narrow(node["axis"], 0, node["count"]),
+    "mean": lambda node, x: x.mean(node["axes"], keepdim=True),
+    "sum": lambda node, x: x.sum(node["axes"], keepdim=True),
+    "add": lambda node, x, y: x + y, "subtract": lambda node, x, y: x - y, "multiply": lambda node, x, y: x * y,
+    "divide": lambda node, x, y: x / y, "squared_difference": lambda node, x, y: (x - y).square(),
+    "negate": lambda node, x: -x, "sqrt": lambda node, x: x.sqrt(), "rsqrt": lambda node, x: x.rsqrt(),
+    "relu": lambda node, x: F.relu(x), "sigmoid": lambda node, x: x.sigmoid(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("face_detector", (2, 3, 128, 128)), ("face_mesh", (2, 3, 256, 256)), ("face_blendshapes", (3, 146, 2))],
+)
+def test_bundled_nets_give_the_bits_of_their_graphs(name, shape):
+    graph = json.loads((DATA_FOLDER / f"{name}.json").read_text())
+    values = {key: tensor.float() for key, tensor in load_file(DATA_FOLDER / f"{name}.safetensors").items()}
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    values[graph["inputs"][0]] = x
+    for node in graph["nodes"]:
+        names = node["inputs"] + [node[role] for role in ("weight", "bias") if role in node]
+        result = MEANINGS[node["kind"]](node, *(values[key] for key in names))
+        values[node["output"]] = {"relu": F.relu, "relu6": F.relu6, None: lambda y: y}[node.get("activation")](result)
+    for ours, key in zip(load_bundled_network(name)(x), graph["outputs"], strict=True):
+        assert torch.equal(ours, values[key])

@@ -3,17 +3,12 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .comfy.weights_folder import register_folder
-from .decode import Decode
-from .demo_media import DemoMedia
-from .edit_pose import EditPose
-from .encode_source import EncodeSource
-from .extract_pose import ExtractPose
 from .model import LoadModel
-from .paste_back import PasteBack
-from .reenact import Reenact
-from .reenact_video import ReenactVideo
-from .save_load_pose import LoadPose, SavePose
-from .save_load_source import LoadSource, SaveSource
+from .pose import EditPose, ExtractPose
+from .render import Decode, Reenact
+from .saved import LoadPose, LoadSource, SavePose, SaveSource
+from .source import DemoMedia, EncodeSource
+from .video import PasteBack, ReenactVideo
 
 NODES: list[type[io.ComfyNode]] = [
     LoadModel,

@@ -7,10 +7,9 @@ import torch
 from comfy_api.latest import io
 
 from ..diffusionact.devices import default_dtype
-from ..diffusionact.generation import load_components
-from .comfy.compatibility import make_schema
+from ..diffusionact.generation import load_engine
 from .comfy.model_management import manage
-from .comfy.sockets import ModelSocket
+from .comfy.schema import ModelSocket, make_schema
 from .comfy.weights_folder import fetch_model, folder_fingerprint, model_folder, model_names, problem_with_model
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
@@ -39,7 +38,8 @@ class LoadModel(io.ComfyNode):
                     "dtype",
                     options=list(DTYPES),
                     default="auto",
-                    tooltip="Number format of the UNet. auto takes half precision where your device is faster with it.",
+                    tooltip="Number format of the networks that like half precision. auto takes it where your "
+                    "device is faster with it.",
                 ),
                 io.String.Input(
                     "repository",
@@ -75,4 +75,4 @@ class LoadModel(io.ComfyNode):
         folder = fetch_model(repository) if repository else model_folder(model)
         device = comfy.model_management.get_torch_device()
         chosen = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)
-        return io.NodeOutput(manage(load_components(folder), chosen))
+        return io.NodeOutput(manage(load_engine(folder), chosen))

@@ -280,7 +280,7 @@ class DiffusionActPipeline:
     def render(
         self,
         source: SourceCodes,
-        conditioning: Conditioning,
+        conditioning: Conditioning | _LazyConditioning,
         sampling: Sampling,
         chunk_size: int = 8,
         hooks: StreamHooks = NO_HOOKS,
@@ -340,7 +340,7 @@ class DiffusionActPipeline:
         """`stream` for poses that were made elsewhere, one row each."""
         done = 0
         for chunk in chunks_ahead(poses, chunk_size):
-            conditioning = self.reenact(source, concatenate(chunk))
+            conditioning = _LazyConditioning(self, source, concatenate(chunk))
             waiting, largest = iter(chunk), 0
             for frames in self.render(source, conditioning, sampling, chunk_size, hooks, done):
                 largest = max(largest, len(frames))
@@ -379,6 +379,22 @@ class DiffusionActPipeline:
 
     def _steps(self, sampling: Sampling) -> int:
         return self.engine.steps_per_frame(sampling)
+
+
+@dataclass(frozen=True)
+class _LazyConditioning:
+    """Conditioning of poses, made when rows are rendered: after `before_chunk`, and again where memory ran out."""
+
+    pipeline: DiffusionActPipeline
+    source: SourceCodes
+    poses: FacePose
+
+    def __len__(self) -> int:
+        return len(self.poses.found)
+
+    def rows(self, rows: slice) -> Conditioning:
+        """See `Conditioning`."""
+        return self.pipeline.reenact(self.source, map_tensors(self.poses, lambda tensor: tensor[rows]))
 
 
 def _chunk_counter(on_step: StepCallback, frames: int, chunk_size: int, steps: int) -> StreamHooks:

@@ -1,8 +1,9 @@
-"""Trackers by name, poses out of driving faces, and images of poses; nothing here needs the model's networks."""
+"""Face readers by name, poses out of driving faces, and images of poses; nothing here needs the model's networks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from comfy_api.latest import io
@@ -15,9 +16,8 @@ from ...diffusionact.face.pose.landmark_map import draw_landmark_map
 from ...diffusionact.face.readers.reader import CroppedFace, FaceReader
 from ...diffusionact.face.readers.registry import load_face_reader, load_reader_of_face_model, usable_face_readers
 from ...diffusionact.types import FaceCoefficients, FacePose, concatenate, map_tensors
-from .compatibility import ADVANCED
 from .conversion import warping_device
-from .progress import Progress
+from .schema import ADVANCED
 from .values import Source
 
 MAP_SIZE = 256
@@ -41,6 +41,26 @@ def tracker_input(optional: bool = False) -> io.Input:
 def make_reader(tracker: str) -> FaceReader:
     """A face reader where faces are read; its nets are small and go when it goes."""
     return load_face_reader(tracker).to(warping_device())
+
+
+def face_in_box(reader: FaceReader, image: Tensor, bounding_box: Any) -> int:
+    """Number of the face whose centre is nearest to a box's.
+
+    Args:
+        reader: finds the faces, as it will when it reads the chosen one.
+        image: uint8 (H, W, 3).
+        bounding_box: ComfyUI's BOUNDING_BOX; of several boxes, the first of the first image.
+    """
+    while isinstance(bounding_box, (list, tuple)):
+        if not bounding_box:
+            raise ValueError(
+                "Expected a bounding box, received an empty list. Choose another image, or disconnect the input."
+            )
+        bounding_box = bounding_box[0]
+    x = bounding_box["x"] + bounding_box["width"] / 2
+    y = bounding_box["y"] + bounding_box["height"] / 2
+    centres = reader.faces_in(image).view(-1, 2, 2).mean(1)
+    return int((centres - centres.new_tensor([x, y])).norm(dim=-1).argmin()) if len(centres) else 0
 
 
 def reader_of(coefficients: FaceCoefficients) -> FaceReader:
@@ -68,13 +88,6 @@ def join_poses(poses: Iterable[FacePose]) -> FacePose:
     if not rows:
         raise ValueError("Expected a driving clip with at least one frame, received none. Check what comes before.")
     return concatenate(rows)
-
-
-def watched(frames: Iterable[Tensor], progress: Progress) -> Iterator[Tensor]:
-    """The same frames, each counted and open to interruption."""
-    for index, frame in enumerate(frames):
-        progress.advance_to(index)
-        yield frame
 
 
 def draw(pose: FacePose) -> Tensor:

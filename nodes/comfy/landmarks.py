@@ -12,9 +12,8 @@ from ...diffusionact import OpenFaceTracker, PoseOptions
 from ...diffusionact.face.expression_names import EXPRESSION_NAMES
 from ...diffusionact.face.readers.open.landmarker import Faces
 from ...diffusionact.face.readers.reader import CroppedFace, FaceReader
-from .driving import DrivingClip
-from .face_reading import watched
-from .progress import Progress
+from .progress import NodeProgress
+from .video import DrivingClip
 
 
 def driving_faces(
@@ -22,7 +21,7 @@ def driving_faces(
     clip: DrivingClip,
     face_landmarks: dict[str, Any] | None,
     options: PoseOptions,
-    progress: Progress,
+    progress: NodeProgress,
 ) -> Iterator[CroppedFace]:
     """Yield the driver's face of every frame, one row each.
 
@@ -31,13 +30,13 @@ def driving_faces(
         clip: the driving frames.
         face_landmarks: ComfyUI's FACE_LANDMARKS for the same frames; None tracks.
         options: how the clip is read.
-        progress: one step a frame.
+        progress: one step per frame.
 
     Raises:
         ValueError: if landmarks are given for another clip, or for a tracker that has its own.
     """
     if face_landmarks is None:
-        return reader.read(watched(clip.frames, progress), options, float(clip.frame_rate))
+        return reader.read(progress.watch(clip.frames), options, float(clip.frame_rate))
     frames = face_landmarks["frames"]
     # The number in a file's header may be an estimate: one that differs is counted.
     if clip.frame_count != len(frames) != (count := sum(1 for _ in clip.frames)):
@@ -51,7 +50,7 @@ def driving_faces(
             "Disconnect face_landmarks, or choose open."
         )
     tracker = OpenFaceTracker(options.face, options.missing, options.detection_threshold).to(reader.device)
-    seen = (faces_in(frame, reader.device) for frame in watched(frames, progress))
+    seen = (faces_in(frame, reader.device) for frame in progress.watch(frames))
     return reader.fit(tracker.follow(seen), options, float(clip.frame_rate))
 
 

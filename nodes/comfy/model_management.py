@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import comfy.model_management
@@ -12,31 +11,14 @@ import torch
 
 from ...diffusionact import DiffusionActPipeline
 from ...diffusionact.data.saved_values import source_fingerprint
-from ...diffusionact.face.readers.reader import FaceReader
-from ...diffusionact.generation import ModelComponents
+from ...diffusionact.generation import Engine
+from ...diffusionact.pipelines import StreamHooks
+from .progress import NodeProgress, check_interrupted
 
-# Memory of a UNet call beyond its weights, as a multiple of the first level's float32 activations. Measured on a CPU:
-# 11 to 16 for the demo model and the official architecture.
-ACTIVATION_LEVELS = 20
 CASTING = {
     kind: getattr(comfy.ops.disable_weight_init, kind.__name__)
     for kind in (torch.nn.Linear, torch.nn.Conv2d, torch.nn.GroupNorm)
 }
-
-
-class ManagedPipeline(DiffusionActPipeline):
-    """A pipeline whose networks may lie elsewhere than they run: ComfyUI streams the weights it did not load."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks run."""
-        return comfy.model_management.get_torch_device()
-
-    def with_faces(self, faces: FaceReader) -> ManagedPipeline:
-        """The same networks with another tracker, which stays where it is, as this pipeline stays as it is."""
-        other = copy.copy(self)
-        other.faces = faces
-        return other
 
 
 @dataclass(frozen=True)
@@ -44,21 +26,24 @@ class LoadedModel:
     """What the MODEL socket carries.
 
     Attributes:
-        pipeline: the networks.
-        patcher: ComfyUI's handle on them.
+        pipeline: the engine, and the open face reader.
+        patcher: ComfyUI's handle on the engine's networks; None where it has none.
     """
 
-    pipeline: ManagedPipeline
-    patcher: comfy.model_patcher.ModelPatcher
+    pipeline: DiffusionActPipeline
+    patcher: comfy.model_patcher.ModelPatcher | None
 
-    def on_device(self, batch_size: int) -> ManagedPipeline:
-        """The pipeline, with its weights and the memory for batches of `batch_size` images at hand."""
-        pixels = batch_size * self.pipeline.sample_size**2
-        channels = self.pipeline.unet.config.block_out_channels[0]
-        patch = self.pipeline.unet.config.patch_size
-        memory = ACTIVATION_LEVELS * channels * pixels / patch**2 * 4
-        comfy.model_management.load_models_gpu([self.patcher], memory_required=memory)
-        return self.pipeline
+    def load(self, num_frames: int) -> None:
+        """Have the weights, and the memory for rendering so many frames together, at hand."""
+        memory = self.pipeline.engine.activation_bytes(num_frames)
+        if self.patcher is None:
+            comfy.model_management.free_memory(memory, self.pipeline.device)
+        else:
+            comfy.model_management.load_models_gpu([self.patcher], memory_required=memory)
+
+    def hooks(self, progress: NodeProgress) -> StreamHooks:
+        """What the pipeline calls while it makes frames."""
+        return StreamHooks(progress.advance_to, check_interrupted, self.load, comfy.model_management.soft_empty_cache)
 
     def check(self, fingerprint: str, face_model: str, what: str) -> None:
         """Raise ValueError unless `what` was made with this model, in coefficients of the source's face model."""
@@ -70,22 +55,26 @@ class LoadedModel:
             )
 
 
-def manage(components: ModelComponents, dtype: torch.dtype) -> LoadedModel:
+def manage(engine: Engine, dtype: torch.dtype) -> LoadedModel:
     """Put a model that lies on the CPU under ComfyUI's management.
 
     The networks go in inside a plain module, because ComfyUI sets `device` on what it manages and a diffusers model
     does not let it.
     """
     offload_device = comfy.model_management.unet_offload_device()
-    pipeline = ManagedPipeline(components)
-    # One UNet may do both; ComfyUI counts the memory of what is listed twice twice.
-    unets = {id(unet): unet for unet in (pipeline.unet, pipeline.inversion_unet)}.values()
-    for unet in unets:
-        torch.nn.Module.to(unet, dtype=dtype, memory_format=torch.channels_last)
-    networks = torch.nn.ModuleList([*unets, pipeline.reenactment_encoder])
+    pipeline = DiffusionActPipeline(on_comfyuis_device(engine.to(offload_device, dtype)))
+    if not engine.modules:
+        return LoadedModel(pipeline, None)
+    networks = torch.nn.ModuleList(engine.modules)
     for module in networks.modules():
         # The same layers with ComfyUI's way of fetching a weight that was not loaded, so that --lowvram works.
         module.__class__ = CASTING.get(type(module), type(module))
     make_patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    patcher = make_patcher(networks.to(offload_device), comfy.model_management.get_torch_device(), offload_device)
-    return LoadedModel(pipeline, patcher)
+    return LoadedModel(pipeline, make_patcher(networks, comfy.model_management.get_torch_device(), offload_device))
+
+
+def on_comfyuis_device(engine: Engine) -> Engine:
+    """The engine itself, working on ComfyUI's device wherever its weights lie: those not loaded there are fetched."""
+    device = property(lambda self: comfy.model_management.get_torch_device(), lambda self, device: None)
+    engine.__class__ = type(type(engine).__name__, (type(engine),), {"device": device})
+    return engine

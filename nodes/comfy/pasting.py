@@ -1,17 +1,22 @@
-"""Paste back frame by frame, and the mask of what was pasted."""
+"""Paste back frame by frame: where the face lies in a whole image, and the mask of what was pasted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ...diffusionact import images
 from ...diffusionact.checks import describe
+from ...diffusionact.face.geometry.alignment import compose_transforms
+from ...diffusionact.face.geometry.resize import resize_transform
 from ...diffusionact.face.paste_back import paste_back
 from ...diffusionact.types import CropTransform
 from .values import Source
+
+# The original frames may be the source's image at another size, but not of another shape.
+ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,39 @@ def crop_mask(source: Source) -> Tensor:
     return images.uint8_to_unit(frames[..., 0])
 
 
+def crop_of(source: Source, originals: Tensor) -> CropTransform:
+    """The source's crop for original frames (F, H, W, 3), which may be the image at another size.
+
+    Raises:
+        ValueError: if they have another shape.
+    """
+    (height, width), (full_height, full_width) = source.image.shape[:2], originals.shape[1:3]
+    x, y = width / full_width, height / full_height
+    if abs(x / y - 1.0) > ASPECT_TOLERANCE:
+        raise ValueError(
+            f"Expected original frames of the shape of the encoded image ({width} x {height}), received "
+            f"{full_width} x {full_height}. Connect the image that was encoded, at any size."
+        )
+    to_encoded = resize_transform((full_height, full_width), (height, width))
+    return replace(source.codes.crop, matrix=compose_transforms(source.codes.crop.matrix, to_encoded))
+
+
+def check_faces(originals: Tensor, faces: Tensor) -> None:
+    """Raise ValueError unless faces (F, S, S, C) are square, and there is one original, or one for each of them."""
+    if faces.shape[1] != faces.shape[2]:
+        raise ValueError(
+            f"Expected square reenacted faces, received {faces.shape[2]} x {faces.shape[1]}. Connect Decode, or an "
+            "upscaler after it that does not crop."
+        )
+    if len(originals) not in (1, len(faces)):
+        raise ValueError(
+            f"Expected one original frame or as many as there are reenacted ones ({len(faces)}), received "
+            f"{len(originals)}. Connect a clip of the same length, or a single image."
+        )
+
+
 def _of_frame(mask: Tensor, index: int) -> Tensor:
-    """The mask (1, H, W) of a frame; some nodes give a single mask without a batch axis."""
+    """The mask (1, H, W) of one frame; some nodes give a single mask without a batch axis."""
     masks = mask.reshape(-1, *mask.shape[-2:])
     return masks[min(index, len(masks) - 1)][None]
 

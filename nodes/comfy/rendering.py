@@ -1,55 +1,106 @@
-"""Codes and frames out of poses, in chunks, on ComfyUI's device; everything comes back to the CPU."""
+"""The pipeline's calls under ComfyUI's memory management, with progress; what is kept comes back to the CPU."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import comfy.model_management
-import torch
 from torch import Tensor
 
-from ...diffusionact.types import FacePose, SourceCodes, map_tensors
-from .chunks import in_chunks
+from ...diffusionact import PoseOptions
+from ...diffusionact.face.readers.reader import FaceReader
+from ...diffusionact.generation import Conditioning, Sampling
+from ...diffusionact.generation.chunks import in_chunks
+from ...diffusionact.types import FacePose, concatenate, map_tensors
 from .face_reading import reader_of
 from .model_management import LoadedModel
-from .progress import Progress, WatchedScheduler
-from .sampling_options import Sampling
+from .progress import NodeProgress
+from .values import Codes, Source
+from .video import DrivingClip
 
-ENCODER_CHUNK_SIZE = 16
-
-
-def predict_codes(model: LoadedModel, source: SourceCodes, pose: FacePose, progress: Progress | None = None) -> Tensor:
-    """Semantic codes (F, D) of the source in every pose; one step of progress a frame, where it is wanted."""
-    pipeline = model.on_device(ENCODER_CHUNK_SIZE).with_faces(reader_of(source.coefficients))
-    on_device = map_tensors(source, lambda tensor: tensor.to(pipeline.device))
-
-    def work(rows: slice) -> Tensor:
-        part = pipeline.fit_pose(source, map_tensors(pose, lambda tensor: tensor[rows]))
-        codes = pipeline.reenact(on_device, part).cpu()
-        if progress is not None:
-            progress.advance_to(rows.stop)
-        return codes
-
-    return torch.cat(list(in_chunks(work, len(pose.found), ENCODER_CHUNK_SIZE, free_memory)))
+CONDITIONING_CHUNK_SIZE = 16
 
 
-def render(
-    model: LoadedModel, source: SourceCodes, semantic_codes: Tensor, sampling: Sampling, progress: Progress
+def encode(model: LoadedModel, image: Tensor, face: str | int, inversion_steps: int, reader: FaceReader) -> Source:
+    """Encode a source, with a step of progress for each step of the engine.
+
+    Args:
+        model: encodes.
+        image: uint8 (H, W, 3).
+        face: "largest" or a number.
+        inversion_steps: 0 takes the model's own number.
+        reader: finds and measures the face.
+
+    Raises:
+        NoFaceFoundError: if the image shows no such face.
+    """
+    pipeline, steps = model.pipeline.with_face_reader(reader), inversion_steps or None
+    progress = NodeProgress(pipeline.engine.encode_steps(steps))
+    model.load(1)
+    codes = pipeline.encode_source(image, steps, face, progress.on_step)
+    codes = map_tensors(codes, lambda tensor: tensor.cpu())
+    return Source(codes, image, pipeline.fingerprint, pipeline.landmark_frame)
+
+
+def condition(model: LoadedModel, source: Source, pose: FacePose) -> Conditioning:
+    """What the source is rendered from in every pose, which may have been made for another one."""
+    pipeline = model.pipeline.with_face_reader(reader_of(source.codes.coefficients))
+    on_device, progress = pipeline.source_to_device(source.codes), NodeProgress(len(pose.found))
+
+    def work(rows: slice) -> Conditioning:
+        model.load(rows.stop - rows.start)
+        part = pipeline.fit_pose(source.codes, map_tensors(pose, lambda tensor: tensor[rows]))
+        conditioning = pipeline.reenact(on_device, part)
+        progress.advance_to(rows.stop)
+        return map_tensors(conditioning, lambda tensor: tensor.cpu())
+
+    free_memory = comfy.model_management.soft_empty_cache
+    return concatenate(list(in_chunks(work, len(pose.found), CONDITIONING_CHUNK_SIZE, free_memory)))
+
+
+def render(model: LoadedModel, source: Source, codes: Codes, sampling: Sampling, chunk_size: int) -> Iterator[Tensor]:
+    """Yield images (n, 3, H, W) in [-1, 1], chunk after chunk."""
+    pipeline = model.pipeline
+    conditioning = map_tensors(codes.conditioning, lambda tensor: tensor.to(pipeline.device))
+    progress = NodeProgress(len(conditioning) * pipeline.engine.steps_per_frame(sampling))
+    on_device = pipeline.source_to_device(source.codes)
+    for images in pipeline.render(on_device, conditioning, sampling, chunk_size, model.hooks(progress)):
+        yield images.cpu()
+
+
+def stream(
+    model: LoadedModel,
+    source: Source,
+    reader: FaceReader,
+    clip: DrivingClip,
+    options: PoseOptions,
+    sampling: Sampling,
+    chunk_size: int,
 ) -> Iterator[Tensor]:
-    """Yield images (n, 3, H, W) in [-1, 1], chunk after chunk; `steps` steps of progress a frame."""
-    pipeline = model.on_device(sampling.chunk_size)
-    source = map_tensors(source, lambda tensor: tensor.to(pipeline.device))
-    scheduler = WatchedScheduler(sampling.make_scheduler(pipeline), progress)
-    begin = progress.done
+    """Yield an image (1, 3, H, W) in [-1, 1] for every frame of a driving clip; nothing grows with its length.
 
-    def work(rows: slice) -> Tensor:
-        progress.advance_to(begin + rows.start * sampling.steps)
-        codes = semantic_codes[rows].to(pipeline.device)
-        return pipeline.decode(source, codes, sampling.steps, scheduler, len(codes)).cpu()
+    Args:
+        model: renders.
+        source: is animated; encoded with `reader`.
+        reader: reads the driver.
+        clip: drives.
+        options: how the clip is read.
+        sampling: how frames are rendered, where the model samples.
+        chunk_size: frames rendered together.
 
-    return in_chunks(work, len(semantic_codes), sampling.chunk_size, free_memory)
-
-
-def free_memory() -> None:
-    """Give what nobody uses any more back to the device."""
-    comfy.model_management.soft_empty_cache()
+    Raises:
+        NoFaceFoundError: see `PoseOptions.missing`.
+    """
+    pipeline = model.pipeline.with_face_reader(reader)
+    progress = NodeProgress(clip.frame_count * pipeline.engine.steps_per_frame(sampling))
+    frames = pipeline.stream(
+        pipeline.source_to_device(source.codes),
+        clip.frames,
+        options,
+        float(clip.frame_rate),
+        sampling.num_inference_steps,
+        sampling.scheduler,
+        chunk_size,
+        model.hooks(progress),
+    )
+    return (frame.image.cpu() for frame in frames)

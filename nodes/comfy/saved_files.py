@@ -59,13 +59,13 @@ def saved_path(file: str) -> Path:
 
 
 def problem_with_file(file: str | None) -> str:
-    """Why a file cannot be loaded, in words; empty if nothing is known against it, such as before a link is run."""
+    """Why a file cannot be loaded; empty if nothing is known against it, such as before a link is run."""
     if file is None:
         return ""
     homes = (folder_paths.get_input_directory(), folder_paths.get_output_directory())
     try:
         path = _path_of(file or SUFFIX).resolve()  # with nothing saved yet, ComfyUI has no file to name
-    except ValueError:  # newer versions of ComfyUI refuse what leads out of their folders
+    except ValueError:  # newer versions of ComfyUI reject what leads out of their folders
         path = Path()
     if path.suffix == SUFFIX and path.is_file() and any(path.is_relative_to(Path(home).resolve()) for home in homes):
         return ""

@@ -5,14 +5,17 @@ Frozen dataclasses of CPU tensors; a node never changes what it received. Clips 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...diffusionact.face.pose.extraction import LandmarkFrame
+from ...diffusionact.generation import Conditioning
 from ...diffusionact.types import FacePose, SourceCodes
 
 STILL_FRAME_RATE = Fraction(25)
@@ -34,13 +37,22 @@ class Source:
     fingerprint: str
     landmark_frame: LandmarkFrame
 
+    @cached_property
+    def codes_hash(self) -> str:
+        """A short hash of the codes, to tell one source from another; computed once."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.codes.codes.items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Timing:
     """When the frames of a clip play, and to what sound.
 
     Attributes:
-        frame_rate: frames a second, exact.
+        frame_rate: frames per second, exact.
         audio: ComfyUI's AUDIO, or None.
     """
 
@@ -63,23 +75,23 @@ class Pose:
 
 @dataclass(frozen=True)
 class Codes:
-    """Predicted semantic codes of a clip.
+    """What a clip is rendered from.
 
     Attributes:
-        semantic_codes: (F, D).
-        source_code: (1, D), the semantic code of the source that they pose.
+        conditioning: F rows; opaque to everybody but the model.
+        source_hash: `Source.codes_hash` of the source that they pose.
         fingerprint: that of the source.
         timing: of the driver.
     """
 
-    semantic_codes: Tensor
-    source_code: Tensor
+    conditioning: Conditioning
+    source_hash: str
     fingerprint: str
     timing: Timing
 
     def check(self, source: Source) -> None:
         """Raise ValueError unless these codes pose `source`: another one's would give a mixture without a word."""
-        if not torch.equal(self.source_code, source.codes.semantic_code):
+        if self.source_hash != source.codes_hash:
             raise ValueError(
                 "Expected codes and a source that belong together, received codes of another source. Connect the same "
                 "Encode Source or Load Source to Reenact and to Decode."

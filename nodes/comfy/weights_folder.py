@@ -6,10 +6,10 @@ from pathlib import Path
 
 import folder_paths
 
-from ...diffusionact.weights import DEMO_FOLDER, DEMO_NAME, INDEX_NAME, use_folders
+from ...diffusionact.weights import BUNDLED_MODELS, INDEX_NAME, use_folders
 from ...diffusionact.weights.model_folder import HUB_ID
 from .hub_download import download
-from .progress import Progress
+from .progress import NodeProgress
 
 FOLDER_NAME = "diffusionact"
 
@@ -24,29 +24,29 @@ def register_folder() -> None:
 
 
 def model_names() -> list[str]:
-    """The bundled model and every folder that holds an index file, by its path below models/diffusionact."""
+    """The bundled models and every folder that holds an index file, by its path below models/diffusionact."""
     files = (Path(name) for name in folder_paths.get_filename_list(FOLDER_NAME))
     found = sorted(file.parent.as_posix() for file in files if file.name == INDEX_NAME)
-    return [DEMO_NAME, *(name for name in found if name not in (".", DEMO_NAME))]
+    return [*BUNDLED_MODELS, *(name for name in found if name != "." and name not in BUNDLED_MODELS)]
 
 
 def model_folder(name: str) -> Path | None:
     """The folder of a listed model; None if it is not there any more."""
-    if name == DEMO_NAME:
-        return DEMO_FOLDER
+    if name in BUNDLED_MODELS:
+        return BUNDLED_MODELS[name]
     index = folder_paths.get_full_path(FOLDER_NAME, f"{name}/{INDEX_NAME}")
     return Path(index).parent if index else None
 
 
 def fetch_model(repository: str) -> Path:
     """The folder of a Hub repository, below models/diffusionact by its name; downloaded or repaired where needed."""
-    progress = Progress(1)
+    progress = NodeProgress(1)
     folder = Path(folder_paths.get_folder_paths(FOLDER_NAME)[0]) / repository
     return download(repository, folder, progress.on_step)
 
 
 def problem_with_model(name: str, repository: str) -> str:
-    """Why a choice cannot be loaded, in words; empty if nothing is known against it."""
+    """Why a choice cannot be loaded; empty if nothing is known against it."""
     if repository:
         is_id = HUB_ID.fullmatch(repository)
         return "" if is_id else f"Expected a repository as name/model, received {repository!r}. Correct or empty it."

@@ -17,7 +17,7 @@ SAMPLE_RATE = 44100
 
 
 def write_driver(path: Path, count: int, every: int = 1) -> Path:
-    """Write a driver of `count` frames at 30000/1001 a second, with a tone: the demo clip, there and back again.
+    """Write a driver of `count` frames at 30000/1001 per second, with a tone: the demo clip, there and back again.
 
     Args:
         every: takes each n-th frame of the demo, for much motion in few frames.
@@ -28,8 +28,8 @@ def write_driver(path: Path, count: int, every: int = 1) -> Path:
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
         sound = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         for index in range(count):
-            place = index % (2 * len(frames))
-            image = frames[min(place, 2 * len(frames) - 1 - place)]
+            position = index % (2 * len(frames))
+            image = frames[min(position, 2 * len(frames) - 1 - position)]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
         time = np.arange(round(count / FRAME_RATE * SAMPLE_RATE)) / SAMPLE_RATE

@@ -23,7 +23,7 @@ PREVIEW_FRAMES = (1, 4)  # binary message types: preview image, preview image wi
 
 
 class WorkflowRejectedError(Exception):
-    """The server refused a workflow before running it; `node_errors` maps node ids to their messages."""
+    """The server rejected a workflow before running it; `node_errors` maps node ids to their messages."""
 
     def __init__(self, body: dict[str, Any]) -> None:
         self.node_errors = {

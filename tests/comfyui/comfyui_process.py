@@ -76,7 +76,11 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """One ComfyUI server. `base` has its custom_nodes, models, input, output, temp and user folders."""
+    """One ComfyUI server.
+
+    `base` has its custom_nodes, models, input, output, temp and user folders, `packages` what is installed beside its
+    own Python packages.
+    """
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class ServerProcess:
         base: Path,
         device: tuple[str, ...] = ("--cpu",),
         pack_folder: str = PACK_FOLDER,
+        packages: Path | None = None,
     ) -> None:
         self.base = base
         self.port = free_port()
@@ -98,6 +103,8 @@ class ServerProcess:
         # One OpenMP thread: with two, tiny forward passes are ten times slower where cores are shared. No pytest or
         # virtual environment of the caller may reach the server.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON"))}
+        if packages is not None:
+            environment["PYTHONPATH"] = str(packages)
         self.start = time.monotonic()
         self.process = subprocess.Popen(
             list(map(str, command)),
@@ -138,7 +145,7 @@ class ServerProcess:
 
     @contextmanager
     def peak_memory(self) -> Iterator[list[int]]:
-        """Sample memory ten times a second; afterwards the list holds the samples, bytes."""
+        """Sample memory ten times per second; afterwards the list holds the samples, bytes."""
         samples, done = [self.memory()], threading.Event()
 
         def sample() -> None:

@@ -52,7 +52,7 @@ def reenactment(client: ComfyUIClient, clip: str, source: str = "source.png", st
     """
     graph = Graph(client)
     model = graph.add("model", "DiffusionAct_LoadModel")
-    image = graph.add("picture", "LoadImage", image=source)
+    image = graph.add("photo", "LoadImage", image=source)
     video = graph.add("clip", "LoadVideo", file=clip)
     encoded = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=image, inversion_steps=5)
     pose = graph.add("pose", "DiffusionAct_ExtractPose", source=encoded, driving=video)

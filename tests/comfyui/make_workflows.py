@@ -58,7 +58,7 @@ def place_column(column: dict[str, Any], nodes: dict[str, dict], left: float) ->
 
 
 def place_nodes(graph: dict[str, Any], source: dict[str, Any]) -> list[dict[str, Any]]:
-    """Give every node of a saved graph its place; returns the frames around the columns that have a title."""
+    """Give every node of a saved graph its position; returns the frames around the columns that have a title."""
     nodes = {str(node["id"]): node for node in graph["nodes"]}
     for name, node in nodes.items():
         wished = source["nodes"][name]
@@ -79,9 +79,9 @@ def place_nodes(graph: dict[str, Any], source: dict[str, Any]) -> list[dict[str,
 def add_note(graph: dict[str, Any], source: dict[str, Any]) -> None:
     """Put the source's note left of the first column."""
     size = list(source.get("note_size", NOTE_SIZE))
-    place = [-size[0] - FRAME - COLUMN_GAP, TITLE_HEIGHT - FRAME - FRAME_TITLE_HEIGHT]
+    corner = [-size[0] - FRAME - COLUMN_GAP, TITLE_HEIGHT - FRAME - FRAME_TITLE_HEIGHT]
     number = graph["last_node_id"] = graph["last_node_id"] + 1
-    note = {"id": number, "type": "MarkdownNote", "title": "About", "pos": place, "size": size, "mode": 0, "order": 0}
+    note = {"id": number, "type": "MarkdownNote", "title": "About", "pos": corner, "size": size, "mode": 0, "order": 0}
     note |= {"flags": {}, "inputs": [], "outputs": [], "properties": {}, "widgets_values": ["\n".join(source["note"])]}
     graph["nodes"].append(note | NOTE_COLOURS)
 

@@ -13,7 +13,6 @@ import torch
 
 BASE = Path(sys.argv[2]).resolve()
 PACK = next((BASE / "custom_nodes").iterdir())
-LANDMARKER = "diffusionact.face.readers.open.landmarker"
 MOTION = {
     "face": "follow", "face_number": 0, "missing_face": "interpolate", "relative_motion": False, "reference_frame": 0,
     "smoothing": 0.0, "expression_gain": 1.0, "head_motion": "turn", "detection_threshold": 0.5,
@@ -63,6 +62,14 @@ class Session:
         with torch.inference_mode():
             return self.nodes[name].execute(**inputs)
 
+    def library(self, name: str):
+        """A module of the pack's own copy of the library."""
+        return sys.modules[self.nodes["Reenact"].__module__.replace("nodes.render", f"diffusionact.{name}")]
+
+    def adapter(self, name: str):
+        """A module of `nodes/comfy`."""
+        return sys.modules[self.nodes["Reenact"].__module__.replace("render", f"comfy.{name}")]
+
     def pose(self, **sliders: float):
         return self.run("EditPose", source=self.source, **sliders)[0]
 
@@ -70,7 +77,8 @@ class Session:
         """All codes as one clip."""
         from dataclasses import replace
 
-        return replace(self.codes[0], semantic_codes=torch.cat([codes.semantic_codes for codes in self.codes]))
+        concatenate = self.library("types").concatenate
+        return replace(self.codes[0], conditioning=concatenate([codes.conditioning for codes in self.codes]))
 
     def decode(self, chunk_size: int = 4) -> torch.Tensor:
         how = {"preset": "custom", "steps": 2, "scheduler": "ddim", "chunk_size": chunk_size}
@@ -81,12 +89,12 @@ def out_of_memory(session: Session) -> dict:
     """The device has room for two frames: sizes of the UNet's batches, and how far the result is from the plain one."""
     plain, sizes = session.decode(), []
 
-    def refuse(module, arguments):
+    def run_out(module, arguments):
         sizes.append(len(arguments[0]))
         if sizes[-1] > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    hook = session.model.pipeline.unet.register_forward_pre_hook(refuse)
+    hook = session.model.pipeline.unet.register_forward_pre_hook(run_out)
     limited = session.decode()
     hook.remove()
     return {"sizes": sizes, "difference": (limited - plain).abs().max().item(), "frames": len(limited)}
@@ -128,7 +136,7 @@ def interruption_while_tracking(session: Session) -> dict:
 
     grey = Types.VideoComponents(images=torch.full((20, 96, 96, 3), 0.5), frame_rate=Fraction(25))
     image, frames = load_still("source.png"), []
-    landmarker = sys.modules[session.nodes["ExtractPose"].__module__.replace("nodes.extract_pose", LANDMARKER)]
+    landmarker = session.library("face.readers.open.landmarker")
 
     def press_cancel(module, arguments):
         if isinstance(module, landmarker.FaceLandmarker) and arguments[0].shape[1:3] == (96, 96):
@@ -173,8 +181,7 @@ def warping_devices(session: Session) -> dict:
     """Where faces are read and images warped on ComfyUI's devices of several kinds."""
     import comfy.model_management as management
 
-    conversion = sys.modules[session.nodes["ExtractPose"].__module__.replace("extract_pose", "conversion")]
-    found = {}
+    found, conversion = {}, session.adapter("conversion")
     for name in ("cuda:0", "mps", "cpu"):
         management.get_torch_device = lambda name=name: torch.device(name)
         found[name] = str(conversion.warping_device())
@@ -191,7 +198,7 @@ def low_memory(session: Session) -> dict:
     """ComfyUI loads a third of the weights and fetches the others layer by layer."""
     import comfy.model_management as management
 
-    patcher, codes = session.model.patcher, session.clip_codes().semantic_codes
+    patcher, codes = session.model.patcher, session.clip_codes().conditioning
 
     def decode() -> torch.Tensor:  # past the node, which would load all of it: a CPU never lacks room for a CPU's model
         with torch.inference_mode():
@@ -244,9 +251,8 @@ def landmarks(session: Session) -> dict:
 
     with av.open(str(BASE / "input" / "driving.mp4")) as container:
         frames = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)][:12]
-    extract = sys.modules[session.nodes["ExtractPose"].__module__]
-    tracker = sys.modules[extract.__package__ + ".landmarks"].OpenFaceTracker()
-    names = sys.modules[extract.__package__ + ".landmarks"].EXPRESSION_NAMES
+    tracker = session.adapter("landmarks").OpenFaceTracker()
+    names = session.adapter("landmarks").EXPRESSION_NAMES
     found = [[as_comfyui(faces, names)] for faces in tracker.landmarker(torch.stack(frames))]
     parts = Types.VideoComponents(images=torch.stack(frames) / 255, audio=None, frame_rate=Fraction(25))
     driving, inputs = InputImpl.VideoFromComponents(parts), {"source": session.source, "tracker": "open"}
@@ -270,9 +276,11 @@ def as_comfyui(faces, names) -> dict:
 
 
 def tensors_of(value) -> list[torch.Tensor]:
-    """All tensors in a tree of dataclasses."""
+    """All tensors in a tree of dataclasses and dictionaries."""
     if isinstance(value, torch.Tensor):
         return [value]
+    if isinstance(value, dict):
+        return [tensor for item in value.values() for tensor in tensors_of(item)]
     names = getattr(value, "__dataclass_fields__", {})
     return [tensor for name in names for tensor in tensors_of(getattr(value, name))]
 

@@ -45,11 +45,11 @@ def test_a_reference_frame_after_the_end_is_named(comfyui_server, inputs):
         ("decode", "steps", 0, "smaller than min"),
         ("decode", "preset", "best", "not in"),
         ("source", "inversion_steps", "many", "INT"),
-        ("pose", "source", ["picture", 0], "IMAGE"),
+        ("pose", "source", ["photo", 0], "IMAGE"),
         ("codes", "pose", ["source", 0], "DIFFUSIONACT_SOURCE"),
     ],
 )
-def test_a_wrong_input_is_refused_before_anything_runs(comfyui_server, inputs, node, name, value, expected):
+def test_a_wrong_input_is_rejected_before_anything_runs(comfyui_server, inputs, node, name, value, expected):
     graph = reenactment(comfyui_server, "short.mp4")
     graph.set(node, **{name: value})
     with pytest.raises(WorkflowRejectedError) as caught:

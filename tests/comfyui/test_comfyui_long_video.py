@@ -13,7 +13,7 @@ def reenact_video(client, frames: int) -> Graph:
     clip = write_driver(client.server.base / "input" / f"driver_{frames}.mp4", frames).name
     graph = Graph(client)
     model = graph.add("model", "DiffusionAct_LoadModel")
-    image = graph.add("picture", "LoadImage", image="source.png")
+    image = graph.add("photo", "LoadImage", image="source.png")
     video = graph.add("clip", "LoadVideo", file=clip)
     values = {"preset": "custom", "steps": 1, "inversion_steps": 2}
     graph.add("video", "DiffusionAct_ReenactVideo", model=model, image=image, driving=video, **values)

@@ -13,7 +13,7 @@ def posed(client, **sliders) -> Graph:
     """Source image and sliders to a saved image; node ids model, image, source, edit, codes, decode, show."""
     graph = Graph(client)
     model = graph.add("model", "DiffusionAct_LoadModel", dtype="float32")
-    image = graph.add("picture", "LoadImage", image="source.png")
+    image = graph.add("photo", "LoadImage", image="source.png")
     source = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=image, inversion_steps=5)
     pose = graph.add("edit", "DiffusionAct_EditPose", source=source, **sliders)
     codes = graph.add("codes", "DiffusionAct_Reenact", model=model, source=source, pose=pose)
@@ -74,10 +74,10 @@ def test_saved_sources_and_poses_give_the_same_image_without_encoding(comfyui_se
     assert "Choose the right file" in wrong.error["exception_message"]
 
 
-def test_an_image_without_a_face_is_a_node_error_in_words(comfyui_server):
+def test_an_image_without_a_face_is_a_clear_error_at_the_node(comfyui_server):
     Image.new("RGB", (200, 150), "gray").save(comfyui_server.server.base / "input" / "empty.png")
     graph = posed(comfyui_server)
-    graph.set("picture", image="empty.png")
+    graph.set("photo", image="empty.png")
     run = comfyui_server.run(graph.prompt)
     assert run.status == "error"
     assert run.error["node_id"] == "source"
@@ -102,7 +102,7 @@ def test_edit_pose_without_a_pose_and_a_source_says_what_to_connect(comfyui_serv
         ("decode", {"scheduler": "guess"}, "not in"),
     ],
 )
-def test_a_wrong_value_is_refused_before_anything_runs(comfyui_server, node, wrong, words):
+def test_a_wrong_value_is_rejected_before_anything_runs(comfyui_server, node, wrong, words):
     graph = posed(comfyui_server)
     graph.set(node, **wrong)
     with pytest.raises(WorkflowRejectedError) as caught:
@@ -120,7 +120,7 @@ def test_a_name_over_a_link_is_taken_when_it_is_known(comfyui_server):
     assert "Expected a repository as name/model" in run.error["exception_message"]
 
 
-def test_a_file_outside_comfyuis_folders_is_refused(comfyui_server):
+def test_a_file_outside_comfyuis_folders_is_rejected(comfyui_server):
     graph = posed(comfyui_server)
     graph.add("edit", "DiffusionAct_LoadPose", file="../../secret.safetensors [output]")
     with pytest.raises(WorkflowRejectedError) as caught:

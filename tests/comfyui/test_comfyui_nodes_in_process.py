@@ -33,7 +33,7 @@ def probe(comfyui_installation, comfyui_base):
     return run
 
 
-def test_a_device_that_runs_out_of_memory_gets_smaller_chunks_and_the_same_images(probe):
+def test_out_of_memory_makes_chunks_smaller_and_images_the_same(probe):
     found = probe("out_of_memory")
     assert found["sizes"] == [4, 2, 2, 2, 2, 1, 1]
     assert found["frames"] == 5
@@ -52,7 +52,7 @@ def test_cancel_stops_the_search_for_a_face_within_a_frame(probe):
     assert probe("interruption_while_tracking") == {"frames": 3, "raised": "InterruptProcessingException"}
 
 
-def test_a_face_that_was_resized_is_pasted_and_one_that_was_cut_is_explained(probe):
+def test_a_resized_face_is_pasted_and_a_cut_one_is_explained(probe):
     found = probe("odd_images")
     assert found["beyond"] and found["low"] >= 0
     assert "Expected square reenacted faces" in found["cut"]

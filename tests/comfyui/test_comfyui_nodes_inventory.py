@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 INVENTORY = Path(__file__).resolve().parents[1] / "nodes" / "inventory.json"
+PAGES = Path(__file__).resolve().parents[2] / "web" / "docs"
 NUMBERS = ("INT", "FLOAT")
 
 
@@ -50,6 +51,15 @@ def test_every_input_and_output_is_explained(pack):
         assert all(node["output_tooltips"]), name
         for field, (_, options) in declared_inputs(node).items():
             assert options.get("tooltip", "").endswith("."), (name, field)
+
+
+def test_english_help_pages_quote_the_tooltips(pack):
+    for name, node in pack.items():
+        page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+        for field, (_, options) in declared_inputs(node).items():
+            assert f"| `{field}` | {options['tooltip']} |" in page, (name, field)
+        for field, tooltip in zip(node["output_name"], node["output_tooltips"], strict=True):
+            assert f"| `{field}` | {tooltip} |" in page, (name, field)
 
 
 def test_every_number_has_a_default_limits_and_a_step(pack):

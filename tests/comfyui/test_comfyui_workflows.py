@@ -26,7 +26,7 @@ def driver(comfyui_server) -> str:
 def shrink(prompt: dict, driver: str) -> dict:
     """Small settings, and a user's own files in place of the demo media, as the notes in the workflows say."""
     own = {
-        "picture": {"class_type": "LoadImage", "inputs": {"image": "source.png"}},
+        "photo": {"class_type": "LoadImage", "inputs": {"image": "source.png"}},
         "clip": {"class_type": "LoadVideo", "inputs": {"file": driver}},
     }
     media = {name for name, node in prompt.items() if node["class_type"] == "DiffusionAct_DemoMedia"}

@@ -12,7 +12,7 @@ RATE = 48000
 
 @pytest.fixture
 def clip(tmp_path):
-    """One second of black at 30000/1001 frames a second, with a tone in stereo that is silent on one side."""
+    """One second of black at 30000/1001 frames per second, with a tone in stereo that is silent on one side."""
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as container:
         images = container.add_stream("libx264", rate=Fraction(30000, 1001))
@@ -31,7 +31,7 @@ def clip(tmp_path):
 
 
 def test_sound_is_read_with_its_channels_rate_and_length(node_module, clip):
-    audio = node_module("audio").read_audio(clip)
+    audio = node_module("comfy.audio").read_audio(clip)
     assert audio["sample_rate"] == RATE
     waveform = audio["waveform"]
     assert waveform.shape[:2] == (1, 2)
@@ -44,7 +44,7 @@ def test_sound_is_read_with_its_channels_rate_and_length(node_module, clip):
 def test_a_video_without_sound_has_none(node_module):
     from diffusionact.commands.reenact import DEMO_MEDIA
 
-    assert node_module("audio").read_audio(DEMO_MEDIA / "driving.mp4") is None
+    assert node_module("comfy.audio").read_audio(DEMO_MEDIA / "driving.mp4") is None
 
 
 def test_a_track_that_nothing_decodes_is_passed_over(node_module, clip, tmp_path):
@@ -55,6 +55,6 @@ def test_a_track_that_nothing_decodes_is_passed_over(node_module, clip, tmp_path
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
                 target.mux(packet)
-    assert node_module("audio").read_audio(path) is not None
+    assert node_module("comfy.audio").read_audio(path) is not None
     path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_NEW"))
-    assert node_module("audio").read_audio(path) is None
+    assert node_module("comfy.audio").read_audio(path) is None

@@ -1,31 +1,11 @@
 """The nodes' face reader: which there are, and whose faces a bounding box chooses from."""
 
-import sys
-from unittest.mock import MagicMock
-
 import pytest
 import torch
 from toy_face_reader import ToyFaceReader
 from toy_packages import write_distribution
 
 BOX = {"x": 140, "y": 10, "width": 100, "height": 200}
-
-
-@pytest.fixture
-def comfy_module(node_module, monkeypatch):
-    """Import a module of `nodes/comfy` where ComfyUI itself is a name only; its own tests have a real one."""
-    comfy, management, latest = MagicMock(), MagicMock(), MagicMock()
-    comfy.model_management = management
-    management.get_torch_device = lambda: torch.device("cpu")
-    for name, module in {
-        "comfy": comfy,
-        "comfy.model_management": management,
-        "comfy.utils": comfy.utils,
-        "comfy_api": MagicMock(latest=latest),
-        "comfy_api.latest": latest,
-    }.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    return lambda name: node_module(f"comfy.{name}")
 
 
 @pytest.fixture
@@ -36,7 +16,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_a_bounding_box_chooses_among_the_chosen_readers_faces(comfy_module, portrait):
-    face_in_box = comfy_module("face_choice").face_in_box
+    face_in_box = comfy_module("face_reading").face_in_box
     assert face_in_box(ToyFaceReader(), portrait, BOX) == 1
     assert face_in_box(ToyFaceReader(), portrait, [[BOX | {"x": 0}]]) == 0
 
@@ -44,7 +24,7 @@ def test_a_bounding_box_chooses_among_the_chosen_readers_faces(comfy_module, por
 def test_the_list_of_readers_has_the_one_of_another_package(comfy_module, installed):
     face_reading = comfy_module("face_reading")
     face_reading.tracker_input()
-    options = sys.modules["comfy_api.latest"].io.Combo.Input.call_args.kwargs["options"]
+    options = face_reading.io.Combo.Input.call_args.kwargs["options"]
     assert options[0] == "open" and options[-1] == "toy"
     assert face_reading.make_reader("toy").name == "toy"
 
@@ -76,5 +56,5 @@ def make_source(comfy_module, reader, image):
     face = reader.read_source(image, 0).face
     frame = values.LandmarkFrame("aligned", 256)
     own = face.crop, face.coefficients, face.camera_crop, face.observation.gaze
-    codes = values.SourceCodes(torch.zeros(1, 3, 256, 256), *own, torch.zeros(1, 8), torch.zeros(1, 3, 256, 256))
+    codes = values.SourceCodes(torch.zeros(1, 3, 256, 256), *own, {})
     return values.Source(codes, image, "model-toy circle", frame)

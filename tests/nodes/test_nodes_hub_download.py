@@ -25,7 +25,7 @@ def hub(tiny_model_folder, monkeypatch):
 def fetch(node_module, tmp_path):
     """Download into a folder; returns it and the reports of progress."""
     reports = []
-    module = node_module("hub_download")
+    module = node_module("comfy.hub_download")
     return lambda repository=REPOSITORY: (
         module.download(repository, tmp_path / "models" / repository, lambda *report: reports.append(report)),
         reports,
@@ -63,7 +63,7 @@ def test_a_file_that_arrived_damaged_is_fetched_once_more(hub, fetch):
     assert hub.sent.count(WEIGHTS) == 2
 
 
-def test_a_file_that_arrives_damaged_every_time_is_an_error_and_does_not_stay(hub, fetch, tmp_path):
+def test_a_file_damaged_every_time_is_an_error_and_does_not_stay(hub, fetch, tmp_path):
     hub.spoiled[WEIGHTS] = 9
     with pytest.raises(FileNotFoundError, match="hashes that the Hub states"):
         fetch()
@@ -85,7 +85,7 @@ def test_an_error_that_says_nothing_is_explained_all_the_same(node_module, tmp_p
     def fail(*arguments, **options):
         raise ConnectionError
 
-    module = node_module("hub_download")
+    module = node_module("comfy.hub_download")
     monkeypatch.setattr(module, "snapshot_download", fail)
     with pytest.raises(FileNotFoundError, match="received ConnectionError: no reason given"):
         module.download(REPOSITORY, tmp_path / REPOSITORY, lambda done, total: None)

@@ -1,17 +1,74 @@
-"""Edit Pose: sliders, gains and mixes on poses, or on the source's own pose without any driver."""
+"""Extract Pose and Edit Pose: the poses that the source should take, from a driving clip or from sliders."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io, ui
+from torch import Tensor
 
 from ..diffusionact.face.pose.editing import PoseEdit, PoseMix, edit_pose, mix_poses, source_pose
 from ..diffusionact.types import map_tensors
-from .comfy.compatibility import ESSENTIALS_CATEGORY, make_schema
 from .comfy.conversion import to_image
-from .comfy.face_reading import draw, reader_of
-from .comfy.pose_sliders import MIX_PREFIX, edit_inputs, mix_inputs
-from .comfy.sockets import PoseSocket, SourceSocket
+from .comfy.face_reading import draw, join_poses, make_reader, read_poses, reader_of, tracker_input
+from .comfy.inputs import MIX_PREFIX, edit_inputs, frame_rate_input, mix_inputs, motion_inputs, pose_options
+from .comfy.landmarks import driving_faces
+from .comfy.progress import NodeProgress
+from .comfy.schema import ESSENTIALS_CATEGORY, LandmarksSocket, PoseSocket, SourceSocket, make_schema
 from .comfy.values import Pose, Source, Timing
+from .comfy.video import open_driving
+
+
+class ExtractPose(io.ComfyNode):
+    """Reads the driver and carries head pose, expression and gaze over to the source's face shape."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "ExtractPose",
+            display_name="Extract Pose (DiffusionAct)",
+            description="Reads head pose, expression and gaze from a driving video, image batch or single image.",
+            search_aliases=["driving video", "face tracking", "landmarks", "motion", "head pose", "gaze"],
+            inputs=[
+                SourceSocket.Input("source", tooltip="From Encode Source; its face shape is kept."),
+                io.MultiType.Input(
+                    "driving",
+                    [io.Video, io.Image],
+                    tooltip="The clip that drives: a VIDEO, which brings its own rate and sound, or an IMAGE batch.",
+                ),
+                tracker_input(),
+                *motion_inputs(),
+                frame_rate_input(),
+                LandmarksSocket.Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip="From ComfyUI's Detect Face Landmarks, for the same frames; replaces the tracker.",
+                ),
+            ],
+            outputs=[
+                PoseSocket.Output("pose", tooltip="One pose per driving frame, with the driver's rate and sound."),
+                io.Image.Output("landmark_map", tooltip="What the model is told: landmarks and pupils as a drawing."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        source: Source,
+        driving: Tensor | io.Video.Type,
+        tracker: str,
+        frame_rate: float,
+        face_landmarks: dict[str, Any] | None = None,
+        **motion: Any,
+    ) -> io.NodeOutput:
+        """Read every frame."""
+        clip, options = open_driving(driving, frame_rate), pose_options(**motion)
+        reader, progress = make_reader(tracker), NodeProgress(clip.frame_count)
+        faces = driving_faces(reader, clip, face_landmarks, options, progress)
+        rows = join_poses(read_poses(reader, faces, source, options))
+        maps = to_image(draw(rows))
+        return io.NodeOutput(Pose(rows, clip.timing()), maps, ui=ui.PreviewImage(maps[:1], cls=cls))
 
 
 class EditPose(io.ComfyNode):

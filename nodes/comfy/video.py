@@ -1,4 +1,4 @@
-"""Driving clips: an IMAGE batch or a VIDEO as uint8 frames that are read one by one."""
+"""Driving clips, an IMAGE batch or a VIDEO, as uint8 frames that are read one by one; and videos written alike."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import folder_paths
@@ -13,7 +14,7 @@ from comfy_api.latest import Input
 from torch import Tensor
 
 from ...diffusionact import images
-from ...diffusionact.video import open_frames
+from ...diffusionact.video import VideoWriter, open_frames
 from .audio import read_audio
 from .values import Timing
 
@@ -27,7 +28,7 @@ class DrivingClip:
     Attributes:
         frames: uint8 (H, W, 3); every `iter()` begins anew.
         frame_count: as far as known.
-        frame_rate: frames a second.
+        frame_rate: frames per second.
         file: holds the sound, or None.
         in_memory: the VIDEO, where its sound is in memory.
     """
@@ -93,3 +94,22 @@ def temporary_video() -> Path:
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"diffusionact_{uuid.uuid4().hex}.mp4"
+
+
+def write_video(path: Path, frames: Iterator[Tensor], clip: DrivingClip) -> None:
+    """Write frames with the rate and sound of a clip.
+
+    Args:
+        path: appears when it is complete; nothing stays behind after an error or an interruption.
+        frames: uint8 (H, W, 3).
+        clip: the frames were made from.
+
+    Raises:
+        ValueError: if there are no frames.
+    """
+    first = next(frames, None)
+    if first is None:
+        raise ValueError("Expected a driving video with frames, received none. Check the video before this node.")
+    with VideoWriter(path, clip.frame_rate, tuple(first.shape[:2]), audio_from=clip.sound_file()) as writer:
+        for frame in chain([first], frames):
+            writer.write(frame)

@@ -1,4 +1,4 @@
-"""What differs between the versions of ComfyUI that the pack supports."""
+"""The pack's schemas and socket types, and what differs between the versions of ComfyUI that it supports."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ ESSENTIALS_CATEGORY = "Video Tools"
 
 # Passed as an extra value, because older inputs do not know the argument.
 ADVANCED = {"advanced": True}
+
+# What travels on our own sockets is in `values.py`; FACE_LANDMARKS is ComfyUI's.
+ModelSocket = io.Custom("DIFFUSIONACT_MODEL")
+SourceSocket = io.Custom("DIFFUSIONACT_SOURCE")
+PoseSocket = io.Custom("DIFFUSIONACT_POSE")
+CodesSocket = io.Custom("DIFFUSIONACT_CODES")
+LandmarksSocket = io.Custom("FACE_LANDMARKS")
 
 
 def make_schema(node_id: str, **values: Any) -> io.Schema:

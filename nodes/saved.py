@@ -1,0 +1,168 @@
+"""Save and load sources and poses: files without program code. A pose fits any source, a source its own model."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from comfy_api.latest import io, ui
+
+from ..diffusionact import FacePose, SourceCodes, images
+from ..diffusionact.data.saved_values import load_attachments, load_value, save_value
+from ..diffusionact.face.pose.extraction import LandmarkFrame
+from .comfy.conversion import to_image
+from .comfy.face_reading import draw
+from .comfy.pasting import crop_mask
+from .comfy.saved_files import file_fingerprint, file_input, new_file, prefix_input, problem_with_file, saved_path
+from .comfy.schema import PoseSocket, SourceSocket, make_schema
+from .comfy.values import STILL_FRAME_RATE, Pose, Source, Timing
+
+# Names of what a file holds beside its value.
+FRAME_RATE, SAMPLE_RATE, WAVEFORM = "frame_rate", "sample_rate", "waveform"
+IMAGE, LANDMARK_FRAME = "picture", "landmark_frame"
+
+
+class SavePose(io.ComfyNode):
+    """Writes poses with the driver's frame rate."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "SavePose",
+            display_name="Save Pose (DiffusionAct)",
+            description="Saves poses as a safetensors file, with the driver's frame rate. They can be used with any "
+            "source.",
+            search_aliases=["store motion", "export motion template", "save driving"],
+            is_output_node=True,
+            inputs=[
+                PoseSocket.Input("pose", tooltip="From Extract Pose or Edit Pose."),
+                prefix_input("pose"),
+                io.Boolean.Input("with_audio", default=False, tooltip="Put the driver's sound into the file, too."),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(cls, pose: Pose, filename_prefix: str, with_audio: bool) -> io.NodeOutput:
+        """Write the file."""
+        path, sound = new_file(filename_prefix), pose.timing.audio if with_audio else None
+        notes = {FRAME_RATE: str(pose.timing.frame_rate)}
+        if sound is not None:
+            notes[SAMPLE_RATE] = str(sound["sample_rate"])
+        save_value(pose.rows, path, notes=notes, attached={WAVEFORM: sound["waveform"]} if sound else None)
+        return io.NodeOutput(ui=ui.PreviewText(str(path)))
+
+
+class LoadPose(io.ComfyNode):
+    """Reads what Save Pose wrote."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "LoadPose",
+            display_name="Load Pose (DiffusionAct)",
+            description="Loads saved poses. Reenact redraws them with the face shape of your source.",
+            search_aliases=["import motion", "motion template", "load driving"],
+            inputs=[file_input("pose")],
+            outputs=[
+                PoseSocket.Output("pose", tooltip="For Edit Pose or Reenact."),
+                io.Image.Output("landmark_map", tooltip="The poses as a drawing, on the face they were made for."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str | None) -> bool | str:
+        """A plain message where the file is not there."""
+        return problem_with_file(file) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None) -> str:
+        """Changes when the file changes."""
+        return file_fingerprint(file)
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        """Read the file."""
+        rows = load_value(saved_path(file), FacePose)
+        attached = load_attachments(saved_path(file))
+        rate = Fraction(attached.notes.get(FRAME_RATE, STILL_FRAME_RATE))
+        audio = None
+        if WAVEFORM in attached.tensors:
+            audio = {"waveform": attached.tensors[WAVEFORM], "sample_rate": int(attached.notes[SAMPLE_RATE])}
+        maps = to_image(draw(rows))
+        return io.NodeOutput(Pose(rows, Timing(rate, audio)), maps, ui=ui.PreviewImage(maps[:1], cls=cls))
+
+
+class SaveSource(io.ComfyNode):
+    """Writes an encoded source with its image."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "SaveSource",
+            display_name="Save Source (DiffusionAct)",
+            description="Saves an encoded source as a safetensors file. The file holds the whole image, too.",
+            search_aliases=["store source", "export source", "cache source"],
+            is_output_node=True,
+            inputs=[
+                SourceSocket.Input("source", tooltip="From Encode Source."),
+                prefix_input("source"),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(cls, source: Source, filename_prefix: str) -> io.NodeOutput:
+        """Write the file."""
+        path = new_file(filename_prefix)
+        notes = {LANDMARK_FRAME: source.landmark_frame.name}
+        save_value(source.codes, path, source.fingerprint, notes, {IMAGE: source.image})
+        return io.NodeOutput(ui=ui.PreviewText(str(path)))
+
+
+class LoadSource(io.ComfyNode):
+    """Reads what Save Source wrote."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "LoadSource",
+            display_name="Load Source (DiffusionAct)",
+            description="Loads an encoded source. It works with the model that encoded it.",
+            search_aliases=["import source", "open source"],
+            inputs=[file_input("source")],
+            outputs=[
+                SourceSocket.Output("source", tooltip="The encoded source."),
+                io.Image.Output("aligned", tooltip="The face as the model sees it."),
+                io.Mask.Output("mask", tooltip="Where the face was cut out of the image."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str | None) -> bool | str:
+        """A plain message where the file is not there."""
+        return problem_with_file(file) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None) -> str:
+        """Changes when the file changes."""
+        return file_fingerprint(file)
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        """Read the file."""
+        path = saved_path(file)
+        codes = load_value(path, SourceCodes)
+        attached = load_attachments(path)
+        if IMAGE not in attached.tensors or LANDMARK_FRAME not in attached.notes:
+            raise ValueError(
+                f"Expected a source with its whole image, received {path}, which was saved without. Encode the "
+                "image with Encode Source and save it with Save Source."
+            )
+        frame = LandmarkFrame(attached.notes[LANDMARK_FRAME], codes.image.shape[-1])
+        source = Source(codes, attached.tensors[IMAGE], attached.model, frame)
+        aligned = to_image(images.model_to_unit(codes.image))
+        return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

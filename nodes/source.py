@@ -1,0 +1,113 @@
+"""Demo Media and Encode Source: an image -> everything that is computed once per source."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import torch
+from comfy_api.latest import InputImpl, Types, io, ui
+from torch import Tensor
+
+from ..diffusionact import images
+from ..diffusionact.video import open_frames
+from ..diffusionact.weights import DEMO_FOLDER
+from .comfy.conversion import one_frame, to_image
+from .comfy.face_reading import face_in_box, make_reader, tracker_input
+from .comfy.inputs import SOURCE_FACES, chosen_face, face_inputs, inversion_steps_input
+from .comfy.model_management import LoadedModel
+from .comfy.pasting import crop_mask
+from .comfy.rendering import encode
+from .comfy.schema import ModelSocket, SourceSocket, make_schema
+
+MEDIA = DEMO_FOLDER.parent / "media"
+FRAMES = 100
+
+
+class DemoMedia(io.ComfyNode):
+    """A synthetic person to animate, and a synthetic driver."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "DemoMedia",
+            display_name="Demo Media (DiffusionAct)",
+            description="The bundled image and driving clip, free to use. For your own, put Load Image and Load "
+            "Video in its place.",
+            search_aliases=["example image", "example video", "sample media"],
+            inputs=[
+                io.Int.Input(
+                    "frames",
+                    default=50,
+                    min=1,
+                    max=FRAMES,
+                    step=1,
+                    tooltip="How much of the clip is used; 25 frames are one second. Fewer are done sooner.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("source", tooltip="The person to animate, 256 pixels."),
+                io.Video.Output("driving", tooltip="The clip that drives, 256 pixels, without sound."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, frames: int) -> io.NodeOutput:
+        """Read the files."""
+        image = images.load_image(MEDIA / "source.png")
+        clip = open_frames(MEDIA / "driving.mp4")
+        batch = to_image(images.uint8_to_unit(torch.stack(list(islice(clip, frames)))))
+        video = InputImpl.VideoFromComponents(Types.VideoComponents(images=batch, frame_rate=clip.frame_rate))
+        return io.NodeOutput(to_image(images.uint8_to_unit(image[None])), video)
+
+
+class EncodeSource(io.ComfyNode):
+    """Finds, aligns and encodes the source's face."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return make_schema(
+            "EncodeSource",
+            display_name="Encode Source (DiffusionAct)",
+            description="Finds the face of the source image and encodes it. This is done once per source; save it "
+            "with Save Source.",
+            search_aliases=["invert portrait", "source face", "face crop", "ddim inversion"],
+            inputs=[
+                ModelSocket.Input("model", tooltip="From Load DiffusionAct."),
+                io.Image.Input("image", tooltip="The image of the person to animate. Of a batch, the first."),
+                *face_inputs(SOURCE_FACES, "Which face of the image is taken."),
+                inversion_steps_input(),
+                tracker_input(optional=True),
+                io.BoundingBox.Input(
+                    "bounding_box",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Takes the face nearest to this box, whatever the choice above.",
+                ),
+            ],
+            outputs=[
+                SourceSocket.Output("source", tooltip="The encoded source."),
+                io.Image.Output("aligned", tooltip="The face as the model sees it."),
+                io.Mask.Output("mask", tooltip="Where the face was cut out of the image."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: LoadedModel,
+        image: Tensor,
+        face: str,
+        face_number: int,
+        inversion_steps: int,
+        tracker: str = "open",
+        bounding_box: Any = None,
+    ) -> io.NodeOutput:
+        """Encode the image."""
+        image, reader = one_frame(image), make_reader(tracker)
+        choice = chosen_face(face, face_number) if bounding_box is None else face_in_box(reader, image, bounding_box)
+        source = encode(model, image, choice, inversion_steps, reader)
+        aligned = to_image(images.model_to_unit(source.codes.image))
+        return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))

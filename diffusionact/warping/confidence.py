@@ -1,0 +1,80 @@
+"""How far a warped pixel may be trusted: the photo faced this surface, saw it, and it is not drawn out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .rasteriser import interpolate, rasterise, value_planes
+from .sampling import pixel_centres, smoothstep
+from .topology import NUM_FACE, SURROUNDINGS, load_topology
+
+# Cosine between the surface and the camera in the photo.
+WELL_SEEN, BARELY_SEEN = 0.35, 0.08
+# A point counts as hidden if something lies this much nearer, cm.
+MIN_HIDING_CM, MAX_HIDING_CM = 0.4, 1.0
+# Magnification of the texture, beyond the change of scale.
+GOOD_STRETCH, BAD_STRETCH = 1.35, 2.6
+MAX_STRETCH = 6.0
+VISIBILITY_SIZE = 256
+
+
+def vertex_normals(points: Tensor) -> Tensor:
+    """Unit normals (N, 3) of all vertices, of points (N, 3) with y up and z towards the camera."""
+    faces = load_topology(points.device).faces
+    a, b, c = points[faces].unbind(1)
+    normal = torch.linalg.cross(b - a, c - a)
+    total = torch.zeros_like(points).index_add_(0, faces.flatten(), normal.repeat_interleave(3, 0))
+    return total / total.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+
+
+def facing(plane: Tensor) -> Tensor:
+    """(N,) how well vertices (N, 3) on the plane face the camera; 1 around the face, where stretch decides."""
+    seen = smoothstep(BARELY_SEEN, WELL_SEEN, vertex_normals(plane)[:, 2])
+    seen[NUM_FACE:] = 1.0
+    return seen
+
+
+def visible(plane: Tensor, scale: Tensor) -> Tensor:
+    """(N,) 1 where nothing of the face hides a vertex (N, 3) of the plane; `scale` (1,) is plane units per cm."""
+    topology = load_topology(plane.device)
+    faces = topology.faces[topology.labels != SURROUNDINGS]
+    half = VISIBILITY_SIZE / 2
+    screen = plane * plane.new_tensor([half, -half, 1.0]) + plane.new_tensor([half, half, 0.0])
+    triangle = rasterise(screen, faces, VISIBILITY_SIZE, VISIBILITY_SIZE)
+    pixels = pixel_centres(VISIBILITY_SIZE, VISIBILITY_SIZE, plane.device)
+    depth = interpolate(value_planes(screen, faces, screen[:, 2:]), triangle, pixels)[..., 0]
+    depth = torch.where(triangle >= 0, depth, -torch.inf)
+    x, y = screen[:NUM_FACE, :2].round().long().clamp(0, VISIBILITY_SIZE - 1).unbind(-1)
+    behind = (depth[y, x] - screen[:NUM_FACE, 2]) / scale
+    seen = plane.new_ones(len(plane))
+    seen[:NUM_FACE] = smoothstep(MAX_HIDING_CM, MIN_HIDING_CM, behind)
+    return seen
+
+
+def stretch(places: Tensor, screen: Tensor, zoom: Tensor) -> Tensor:
+    """(N,) how much the texture is magnified at vertices, in the direction in which it is magnified most.
+
+    The larger singular value of each triangle's map from texture to screen, averaged over the triangles at a vertex.
+
+    Args:
+        places: (N, 2) in the texture, px.
+        screen: (N, 2) px.
+        zoom: () the magnification that does not count.
+    """
+    faces = load_topology(screen.device).faces
+    before, after = (torch.stack([p[faces[:, 1]] - p[faces[:, 0]], p[faces[:, 2]] - p[faces[:, 0]]], -1)
+                     for p in (places, screen))  # fmt: skip
+    area = before[:, 0, 0] * before[:, 1, 1] - before[:, 0, 1] * before[:, 1, 0]
+    area = torch.where(area.abs() < 1e-3, 1e-3, area)
+    (a, b), (c, d) = before[:, 0].unbind(-1), before[:, 1].unbind(-1)
+    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], 1)
+    jacobian = after @ adjugate / area[:, None, None]
+    half = jacobian.square().sum((1, 2)) / 2
+    determinant = torch.linalg.det(jacobian)
+    largest = (half + (half.square() - determinant.square()).clamp(min=0).sqrt()).sqrt()
+    largest = (largest / zoom).clamp(max=MAX_STRETCH)
+    corners = faces.flatten()
+    total = screen.new_zeros(len(screen)).index_add_(0, corners, largest.repeat_interleave(3))
+    count = screen.new_zeros(len(screen)).index_add_(0, corners, torch.ones_like(total[corners]))
+    return total / count.clamp(min=1)

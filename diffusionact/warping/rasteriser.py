@@ -1,0 +1,117 @@
+"""A z-buffer of triangles in plain torch: which triangle each pixel shows, and values interpolated over it.
+
+Screen points are px, x right, y down, whole numbers are pixel centres; z grows towards the camera. Only triangles that
+wind counter-clockwise where y points up are drawn, so that surfaces turned away vanish. Everything is enumerated at
+once: rows of triangles, then pixels of rows, so that nothing is tested that lies outside.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Twice the area, px^2, below which a triangle is not drawn.
+MIN_AREA = 1e-6
+# Barycentric coordinates may be so far below 0 that no pixel falls between two triangles.
+TOLERANCE = 1e-4
+DEPTH_LEVELS = 2**24
+
+
+def rasterise(screen: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
+    """The triangle that each pixel shows.
+
+    Args:
+        screen: (N, 3) float px.
+        faces: (T, 3) int64.
+        height: rows of the image.
+        width: columns of the image.
+
+    Returns:
+        (height, width) int64, index of the nearest triangle, -1 where there is none.
+    """
+    corners = screen[faces]
+    x, y, z = corners.unbind(-1)  # (T, 3) each
+    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])
+    low, high = y.amin(1).ceil().clamp(min=0), y.amax(1).floor().clamp(max=height - 1)
+    shown = (area < -MIN_AREA) & (high >= low) & (x.amax(1) >= 0) & (x.amin(1) <= width - 1)
+    shown = shown.nonzero()[:, 0]
+    x, y, z, area, low, high = x[shown], y[shown], z[shown], area[shown], low[shown], high[shown]
+
+    row_of, row = _enumerate(low.long(), (high - low + 1).long())
+    start, stop = _spans(x, y, area, row_of, row, width)
+    gradient = _depth_plane(x, y, z, area)
+    depth_left = gradient[row_of, 1] * row + gradient[row_of, 2]
+
+    pixel_of, column = _enumerate(start, (stop - start + 1).clamp(min=0))
+    depth = depth_left[pixel_of] + gradient[row_of, 0][pixel_of] * column
+    near, far = z.amax() if len(z) else 0.0, z.amin() if len(z) else 0.0
+    level = ((depth - far) * ((DEPTH_LEVELS - 1) / (near - far + 1e-9))).clamp(0, DEPTH_LEVELS - 1).long()
+    # Depth and triangle in one integer: the largest at a pixel is the nearest triangle, the same on every device.
+    key = level * len(faces) + shown[row_of][pixel_of]
+    pixel = (row * width)[pixel_of] + column
+    best = torch.full((height * width,), -1, dtype=torch.int64, device=screen.device)
+    best.scatter_reduce_(0, pixel, key, "amax")
+    return torch.where(best >= 0, best % len(faces), best).view(height, width)
+
+
+def value_planes(screen: Tensor, faces: Tensor, values: Tensor) -> Tensor:
+    """Values of vertices as linear functions of the screen in each triangle.
+
+    Args:
+        screen: (N, 2) or (N, 3) px.
+        faces: (T, 3) int64.
+        values: (N, C).
+
+    Returns:
+        (T, 3, C): factors of x and of y, and the constant.
+    """
+    x, y = screen[faces, 0], screen[faces, 1]
+    a, b, c = values[faces].unbind(1)
+    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])
+    area = torch.where(area.abs() < MIN_AREA, MIN_AREA, area)[:, None]
+    first, second = b - a, c - a
+    by_x = (first * (y[:, 2] - y[:, 0])[:, None] - second * (y[:, 1] - y[:, 0])[:, None]) / area
+    by_y = (second * (x[:, 1] - x[:, 0])[:, None] - first * (x[:, 2] - x[:, 0])[:, None]) / area
+    return torch.stack([by_x, by_y, a - by_x * x[:, :1] - by_y * y[:, :1]], dim=1)
+
+
+def interpolate(planes: Tensor, triangle: Tensor, pixels: Tensor) -> Tensor:
+    """Values (*S, C) at pixels (*S, 2) of the triangles (*S) they show; arbitrary where there is none."""
+    chosen = planes.flatten(1).index_select(0, triangle.flatten().clamp(min=0))
+    by_x, by_y, constant = chosen.view(*triangle.shape, 3, planes.shape[-1]).unbind(-2)
+    return torch.addcmul(torch.addcmul(constant, by_x, pixels[..., :1]), by_y, pixels[..., 1:])
+
+
+def _enumerate(first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """For items with `counts` members each: the item of every member, and first[item] + 0, 1, 2, ..."""
+    item = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    offset = first - (counts.cumsum(0) - counts)
+    return item, torch.arange(len(item), device=counts.device) + offset[item]
+
+
+def _spans(x: Tensor, y: Tensor, area: Tensor, item: Tensor, row: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """First and last pixel (M,) int64 of each row of a triangle; the last lies before the first if it shows none."""
+    lower = torch.full(row.shape, -1.0, device=x.device)
+    upper = torch.full(row.shape, float(width), device=x.device)
+    for corner in range(3):
+        # Barycentric coordinate of the corner: slope * x + rest >= -TOLERANCE inside.
+        i, j = (corner + 1) % 3, (corner + 2) % 3
+        slope = (y[:, i] - y[:, j]) / area
+        along = (x[:, j] - x[:, i]) / area
+        constant = (x[:, i] * y[:, j] - x[:, j] * y[:, i]) / area + TOLERANCE
+        rest, steep = along[item] * row + constant[item], slope[item]
+        flat = steep.abs() < 1e-9
+        limit = -rest / torch.where(flat, 1.0, steep)
+        outside = torch.where(rest >= 0, -1.0, float(width))
+        lower = torch.maximum(lower, torch.where(flat, outside, torch.where(steep > 0, limit, -1.0)))
+        upper = torch.minimum(upper, torch.where(flat | (steep > 0), float(width), limit))
+    start = lower.ceil().clamp(0, width)
+    return start.long(), upper.floor().clamp(-1, width - 1).long()
+
+
+def _depth_plane(x: Tensor, y: Tensor, z: Tensor, area: Tensor) -> Tensor:
+    """(T, 3) depth as factor of x, factor of y, constant."""
+    first, second = z[:, 1] - z[:, 0], z[:, 2] - z[:, 0]
+    by_x = (first * (y[:, 2] - y[:, 0]) - second * (y[:, 1] - y[:, 0])) / area
+    by_y = (second * (x[:, 1] - x[:, 0]) - first * (x[:, 2] - x[:, 0])) / area
+    return torch.stack([by_x, by_y, z[:, 0] - by_x * x[:, 0] - by_y * y[:, 0]], dim=1)

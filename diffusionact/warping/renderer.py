@@ -1,0 +1,147 @@
+"""Renders a source in other poses: geometry alone, no generative network."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_positive_int
+from ..face.alignment import invert_transform
+from .canvas import aligned_to_grid
+from .confidence import BAD_STRETCH, GOOD_STRETCH, stretch, vertex_normals
+from .drawing import Drawing
+from .eye_painting import paint_eyes
+from .mouth_painting import paint_mouth
+from .rasteriser import interpolate, rasterise, value_planes
+from .sampling import apply, mix, pixel_centres, sample, smoothstep
+from .topology import BACKGROUND, SURROUNDINGS, load_topology
+from .values import HeadPlacement, WarpedFrames, WarpMotion, WarpSource
+from .view import crop_output, moved_vertices, plane_to_output, still_plane
+
+# The texture has at most this many pixels for one of the output, so that fine patterns do not alias.
+MAX_DENSITY = 1.2
+# Confidence and normals are smooth: beyond this side they are computed for every k-th pixel.
+SMOOTH_SIDE = 256
+# Below these the photo bends as a whole; above them the person is cut out and the background stands still: movement
+# of the face against the background, cm, or turn of the head, degrees.
+FADE_CM, FADE_TURN_DEG = (0.6, 1.4), (8.0, 16.0)
+
+
+class WarpRenderer:
+    """Renders one source at one size. Holds the textures at that size and the still background.
+
+    Args:
+        source: made ready.
+        size: side of the output, or (height, width), px.
+        to_output: (2, 3) aligned px -> px of the output; None shows the aligned crop, which needs a square.
+    """
+
+    def __init__(self, source: WarpSource, size: int | tuple[int, int], to_output: Tensor | None = None):
+        height, width = (size, size) if isinstance(size, int) else size
+        check_positive_int("height", height)
+        check_positive_int("width", width)
+        if to_output is None and height != width:
+            raise ValueError(
+                f"Expected a square output for the aligned crop, received {height} x {width} px; pass one side, or "
+                f"to_output."
+            )
+        device = source.device
+        self.source, self.height, self.width = source, height, width
+        self.to_output = crop_output(height, device) if to_output is None else to_output.to(device).float()
+        self._topology = load_topology(device)
+        self._pixels = pixel_centres(height, width, device)
+        self._still = still_plane(source)
+        self._set_textures()
+
+    def render(self, motion: WarpMotion) -> WarpedFrames:
+        """Warp the source into each frame of a motion; a batch equals its frames one by one."""
+        frames = [self._frame(motion.placement.row(i), motion.change[i]) for i in range(len(motion))]
+        images, confidence, labels, normals = (torch.stack(parts) for parts in zip(*frames, strict=True))
+        return WarpedFrames(images * 2.0 - 1.0, confidence[:, None], labels[:, None], normals)
+
+    def _set_textures(self) -> None:
+        source = self.source
+        zoom = torch.linalg.det(self.to_output[:, :2]).abs().sqrt()
+        density = float(source.crop_side / (256 * zoom))
+        layers = torch.cat([source.texture, source.colour, source.inside, source.matte])
+        if density > MAX_DENSITY:
+            side = max(1, round(source.texture.shape[-1] / density * MAX_DENSITY))
+            layers = F.interpolate(layers[None], size=(side, side), mode="bilinear", antialias=True)[0]
+        self._texture, self._colour = layers[:3].contiguous(), layers[3:6].contiguous()
+        self._masks = layers[6:].contiguous()
+        still = apply(aligned_to_grid(int(source.crop_side), source.device), self._aligned(self._pixels))
+        background = sample(torch.cat([source.background, source.background_seen]), still)
+        self._background, self._background_seen = background[:3], background[3]
+
+    def _aligned(self, pixels: Tensor) -> Tensor:
+        """Px of the output as aligned px."""
+        return apply(invert_transform(self.to_output[None])[0], pixels)
+
+    def _frame(self, placement: HeadPlacement, change: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Image (3, H, W) in [0, 1], confidence (H, W), labels (H, W) uint8, normals (3, H, W)."""
+        source, topology = self.source, self._topology
+        plane = moved_vertices(source, placement, change, self._still)
+        screen = plane_to_output(plane, self.to_output)
+        triangle = rasterise(screen, topology.faces, self.height, self.width)
+        grid = interpolate(value_planes(screen, topology.faces, source.places), triangle, self._pixels)
+        label = torch.where(triangle >= 0, topology.labels[triangle.clamp(min=0)], BACKGROUND)
+        trust, normals = self._smooth_values(plane, screen, triangle, placement)
+        masks = sample(self._masks, grid)
+        image = sample(self._texture, grid, "bicubic").clamp(0.0, 1.0)
+        confidence = trust * masks[0].clamp(0, 1)
+        self._lay_over_background(image, confidence, grid, label, masks[1], placement)
+        head = source.shape + change
+        points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
+        drawing = Drawing(image, confidence, grid, self._pixels, points, head, change, placement)
+        paint_eyes(source, self._texture, drawing)
+        paint_mouth(source, drawing, self.to_output)
+        return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), label.to(torch.uint8), normals
+
+    def _smooth_values(
+        self, plane: Tensor, screen: Tensor, triangle: Tensor, placement: HeadPlacement
+    ) -> tuple[Tensor, Tensor]:
+        """What each surface's trust (H, W) and normal (3, H, W) are."""
+        source = self.source
+        zoom = placement.scale[0] / source.scale[0] * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()
+        zoom = zoom * 256 / source.crop_side
+        drawn_out = stretch(source.places * (source.texture.shape[-1] / 2), screen[:, :2], zoom)
+        values = torch.cat([source.seen[:, None], drawn_out[:, None], vertex_normals(plane)], dim=1)
+        step = max(1, -(-max(self.height, self.width) // SMOOTH_SIDE))
+        coarse = triangle[::step, ::step].contiguous()
+        pixels = self._pixels[::step, ::step]
+        values = interpolate(value_planes(screen, self._topology.faces, values), coarse, pixels)
+        seen, drawn_out, normal = values[..., 0], values[..., 1], values[..., 2:]
+        trust = seen.clamp(0, 1) * (1 - smoothstep(GOOD_STRETCH, BAD_STRETCH, drawn_out))
+        values = torch.cat([trust[None], normal.permute(2, 0, 1)]) * (coarse >= 0)
+        if step > 1:
+            size = (step * coarse.shape[0], step * coarse.shape[1])
+            values = F.interpolate(values[None], size=size, mode="bilinear")[0, :, : self.height, : self.width]
+        return values[0], F.normalize(values[1:], dim=0)
+
+    def _lay_over_background(
+        self, image: Tensor, confidence: Tensor, grid: Tensor, label: Tensor, matte: Tensor, placement: HeadPlacement
+    ) -> None:
+        """Cut the person out by the matte and lay her over the still background, in place."""
+        amount = self._separation(placement)
+        around = label == SURROUNDINGS
+        matte = torch.where(around, matte.clamp(0, 1), 1.0)
+        matte = torch.where(label == BACKGROUND, 0.0, mix(1.0, matte, amount))
+        soft = (around & (matte < 0.99) & (matte > 0.01)).flatten().nonzero()[:, 0]
+        if len(soft):
+            own = sample(self._colour, grid.view(-1, 2)[soft], "bicubic").clamp(0, 1)
+            flat = image.view(3, -1)
+            flat[:, soft] = mix(flat[:, soft], own, amount)
+        image.copy_(mix(self._background, image, matte))
+        confidence.copy_(mix(self._background_seen * amount, confidence, matte))
+
+    def _separation(self, placement: HeadPlacement) -> Tensor:
+        """() 0 where the photo bends as a whole, 1 where the matte decides."""
+        source = self.source
+        shape = source.shape[None, :468]
+        before, after = source.placement.place(shape)[..., :2], placement.place(shape)[..., :2]
+        way = (after - before).norm(dim=-1).mean() / placement.scale[0]
+        trace = (source.rotation[0] * placement.rotation[0]).sum()
+        turn = torch.rad2deg(((trace - 1) / 2).clamp(-1, 1).acos())
+        fade = torch.maximum(smoothstep(*FADE_CM, way), smoothstep(*FADE_TURN_DEG, turn))
+        return fade * source.separable

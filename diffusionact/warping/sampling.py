@@ -1,0 +1,116 @@
+"""Image arithmetic of the warp in plain torch: sampling, blurs, filling of holes and coverage of polygons.
+
+Images are (C, H, W) float; grid coordinates are those of `grid_sample` without aligned corners: -1 and 1 are the outer
+edges of the outer pixels, x right, y down.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def smoothstep(low: float, high: float, values: Tensor) -> Tensor:
+    """0 below `low`, 1 above `high`, 3 t^2 - 2 t^3 between; falls if `high` is below `low`."""
+    share = ((values - low) / (high - low)).clamp(0.0, 1.0)
+    return share * share * (3.0 - 2.0 * share)
+
+
+def mix(first: Tensor, second: Tensor, share: Tensor | float) -> Tensor:
+    """`first` where the share is 0, `second` where it is 1."""
+    return first + share * (second - first)
+
+
+def sample(image: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
+    """Values (C, *S) of an image (C, H, W) at grid coordinates (*S, 2); the border is held."""
+    rows = grid.reshape(1, 1, -1, 2) if grid.ndim != 3 else grid[None]
+    values = F.grid_sample(image[None], rows, mode=mode, padding_mode="border", align_corners=False)[0]
+    return values.reshape(len(image), *grid.shape[:-1])
+
+
+def pixels_to_grid(side: int, device: torch.device) -> Tensor:
+    """(2, 3) px -> grid coordinates of a square image with `side` px."""
+    factor = 2.0 / side
+    shift = factor / 2 - 1.0
+    return torch.tensor([[factor, 0.0, shift], [0.0, factor, shift]], device=device)
+
+
+def apply(matrix: Tensor, points: Tensor) -> Tensor:
+    """Points (*S, 2) through an affine map (2, 3)."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def pixel_centres(height: int, width: int, device: torch.device) -> Tensor:
+    """(height, width, 2) x and y of every pixel."""
+    y, x = torch.meshgrid(
+        torch.arange(height, device=device, dtype=torch.float32),
+        torch.arange(width, device=device, dtype=torch.float32),
+        indexing="ij",
+    )
+    return torch.stack([x, y], dim=-1)
+
+
+def blur(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of an image (C, H, W), sigma in px, the border held. Wide blurs work on a smaller image."""
+    height, width = image.shape[-2:]
+    factor = int(sigma // 4)
+    if factor > 1 and min(height, width) > 4 * factor:
+        small = F.interpolate(image[None], scale_factor=1 / factor, mode="area")[0]
+        return F.interpolate(blur(small, sigma / factor)[None], size=(height, width), mode="bilinear")[0]
+    radius = max(1, math.ceil(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = (-0.5 * (offsets / sigma).square()).exp()
+    kernel = (kernel / kernel.sum())[None, None]
+    padded = F.pad(image[:, None], (radius, radius, radius, radius), mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel[..., None, :]), kernel[..., None])[:, 0]
+
+
+def fill(image: Tensor, valid: Tensor, sigmas: tuple[float, ...]) -> Tensor:
+    """Continue an image (C, H, W) into where `valid` (1, H, W) is 0: by blurs, the finest that reaches first."""
+    result, have = image * valid, valid
+    for sigma in sigmas:
+        weight = blur(valid, sigma)
+        colour = blur(image * valid, sigma) / weight.clamp(min=1e-4)
+        share = (1 - have) * smoothstep(0.0, 0.08, weight)
+        result, have = result + share * colour, have + share
+    mean = (image * valid).sum((1, 2)) / valid.sum().clamp(min=1.0)
+    return result + (1 - have) * mean[:, None, None]
+
+
+def polygon_distance(points: Tensor, polygon: Tensor) -> Tensor:
+    """Signed distance (*S,) of points (*S, 2) from the outline of a polygon (K, 2), positive inside; in its unit."""
+    start, end = polygon, polygon.roll(-1, 0)
+    edge = end - start
+    away = points[..., None, :] - start  # (*S, K, 2)
+    along = ((away * edge).sum(-1) / edge.square().sum(-1).clamp(min=1e-12)).clamp(0.0, 1.0)
+    distance = (away - along[..., None] * edge).square().sum(-1).amin(-1).sqrt()
+    x, y = points[..., None, 0], points[..., None, 1]
+    between = (start[:, 1] > y) != (end[:, 1] > y)
+    rise = torch.where(edge[:, 1].abs() < 1e-12, 1e-12, edge[:, 1])
+    crossed = between & (x < start[:, 0] + (y - start[:, 1]) * edge[:, 0] / rise)
+    inside = crossed.sum(-1) % 2 == 1
+    return torch.where(inside, distance, -distance)
+
+
+def polygon_coverage(points: Tensor, polygon: Tensor, softness: float = 1.0) -> Tensor:
+    """How much of each pixel (*S,) a polygon covers, in [0, 1]; `softness` is the width of the ramp, px."""
+    return (0.5 + polygon_distance(points, polygon) / softness).clamp(0.0, 1.0)
+
+
+def smooth_outline(polygon: Tensor, corners: tuple[int, ...], parts: int = 3) -> Tensor:
+    """A closed outline (K, 2) with `parts` points an edge on a Catmull-Rom curve; `corners` stay sharp."""
+    count = len(polygon)
+    before, after = polygon.roll(1, 0), polygon.roll(-1, 0)
+    tangent = (after - before) / 2
+    incoming, outgoing = tangent.clone(), tangent.clone()
+    for corner in corners:
+        outgoing[corner] = after[corner] - polygon[corner]
+        incoming[corner] = polygon[corner] - before[corner]
+    t = torch.arange(parts, device=polygon.device, dtype=polygon.dtype)[None, :, None] / parts
+    p0, p1 = polygon[:, None], after[:, None]
+    m0, m1 = outgoing[:, None], incoming.roll(-1, 0)[:, None]
+    curve = (2 * t**3 - 3 * t**2 + 1) * p0 + (t**3 - 2 * t**2 + t) * m0 + (3 * t**2 - 2 * t**3) * p1
+    return (curve + (t**3 - t**2) * m1).reshape(count * parts, 2)

@@ -2,11 +2,10 @@
 
 from .motion import coefficient_motion, mesh_motion
 from .renderer import WarpRenderer
-from .source import prepare_source, with_layers
-from .values import PersonLayers, WarpedFrames, WarpMotion, WarpSource
+from .source import prepare_source, with_matte
+from .values import WarpedFrames, WarpMotion, WarpSource
 
 __all__ = [
-    "PersonLayers",
     "WarpMotion",
     "WarpRenderer",
     "WarpSource",
@@ -14,5 +13,5 @@ __all__ = [
     "coefficient_motion",
     "mesh_motion",
     "prepare_source",
-    "with_layers",
+    "with_matte",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,28 +17,6 @@ MARGIN = 0.375
 BORDER_PX = 1.0
 
 
-@dataclass(frozen=True)
-class Canvas:
-    """The photo on the canvas.
-
-    Attributes:
-        texture: (3, side, side) in [0, 1]; beyond the photo its nearest pixels go on.
-        inside: (1, side, side) 1 where the photo is.
-        from_photo: (2, 3) photo px -> canvas px.
-        crop_side: side of the aligned crop on the canvas, px.
-    """
-
-    texture: Tensor
-    inside: Tensor
-    from_photo: Tensor
-    crop_side: int
-
-    @property
-    def side(self) -> int:
-        """Side of the canvas, px."""
-        return self.texture.shape[-1]
-
-
 def canvas_side(crop_side: int) -> int:
     """Side of the canvas for a crop of `crop_side` px."""
     return crop_side + 2 * round(MARGIN * crop_side)
@@ -53,35 +29,43 @@ def aligned_to_canvas(crop_side: int) -> Tensor:
     return torch.tensor([[factor, 0.0, shift], [0.0, factor, shift]])
 
 
-def cut_canvas(photo: Tensor, aligned: Tensor) -> Canvas:
-    """The canvas of a photo.
-
-    Args:
-        photo: (H, W, 3) uint8.
-        aligned: (2, 3) photo px -> aligned px.
-    """
-    photo_side = ALIGNED_SIZE / torch.linalg.det(aligned[:, :2]).abs().sqrt().item()
-    crop_side = int(min(max(round(photo_side), MIN_CROP_SIDE), MAX_CROP_SIDE))
-    to_canvas = aligned_to_canvas(crop_side).to(aligned)
-    from_photo = compose_transforms(to_canvas[None], aligned[None])[0]
-    image = photo.permute(2, 0, 1).float() / 255.0
-    height, width = photo.shape[:2]
-    side = canvas_side(crop_side)
-    places = apply(invert_transform(from_photo[None])[0], pixel_centres(side, side, photo.device))
-    inside = _inside(places, height, width)
-    shrink = max(1.0, photo_side / crop_side)
-    if shrink > 1.05:  # without aliasing
-        size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
-        image = F.interpolate(image[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0]
-    grid = (places + 0.5) * places.new_tensor([2.0 / width, 2.0 / height]) - 1.0
-    texture = sample(image, grid, "bicubic").clamp(0.0, 1.0)
-    return Canvas(texture, inside[None], from_photo, crop_side)
-
-
 def aligned_to_grid(crop_side: int, device: torch.device) -> Tensor:
     """(2, 3) aligned px -> grid coordinates of the canvas."""
     to_canvas, to_grid = aligned_to_canvas(crop_side).to(device), pixels_to_grid(canvas_side(crop_side), device)
     return compose_transforms(to_grid[None], to_canvas[None])[0]
+
+
+def crop_side_of(aligned: Tensor) -> int:
+    """Side of the aligned crop on the canvas: the photo's own resolution within limits; `aligned` as in `lay_out`."""
+    return int(min(max(round(_photo_side(aligned)), MIN_CROP_SIDE), MAX_CROP_SIDE))
+
+
+def lay_out(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Tensor]:
+    """A photo, or a layer of its size, on the canvas.
+
+    Args:
+        photo: (C, H, W) in [0, 1].
+        aligned: (2, 3) photo px -> aligned px.
+        crop_side: side of the aligned crop on the canvas, px.
+
+    Returns:
+        (C, side, side) in [0, 1], the photo's nearest pixels going on beyond it; (1, side, side) 1 where the photo is.
+    """
+    height, width = photo.shape[1:]
+    side = canvas_side(crop_side)
+    from_photo = compose_transforms(aligned_to_canvas(crop_side).to(aligned)[None], aligned[None])
+    places = apply(invert_transform(from_photo)[0], pixel_centres(side, side, photo.device))
+    shrink = _photo_side(aligned) / crop_side
+    if shrink > 1.05:  # without aliasing
+        size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
+        photo = F.interpolate(photo[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0]
+    grid = (places + 0.5) * places.new_tensor([2.0 / width, 2.0 / height]) - 1.0
+    return sample(photo, grid, "bicubic").clamp(0.0, 1.0), _inside(places, height, width)[None]
+
+
+def _photo_side(aligned: Tensor) -> float:
+    """Side of the aligned crop in the photo, px."""
+    return ALIGNED_SIZE / torch.linalg.det(aligned[:, :2]).abs().sqrt().item()
 
 
 def _inside(places: Tensor, height: int, width: int) -> Tensor:

@@ -18,14 +18,15 @@ from .eyes import (
     iris_axes,
     opening,
 )
-from .sampling import apply, mix, polygon_coverage, sample, smooth_outline, smoothstep
+from .sampling import apply, length, mix, polygon_coverage, sample, segment_distance, smooth_outline, smoothstep
 from .topology import EYE_RINGS, IRISES
 from .values import WarpSource
 from .view import source_grid
 
 EYE_CORNERS = (0, 8)
 # Box around an eye in eye widths.
-BOX_REACH = 0.95
+BOX_REACH, LASH_REACH = 0.95, 0.2
+EDGE_SOFTNESS_PX = 1.4
 # Share of the source's opening that is closed: over this range the skin of the lid replaces what the mesh draws out.
 SKIN_CLOSING = (0.15, 0.5)
 LASH_CLOSING = (0.2, 0.6)
@@ -49,29 +50,46 @@ def paint_eyes(source: WarpSource, iris_source: Tensor, drawing: Drawing) -> Non
 
 def _paint_eye(source: WarpSource, texture: Tensor, drawing: Drawing, eye: int) -> None:
     ring = drawing.points[list(EYE_RINGS[eye])]
+    now, before = opening(drawing.head, EYE_RINGS[eye]), opening(source.shape, EYE_RINGS[eye]).clamp(min=0.02)
+    closed = (1 - now / before).clamp(0.0, 1.0)
     width = (ring[0] - ring[8]).norm().clamp(min=2.0)
-    box = drawing.box(ring.mean(0) - BOX_REACH * width, ring.mean(0) + BOX_REACH * width)
-    if box is None:
-        return
-    rows, columns = box
-    pixels, image = drawing.pixels[box], drawing.image[:, rows, columns]
-    patch = apply(source.eye_frames[eye], drawing.grid[box])
-    now, before = opening(drawing.head, EYE_RINGS[eye]), opening(source.shape, EYE_RINGS[eye])
-    closed = (1 - now / before.clamp(min=0.02)).clamp(0.0, 1.0)
-    cover = polygon_coverage(pixels, smooth_outline(ring, EYE_CORNERS, 2), 1.4)
+    reach = BOX_REACH * width
+    _paint_lid(source, drawing, eye, drawing.box(ring.mean(0) - reach, ring.mean(0) + reach), closed)
+    box = drawing.box(ring.amin(0) - 2, ring.amax(0) + 2)
+    if box is not None:
+        _paint_eyeball(source, texture, drawing, eye, box, now / before)
+    reach = LASH_REACH * width
+    box = drawing.box(ring.amin(0) - reach, ring.amax(0) + reach)
+    share = smoothstep(*LASH_CLOSING, closed)
+    if box is not None and share > 0:
+        shadow = _lash_shadow(source.lashes[eye], ring, drawing.pixels[box], width, closed)
+        drawing.image[:, box[0], box[1]] *= mix(1.0, shadow, share)
 
-    skin_share = sample(source.eye_masks[eye, 1:], patch)[0] * smoothstep(*SKIN_CLOSING, closed)
-    painted = mix(image, sample(source.lid_skin[eye], patch), skin_share)
-    eyeball, trust = _eyeball(source, texture, drawing, eye, pixels, patch, now / before.clamp(min=0.02))
-    moved, known = trust
-    painted = mix(painted, eyeball, cover * torch.maximum(moved, skin_share))
-    lash_share = smoothstep(*LASH_CLOSING, closed)
-    if lash_share > 0:
-        painted = painted * mix(1.0, _lash_shadow(source.lashes[eye], ring, pixels, width, closed), lash_share)
-    drawing.image[:, rows, columns] = painted
-    wide = smoothstep(0.3, 0.85, (before / now.clamp(min=1e-3)).clamp(max=1.0))
-    in_eye = wide * (1 - moved * (0.3 + 0.6 * (1 - known)))
-    drawing.confidence[box] *= mix(1 - 0.6 * skin_share, in_eye, cover)
+
+def _paint_lid(source: WarpSource, drawing: Drawing, eye: int, box: tuple[slice, slice] | None, closed: Tensor) -> None:
+    """Closing lids show smooth skin where the mesh would draw out lashes and their shadow."""
+    amount = smoothstep(*SKIN_CLOSING, closed)
+    if box is None or amount <= 0:
+        return
+    patch = apply(source.eye_frames[eye], drawing.grid[box])
+    share = sample(source.eye_masks[eye, 1:], patch)[0] * amount
+    skin = sample(source.lid_skin[eye], patch)
+    drawing.image[:, box[0], box[1]] = mix(drawing.image[:, box[0], box[1]], skin, share)
+    drawing.confidence[box] *= 1 - 0.6 * share
+
+
+def _paint_eyeball(
+    source: WarpSource, texture: Tensor, drawing: Drawing, eye: int, box: tuple[slice, slice], ratio: Tensor
+) -> None:
+    """The white and the iris, where the opening shows them."""
+    ring = drawing.points[list(EYE_RINGS[eye])]
+    pixels, patch = drawing.pixels[box], apply(source.eye_frames[eye], drawing.grid[box])
+    cover = polygon_coverage(pixels, smooth_outline(ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
+    eyeball, (moved, known) = _eyeball(source, texture, drawing, eye, pixels, patch, ratio)
+    share = cover * torch.maximum(moved, smoothstep(*SKIN_CLOSING, 1 - ratio))
+    drawing.image[:, box[0], box[1]] = mix(drawing.image[:, box[0], box[1]], eyeball, share)
+    wide = smoothstep(0.3, 0.85, 1 / ratio.clamp(min=1.0))
+    drawing.confidence[box] *= mix(1.0, wide * (1 - moved * (0.3 + 0.6 * (1 - known))), cover)
 
 
 def _eyeball(
@@ -82,7 +100,7 @@ def _eyeball(
     iris = list(IRISES[eye])
     axes = iris_axes(points[iris])
     unit = (pixels - points[iris[0]]) @ torch.linalg.inv(axes).T
-    radius = unit.norm(dim=-1)
+    radius = length(unit)
     # The source's iris in the canvas' grid, and the colours there.
     own_points = source_grid(source, source.shape[iris])
     own_axes = iris_axes(own_points)
@@ -118,19 +136,16 @@ def _ring_colours(rings: Tensor, radius: Tensor) -> Tensor:
 def _lash_shadow(lashes: Tensor, ring: Tensor, pixels: Tensor, width: Tensor, closed: Tensor) -> Tensor:
     """Darkness (3, h, w) of the upper lashes; they point up while the eye is open and down when it is shut."""
     edge, _ = edge_curve(ring[:9], 17)
-    start, step = edge[:-1], edge[1:] - edge[:-1]
-    away = pixels[..., None, :] - start
-    along = ((away * step).sum(-1) / step.square().sum(-1).clamp(min=1e-6)).clamp(0, 1)
-    gap = away - along[..., None] * step
-    distance, nearest = gap.square().sum(-1).min(-1)
-    nearest = nearest[..., None]
-    place = (nearest + along.gather(-1, nearest))[..., 0] / (len(edge) - 1)
-    across = step[:, 0].sum().sign()
-    side = (away[..., 1] * step[:, 0] - away[..., 0] * step[:, 1]).gather(-1, nearest)[..., 0] * across
-    height = -side.sign() * distance.sqrt() / width  # up is positive
-    length = (1 - 2 * closed).abs().clamp(min=0.4)
+    squared, along = segment_distance(pixels, edge[:-1], edge[1:])
+    distance, nearest = squared.min(0)
+    place = (nearest + along.gather(0, nearest[None])[0]) / (len(edge) - 1)
+    step = (edge[1:] - edge[:-1])[nearest]
+    away = pixels - edge[:-1][nearest]
+    below = (away[..., 1] * step[..., 0] - away[..., 0] * step[..., 1]) * (edge[-1, 0] - edge[0, 0]).sign()
+    height = -below.sign() * distance.sqrt() / width
+    reach = (1 - 2 * closed).abs().clamp(min=0.4)
     down = smoothstep(0.35, 0.65, closed)
-    return mix(_lash_rows(lashes, place, height / length), _lash_rows(lashes, place, -height / length), down)
+    return mix(_lash_rows(lashes, place, height / reach), _lash_rows(lashes, place, -height / reach), down)
 
 
 def _lash_rows(lashes: Tensor, place: Tensor, height: Tensor) -> Tensor:

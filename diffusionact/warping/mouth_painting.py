@@ -17,7 +17,7 @@ UPPER_LIP, LOWER_LIP = LIP_RING[:11], (LIP_RING[0], *LIP_RING[:9:-1])
 # Teeth lie about this much nearer than the corners of the mouth, cm.
 TEETH_AHEAD_CM = 0.3
 # Change of the opening, relative to the source's own, up to which the mesh's warp of the photo is kept.
-SAME_OPENING, OTHER_OPENING = 0.15, 0.5
+SAME_OPENING, OTHER_OPENING = 0.03, 0.15
 MIN_OPENING = 0.03
 # Little light enters a slit.
 SLIT, LIT = 0.03, 0.13
@@ -68,9 +68,9 @@ def _inside(
         upper_lip=lip,
         jaw_drop=jaw[1],
     )
-    drawn, upper_tooth = draw_mouth(place, source.light, pixel_cm)
-    drawn = drawn * (0.35 + 0.65 * smoothstep(SLIT, LIT, opening))
     shows = shows_inside(shape)
+    drawn, upper_tooth = draw_mouth(place, source.light, pixel_cm, 1 - shows)
+    drawn = drawn * (0.35 + 0.65 * smoothstep(SLIT, LIT, opening))
     if shows <= 0:
         return drawn, torch.zeros_like(x)
     under_lip = 0.5 + 0.5 * smoothstep(0.0, 0.45, lip - y)

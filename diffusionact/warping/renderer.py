@@ -10,6 +10,7 @@ from ..checks import check_positive_int
 from ..face.alignment import invert_transform
 from .canvas import aligned_to_grid
 from .confidence import BAD_STRETCH, GOOD_STRETCH, stretch, vertex_normals
+from .contours import JUMP_PX, contour_pixels, look_closer
 from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .mouth_painting import paint_mouth
@@ -69,7 +70,8 @@ class WarpRenderer:
             side = max(1, round(source.texture.shape[-1] / density * MAX_DENSITY))
             layers = F.interpolate(layers[None], size=(side, side), mode="bilinear", antialias=True)[0]
         self._texture, self._colour = layers[:3].contiguous(), layers[3:6].contiguous()
-        self._masks = layers[6:].contiguous()
+        self._inside, self._matte = layers[6:7].contiguous(), layers[7:].contiguous()
+        self._density = min(density, MAX_DENSITY)
         still = apply(aligned_to_grid(int(source.crop_side), source.device), self._aligned(self._pixels))
         background = sample(torch.cat([source.background, source.background_seen]), still)
         self._background, self._background_seen = background[:3], background[3]
@@ -84,19 +86,54 @@ class WarpRenderer:
         plane = moved_vertices(source, placement, change, self._still)
         screen = plane_to_output(plane, self.to_output)
         triangle = rasterise(screen, topology.faces, self.height, self.width)
-        grid = interpolate(value_planes(screen, topology.faces, source.places), triangle, self._pixels)
+        planes = value_planes(screen, topology.faces, source.places)
+        amount = self._separation(placement)
+        grid = interpolate(planes, triangle, self._pixels)
         label = torch.where(triangle >= 0, topology.labels[triangle.clamp(min=0)], BACKGROUND)
+        image, cover = self._shade(grid.view(-1, 2), label.flatten(), self._background.flatten(1), amount)
+        jump = JUMP_PX * 2 / self._texture.shape[-1] * self._density
+        contour = contour_pixels(grid, triangle, jump)
+        if len(contour):
+            seen, places = look_closer(screen, topology.faces, triangle, contour)
+            inner = torch.where(seen >= 0, topology.labels[seen.clamp(min=0)], BACKGROUND)
+            behind = self._background.flatten(1)[:, contour].repeat_interleave(4, 1)
+            closer = interpolate(planes, seen.flatten(), places.view(-1, 2))
+            closer, closer_cover = self._shade(closer, inner.flatten(), behind, amount)
+            image[:, contour] = closer.view(3, -1, 4).mean(-1)
+            cover[contour] = closer_cover.view(-1, 4).mean(-1)
+        image, cover = image.view(3, self.height, self.width), cover.view(self.height, self.width)
         trust, normals = self._smooth_values(plane, screen, triangle, placement)
-        masks = sample(self._masks, grid)
-        image = sample(self._texture, grid, "bicubic").clamp(0.0, 1.0)
-        confidence = trust * masks[0].clamp(0, 1)
-        self._lay_over_background(image, confidence, grid, label, masks[1], placement)
+        trust = trust * sample(self._inside, grid)[0].clamp(0, 1)
+        confidence = mix(self._background_seen * amount, trust, cover)
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
         drawing = Drawing(image, confidence, grid, self._pixels, points, head, change, placement)
         paint_eyes(source, self._texture, drawing)
         paint_mouth(source, drawing, self.to_output)
         return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), label.to(torch.uint8), normals
+
+    def _shade(self, grid: Tensor, label: Tensor, background: Tensor, amount: Tensor) -> tuple[Tensor, Tensor]:
+        """Colours (3, P) of places and how much the person, or the bent photo, covers them (P,).
+
+        Args:
+            grid: (P, 2) where their texture lies.
+            label: (P,) the part they show.
+            background: (3, P) what lies behind.
+            amount: () how far the person is cut out of the background.
+        """
+        image = sample(self._texture, grid, "bicubic")
+        hit = (label != BACKGROUND).float()
+        if amount <= 0:
+            return mix(background, image, hit), hit
+        matte = sample(self._matte, grid)[0].clamp(0, 1)
+        matte = torch.where(label == SURROUNDINGS, matte, hit)
+        soft = ((matte < 0.99) & (matte > 0.01)).nonzero()[:, 0]
+        own = image.clone() if amount < 1 else image
+        own[:, soft] = sample(self._colour, grid[soft], "bicubic")
+        cut = mix(background, own, matte)
+        if amount >= 1:
+            return cut, matte
+        return mix(mix(background, image, hit), cut, amount), mix(hit, matte, amount)
 
     def _smooth_values(
         self, plane: Tensor, screen: Tensor, triangle: Tensor, placement: HeadPlacement
@@ -117,23 +154,8 @@ class WarpRenderer:
         if step > 1:
             size = (step * coarse.shape[0], step * coarse.shape[1])
             values = F.interpolate(values[None], size=size, mode="bilinear")[0, :, : self.height, : self.width]
-        return values[0], F.normalize(values[1:], dim=0)
-
-    def _lay_over_background(
-        self, image: Tensor, confidence: Tensor, grid: Tensor, label: Tensor, matte: Tensor, placement: HeadPlacement
-    ) -> None:
-        """Cut the person out by the matte and lay her over the still background, in place."""
-        amount = self._separation(placement)
-        around = label == SURROUNDINGS
-        matte = torch.where(around, matte.clamp(0, 1), 1.0)
-        matte = torch.where(label == BACKGROUND, 0.0, mix(1.0, matte, amount))
-        soft = (around & (matte < 0.99) & (matte > 0.01)).flatten().nonzero()[:, 0]
-        if len(soft):
-            own = sample(self._colour, grid.view(-1, 2)[soft], "bicubic").clamp(0, 1)
-            flat = image.view(3, -1)
-            flat[:, soft] = mix(flat[:, soft], own, amount)
-        image.copy_(mix(self._background, image, matte))
-        confidence.copy_(mix(self._background_seen * amount, confidence, matte))
+        normal = values[1:]
+        return values[0], normal * (normal * normal).sum(0).clamp(min=1e-12).rsqrt()
 
     def _separation(self, placement: HeadPlacement) -> Tensor:
         """() 0 where the photo bends as a whole, 1 where the matte decides."""

@@ -8,24 +8,26 @@ from torch import Tensor
 from ..checks import check_frames, describe
 from ..face.open_face_model import OpenFaceModel
 from ..types import FaceCoefficients
-from .canvas import aligned_to_grid, cut_canvas
+from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out
 from .confidence import facing, visible
 from .eyes import prepare_eyes
 from .mouth import prepare_mouth
 from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
-from .sampling import apply
+from .sampling import apply, blur
 from .surroundings import surround
 from .topology import NUM_FACE, NUM_MESH
-from .values import PersonLayers, WarpSource
+from .values import WarpSource
 
 # Face points whose colours tell the light on the skin: cheeks and forehead.
 SKIN_POINTS = (50, 101, 280, 330, 9, 151, 108, 337, 205, 425)
+# Pixels with less of the person than this show the background as it is.
+FREE_OF_PERSON = 0.02
 
 
 def prepare_source(
     photo: Tensor, mesh: Tensor, aligned: Tensor, coefficients: FaceCoefficients, gaze: Tensor
 ) -> WarpSource:
-    """A photo's source, without a matte; `with_layers` adds one.
+    """A photo's source, without a matte; `with_matte` adds one.
 
     Args:
         photo: (H, W, 3) uint8.
@@ -42,27 +44,28 @@ def prepare_source(
         raise ValueError(
             f"Expected mesh as (478, 3) px of the photo, received {describe(mesh)}; pass one face of FaceLandmarker."
         )
-    mesh = mesh.float()
-    canvas = cut_canvas(photo.to(mesh.device), aligned.to(mesh))
-    in_aligned = transform_mesh(mesh[None], aligned.to(mesh)[None])
+    mesh, aligned = mesh.float(), aligned.to(mesh).float()
+    crop_side = crop_side_of(aligned)
+    texture, inside = lay_out(photo.to(mesh.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
+    in_aligned = transform_mesh(mesh[None], aligned[None])
     placement = fit_placement(mesh_to_plane(in_aligned))
     placement = place_on_axis(placement, coefficients.rotation, coefficients.camera, _origin(mesh.device))
     shape = placement.to_head(mesh_to_plane(in_aligned))[0]
-    rings = surround(in_aligned[0], shape, placement, ALIGNED_SIZE / 2 * canvas.side / canvas.crop_side)
-    to_grid = aligned_to_grid(canvas.crop_side, mesh.device)
+    rings = surround(in_aligned[0], shape, placement, ALIGNED_SIZE / 2 * canvas_side(crop_side) / crop_side)
+    to_grid = aligned_to_grid(crop_side, mesh.device)
     points = apply(to_grid, torch.cat([in_aligned[0, :, :2], rings.aligned]))
     head = torch.cat([shape[:NUM_FACE], rings.points])
     placed = placement.place(head[None])[0]
-    mouth_frame, mouth_inside = prepare_mouth(canvas.texture, points[:NUM_MESH])
-    whole = torch.ones_like(canvas.inside)
+    mouth_frame, mouth_inside = prepare_mouth(texture, points[:NUM_MESH])
+    whole = torch.ones_like(inside)
     return WarpSource(
-        aligned=aligned.to(mesh),
-        crop_side=torch.tensor(canvas.crop_side, device=mesh.device),
-        texture=canvas.texture,
-        inside=canvas.inside,
+        aligned=aligned,
+        crop_side=torch.tensor(crop_side, device=mesh.device),
+        texture=texture,
+        inside=inside,
         matte=whole,
-        colour=canvas.texture,
-        background=canvas.texture,
+        colour=texture,
+        background=texture,
         background_seen=0 * whole,
         separable=mesh.new_zeros(()),
         shape=shape,
@@ -74,10 +77,10 @@ def prepare_source(
         weight=torch.cat([mesh.new_ones(NUM_FACE), rings.weight]),
         places=torch.cat([points[:NUM_FACE], points[NUM_MESH:]]),
         seen=torch.minimum(facing(placed), visible(placed, placement.scale)),
-        **vars(prepare_eyes(canvas.texture, points[:NUM_MESH])),
+        **vars(prepare_eyes(texture, points[:NUM_MESH])),
         mouth_frame=mouth_frame,
         mouth_inside=mouth_inside,
-        light=_light(canvas.texture, points),
+        light=_light(texture, points),
         rotation_values=coefficients.rotation,
         camera=coefficients.camera,
         expression=coefficients.expression,
@@ -85,19 +88,36 @@ def prepare_source(
     )
 
 
-def with_layers(source: WarpSource, layers: PersonLayers) -> WarpSource:
+def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background: Tensor) -> WarpSource:
     """The source with its person separated from the background.
 
+    Args:
+        source: made ready.
+        alpha: (1, 1, H, W) in [0, 1], how much of a pixel of the photo is the person.
+        foreground: (1, 3, H, W) in [0, 1], the person's own colour without background in it.
+        background: (1, 3, H, W) in [0, 1], the background, filled behind the person.
+
     Raises:
-        ValueError: if the layers do not have the canvas' size.
+        ValueError: if the layers are no images of one size.
     """
-    side = source.texture.shape[-1]
-    if tuple(layers.matte.shape) != (1, side, side):
+    layers = (alpha, foreground, background)
+    wanted = [(1, channels, *alpha.shape[2:]) for channels in (1, 3, 3)]
+    if [tuple(layer.shape) for layer in layers] != wanted:
         raise ValueError(
-            f"Expected a matte on the canvas, (1, {side}, {side}), received {describe(layers.matte)}; make it from the "
-            f"source's texture."
+            f"Expected alpha, foreground and background as (1, 1, H, W) and twice (1, 3, H, W) of the photo's size, "
+            f"received {', '.join(describe(layer) for layer in layers)}; make all three from the photo."
         )
-    return WarpSource(**{**source.tensors(), **vars(layers), "separable": torch.ones_like(source.separable)})
+    joined = torch.cat([layer[0].to(source.texture) for layer in layers])
+    canvas, _ = lay_out(joined, source.aligned, int(source.crop_side))
+    matte, background_seen = canvas[:1], canvas[:1] < FREE_OF_PERSON
+    changed = {
+        "matte": matte,
+        "colour": canvas[1:4],
+        "background": canvas[4:],
+        "background_seen": blur(background_seen.float(), 1.0) * source.inside,
+        "separable": torch.ones_like(source.separable),
+    }
+    return WarpSource(**{**source.tensors(), **changed})
 
 
 def _origin(device: torch.device) -> Tensor:

@@ -42,23 +42,6 @@ class HeadPlacement:
 
 
 @dataclass(frozen=True)
-class PersonLayers:
-    """What separates a person from the background, on the canvas; all (C, side, side) float in [0, 1].
-
-    Attributes:
-        matte: 1 channel, how much of a pixel is the person.
-        colour: 3 channels, the person's own colour without background in it; matters where the matte is soft.
-        background: 3 channels, the background, filled behind the person.
-        background_seen: 1 channel, 1 where the photo shows that background.
-    """
-
-    matte: Tensor
-    colour: Tensor
-    background: Tensor
-    background_seen: Tensor
-
-
-@dataclass(frozen=True)
 class WarpSource:
     """A photo made ready to be warped. All fields are tensors, so that it can be saved by name and moved.
 
@@ -67,7 +50,10 @@ class WarpSource:
         crop_side: () int64, side of the aligned crop on the canvas, px; the canvas is wider by the margins.
         texture: (3, side, side) in [0, 1], the photo on the canvas.
         inside: (1, side, side) 1 where the canvas shows the photo.
-        matte, colour, background, background_seen: see `PersonLayers`; the photo itself where there is no matte.
+        matte: (1, side, side) how much of a pixel is the person; 1 without a matte.
+        colour: (3, side, side) the person's own colour, without background in it where the matte is soft.
+        background: (3, side, side) the background, filled behind the person.
+        background_seen: (1, side, side) 1 where the photo shows that background.
         separable: () 1 if there is a matte.
         shape: (478, 3) cm, the head's own shape with the photo's expression.
         rotation, scale, shift: (1, 3, 3), (1,), (1, 3) the placement of the head in the photo.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_frames, describe
@@ -13,15 +14,18 @@ from .confidence import facing, visible
 from .eyes import prepare_eyes
 from .mouth import prepare_mouth
 from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
-from .sampling import apply, blur
-from .surroundings import surround
+from .sampling import apply, blur, fill, mix, sample, smoothstep
+from .surroundings import between_person, surround
 from .topology import NUM_FACE, NUM_MESH
+from .unseen_skin import skin_light
 from .values import WarpSource
 
 # Face points whose colours tell the light on the skin: cheeks and forehead.
 SKIN_POINTS = (50, 101, 280, 330, 9, 151, 108, 337, 205, 425)
 # Pixels with less of the person than this show the background as it is.
 FREE_OF_PERSON = 0.02
+# Side of the small canvas on which the person's colour is continued.
+WORK_SIDE = 224
 
 
 def prepare_source(
@@ -74,12 +78,14 @@ def prepare_source(
         shift=placement.shift,
         ring_points=rings.points,
         ring_follow=rings.follow,
+        ring_skirt=rings.skirt,
         weight=torch.cat([mesh.new_ones(NUM_FACE), rings.weight]),
         places=torch.cat([points[:NUM_FACE], points[NUM_MESH:]]),
         seen=torch.minimum(facing(placed), visible(placed, placement.scale)),
         **vars(prepare_eyes(texture, points[:NUM_MESH])),
         mouth_frame=mouth_frame,
         mouth_inside=mouth_inside,
+        skin_light=skin_light(texture, whole, points),
         light=_light(texture, points),
         rotation_values=coefficients.rotation,
         camera=coefficients.camera,
@@ -111,13 +117,25 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     canvas, _ = lay_out(joined, source.aligned, int(source.crop_side))
     matte, background_seen = canvas[:1], canvas[:1] < FREE_OF_PERSON
     changed = {
+        "ring_skirt": source.ring_skirt * between_person(sample(matte, source.places[NUM_FACE:])[0]),
+        "skin_light": skin_light(source.texture, matte, source.places),
         "matte": matte,
-        "colour": canvas[1:4],
+        "colour": _continued(canvas[1:4], matte),
         "background": canvas[4:],
         "background_seen": blur(background_seen.float(), 1.0) * source.inside,
         "separable": torch.ones_like(source.separable),
     }
     return WarpSource(**{**source.tensors(), **changed})
+
+
+def _continued(colour: Tensor, matte: Tensor) -> Tensor:
+    """The person's colour (3, side, side), going on smoothly where there is no person."""
+    side = colour.shape[-1]
+    size = (WORK_SIDE, WORK_SIDE)
+    small, cover = F.interpolate(torch.cat([colour, matte])[None], size=size, mode="area")[0].split([3, 1])
+    outside = fill(small, (cover > 0.9).float(), (1.5, 4.0, 10.0))
+    outside = F.interpolate(outside[None], size=(side, side), mode="bilinear")[0]
+    return mix(outside, colour, smoothstep(0.02, 0.4, matte))
 
 
 def _origin(device: torch.device) -> Tensor:

@@ -29,6 +29,10 @@ STILL_BORDER = 0.25
 # The oval's depth and displacement fade over these distances, cm.
 DEPTH_FADE_CM, CHANGE_FADE_CM = 2.5, 3.0
 
+# Beside the oval, up to these distances, a turning head may draw out skin over what was background.
+SKIRT_CM = (1.2, 2.6)
+SKIRT_RINGS = RINGS // 2
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -39,12 +43,14 @@ class Surroundings:
         aligned: (K, 2) aligned px.
         follow: (K,) share of the oval's displacement.
         weight: (K,) share of the head's motion.
+        skirt: (K,) 1 beside the oval, 0 where skin shall not be drawn out over the background.
     """
 
     points: Tensor
     aligned: Tensor
     follow: Tensor
     weight: Tensor
+    skirt: Tensor
 
 
 def spokes(oval: Tensor) -> Tensor:
@@ -77,7 +83,15 @@ def surround(mesh: Tensor, shape: Tensor, placement: HeadPlacement, half_side: f
     weight = smoothstep(NO_MOTION, WHOLE_MOTION, silhouette.view(RINGS, SPOKES))
     weight = weight * smoothstep(1.0, 1.0 - STILL_BORDER, border)
     follow = (-(cm / CHANGE_FADE_CM).square()).exp()
-    return Surroundings(head.flatten(0, 1), aligned.flatten(0, 1), follow.flatten(), weight.flatten())
+    skirt = smoothstep(*reversed(SKIRT_CM), cm)
+    return Surroundings(head.flatten(0, 1), aligned.flatten(0, 1), follow.flatten(), weight.flatten(), skirt.flatten())
+
+
+def between_person(matte: Tensor) -> Tensor:
+    """(K,) 1 for the vertices of the rings that have the person farther out on their spoke, of the matte (K,) there."""
+    rings = (matte.view(RINGS, SPOKES) > 0.5).float()
+    beyond = rings[:SKIRT_RINGS].flip(0).cummax(0).values.flip(0)
+    return torch.cat([beyond, torch.zeros_like(rings[SKIRT_RINGS:])]).flatten()
 
 
 def _ring_places(oval: Tensor, half_side: float) -> Tensor:

@@ -59,6 +59,7 @@ class WarpSource:
         rotation, scale, shift: (1, 3, 3), (1,), (1, 3) the placement of the head in the photo.
         ring_points: (K, 3) cm, vertices around the face oval.
         ring_follow: (K,) share of the oval's own displacement that they take.
+        ring_skirt: (K,) 1 close to the oval: where skin may be drawn out over the background.
         weight: (N,) share of the head's motion, of all vertices.
         places: (N, 2) grid coordinates of all vertices on the canvas.
         seen: (N,) in [0, 1] how well the photo saw the surface there.
@@ -69,6 +70,7 @@ class WarpSource:
         iris_rings: (2, 3, R) the iris' colour by radius.
         mouth_frame: (2, 3) canvas grid -> grid of the mouth's patch.
         mouth_inside: (4, P, P) the mouth's inside, continued under the lips, and where it was seen.
+        skin_light: (3, L, L) broad light and colour of the skin on the canvas.
         light: (3,) colour and brightness of the light on the face, in [0, 1].
         rotation_values, camera, expression, gaze: (1, 3), (1, 3), (1, 52), (1, 2) of the photo's `FaceCoefficients`.
     """
@@ -88,6 +90,7 @@ class WarpSource:
     shift: Tensor
     ring_points: Tensor
     ring_follow: Tensor
+    ring_skirt: Tensor
     weight: Tensor
     places: Tensor
     seen: Tensor
@@ -99,6 +102,7 @@ class WarpSource:
     iris_rings: Tensor
     mouth_frame: Tensor
     mouth_inside: Tensor
+    skin_light: Tensor
     light: Tensor
     rotation_values: Tensor
     camera: Tensor

@@ -21,7 +21,6 @@ from .eyes import (
 from .sampling import apply, length, mix, polygon_coverage, sample, segment_distance, smooth_outline, smoothstep
 from .topology import EYE_RINGS, IRISES
 from .values import WarpSource
-from .view import source_grid
 
 EYE_CORNERS = (0, 8)
 # Box around an eye in eye widths.
@@ -102,7 +101,7 @@ def _eyeball(
     unit = (pixels - points[iris[0]]) @ torch.linalg.inv(axes).T
     radius = length(unit)
     # The source's iris in the canvas' grid, and the colours there.
-    own_points = source_grid(source, source.shape[iris])
+    own_points = source.irises[eye]
     own_axes = iris_axes(own_points)
     places = own_points[0] + unit @ own_axes.T
     own = sample(texture, places, "bicubic").clamp(0, 1)

@@ -34,6 +34,7 @@ class Eyes:
     """Both eyes' patches; the fields of `WarpSource` of the same names."""
 
     eye_frames: Tensor
+    irises: Tensor
     eye_white: Tensor
     lid_skin: Tensor
     eye_masks: Tensor
@@ -94,6 +95,7 @@ def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[i
     lid_skin, zone = _skin(patch, pixels, lids)
     return (
         frame,
+        mesh[list(iris)],
         _without_iris(patch, mask, radius),
         lid_skin,
         torch.cat([mask, zone]),

@@ -14,7 +14,8 @@ from torch import Tensor
 MIN_AREA = 1e-6
 # Barycentric coordinates may be so far below 0 that no pixel falls between two triangles.
 TOLERANCE = 1e-4
-DEPTH_LEVELS = 2**24
+# Depth is compared in whole levels: this many between the nearest and the farthest point.
+DEPTH_LEVELS = 2**30
 
 
 def rasterise(screen: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
@@ -39,19 +40,26 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
 
     row_of, row = _enumerate(low.long(), (high - low + 1).long())
     start, stop = _spans(x, y, area, row_of, row, width)
-    gradient = _depth_plane(x, y, z, area)
-    depth_left = gradient[row_of, 1] * row + gradient[row_of, 2]
+    filled = (stop >= start).nonzero()[:, 0]
+    row_of, row, start, stop = row_of[filled], row[filled], start[filled], stop[filled]
 
-    pixel_of, column = _enumerate(start, (stop - start + 1).clamp(min=0))
-    depth = depth_left[pixel_of] + gradient[row_of, 0][pixel_of] * column
-    near, far = z.amax() if len(z) else 0.0, z.amin() if len(z) else 0.0
-    level = ((depth - far) * ((DEPTH_LEVELS - 1) / (near - far + 1e-9))).clamp(0, DEPTH_LEVELS - 1).long()
     # Depth and triangle in one integer: the largest at a pixel is the nearest triangle, the same on every device.
-    key = level * len(faces) + shown[row_of][pixel_of]
-    pixel = (row * width)[pixel_of] + column
+    bits = max(1, (len(faces) - 1).bit_length())
+    by_x, by_y, constant = _depth_plane(x, y, z, area)
+    far = z.amin() if len(z) else 0.0
+    factor = DEPTH_LEVELS / (z.amax() - far + 1e-9) if len(z) else 1.0
+    first = constant[row_of] + by_y[row_of] * row + by_x[row_of] * start - far
+    level = (first * factor).round().long().clamp(min=0) << bits
+    step = (by_x[row_of] * factor).round().long() << bits
+    counts = stop - start + 1
+    begin = counts.cumsum(0) - counts
+    # The n-th pixel in the list of all rows has index n + offset and key n * step + key.
+    rows = torch.stack([row * width + start - begin, step, level + shown[row_of] - step * begin], dim=1)
+    offset, step, key = torch.repeat_interleave(rows, counts, dim=0).unbind(1)
+    number = torch.arange(len(offset), device=screen.device)
     best = torch.full((height * width,), -1, dtype=torch.int64, device=screen.device)
-    best.scatter_reduce_(0, pixel, key, "amax")
-    return torch.where(best >= 0, best % len(faces), best).view(height, width)
+    best.scatter_reduce_(0, number + offset, torch.addcmul(key, number, step), "amax")
+    return torch.where(best >= 0, best & ((1 << bits) - 1), best).view(height, width)
 
 
 def value_planes(screen: Tensor, faces: Tensor, values: Tensor) -> Tensor:
@@ -109,9 +117,9 @@ def _spans(x: Tensor, y: Tensor, area: Tensor, item: Tensor, row: Tensor, width:
     return start.long(), upper.floor().clamp(-1, width - 1).long()
 
 
-def _depth_plane(x: Tensor, y: Tensor, z: Tensor, area: Tensor) -> Tensor:
-    """(T, 3) depth as factor of x, factor of y, constant."""
+def _depth_plane(x: Tensor, y: Tensor, z: Tensor, area: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Depth of triangles as factor of x, factor of y and constant, (T,) each."""
     first, second = z[:, 1] - z[:, 0], z[:, 2] - z[:, 0]
     by_x = (first * (y[:, 2] - y[:, 0]) - second * (y[:, 1] - y[:, 0])) / area
     by_y = (second * (x[:, 1] - x[:, 0]) - first * (x[:, 2] - x[:, 0])) / area
-    return torch.stack([by_x, by_y, z[:, 0] - by_x * x[:, 0] - by_y * y[:, 0]], dim=1)
+    return by_x, by_y, z[:, 0] - by_x * x[:, 0] - by_y * y[:, 0]

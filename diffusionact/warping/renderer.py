@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ..checks import check_positive_int
 from ..face.alignment import invert_transform
-from .canvas import aligned_to_grid
 from .confidence import BAD_STRETCH, GOOD_STRETCH, stretch, vertex_normals
 from .contours import JUMP_PX, contour_pixels, look_closer
 from .drawing import Drawing
@@ -24,7 +23,7 @@ from .view import crop_output, moved_vertices, plane_to_output, still_plane
 # The texture has at most this many pixels for one of the output, so that fine patterns do not alias.
 MAX_DENSITY = 1.2
 # Confidence and normals are smooth: beyond this side they are computed for every k-th pixel.
-SMOOTH_SIDE = 256
+SMOOTH_SIDE = 128
 # Magnification of the texture beside the oval from which skin is drawn out over what was background.
 SKIRT_STRETCH = (1.5, 2.5)
 # Below these the photo bends as a whole; above them the person is cut out and the background stands still: movement
@@ -77,7 +76,7 @@ class WarpRenderer:
         self._inside, self._matte = layers[6:7].contiguous(), layers[7:].contiguous()
         self._zoom = 1 / density
         self._density = min(density, MAX_DENSITY)
-        still = apply(aligned_to_grid(int(source.crop_side), source.device), self._aligned(self._pixels))
+        still = apply(source.to_grid, self._aligned(self._pixels))
         background = sample(torch.cat([source.background, source.background_seen]), still)
         self._background, self._background_seen = background[:3], background[3]
 

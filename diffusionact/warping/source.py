@@ -64,6 +64,7 @@ def prepare_source(
     whole = torch.ones_like(inside)
     return WarpSource(
         aligned=aligned,
+        to_grid=to_grid,
         crop_side=torch.tensor(crop_side, device=mesh.device),
         texture=texture,
         inside=inside,

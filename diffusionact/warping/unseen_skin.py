@@ -95,7 +95,10 @@ def mirror_skin(
     Returns:
         Flat indices (M,) of the pixels written to, and the confidence (M,) that they have at least.
     """
-    rank = torch.where(triangle >= 0, mirror.triangles[triangle.clamp(min=0)], -1).flatten()
+    drawn = (drawn_out > MIN_STRETCH)[mirror.faces].any(1)
+    rank = torch.where(drawn, torch.arange(len(drawn), device=drawn.device), -1)
+    rank = torch.cat([rank, rank.new_tensor([-1])])[mirror.triangles]  # -1 takes the last entry
+    rank = torch.where(triangle >= 0, rank[triangle], -1).flatten()
     pixels = (rank >= 0).nonzero()[:, 0]
     width = triangle.shape[1]
     places = torch.stack([pixels % width, pixels // width], dim=-1).float()

@@ -47,6 +47,7 @@ class WarpSource:
 
     Attributes:
         aligned: (2, 3) photo px -> aligned px.
+        to_grid: (2, 3) aligned px -> grid coordinates of the canvas.
         crop_side: () int64, side of the aligned crop on the canvas, px; the canvas is wider by the margins.
         texture: (3, side, side) in [0, 1], the photo on the canvas.
         inside: (1, side, side) 1 where the canvas shows the photo.
@@ -64,6 +65,7 @@ class WarpSource:
         places: (N, 2) grid coordinates of all vertices on the canvas.
         seen: (N,) in [0, 1] how well the photo saw the surface there.
         eye_frames: (2, 2, 3) canvas grid -> grid of each eye's patch.
+        irises: (2, 5, 2) grid coordinates of the irises on the canvas: centre and four points of the rim.
         eye_white, lid_skin: (2, 3, P, P) patches without iris, and without eye and lashes.
         eye_masks: (2, 2, P, P) the opening, and the zone of lid and lashes.
         lashes: (2, 3, D, K) darkness of the lashes by distance from the lid's edge and place along it.
@@ -76,6 +78,7 @@ class WarpSource:
     """
 
     aligned: Tensor
+    to_grid: Tensor
     crop_side: Tensor
     texture: Tensor
     inside: Tensor
@@ -95,6 +98,7 @@ class WarpSource:
     places: Tensor
     seen: Tensor
     eye_frames: Tensor
+    irises: Tensor
     eye_white: Tensor
     lid_skin: Tensor
     eye_masks: Tensor

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ..face.alignment import invert_transform
-from .canvas import aligned_to_grid
 from .placement import ALIGNED_SIZE, mesh_to_plane, plane_to_aligned
 from .sampling import apply
 from .surroundings import spokes
@@ -32,7 +31,7 @@ def photo_output(source: WarpSource) -> Tensor:
 def source_grid(source: WarpSource, head: Tensor) -> Tensor:
     """Grid coordinates (*S, 2) of the canvas where the photo shows points (*S, 3) of head space, cm."""
     plane = source.placement.place(head.reshape(1, -1, 3))[0]
-    grid = apply(aligned_to_grid(int(source.crop_side), head.device), plane_to_aligned(plane)[:, :2])
+    grid = apply(source.to_grid, plane_to_aligned(plane)[:, :2])
     return grid.view(*head.shape[:-1], 2)
 
 
@@ -52,8 +51,7 @@ def output_to_plane(pixels: Tensor, to_output: Tensor, depth: Tensor) -> Tensor:
 
 def still_plane(source: WarpSource) -> Tensor:
     """(N, 2) plane places of all vertices in the photo."""
-    grid = aligned_to_grid(int(source.crop_side), source.device)
-    aligned = apply(invert_transform(grid[None])[0], source.places)
+    aligned = apply(invert_transform(source.to_grid[None])[0], source.places)
     return mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))[:, :2]
 
 

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from ..checks import check_frames, describe
 from ..face.open_face_model import OpenFaceModel
-from ..types import FaceCoefficients
 from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out
 from .confidence import facing, visible
 from .eyes import prepare_eyes
 from .mouth import prepare_mouth
 from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
+from .reading import FaceReading
 from .sampling import apply, blur, fill, mix, sample, smoothstep
 from .surroundings import between_person, surround
 from .topology import NUM_FACE, NUM_MESH
@@ -28,27 +28,24 @@ FREE_OF_PERSON = 0.02
 WORK_SIDE = 224
 
 
-def prepare_source(
-    photo: Tensor, mesh: Tensor, aligned: Tensor, coefficients: FaceCoefficients, gaze: Tensor
-) -> WarpSource:
+def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
     """A photo's source, without a matte; `with_matte` adds one.
 
     Args:
         photo: (H, W, 3) uint8.
-        mesh: (478, 3) px of the photo, as `FaceLandmarker` gives it.
-        aligned: (2, 3) photo px -> aligned crop of 256 px.
-        coefficients: the photo's own, one row, of the open face model; camera in the aligned crop.
-        gaze: (1, 2) pitch, yaw in radians.
+        face: what `read_face` saw in it. Where a pipeline has coefficients of its own for this photo, they take the
+            place of the reading's, so that they leave the photo as it is.
 
     Raises:
         ValueError: if photo or mesh have another shape.
     """
     check_frames("photo", photo[None])
-    if tuple(mesh.shape) != (NUM_MESH, 3):
+    if tuple(face.mesh.shape) != (NUM_MESH, 3):
         raise ValueError(
-            f"Expected mesh as (478, 3) px of the photo, received {describe(mesh)}; pass one face of FaceLandmarker."
+            f"Expected a mesh (478, 3) px of the photo, received {describe(face.mesh)}; pass what read_face returns."
         )
-    mesh, aligned = mesh.float(), aligned.to(mesh).float()
+    mesh, coefficients = face.mesh.float(), face.coefficients
+    aligned = face.aligned.to(mesh)
     crop_side = crop_side_of(aligned)
     texture, inside = lay_out(photo.to(mesh.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
     in_aligned = transform_mesh(mesh[None], aligned[None])
@@ -91,7 +88,7 @@ def prepare_source(
         rotation_values=coefficients.rotation,
         camera=coefficients.camera,
         expression=coefficients.expression,
-        gaze=gaze,
+        gaze=face.gaze,
     )
 
 

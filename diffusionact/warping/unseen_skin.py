@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .rasteriser import interpolate, value_planes
 from .sampling import blur, fill, mix, polygon_coverage, sample, smoothstep
+from .shading import Visible
 from .topology import NUM_FACE, OVAL, SKIN, Topology
 from .values import WarpSource
 
@@ -22,12 +23,12 @@ LIGHT_SIDE, LIGHT_SIGMA = 160, 1.6
 SKIN_SHARE = 0.97
 SURELY_PERSON = 0.98
 MAX_DETAIL = 0.06
-MIRRORED_CONFIDENCE = 0.4
+FILLED_CONFIDENCE = 0.4
 
 
 @dataclass(frozen=True)
-class Mirror:
-    """What the renderer holds to mirror with.
+class UnseenSkin:
+    """Triangles of skin that the photo hardly saw.
 
     Attributes:
         triangles: (T,) the rank of each triangle among those concerned, -1 for the others.
@@ -60,55 +61,50 @@ def skin_light(texture: Tensor, matte: Tensor, places: Tensor) -> Tensor:
     )
 
 
-def prepare_mirror(source: WarpSource, topology: Topology) -> Mirror:
+def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
     """Find the skin that was not well seen."""
     places, seen = source.places.clone(), source.seen.clone()
     places[:NUM_FACE], seen[:NUM_FACE] = places[topology.mirror], seen[topology.mirror]
     poor = (source.seen < WELL_SEEN)[topology.faces].any(1) & (topology.labels == SKIN)
     triangles = torch.where(poor, poor.cumsum(0) - 1, -1)
     values = torch.cat([places, source.seen[:, None], seen[:, None]], dim=1)
-    return Mirror(triangles, topology.faces[poor], values)
+    return UnseenSkin(triangles, topology.faces[poor], values)
 
 
-def mirror_skin(
-    mirror: Mirror,
+def fill_unseen_skin(
+    unseen: UnseenSkin,
+    source: WarpSource,
     texture: Tensor,
-    light: Tensor,
-    screen: Tensor,
-    drawn_out: Tensor,
-    triangle: Tensor,
-    grid: Tensor,
+    visible: Visible,
+    magnified: Tensor,
     image: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Write mirrored skin into an image, in place.
+    trust: Tensor,
+) -> None:
+    """Write skin into image and trust, in place, where the mesh would draw out what was barely seen.
 
     Args:
-        mirror: made ready.
-        texture: (3, side, side).
-        light: see `skin_light`.
-        screen: (N, 3) px.
-        drawn_out: (N,) magnification of the texture at the vertices.
-        triangle: (H, W) what each pixel shows.
-        grid: (H, W, 2) where each pixel's own texture lies.
+        unseen: made ready.
+        source: for the light on the skin.
+        texture: (3, side, side) the photo.
+        visible: what each pixel shows.
+        magnified: (N,) magnification of the texture at the vertices.
         image: (3, H, W).
-
-    Returns:
-        Flat indices (M,) of the pixels written to, and the confidence (M,) that they have at least.
+        trust: (H, W).
     """
-    drawn = (drawn_out > MIN_STRETCH)[mirror.faces].any(1)
+    drawn = (magnified > MIN_STRETCH)[unseen.faces].any(1)
     rank = torch.where(drawn, torch.arange(len(drawn), device=drawn.device), -1)
-    rank = torch.cat([rank, rank.new_tensor([-1])])[mirror.triangles]  # -1 takes the last entry
-    rank = torch.where(triangle >= 0, rank[triangle], -1).flatten()
+    rank = torch.cat([rank, rank.new_tensor([-1])])[unseen.triangles]  # -1 takes the last entry
+    rank = torch.where(visible.triangle >= 0, rank[visible.triangle], -1).flatten()
     pixels = (rank >= 0).nonzero()[:, 0]
-    width = triangle.shape[1]
+    width = visible.triangle.shape[1]
     places = torch.stack([pixels % width, pixels // width], dim=-1).float()
-    vertices = torch.cat([mirror.values, drawn_out[:, None]], dim=1)
-    values = interpolate(value_planes(screen, mirror.faces, vertices), rank[pixels], places)
+    vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
+    values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank[pixels], places)
     there, (seen, other, stretch) = values[:, :2], values[:, 2:].unbind(1)
     share = smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * smoothstep(WELL_SEEN, BARELY_SEEN, seen)
-    here = grid.reshape(-1, 2)[pixels]
-    detail = (sample(texture, there, "bicubic") - sample(light, there)).clamp(-MAX_DETAIL, MAX_DETAIL)
-    detail = detail * other.clamp(0, 1)
-    flat = image.view(3, -1)
-    flat[:, pixels] = mix(flat[:, pixels], sample(light, here) + detail, share)
-    return pixels, share * MIRRORED_CONFIDENCE
+    detail = sample(texture, there, "bicubic") - sample(source.skin_light, there)
+    detail = detail.clamp(-MAX_DETAIL, MAX_DETAIL) * other.clamp(0, 1)
+    skin = sample(source.skin_light, visible.grid.view(-1, 2)[pixels]) + detail
+    colours, sure = image.view(3, -1), trust.view(-1)
+    colours[:, pixels] = mix(colours[:, pixels], skin, share)
+    sure[pixels] = torch.maximum(sure[pixels], share * other * FILLED_CONFIDENCE)

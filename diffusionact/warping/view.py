@@ -23,11 +23,6 @@ def crop_output(size: int, device: torch.device) -> Tensor:
     return torch.tensor([[factor, 0.0, shift], [0.0, factor, shift]], device=device)
 
 
-def photo_output(source: WarpSource) -> Tensor:
-    """(2, 3) aligned px -> px of the photo that the source was made of."""
-    return invert_transform(source.aligned[None])[0]
-
-
 def source_grid(source: WarpSource, head: Tensor) -> Tensor:
     """Grid coordinates (*S, 2) of the canvas where the photo shows points (*S, 3) of head space, cm."""
     plane = source.placement.place(head.reshape(1, -1, 3))[0]

@@ -12,27 +12,36 @@ from .rasteriser import MIN_AREA
 
 # Neighbouring pixels whose texture lies farther apart than this, px of the output, show different surfaces.
 JUMP_PX = 6.0
+# Difference of coverage between neighbours of different parts that is seen as a step.
+COVER_JUMP = 0.15
 OFFSETS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 # A place may lie this far outside a triangle, barycentric.
 TOLERANCE = 1e-3
 
 
-def contour_pixels(grid: Tensor, triangle: Tensor, jump: float) -> Tensor:
+def contour_pixels(grid: Tensor, label: Tensor, cover: Tensor, jump: float) -> Tensor:
     """Flat indices (M,) of the pixels on both sides of a contour.
+
+    A contour is where the texture jumps, where the mesh ends, and where one part covers the background and its
+    neighbour does not.
 
     Args:
         grid: (H, W, 2) where the texture of each pixel lies.
-        triangle: (H, W) what each pixel shows, -1 for nothing.
+        label: (H, W) the part that it shows.
+        cover: (H, W) how much of the background it hides.
         jump: distance in the grid that tells a contour.
     """
-    hit = triangle >= 0
-    across = ((grid[:, 1:] - grid[:, :-1]).abs().amax(-1) > jump) | (hit[:, 1:] != hit[:, :-1])
-    down = ((grid[1:] - grid[:-1]).abs().amax(-1) > jump) | (hit[1:] != hit[:-1])
-    edge = torch.zeros_like(hit)
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    edge[1:] |= down
-    edge[:-1] |= down
+    edge = torch.zeros_like(label, dtype=torch.bool)
+    for axis in (0, 1):
+        count = label.shape[axis] - 1
+        (grid_a, label_a, cover_a), (grid_b, label_b, cover_b) = (
+            [values.narrow(axis, start, count) for values in (grid, label, cover)] for start in (0, 1)
+        )
+        apart = (grid_b - grid_a).abs_().amax(-1) > jump
+        uncovered = (label_a != label_b) & ((cover_a - cover_b).abs_() > COVER_JUMP)
+        found = apart | uncovered
+        edge.narrow(axis, 0, count).logical_or_(found)
+        edge.narrow(axis, 1, count).logical_or_(found)
     return edge.flatten().nonzero()[:, 0]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .sampling import apply, blur, fill, pixel_centres, pixels_to_grid, polygon_coverage, sample, smoothstep
+from .sampling import apply, blur, fill, mix, pixel_centres, pixels_to_grid, polygon_coverage, sample, smoothstep
 from .topology import EYE_RINGS, IRISES
 
 PATCH = 224
@@ -26,6 +26,8 @@ IRIS_REACH = 1.1
 # An iris is never flatter than this: lids cover its upper and lower rim.
 MIN_IRIS_ASPECT = 0.9
 MIN_SCLERA_PX = 60.0
+# Brightness of a closed lid for that of the skin around the eye, and how much the skin may be brightened for it.
+LID_BRIGHTNESS, MAX_LID_GAIN = 0.75, 1.25
 DARK = (0.08, 0.06, 0.05)
 
 
@@ -125,6 +127,12 @@ def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
     valid = (hidden < 0.02).float()
     skin = fill(patch, valid, (0.05 * EYE_WIDTH_PX, 0.12 * EYE_WIDTH_PX, 0.3 * EYE_WIDTH_PX, 0.6 * EYE_WIDTH_PX))
     skin = skin + hidden * (blur(skin, 0.03 * EYE_WIDTH_PX) - skin)
+    # The hollow of an open eye is darker than a lid that is stretched over it.
+    brightness = skin.mean(0, keepdim=True)
+    bright = brightness[valid > 0].quantile(0.6) if valid.any() else brightness.mean()
+    gain = (LID_BRIGHTNESS * bright / brightness.clamp(min=0.02)).clamp(1.0, MAX_LID_GAIN)
+    gain = blur(mix(1.0, gain, hidden), 0.12 * EYE_WIDTH_PX)
+    skin = (skin * gain).clamp(0, 1)
     zone = polygon_coverage(pixels, torch.cat([lifted, upper.flip(0)]), 0.12 * EYE_WIDTH_PX)[None]
     return skin, torch.maximum(zone, hidden * (1 - smoothstep(0.0, 0.1 * EYE_WIDTH_PX, pixels[..., 1] - lids[12, 1])))
 

@@ -19,15 +19,15 @@ def smoothstep(low: float, high: float, values: Tensor) -> Tensor:
     return share * share * (3.0 - 2.0 * share)
 
 
-def mix(first: Tensor, second: Tensor, share: Tensor | float) -> Tensor:
+def mix(first: Tensor | float, second: Tensor, share: Tensor | float) -> Tensor:
     """`first` where the share is 0, `second` where it is 1."""
     return first + share * (second - first)
 
 
-def sample(image: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
-    """Values (C, *S) of an image (C, H, W) at grid coordinates (*S, 2); the border is held."""
+def sample(image: Tensor, grid: Tensor, mode: str = "bilinear", beyond: str = "border") -> Tensor:
+    """Values (C, *S) of an image (C, H, W) at grid coordinates (*S, 2); the border is held, or mirrored."""
     rows = grid.reshape(1, 1, -1, 2) if grid.ndim != 3 else grid[None]
-    values = F.grid_sample(image[None], rows, mode=mode, padding_mode="border", align_corners=False)[0]
+    values = F.grid_sample(image[None], rows, mode=mode, padding_mode=beyond, align_corners=False)[0]
     return values.reshape(len(image), *grid.shape[:-1])
 
 

@@ -94,7 +94,7 @@ def draw_surfaces(
     height, width = visible.triangle.shape
     skirt, behind = skirt.reshape(-1), background.flatten(1)
     image, cover = _shade(textures, visible.grid.view(-1, 2), visible.label.flatten(), skirt, behind, amount)
-    contour = contour_pixels(visible.grid, visible.triangle, textures.jump)
+    contour = contour_pixels(visible.grid, visible.label, cover.view(height, width), textures.jump)
     if len(contour):
         triangle, places = look_closer(visible.screen, topology.faces, visible.triangle, contour)
         count = triangle.shape[1]

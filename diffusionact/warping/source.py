@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..checks import check_frames, describe
 from ..face.open_face_model import OpenFaceModel
-from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out
+from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out, lay_out_matte
 from .confidence import facing, visible
 from .eyes import prepare_eyes
 from .mouth import prepare_mouth
@@ -111,16 +111,16 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
             f"Expected alpha, foreground and background as (1, 1, H, W) and twice (1, 3, H, W) of the photo's size, "
             f"received {', '.join(describe(layer) for layer in layers)}; make all three from the photo."
         )
-    joined = torch.cat([layer[0].to(source.texture) for layer in layers])
-    canvas, _ = lay_out(joined, source.aligned, int(source.crop_side))
-    matte, background_seen = canvas[:1], canvas[:1] < FREE_OF_PERSON
+    alpha, foreground, background = (layer[0].to(source.texture) for layer in layers)
+    colours, _ = lay_out(torch.cat([foreground, background]), source.aligned, int(source.crop_side))
+    matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
     changed = {
         "ring_skirt": source.ring_skirt * between_person(sample(matte, source.places[NUM_FACE:])[0]),
         "skin_light": skin_light(source.texture, matte, source.places),
         "matte": matte,
-        "colour": _continued(canvas[1:4], matte),
-        "background": canvas[4:],
-        "background_seen": blur(background_seen.float(), 1.0) * source.inside,
+        "colour": _continued(colours[:3], matte),
+        "background": colours[3:],
+        "background_seen": blur((matte < FREE_OF_PERSON).float(), 1.0) * source.inside,
         "separable": torch.ones_like(source.separable),
     }
     return WarpSource(**{**source.tensors(), **changed})

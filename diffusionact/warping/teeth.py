@@ -67,7 +67,7 @@ def draw_mouth(place: MouthPlace, light: Tensor, pixel_cm: float, lower_teeth: T
     tooth = colour(TOOTH, TOOTH_BASE + TOOTH_GAIN * brightness)
     drawn = colour(CAVITY, 0.35 + brightness) + torch.zeros_like(place.x)
     tongue = _tongue(place, lower_edge)
-    drawn = mix(drawn, colour(TONGUE, 0.2 + 0.75 * brightness), tongue)
+    drawn = mix(drawn, colour(TONGUE, 0.25 + 0.8 * brightness), tongue)
     drawn = mix(drawn, tooth * (0.62 * lower_shade * under_lip), lower * lower_teeth)
     gum = smoothstep(TOOTH_HEIGHT_CM - 0.08, TOOTH_HEIGHT_CM + 0.08, place.y - upper_edge)
     enamel = mix(tooth, colour(GUM, 0.3 + 0.8 * brightness), gum)
@@ -95,6 +95,6 @@ def _row(
 
 def _tongue(place: MouthPlace, lower_edge: Tensor) -> Tensor:
     """Share (h, w) of the tongue: a low hill behind the lower teeth, soft above."""
-    hill = lower_edge + 0.25 - 0.30 * (place.x / 1.6).square()
+    hill = lower_edge + 0.45 - 0.30 * (place.x / 1.6).square()
     wide = smoothstep(2.1, 0.7, place.x.abs())
-    return 0.7 * smoothstep(0.45, -0.65, place.y - hill) * wide
+    return 0.9 * smoothstep(0.45, -0.65, place.y - hill) * wide

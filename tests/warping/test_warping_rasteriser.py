@@ -78,7 +78,7 @@ def test_a_slanted_edge_is_seen_in_quarters_of_its_pixels():
     faces = torch.tensor([[0, 1, 2]])
     shown = rasterise(screen, faces, 16, 16)
     grid = pixel_centres(16, 16, screen.device) / 16
-    contour = contour_pixels(grid, shown, jump=1.0)
+    contour = contour_pixels(grid, shown, (shown >= 0).float(), jump=1.0)
     seen, places = look_closer(screen, faces, shown, contour)
     # The edge from (0, -20) to (24, 40): places on its left lie inside.
     inside = (places[..., 0] >= 0) & (places[..., 0] < (places[..., 1] + 20) * 24 / 60)

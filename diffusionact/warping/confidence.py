@@ -52,29 +52,39 @@ def visible(plane: Tensor, scale: Tensor) -> Tensor:
     return seen
 
 
-def stretch(places: Tensor, screen: Tensor, zoom: Tensor) -> Tensor:
+def inverse_edges(places: Tensor) -> Tensor:
+    """(T, 4) for each triangle the inverse (row by row) of its two edges, side by side, in the texture.
+
+    Args:
+        places: (N, 2) of the vertices in the texture, px.
+    """
+    faces = load_topology(places.device).faces
+    a, b, c = places[faces].unbind(1)
+    (ux, uy), (vx, vy) = (b - a).unbind(-1), (c - a).unbind(-1)
+    area = ux * vy - vx * uy
+    area = torch.where(area.abs() < 1e-3, 1e-3, area)
+    return torch.stack([vy, -vx, -uy, ux], dim=1) / area[:, None]
+
+
+def stretch(inverse: Tensor, screen: Tensor, zoom: Tensor) -> Tensor:
     """(N,) how much the texture is magnified at vertices, in the direction in which it is magnified most.
 
     The larger singular value of each triangle's map from texture to screen, averaged over the triangles at a vertex.
 
     Args:
-        places: (N, 2) in the texture, px.
+        inverse: see `inverse_edges`.
         screen: (N, 2) px.
         zoom: () the magnification that does not count.
     """
     faces = load_topology(screen.device).faces
-    before, after = (torch.stack([p[faces[:, 1]] - p[faces[:, 0]], p[faces[:, 2]] - p[faces[:, 0]]], -1)
-                     for p in (places, screen))  # fmt: skip
-    area = before[:, 0, 0] * before[:, 1, 1] - before[:, 0, 1] * before[:, 1, 0]
-    area = torch.where(area.abs() < 1e-3, 1e-3, area)
-    (a, b), (c, d) = before[:, 0].unbind(-1), before[:, 1].unbind(-1)
-    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], 1)
-    jacobian = after @ adjugate / area[:, None, None]
-    half = jacobian.square().sum((1, 2)) / 2
-    determinant = torch.linalg.det(jacobian)
-    largest = (half + (half.square() - determinant.square()).clamp(min=0).sqrt()).sqrt()
+    corner, second, third = screen[faces].unbind(1)
+    (ux, uy), (vx, vy) = (second - corner).unbind(-1), (third - corner).unbind(-1)
+    p, q, r, s = inverse.unbind(1)
+    a, b, c, d = ux * p + vx * r, ux * q + vx * s, uy * p + vy * r, uy * q + vy * s
+    half, area = (a * a + b * b + c * c + d * d) / 2, a * d - b * c
+    largest = (half + (half * half - area * area).clamp(min=0).sqrt()).sqrt()
     largest = (largest / zoom).clamp(max=MAX_STRETCH)
     corners = faces.flatten()
-    total = screen.new_zeros(len(screen)).index_add_(0, corners, largest.repeat_interleave(3))
-    count = screen.new_zeros(len(screen)).index_add_(0, corners, torch.ones_like(total[corners]))
+    sums = torch.stack([largest, torch.ones_like(largest)], dim=1).repeat_interleave(3, 0)
+    total, count = screen.new_zeros(len(screen), 2).index_add_(0, corners, sums).unbind(1)
     return total / count.clamp(min=1)

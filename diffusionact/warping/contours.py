@@ -37,9 +37,9 @@ def contour_pixels(grid: Tensor, label: Tensor, cover: Tensor, jump: float) -> T
         (grid_a, label_a, cover_a), (grid_b, label_b, cover_b) = (
             [values.narrow(axis, start, count) for values in (grid, label, cover)] for start in (0, 1)
         )
-        apart = (grid_b - grid_a).abs_().amax(-1) > jump
+        far_x, far_y = ((grid_b - grid_a).abs_() > jump).unbind(-1)
         uncovered = (label_a != label_b) & ((cover_a - cover_b).abs_() > COVER_JUMP)
-        found = apart | uncovered
+        found = far_x | far_y | uncovered
         edge.narrow(axis, 0, count).logical_or_(found)
         edge.narrow(axis, 1, count).logical_or_(found)
     return edge.flatten().nonzero()[:, 0]

@@ -34,7 +34,7 @@ def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None
         return
     rows, columns = box
     pixels = drawing.pixels[box]
-    cover = polygon_coverage(pixels, smooth_outline(lips, LIP_CORNERS), 1.4)
+    cover = polygon_coverage(pixels, smooth_outline(lips, LIP_CORNERS, 2), 1.4)
     teeth = _on_teeth(source, drawing, pixels, to_output)
     pixel_cm = float(1 / (torch.linalg.det(to_output[:, :2]).abs().sqrt() * 128 * drawing.placement.scale))
     colours, known = _inside(source, drawing, teeth, pixel_cm, now)

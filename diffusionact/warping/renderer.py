@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..checks import check_positive_int
 from ..face.alignment import invert_transform
-from .confidence import BAD_STRETCH, GOOD_STRETCH, stretch, vertex_normals
+from .confidence import BAD_STRETCH, GOOD_STRETCH, inverse_edges, stretch, vertex_normals
 from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .mouth_painting import paint_mouth
@@ -59,6 +59,7 @@ class WarpRenderer:
         self._unseen = find_unseen_skin(source, self._topology)
         density = float(source.crop_side / (256 * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()))
         self._zoom = 1 / density
+        self._edges = inverse_edges(source.places * (source.texture.shape[-1] / 2))
         self._textures = textures_for(source, density)
         still = apply(source.to_grid, apply(invert_transform(self.to_output[None])[0], self._pixels))
         background = sample(torch.cat([source.background, source.background_seen]), still)
@@ -76,10 +77,11 @@ class WarpRenderer:
         source = self.source
         # 1. Where every vertex lies and what each pixel shows.
         plane = moved_vertices(source, placement, change, self._still)
-        visible = self._look(plane)
-        magnified = self._magnification(visible, placement)
+        screen = plane_to_output(plane, self.to_output)
+        magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
+        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, magnified))
         # 2. Colours, and how far they may be trusted.
-        trust, skirt, normals = self._smooth_values(plane, visible, magnified)
+        trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
         amount = self._separation(placement)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, self._background, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
@@ -93,28 +95,26 @@ class WarpRenderer:
         paint_mouth(source, drawing, self.to_output)
         return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label.to(torch.uint8), normals
 
-    def _look(self, plane: Tensor) -> Visible:
-        """What the mesh (N, 3) on the plane shows."""
-        screen, faces = plane_to_output(plane, self.to_output), self._topology.faces
+    def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
+        """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""
+        faces = self._topology.faces
         triangle = rasterise(screen, faces, self.height, self.width)
-        planes = value_planes(screen, faces, self.source.places)
-        grid = interpolate(planes, triangle, self._pixels)
-        return Visible(screen, triangle, planes, grid, part_labels(self._topology, triangle))
+        planes = value_planes(screen, faces, torch.cat([self.source.places, values], dim=1))
+        places, others = planes[..., :2].contiguous(), planes[..., 2:].contiguous()
+        grid = interpolate(places, triangle, self._pixels)
+        return Visible(screen, triangle, places, grid, part_labels(self._topology, triangle)), others
 
-    def _magnification(self, visible: Visible, placement: HeadPlacement) -> Tensor:
-        """(N,) how much the texture is drawn out at each vertex."""
-        zoom = placement.scale[0] / self.source.scale[0] * self._zoom
-        places = self.source.places * (self.source.texture.shape[-1] / 2)
-        return stretch(places, visible.screen[:, :2], zoom)
-
-    def _smooth_values(self, plane: Tensor, visible: Visible, magnified: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Trust (H, W) in each surface, skirt (H, W) and normal (3, H, W)."""
-        source, step = self.source, max(1, round(max(self.height, self.width) / SMOOTH_SIDE))
+    def _smooth_vertices(self, plane: Tensor, magnified: Tensor) -> Tensor:
+        """(N, 6) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal."""
+        source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
         near = near * smoothstep(*SKIRT_STRETCH, magnified)
-        vertices = torch.cat([torch.stack([source.seen, magnified, near], dim=1), vertex_normals(plane)], dim=1)
-        coarse = visible.triangle[::step, ::step].contiguous()
-        planes = value_planes(visible.screen, self._topology.faces, vertices)
+        return torch.cat([torch.stack([source.seen, magnified, near], dim=1), vertex_normals(plane)], dim=1)
+
+    def _smooth_values(self, triangle: Tensor, planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Trust (H, W) in each surface, skirt (H, W) and normal (3, H, W)."""
+        step = max(1, round(max(self.height, self.width) / SMOOTH_SIDE))
+        coarse = triangle[::step, ::step].contiguous()
         values = interpolate(planes, coarse, self._pixels[::step, ::step]).permute(2, 0, 1)
         trust = values[:1].clamp(0, 1) * smoothstep(BAD_STRETCH, GOOD_STRETCH, values[1:2])
         values = torch.cat([trust, values[2:]]) * (coarse >= 0)

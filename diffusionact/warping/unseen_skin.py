@@ -23,6 +23,7 @@ LIGHT_SIDE, LIGHT_SIGMA = 160, 1.6
 SKIN_SHARE = 0.97
 SURELY_PERSON = 0.98
 MAX_DETAIL = 0.06
+MIN_SHARE = 0.02
 FILLED_CONFIDENCE = 0.4
 
 
@@ -102,6 +103,8 @@ def fill_unseen_skin(
     values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank[pixels], places)
     there, (seen, other, stretch) = values[:, :2], values[:, 2:].unbind(1)
     share = smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * smoothstep(WELL_SEEN, BARELY_SEEN, seen)
+    used = (share > MIN_SHARE).nonzero()[:, 0]
+    pixels, there, other, share = pixels[used], there[used], other[used], share[used]
     detail = sample(texture, there, "bicubic") - sample(source.skin_light, there)
     detail = detail.clamp(-MAX_DETAIL, MAX_DETAIL) * other.clamp(0, 1)
     skin = sample(source.skin_light, visible.grid.view(-1, 2)[pixels]) + detail

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_frames, describe
+from ..face.alignment import invert_transform
 from ..face.open_face_model import OpenFaceModel
 from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out, lay_out_matte
 from .confidence import facing, visible
@@ -15,7 +16,7 @@ from .mouth import prepare_mouth
 from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
 from .reading import FaceReading
 from .sampling import apply, blur, fill, mix, sample, smoothstep
-from .surroundings import between_person, surround
+from .surroundings import between_person, crown_limit, surround
 from .topology import NUM_FACE, NUM_MESH
 from .unseen_skin import skin_light
 from .values import WarpSource
@@ -114,6 +115,7 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     alpha, foreground, background = (layer[0].to(source.texture) for layer in layers)
     colours, _ = lay_out(torch.cat([foreground, background]), source.aligned, int(source.crop_side))
     matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
+    matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
     changed = {
         "ring_skirt": source.ring_skirt * between_person(sample(matte, source.places[NUM_FACE:])[0]),
         "skin_light": skin_light(source.texture, matte, source.places),
@@ -124,6 +126,18 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
         "separable": torch.ones_like(source.separable),
     }
     return WarpSource(**{**source.tensors(), **changed})
+
+
+def _crown(source: WarpSource, matte: Tensor) -> Tensor:
+    """(1, side, side) where hair may lie beyond the photo."""
+    axis = (torch.arange(WORK_SIDE, device=source.device) + 0.5) / WORK_SIDE * 2 - 1
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).view(-1, 2)
+    aligned = apply(invert_transform(source.to_grid[None])[0], grid)
+    plane = mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))
+    small, inside = F.interpolate(torch.cat([matte, source.inside])[None], size=(WORK_SIDE, WORK_SIDE), mode="area")[0]
+    edge = (inside > 0.99) & (blur(inside[None], 2.0)[0] < 0.99)
+    limit = crown_limit(source.placement, plane, ((small > 0.5) & edge).flatten()).view(1, 1, WORK_SIDE, WORK_SIDE)
+    return F.interpolate(limit, size=source.inside.shape[1:], mode="bilinear")[0]
 
 
 def _continued(colour: Tensor, matte: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ STILL_BORDER = 0.25
 # The oval's depth and displacement fade over these distances, cm.
 DEPTH_FADE_CM, CHANGE_FADE_CM = 2.5, 3.0
 
+# Beyond the photo hair ends within a multiple of the skull's radii between these, at heights above these, cm.
+CROWN_REACH, CROWN_RAMP, CROWN_HEIGHT_CM = (1.2, 1.6), 0.1, (-5.0, 0.0)
 # Beside the oval, up to these distances, a turning head may draw out skin over what was background.
 SKIRT_CM = (1.2, 2.6)
 SKIRT_RINGS = RINGS // 2
@@ -92,6 +94,24 @@ def between_person(matte: Tensor) -> Tensor:
     rings = (matte.view(RINGS, SPOKES) > 0.5).float()
     beyond = rings[:SKIRT_RINGS].flip(0).cummax(0).values.flip(0)
     return torch.cat([beyond, torch.zeros_like(rings[SKIRT_RINGS:])]).flatten()
+
+
+def crown_limit(placement: HeadPlacement, plane: Tensor, hair: Tensor) -> Tensor:
+    """Closes a head that the photo's upper edge cuts off by a dome as wide as the hair is there.
+
+    Args:
+        placement: of the head in the photo, one row.
+        plane: (K, 3) points on the plane.
+        hair: (K,) bool, the points of the person at the photo's edge.
+
+    Returns:
+        (K,) 1 where hair may lie, 0 above it; 1 below the face, where shoulders are.
+    """
+    head, silhouette = _on_skull(plane[None], placement)
+    cut = silhouette[hair & (head[:, 1] > CROWN_HEIGHT_CM[1])]
+    widest = cut.quantile(0.9).clamp(*CROWN_REACH) if len(cut) else silhouette.new_tensor(CROWN_REACH[0])
+    above = smoothstep(*CROWN_HEIGHT_CM, head[:, 1])
+    return 1 - above * smoothstep(0.0, CROWN_RAMP, silhouette - widest)
 
 
 def _ring_places(oval: Tensor, half_side: float) -> Tensor:

@@ -24,6 +24,7 @@ REVERSED = {
     "losses": {"models", "schedulers", "pipelines", "weights", "conversion", "commands", "video", "metrics"},
     "metrics": {"models", "schedulers", "pipelines", "weights", "conversion", "commands", "video", "losses"},
     "perception": {"models", "schedulers", "pipelines", "conversion", "commands", "video", "metrics"},
+    "warping": {"models", "schedulers", "pipelines", "weights", "conversion", "commands", "evaluation", "video"},
     "shards": {"models", "schedulers", "pipelines", "conversion", "commands", "video", "losses", "metrics"},
     "evaluation": {"conversion", "commands", "cli", "losses", "perception"},
     "weights": {"conversion", "commands", "pipelines", "face"},

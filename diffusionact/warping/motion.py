@@ -14,7 +14,6 @@ from .values import WarpMotion, WarpSource
 BLINK = tuple(EXPRESSION_NAMES.index(name) for name in ("eyeBlinkRight", "eyeBlinkLeft"))
 WIDE = tuple(EXPRESSION_NAMES.index(name) for name in ("eyeWideRight", "eyeWideLeft"))
 SQUINT = tuple(EXPRESSION_NAMES.index(name) for name in ("eyeSquintRight", "eyeSquintLeft"))
-LOOK_DOWN = tuple(EXPRESSION_NAMES.index(name) for name in ("eyeLookDownRight", "eyeLookDownLeft"))
 # Values of eyeBlink at which the net shows open and shut eyes.
 BLINK_OPEN, BLINK_SHUT = 0.15, 0.6
 WIDE_GAIN, SQUINT_LOSS = 0.25, 0.15
@@ -127,9 +126,3 @@ def keep_lips_apart(shape: Tensor, change: Tensor) -> Tensor:
     moved[:, upper, 1] += overlap / 2
     moved[:, lower, 1] -= overlap / 2
     return moved - shape
-
-
-def turn_between(first: Tensor, second: Tensor) -> Tensor:
-    """Angles (F,) in degrees between rotations (F or 1, 3, 3)."""
-    trace = (first * second).sum((1, 2))
-    return torch.rad2deg(((trace - 1) / 2).clamp(-1, 1).acos())

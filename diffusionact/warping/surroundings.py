@@ -129,8 +129,7 @@ def _ring_places(oval: Tensor, half_side: float) -> Tensor:
     direction = torch.stack([(turned + start).cos(), (turned + start).sin()], dim=-1)
     # Where each spoke meets the circle around the canvas' centre.
     from_middle = oval - (128 - 0.5)
-    radius = REACH * half_side * 2**0.5
-    radius = torch.maximum(torch.as_tensor(radius), 1.1 * from_middle.norm(dim=-1).amax())
+    radius = (1.1 * from_middle.norm(dim=-1).amax()).clamp(min=REACH * half_side * 2**0.5)
     along = (from_middle * direction).sum(-1)
     length = -along + (along.square() - from_middle.square().sum(-1) + radius**2).clamp(min=0).sqrt()
     share = (torch.arange(1, RINGS + 1, device=oval.device) / RINGS) ** RING_GROWTH

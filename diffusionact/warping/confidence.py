@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .rasteriser import interpolate, rasterise, value_planes
 from .sampling import pixel_centres, smoothstep
-from .topology import NUM_FACE, SURROUNDINGS, load_topology
+from .topology import NUM_FACE, load_topology
 
 # Cosine between the surface and the camera in the photo.
 WELL_SEEN, BARELY_SEEN = 0.35, 0.08
@@ -19,26 +19,27 @@ MAX_STRETCH = 6.0
 VISIBILITY_SIZE = 256
 
 
-def vertex_normals(points: Tensor) -> Tensor:
-    """Unit normals (N, 3) of all vertices, of points (N, 3) with y up and z towards the camera."""
-    faces = load_topology(points.device).faces
+def face_normals(points: Tensor) -> Tensor:
+    """Unit normals (468, 3) of the face, of all vertices (N, 3) with y up and z towards the camera."""
+    topology = load_topology(points.device)
+    faces = topology.faces[: topology.num_face_triangles]
     a, b, c = points[faces].unbind(1)
     normal = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(points).index_add_(0, faces.flatten(), normal.repeat_interleave(3, 0))
+    total = points.new_zeros(NUM_FACE, 3).index_add_(0, faces.flatten(), normal.repeat_interleave(3, 0))
     return total / total.norm(dim=-1, keepdim=True).clamp(min=1e-9)
 
 
 def facing(plane: Tensor) -> Tensor:
     """(N,) how well vertices (N, 3) on the plane face the camera; 1 around the face, where stretch decides."""
-    seen = smoothstep(BARELY_SEEN, WELL_SEEN, vertex_normals(plane)[:, 2])
-    seen[NUM_FACE:] = 1.0
+    seen = plane.new_ones(len(plane))
+    seen[:NUM_FACE] = smoothstep(BARELY_SEEN, WELL_SEEN, face_normals(plane)[:, 2])
     return seen
 
 
 def visible(plane: Tensor, scale: Tensor) -> Tensor:
     """(N,) 1 where nothing of the face hides a vertex (N, 3) of the plane; `scale` (1,) is plane units per cm."""
     topology = load_topology(plane.device)
-    faces = topology.faces[topology.labels != SURROUNDINGS]
+    faces = topology.faces[: topology.num_face_triangles]
     half = VISIBILITY_SIZE / 2
     screen = plane * plane.new_tensor([half, -half, 1.0]) + plane.new_tensor([half, half, 0.0])
     triangle = rasterise(screen, faces, VISIBILITY_SIZE, VISIBILITY_SIZE)

@@ -8,14 +8,15 @@ from torch import Tensor
 
 from ..checks import check_positive_int
 from ..face.alignment import invert_transform
-from .confidence import BAD_STRETCH, GOOD_STRETCH, inverse_edges, stretch, vertex_normals
+from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
 from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
 from .sampling import apply, mix, pixel_centres, sample, smoothstep
 from .shading import Visible, draw_surfaces, part_labels, textures_for
-from .topology import NUM_FACE, load_topology
+from .surroundings import ring_normals
+from .topology import NUM_FACE, OVAL, load_topology
 from .unseen_skin import fill_unseen_skin, find_unseen_skin
 from .values import HeadPlacement, WarpedFrames, WarpMotion, WarpSource
 from .view import crop_output, moved_vertices, plane_to_output, still_plane
@@ -79,7 +80,7 @@ class WarpRenderer:
         plane = moved_vertices(source, placement, change, self._still)
         screen = plane_to_output(plane, self.to_output)
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
-        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, magnified))
+        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified))
         # 2. Colours, and how far they may be trusted.
         trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
         amount = self._separation(placement)
@@ -104,12 +105,14 @@ class WarpRenderer:
         grid = interpolate(places, triangle, self._pixels)
         return Visible(screen, triangle, places, grid, part_labels(self._topology, triangle)), others
 
-    def _smooth_vertices(self, plane: Tensor, magnified: Tensor) -> Tensor:
+    def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor) -> Tensor:
         """(N, 6) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal."""
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
         near = near * smoothstep(*SKIRT_STRETCH, magnified)
-        return torch.cat([torch.stack([source.seen, magnified, near], dim=1), vertex_normals(plane)], dim=1)
+        face = face_normals(plane)
+        normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])
+        return torch.cat([torch.stack([source.seen, magnified, near], dim=1), normal], dim=1)
 
     def _smooth_values(self, triangle: Tensor, planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Trust (H, W) in each surface, skirt (H, W) and normal (3, H, W)."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from .placement import mesh_to_plane
 from .sampling import smoothstep
 from .topology import OVAL, RINGS, SPOKES
-from .values import HeadPlacement
+from .values import HeadPlacement, WarpSource
 
 # A skull with some hair, head space: centre and radii, cm.
 SKULL_CENTRE = (0.0, 2.5, -6.0)
@@ -112,6 +112,21 @@ def crown_limit(placement: HeadPlacement, plane: Tensor, hair: Tensor) -> Tensor
     widest = cut.quantile(0.9).clamp(*CROWN_REACH) if len(cut) else silhouette.new_tensor(CROWN_REACH[0])
     above = smoothstep(*CROWN_HEIGHT_CM, head[:, 1])
     return 1 - above * smoothstep(0.0, CROWN_RAMP, silhouette - widest)
+
+
+def ring_normals(source: WarpSource, oval: Tensor, rotation: Tensor) -> Tensor:
+    """Normals (K, 3) of the rings: the oval's own beside it, the skull's farther out.
+
+    Args:
+        source: made ready.
+        oval: (36, 3) normals of the oval's points in the frame.
+        rotation: (3, 3) of the head in the frame.
+    """
+    points = source.ring_points
+    outwards = (points - points.new_tensor(SKULL_CENTRE)) / points.new_tensor(SKULL_RADII).square()
+    skull = (outwards / outwards.norm(dim=1, keepdim=True)) @ rotation.T
+    normal = torch.lerp(skull, spokes(oval).repeat(RINGS, 1), source.ring_follow[:, None])
+    return normal / normal.norm(dim=1, keepdim=True).clamp(min=1e-9)
 
 
 def _ring_places(oval: Tensor, half_side: float) -> Tensor:

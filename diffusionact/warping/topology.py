@@ -52,7 +52,7 @@ class Topology:
         fit_indices: (P,) the points that a head pose is fitted to.
         fit_weights: (P,) their weights.
         landmark_matrix: (68, 478) mesh -> iBUG-68 landmarks.
-        faces: (T, 3) int64, all triangles.
+        faces: (T, 3) int64, all triangles, those of the face first.
         labels: (T,) int64, the part of each triangle.
         mirror: (468,) the vertex at the same place of the other half of the face.
     """
@@ -64,6 +64,11 @@ class Topology:
     faces: Tensor
     labels: Tensor
     mirror: Tensor
+
+    @property
+    def num_face_triangles(self) -> int:
+        """How many triangles are the face's."""
+        return len(self.faces) - 2 * RINGS * SPOKES + SPOKES // 2
 
     def to(self, device: torch.device) -> Topology:
         """The same constants on another device."""

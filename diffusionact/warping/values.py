@@ -156,7 +156,7 @@ class WarpedFrames:
         images: (F, 3, H, W) in [-1, 1].
         confidence: (F, 1, H, W) in [0, 1]: 1 where the photo showed this surface as it is shown now.
         labels: (F, 1, H, W) uint8, the parts of `topology.py`.
-        normals: (F, 3, H, W) unit normals of the face, x right, y up, z towards the camera; 0 off the head.
+        normals: (F, 3, H, W) unit normals, x right, y up, z towards the camera: the face's own, a skull's around it.
     """
 
     images: Tensor

@@ -76,6 +76,8 @@ def test_irises_follow_the_gaze_and_stay_in_the_eye(source):
 
 def test_rings_close_the_mesh_and_wind_towards_the_camera(source):
     topology = load_topology()
+    assert (topology.labels[: topology.num_face_triangles] != SURROUNDINGS).all()
+    assert (topology.labels[topology.num_face_triangles :] == SURROUNDINGS).all()
     assert len(source.places) == NUM_FACE + RINGS * SPOKES
     edges = torch.cat([topology.faces[:, [0, 1]], topology.faces[:, [1, 2]], topology.faces[:, [2, 0]]])
     _, counts = edges.sort(1).values.unique(dim=0, return_counts=True)

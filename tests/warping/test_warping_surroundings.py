@@ -7,7 +7,7 @@ import torch
 from diffusionact.warping import WarpRenderer, coefficient_motion
 from diffusionact.warping.confidence import inverse_edges, stretch
 from diffusionact.warping.surroundings import between_person, crown_limit
-from diffusionact.warping.topology import RINGS, SKIN, SPOKES, load_topology
+from diffusionact.warping.topology import RINGS, SKIN, SPOKES, SURROUNDINGS, load_topology
 from diffusionact.warping.unseen_skin import find_unseen_skin
 
 
@@ -47,3 +47,12 @@ def test_barely_seen_skin_is_smooth_once_it_is_drawn_out(source, own, turn, dire
         return frames.images.abs().mean(1, keepdim=True)[near_cheek].mean()
 
     assert contrast(turn(yaw=40.0)) < 0.8 * contrast(own)
+
+
+def test_normals_go_over_smoothly_from_the_face_to_the_skull(source, own, directions):
+    frames = WarpRenderer(source, 128).render(coefficient_motion(source, directions, own, source.gaze))
+    normals, labels = frames.normals[0], frames.labels[0, 0]
+    rim = (labels[:, 1:] != labels[:, :-1]) & ((labels[:, 1:] == SURROUNDINGS) | (labels[:, :-1] == SURROUNDINGS))
+    step = (normals[:, :, 1:] * normals[:, :, :-1]).sum(0)[rim]
+    assert step.mean() > 0.97
+    assert normals[0, 64, 8] < -0.5 and normals[0, 64, 120] > 0.5  # the skull's sides look aside

@@ -17,7 +17,7 @@ from .sampling import smoothstep
 # Confidence below the first number adds nothing, above the second everything.
 MIN_CONFIDENCE, MAX_CONFIDENCE = 0.3, 0.8
 # Difference of the low frequencies, in [0, 2], from which warp and engine show different things at a place.
-SAME_COLOUR, OTHER_COLOUR = 0.15, 0.5
+SAME_COLOUR, OTHER_COLOUR = 0.08, 0.30
 # Detail next to low confidence fades over this share of the output's side.
 FADE_SHARE = 1 / 128
 
@@ -48,7 +48,7 @@ def add_detail(frames: Tensor, warped: Tensor, confidence: Tensor) -> Tensor:
     enlarged = _enlarge(frames, size)
     low = F.interpolate(warped, size=low_size, mode="bicubic", antialias=True, align_corners=False)
     detail = warped - _enlarge(low, size)
-    difference = (low - frames).abs().amax(1, keepdim=True)
+    difference = F.max_pool2d((low - frames).abs().amax(1, keepdim=True), 3, stride=1, padding=1)
     agrees = _enlarge(smoothstep(OTHER_COLOUR, SAME_COLOUR, difference), size).clamp(0, 1)
     trust = _worn(smoothstep(MIN_CONFIDENCE, MAX_CONFIDENCE, confidence)) * agrees
     return (enlarged + trust * detail).clamp(-1.0, 1.0)

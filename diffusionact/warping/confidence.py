@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .rasteriser import interpolate, rasterise, value_planes
+from .rasteriser import gather, interpolate, rasterise, value_planes
 from .sampling import pixel_centres, smoothstep
 from .topology import NUM_FACE, load_topology
 
@@ -23,7 +23,7 @@ def face_normals(points: Tensor) -> Tensor:
     """Unit normals (468, 3) of the face, of all vertices (N, 3) with y up and z towards the camera."""
     topology = load_topology(points.device)
     faces = topology.faces[: topology.num_face_triangles]
-    a, b, c = points[faces].unbind(1)
+    a, b, c = gather(points, faces).unbind(1)
     normal = torch.linalg.cross(b - a, c - a)
     total = points.new_zeros(NUM_FACE, 3).index_add_(0, faces.flatten(), normal.repeat_interleave(3, 0))
     return total / total.norm(dim=-1, keepdim=True).clamp(min=1e-9)
@@ -78,7 +78,7 @@ def stretch(inverse: Tensor, screen: Tensor, zoom: Tensor) -> Tensor:
         zoom: () the magnification that does not count.
     """
     faces = load_topology(screen.device).faces
-    corner, second, third = screen[faces].unbind(1)
+    corner, second, third = gather(screen, faces).unbind(1)
     (ux, uy), (vx, vy) = (second - corner).unbind(-1), (third - corner).unbind(-1)
     p, q, r, s = inverse.unbind(1)
     a, b, c, d = ux * p + vx * r, ux * q + vx * s, uy * p + vy * r, uy * q + vy * s

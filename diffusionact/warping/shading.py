@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .contours import JUMP_PX, contour_pixels, look_closer
-from .rasteriser import interpolate
+from .rasteriser import gather, interpolate
 from .sampling import mix, sample
 from .topology import BACKGROUND, SURROUNDINGS, Topology
 from .values import WarpSource
@@ -72,7 +72,7 @@ def textures_for(source: WarpSource, density: float) -> Textures:
 
 def part_labels(topology: Topology, triangle: Tensor) -> Tensor:
     """The part that each triangle index (*S) belongs to."""
-    return torch.where(triangle >= 0, topology.labels[triangle.clamp(min=0)], BACKGROUND)
+    return torch.where(triangle >= 0, gather(topology.labels, triangle.clamp(min=0)), BACKGROUND)
 
 
 def draw_surfaces(

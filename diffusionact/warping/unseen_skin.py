@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .rasteriser import interpolate, value_planes
+from .rasteriser import gather, interpolate, value_planes
 from .sampling import blur, fill, mix, polygon_coverage, sample, smoothstep
 from .shading import Visible
 from .topology import NUM_FACE, OVAL, SKIN, Topology
@@ -95,7 +95,7 @@ def fill_unseen_skin(
     drawn = (magnified > MIN_STRETCH)[unseen.faces].any(1)
     rank = torch.where(drawn, torch.arange(len(drawn), device=drawn.device), -1)
     rank = torch.cat([rank, rank.new_tensor([-1])])[unseen.triangles]  # -1 takes the last entry
-    rank = torch.where(visible.triangle >= 0, rank[visible.triangle], -1).flatten()
+    rank = torch.where(visible.triangle >= 0, gather(rank, visible.triangle.clamp(min=0)), -1).flatten()
     pixels = (rank >= 0).nonzero()[:, 0]
     width = visible.triangle.shape[1]
     places = torch.stack([pixels % width, pixels // width], dim=-1).float()

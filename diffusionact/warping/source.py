@@ -45,52 +45,59 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
         raise ValueError(
             f"Expected a mesh (478, 3) px of the photo, received {describe(face.mesh)}; pass what read_face returns."
         )
-    mesh, coefficients = face.mesh.float(), face.coefficients
-    aligned = face.aligned.to(mesh)
+    aligned = face.aligned.to(face.mesh).float()
     crop_side = crop_side_of(aligned)
-    texture, inside = lay_out(photo.to(mesh.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
-    in_aligned = transform_mesh(mesh[None], aligned[None])
-    placement = fit_placement(mesh_to_plane(in_aligned))
-    placement = place_on_axis(placement, coefficients.rotation, coefficients.camera, _origin(mesh.device))
-    shape = placement.to_head(mesh_to_plane(in_aligned))[0]
-    rings = surround(in_aligned[0], shape, placement, ALIGNED_SIZE / 2 * canvas_side(crop_side) / crop_side)
-    to_grid = aligned_to_grid(crop_side, mesh.device)
-    points = apply(to_grid, torch.cat([in_aligned[0, :, :2], rings.aligned]))
-    head = torch.cat([shape[:NUM_FACE], rings.points])
-    placed = placement.place(head[None])[0]
-    mouth_frame, mouth_inside = prepare_mouth(texture, points[:NUM_MESH])
+    texture, inside = lay_out(photo.to(aligned.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
+    geometry = _geometry(face, aligned, crop_side)
+    points = geometry.pop("mesh")
+    mouth_frame, mouth_inside = prepare_mouth(texture, points)
     whole = torch.ones_like(inside)
     return WarpSource(
         aligned=aligned,
-        to_grid=to_grid,
-        crop_side=torch.tensor(crop_side, device=mesh.device),
+        crop_side=torch.tensor(crop_side, device=aligned.device),
         texture=texture,
         inside=inside,
         matte=whole,
         colour=texture,
         background=texture,
         background_seen=0 * whole,
-        separable=mesh.new_zeros(()),
-        shape=shape,
-        rotation=placement.rotation,
-        scale=placement.scale,
-        shift=placement.shift,
-        ring_points=rings.points,
-        ring_follow=rings.follow,
-        ring_skirt=rings.skirt,
-        weight=torch.cat([mesh.new_ones(NUM_FACE), rings.weight]),
-        places=torch.cat([points[:NUM_FACE], points[NUM_MESH:]]),
-        seen=torch.minimum(facing(placed), visible(placed, placement.scale)),
-        **vars(prepare_eyes(texture, points[:NUM_MESH])),
+        separable=aligned.new_zeros(()),
+        **geometry,
+        **vars(prepare_eyes(texture, points)),
         mouth_frame=mouth_frame,
         mouth_inside=mouth_inside,
-        skin_light=skin_light(texture, whole, points),
+        skin_light=skin_light(texture, whole, geometry["places"]),
         light=_light(texture, points),
-        rotation_values=coefficients.rotation,
-        camera=coefficients.camera,
-        expression=coefficients.expression,
+        rotation_values=face.coefficients.rotation,
+        camera=face.coefficients.camera,
+        expression=face.coefficients.expression,
         gaze=face.gaze,
     )
+
+
+def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, Tensor]:
+    """The fields of `WarpSource` that the mesh alone decides, and `mesh` (478, 2), its grid coordinates."""
+    mesh = transform_mesh(face.mesh.float()[None], aligned[None])
+    placement = fit_placement(mesh_to_plane(mesh))
+    origin = model_origin(OpenFaceModel.from_bundled()).to(mesh)
+    placement = place_on_axis(placement, face.coefficients.rotation, face.coefficients.camera, origin)
+    shape = placement.to_head(mesh_to_plane(mesh))[0]
+    rings = surround(mesh[0], shape, placement, ALIGNED_SIZE / 2 * canvas_side(crop_side) / crop_side)
+    to_grid = aligned_to_grid(crop_side, mesh.device)
+    points, around = apply(to_grid, mesh[0, :, :2]), apply(to_grid, rings.aligned)
+    placed = placement.place(torch.cat([shape[:NUM_FACE], rings.points])[None])[0]
+    return {
+        "mesh": points,
+        "to_grid": to_grid,
+        "shape": shape,
+        **vars(placement),
+        "ring_points": rings.points,
+        "ring_follow": rings.follow,
+        "ring_skirt": rings.skirt,
+        "weight": torch.cat([mesh.new_ones(NUM_FACE), rings.weight]),
+        "places": torch.cat([points[:NUM_FACE], around]),
+        "seen": torch.minimum(facing(placed), visible(placed, placement.scale)),
+    }
 
 
 def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background: Tensor) -> WarpSource:
@@ -148,10 +155,6 @@ def _continued(colour: Tensor, matte: Tensor) -> Tensor:
     outside = fill(small, (cover > 0.9).float(), (1.5, 4.0, 10.0))
     outside = F.interpolate(outside[None], size=(side, side), mode="bilinear")[0]
     return mix(outside, colour, smoothstep(0.02, 0.4, matte))
-
-
-def _origin(device: torch.device) -> Tensor:
-    return model_origin(OpenFaceModel.from_bundled()).to(device)
 
 
 def _light(texture: Tensor, points: Tensor) -> Tensor:

@@ -75,6 +75,7 @@ def test_labels_normals_and_ranges(render, own):
     assert frames.images.shape == (1, 3, 256, 256) and frames.images.abs().max() <= 1
     assert frames.confidence.min() >= 0 and frames.confidence.max() <= 1
     assert frames.labels.dtype == torch.uint8
+    assert not any(tensor.is_inference() for tensor in vars(frames).values())  # losses may be taken of them
     assert {SKIN, RIGHT_EYE, LEFT_EYE, MOUTH} <= set(frames.labels.unique().tolist())
     skin = (frames.labels == SKIN)[0, 0]
     length = frames.normals[0].norm(dim=0)[skin]

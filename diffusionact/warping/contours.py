@@ -1,0 +1,88 @@
+"""Smooth contours: pixels where one surface ends before another are looked at in four places instead of one.
+
+Candidates for each place are the triangles that the pixel and its neighbours show, so no larger image is rasterised.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .rasteriser import MIN_AREA
+
+# Neighbouring pixels whose texture lies farther apart than this, px of the output, show different surfaces.
+JUMP_PX = 6.0
+# Difference of coverage between neighbours of different parts that is seen as a step.
+COVER_JUMP = 0.15
+OFFSETS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
+# A place may lie this far outside a triangle, barycentric.
+TOLERANCE = 1e-3
+
+
+def contour_pixels(grid: Tensor, label: Tensor, cover: Tensor, jump: float) -> Tensor:
+    """Flat indices (M,) of the pixels on both sides of a contour.
+
+    A contour is where the texture jumps, where the mesh ends, and where one part covers the background and its
+    neighbour does not.
+
+    Args:
+        grid: (H, W, 2) where the texture of each pixel lies.
+        label: (H, W) the part that it shows.
+        cover: (H, W) how much of the background it hides.
+        jump: distance in the grid that tells a contour.
+    """
+    edge = torch.zeros_like(label, dtype=torch.bool)
+    for axis in (0, 1):
+        count = label.shape[axis] - 1
+        (grid_a, label_a, cover_a), (grid_b, label_b, cover_b) = (
+            [values.narrow(axis, start, count) for values in (grid, label, cover)] for start in (0, 1)
+        )
+        far_x, far_y = ((grid_b - grid_a).abs_() > jump).unbind(-1)
+        uncovered = (label_a != label_b) & ((cover_a - cover_b).abs_() > COVER_JUMP)
+        found = far_x | far_y | uncovered
+        edge.narrow(axis, 0, count).logical_or_(found)
+        edge.narrow(axis, 1, count).logical_or_(found)
+    return edge.flatten().nonzero()[:, 0]
+
+
+def look_closer(screen: Tensor, faces: Tensor, triangle: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """What is seen at four places within each of M pixels.
+
+    Args:
+        screen: (N, 3) px.
+        faces: (T, 3).
+        triangle: (H, W) what each pixel shows.
+        pixels: (M,) flat indices.
+
+    Returns:
+        triangles (M, 4), -1 for nothing, and places (M, 4, 2) px.
+    """
+    height, width = triangle.shape
+    y, x = pixels // width, pixels % width
+    neighbours = [
+        triangle[(y + dy).clamp(0, height - 1), (x + dx).clamp(0, width - 1)]
+        for dx, dy in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+    ]
+    candidates = torch.stack(neighbours, dim=1)[:, None]  # (M, 1, 5)
+    places = torch.stack([x, y], dim=-1)[:, None].float() + screen.new_tensor(OFFSETS)
+    depth = _depth_at(screen[faces[candidates.clamp(min=0)]], places[:, :, None])
+    depth = torch.where(candidates >= 0, depth, -torch.inf)
+    nearest, choice = depth.max(-1)
+    seen = candidates.expand(-1, len(OFFSETS), -1).gather(-1, choice[..., None])[..., 0]
+    # Where none holds the place: nothing, if the pixel or a neighbour shows nothing, else what the pixel shows.
+    empty = (candidates < 0).any(-1)
+    rest = torch.where(empty, -1, candidates[..., 0])
+    return torch.where(torch.isfinite(nearest), seen, rest.expand_as(seen)), places
+
+
+def _depth_at(corners: Tensor, places: Tensor) -> Tensor:
+    """Depth (M, 4, K) of triangles (M, 1, K, 3, 3) at places (M, 4, 1, 2); -inf outside."""
+    x, y, z = corners.unbind(-1)
+    area = (x[..., 1] - x[..., 0]) * (y[..., 2] - y[..., 0]) - (y[..., 1] - y[..., 0]) * (x[..., 2] - x[..., 0])
+    area = torch.where(area.abs() < MIN_AREA, MIN_AREA, area)
+    away_x, away_y = places[..., 0] - x[..., 0], places[..., 1] - y[..., 0]
+    second = (away_x * (y[..., 2] - y[..., 0]) - away_y * (x[..., 2] - x[..., 0])) / area
+    third = ((x[..., 1] - x[..., 0]) * away_y - (y[..., 1] - y[..., 0]) * away_x) / area
+    inside = torch.minimum(torch.minimum(second, third), 1 - second - third) >= -TOLERANCE
+    depth = z[..., 0] + second * (z[..., 1] - z[..., 0]) + third * (z[..., 2] - z[..., 0])
+    return torch.where(inside, depth, -torch.inf)

@@ -1,0 +1,66 @@
+"""Full-resolution detail for any engine: its frames enlarged, with the fine detail of the warped photo.
+
+Low frequencies come from the engine, and so does everything where the warp is not sure. result = E + c (W - low(W)),
+with E the enlarged frame, W the warped photo, c the confidence, and low() the frequencies that the engine's frame can
+show, made by shrinking and enlarging again. Where W's detail disagrees with what E shows at that scale, c falls.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_images
+from .sampling import smoothstep
+
+# Confidence below the first number adds nothing, above the second everything.
+MIN_CONFIDENCE, MAX_CONFIDENCE = 0.3, 0.8
+# Difference of the low frequencies, in [0, 2], from which warp and engine show different things at a place.
+SAME_COLOUR, OTHER_COLOUR = 0.08, 0.30
+# Detail next to low confidence fades over this share of the output's side.
+FADE_SHARE = 1 / 128
+
+
+def add_detail(frames: Tensor, warped: Tensor, confidence: Tensor) -> Tensor:
+    """An engine's frames at the warp's size, with the warp's fine detail.
+
+    Args:
+        frames: (F, 3, h, w) in [-1, 1], the engine's aligned crops.
+        warped: (F, 3, H, W) in [-1, 1], the warped photo of the same crops; not smaller than the frames.
+        confidence: (F, 1, H, W) in [0, 1].
+
+    Returns:
+        (F, 3, H, W) in [-1, 1].
+
+    Raises:
+        ValueError: if the shapes do not belong together or the warp is smaller than the frames.
+    """
+    check_images("frames", frames)
+    check_images("warped", warped)
+    size, low_size = warped.shape[2:], frames.shape[2:]
+    if len(frames) != len(warped) or confidence.shape != (len(warped), 1, *size) or size[0] < low_size[0]:
+        raise ValueError(
+            f"Expected as many warped images, with a confidence each, as frames and of at least their size, received "
+            f"frames {tuple(frames.shape)}, warped {tuple(warped.shape)}, confidence {tuple(confidence.shape)}; render "
+            f"the warp for the same frames at the output's size."
+        )
+    enlarged = _enlarge(frames, size)
+    low = F.interpolate(warped, size=low_size, mode="bicubic", antialias=True, align_corners=False)
+    detail = warped - _enlarge(low, size)
+    difference = F.max_pool2d((low - frames).abs().amax(1, keepdim=True), 3, stride=1, padding=1)
+    agrees = _enlarge(smoothstep(OTHER_COLOUR, SAME_COLOUR, difference), size).clamp(0, 1)
+    trust = _worn(smoothstep(MIN_CONFIDENCE, MAX_CONFIDENCE, confidence)) * agrees
+    return (enlarged + trust * detail).clamp(-1.0, 1.0)
+
+
+def _enlarge(images: Tensor, size: torch.Size) -> Tensor:
+    return F.interpolate(images, size=tuple(size), mode="bicubic", align_corners=False)
+
+
+def _worn(trust: Tensor) -> Tensor:
+    """Trust (F, 1, H, W) that falls smoothly towards places without trust."""
+    radius = max(1, round(FADE_SHARE * trust.shape[-1]))
+    least = -F.max_pool2d(-trust, 2 * radius + 1, stride=1, padding=radius)
+    padded = F.pad(least, (radius, radius, radius, radius), mode="replicate")
+    return torch.minimum(F.avg_pool2d(padded, 2 * radius + 1, stride=1), trust)

@@ -1,0 +1,156 @@
+"""Paints the eyes of a frame: lids that close without smearing the lashes, the white, the iris where the gaze is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .drawing import Drawing
+from .eyes import (
+    IRIS_REACH,
+    IRIS_RINGS,
+    LASH_ABOVE,
+    LASH_BELOW,
+    LASH_COLUMNS,
+    LASH_ROWS,
+    edge_curve,
+    eye_frame,
+    iris_axes,
+    opening,
+)
+from .sampling import apply, length, mix, polygon_coverage, sample, segment_distance, smooth_outline, smoothstep
+from .topology import EYE_RINGS, IRISES
+from .values import WarpSource
+
+EYE_CORNERS = (0, 8)
+# Box around an eye in eye widths.
+BOX_REACH, LASH_REACH = 0.95, 0.2
+EDGE_SOFTNESS_PX = 1.4
+# Share of the source's opening that is closed: over this range the skin of the lid replaces what the mesh draws out.
+SKIN_CLOSING = (0.15, 0.5)
+LASH_CLOSING = (0.2, 0.6)
+# Movement of the iris against the lids, in iris radii, from which it is drawn anew.
+IRIS_STAYS, IRIS_MOVES = 0.06, 0.2
+# Change of the opening from which the iris would be squashed by the lids' warp.
+OPENING_STAYS, OPENING_CHANGES = 0.06, 0.2
+
+
+def paint_eyes(source: WarpSource, iris_source: Tensor, drawing: Drawing) -> None:
+    """Paint both eyes into the drawing.
+
+    Args:
+        source: made ready.
+        iris_source: (3, side, side) texture that irises are fetched from.
+        drawing: changed in place.
+    """
+    for eye in range(len(EYE_RINGS)):
+        _paint_eye(source, iris_source, drawing, eye)
+
+
+def _paint_eye(source: WarpSource, texture: Tensor, drawing: Drawing, eye: int) -> None:
+    ring = drawing.points[list(EYE_RINGS[eye])]
+    now, before = opening(drawing.head, EYE_RINGS[eye]), opening(source.shape, EYE_RINGS[eye]).clamp(min=0.02)
+    closed = (1 - now / before).clamp(0.0, 1.0)
+    width = (ring[0] - ring[8]).norm().clamp(min=2.0)
+    reach = BOX_REACH * width
+    _paint_lid(source, drawing, eye, drawing.box(ring.mean(0) - reach, ring.mean(0) + reach), closed)
+    box = drawing.box(ring.amin(0) - 2, ring.amax(0) + 2)
+    if box is not None:
+        _paint_eyeball(source, texture, drawing, eye, box, now / before)
+    reach = LASH_REACH * width
+    box = drawing.box(ring.amin(0) - reach, ring.amax(0) + reach)
+    share = smoothstep(*LASH_CLOSING, closed)
+    if box is not None and share > 0:
+        shadow = _lash_shadow(source.lashes[eye], ring, drawing.pixels[box], width, closed)
+        drawing.image[:, box[0], box[1]] *= mix(1.0, shadow, share)
+
+
+def _paint_lid(source: WarpSource, drawing: Drawing, eye: int, box: tuple[slice, slice] | None, closed: Tensor) -> None:
+    """Closing lids show smooth skin where the mesh would draw out lashes and their shadow."""
+    amount = smoothstep(*SKIN_CLOSING, closed)
+    if box is None or amount <= 0:
+        return
+    patch = apply(source.eye_frames[eye], drawing.grid[box])
+    share = sample(source.eye_masks[eye, 1:], patch)[0] * amount
+    skin = sample(source.lid_skin[eye], patch)
+    drawing.image[:, box[0], box[1]] = mix(drawing.image[:, box[0], box[1]], skin, share)
+    drawing.confidence[box] *= 1 - 0.6 * share
+
+
+def _paint_eyeball(
+    source: WarpSource, texture: Tensor, drawing: Drawing, eye: int, box: tuple[slice, slice], ratio: Tensor
+) -> None:
+    """The white and the iris, where the opening shows them."""
+    ring = drawing.points[list(EYE_RINGS[eye])]
+    pixels, patch = drawing.pixels[box], apply(source.eye_frames[eye], drawing.grid[box])
+    cover = polygon_coverage(pixels, smooth_outline(ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
+    eyeball, (moved, known) = _eyeball(source, texture, drawing, eye, pixels, patch, ratio)
+    share = cover * torch.maximum(moved, smoothstep(*SKIN_CLOSING, 1 - ratio))
+    drawing.image[:, box[0], box[1]] = mix(drawing.image[:, box[0], box[1]], eyeball, share)
+    wide = smoothstep(0.3, 0.85, 1 / ratio.clamp(min=1.0))
+    drawing.confidence[box] *= mix(1.0, wide * (1 - moved * (0.3 + 0.6 * (1 - known))), cover)
+
+
+def _eyeball(
+    source: WarpSource, texture: Tensor, drawing: Drawing, eye: int, pixels: Tensor, patch: Tensor, ratio: Tensor
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Colours (3, h, w) of the white and the iris; how much they are needed () and known (h, w)."""
+    points, frame = drawing.points, source.eye_frames[eye]
+    iris = list(IRISES[eye])
+    axes = iris_axes(points[iris])
+    unit = (pixels - points[iris[0]]) @ torch.linalg.inv(axes).T
+    radius = length(unit)
+    # The source's iris in the canvas' grid, and the colours there.
+    own_points = source.irises[eye]
+    own_axes = iris_axes(own_points)
+    places = own_points[0] + unit @ own_axes.T
+    own = sample(texture, places, "bicubic").clamp(0, 1)
+    seen = smoothstep(0.5, 0.95, sample(source.eye_masks[eye, :1], apply(frame, places))[0])
+    colour = mix(_ring_colours(source.iris_rings[eye], radius), own, seen)
+    disc = smoothstep(1.14, 0.98, radius)
+    white = sample(source.eye_white[eye], patch)
+    # How far the iris sits from where the lids' warp would put it, in radii.
+    shift = _iris_shift(source, drawing, eye, own_points, own_axes)
+    moved = smoothstep(IRIS_STAYS, IRIS_MOVES, shift)
+    moved = torch.maximum(moved, smoothstep(OPENING_STAYS, OPENING_CHANGES, (1 - ratio).abs()))
+    return mix(white, colour, disc), (moved, seen * disc)
+
+
+def _iris_shift(source: WarpSource, drawing: Drawing, eye: int, own: Tensor, own_axes: Tensor) -> Tensor:
+    """() distance of the iris in its eye from the source's, in radii: both measured from the corners of the lids."""
+    ring = list(EYE_RINGS[eye])
+    now = apply(eye_frame(drawing.points[ring]), drawing.points[IRISES[eye][0]])
+    before = apply(source.eye_frames[eye], own[0])
+    radius = (source.eye_frames[eye, :, :2] @ own_axes[:, 0]).norm().clamp(min=1e-6)
+    return (now - before).norm() / radius
+
+
+def _ring_colours(rings: Tensor, radius: Tensor) -> Tensor:
+    """Colours (3, h, w) of an iris (3, R) by radius."""
+    index = (radius / IRIS_REACH * IRIS_RINGS - 0.5).clamp(0, IRIS_RINGS - 1 - 1e-3)
+    low = index.long()
+    return mix(rings[:, low], rings[:, low + 1], index - low)
+
+
+def _lash_shadow(lashes: Tensor, ring: Tensor, pixels: Tensor, width: Tensor, closed: Tensor) -> Tensor:
+    """Darkness (3, h, w) of the upper lashes; they point up while the eye is open and down when it is shut."""
+    edge, _ = edge_curve(ring[:9], 17)
+    squared, along = segment_distance(pixels, edge[:-1], edge[1:])
+    distance, nearest = squared.min(0)
+    place = (nearest + along.gather(0, nearest[None])[0]) / (len(edge) - 1)
+    step = (edge[1:] - edge[:-1])[nearest]
+    away = pixels - edge[:-1][nearest]
+    below = (away[..., 1] * step[..., 0] - away[..., 0] * step[..., 1]) * (edge[-1, 0] - edge[0, 0]).sign()
+    height = -below.sign() * distance.sqrt() / width
+    reach = (1 - 2 * closed).abs().clamp(min=0.4)
+    down = smoothstep(0.35, 0.65, closed)
+    return mix(_lash_rows(lashes, place, height / reach), _lash_rows(lashes, place, -height / reach), down)
+
+
+def _lash_rows(lashes: Tensor, place: Tensor, height: Tensor) -> Tensor:
+    """Darkness (3, h, w) at a place along the lid in [0, 1] and a height above its edge, eye widths."""
+    column = (place * (LASH_COLUMNS - 1) + 0.5) / LASH_COLUMNS * 2 - 1
+    row = ((height + LASH_BELOW) / (LASH_ABOVE + LASH_BELOW) * (LASH_ROWS - 1) + 0.5) / LASH_ROWS * 2 - 1
+    darkness = sample(lashes, torch.stack([column, row], dim=-1))
+    ends = smoothstep(0.0, 0.06, place) * smoothstep(1.0, 0.94, place)
+    return mix(1.0, darkness, ends)

@@ -1,0 +1,179 @@
+"""A source's eyes made ready: the white without the iris, the lids without lashes, the lashes, the iris by radius.
+
+Each eye has a square patch with its own grid coordinates: the middle of the corners is 0, x runs along the corners to
+the image's right, and half the patch is PATCH_REACH eye widths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .sampling import apply, blur, fill, mix, pixel_centres, pixels_to_grid, polygon_coverage, sample, smoothstep
+from .topology import EYE_RINGS, IRISES
+
+PATCH = 224
+PATCH_REACH = 1.1
+EYE_WIDTH_PX = PATCH / (2 * PATCH_REACH)
+# Height above the lid's edge that counts as lashes and lid, in eye widths.
+LASH_ZONE = 0.26
+# Lashes: distances from the edge of the lid, in eye widths, and steps along it.
+LASH_BELOW, LASH_ABOVE, LASH_ROWS, LASH_COLUMNS = 0.05, 0.16, 24, 40
+IRIS_RINGS = 16
+IRIS_REACH = 1.1
+# An iris is never flatter than this: lids cover its upper and lower rim.
+MIN_IRIS_ASPECT = 0.9
+MIN_SCLERA_PX = 60.0
+# Brightness of a closed lid for that of the skin around the eye, and how much the skin may be brightened for it.
+LID_BRIGHTNESS, MAX_LID_GAIN = 0.75, 1.25
+DARK = (0.08, 0.06, 0.05)
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """Both eyes' patches; the fields of `WarpSource` of the same names."""
+
+    eye_frames: Tensor
+    irises: Tensor
+    eye_white: Tensor
+    lid_skin: Tensor
+    eye_masks: Tensor
+    lashes: Tensor
+    iris_rings: Tensor
+
+
+def eye_frame(ring: Tensor) -> Tensor:
+    """(2, 3) px or grid coordinates -> the patch's grid, of the ring (16, 2) around an eye in the same coordinates."""
+    across = ring[8] - ring[0]
+    across = across * across[0].sign()
+    width = across.norm().clamp(min=1e-6)
+    x = across / width
+    linear = torch.stack([x, torch.stack([-x[1], x[0]])]) / (PATCH_REACH * width)
+    middle = (ring[0] + ring[8]) / 2
+    return torch.cat([linear, -(linear @ middle)[:, None]], dim=1)
+
+
+def iris_axes(points: Tensor) -> Tensor:
+    """(2, 2) matrix whose columns carry the unit circle onto an iris, of its five points (5, 2)."""
+    across = (points[1] - points[3]) / 2
+    across = across * torch.where(across[0] < 0, -1.0, 1.0)
+    width = across.norm().clamp(min=1e-6)
+    height = torch.maximum((points[2] - points[4]).norm() / 2, MIN_IRIS_ASPECT * width)
+    down = torch.stack([-across[1], across[0]]) / width * height
+    return torch.stack([across, down], dim=1)
+
+
+def opening(points: Tensor, ring: tuple[int, ...]) -> Tensor:
+    """How open eyes are: height for width () or (F,), of points (..., N, 2 or 3)."""
+    height = (points[..., ring[4], :] - points[..., ring[12], :]).norm(dim=-1)
+    return height / (points[..., ring[0], :] - points[..., ring[8], :]).norm(dim=-1).clamp(min=1e-6)
+
+
+def prepare_eyes(texture: Tensor, mesh: Tensor) -> Eyes:
+    """Both eyes of a source.
+
+    Args:
+        texture: (3, side, side), the canvas.
+        mesh: (478, 2) grid coordinates of the canvas.
+    """
+    prepared = [_prepare(texture, mesh, *eye) for eye in zip(EYE_RINGS, IRISES, strict=True)]
+    return Eyes(*(torch.stack(parts) for parts in zip(*prepared, strict=True)))
+
+
+def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[int, ...]) -> tuple[Tensor, ...]:
+    frame = eye_frame(mesh[list(ring)])
+    linear = torch.linalg.inv(frame[:, :2])
+    back = torch.cat([linear, -(linear @ frame[:, 2:])], dim=1)
+    pixels = pixel_centres(PATCH, PATCH, texture.device)
+    to_grid = pixels_to_grid(PATCH, texture.device)
+    patch = sample(texture, apply(back, apply(to_grid, pixels)), "bicubic").clamp(0, 1)
+    points = (apply(frame, mesh) - to_grid[:, 2]) * (PATCH / 2)  # px of the patch
+    lids = points[list(ring)]
+    mask = polygon_coverage(pixels, lids, 2.0)[None]
+    axes = iris_axes(points[list(iris)])
+    radius = ((pixels - points[iris[0]]) @ torch.linalg.inv(axes).T).norm(dim=-1)[None]
+    lid_skin, zone = _skin(patch, pixels, lids)
+    return (
+        frame,
+        mesh[list(iris)],
+        _without_iris(patch, mask, radius),
+        lid_skin,
+        torch.cat([mask, zone]),
+        _lashes(patch, lid_skin, lids),
+        _iris_colours(patch, mask, radius),
+    )
+
+
+def _without_iris(patch: Tensor, mask: Tensor, radius: Tensor) -> Tensor:
+    """The white of the eye goes on where the iris is."""
+    sclera = mask * smoothstep(1.02, 1.2, radius)
+    sclera = sclera * (sclera > 0.6)
+    if sclera.sum() < MIN_SCLERA_PX:
+        return patch
+    filled = fill(patch, sclera, (0.06 * EYE_WIDTH_PX, 0.15 * EYE_WIDTH_PX, 0.4 * EYE_WIDTH_PX))
+    hide = 1 - smoothstep(1.05, 1.25, radius)
+    return patch + hide * (filled - patch)
+
+
+def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
+    """The skin around the eye continued over it, and the soft zone of eye, upper lid and lashes."""
+    upper = lids[:9]
+    lifted = upper - lids.new_tensor([0.0, LASH_ZONE * EYE_WIDTH_PX])
+    whole = torch.cat([lifted, lids[9:]])
+    whole = whole + 0.03 * EYE_WIDTH_PX * (whole - lids.mean(0)) / (whole - lids.mean(0)).norm(dim=-1, keepdim=True)
+    hidden = polygon_coverage(pixels, whole, 0.06 * EYE_WIDTH_PX)[None]
+    valid = (hidden < 0.02).float()
+    skin = fill(patch, valid, (0.05 * EYE_WIDTH_PX, 0.12 * EYE_WIDTH_PX, 0.3 * EYE_WIDTH_PX, 0.6 * EYE_WIDTH_PX))
+    skin = skin + hidden * (blur(skin, 0.03 * EYE_WIDTH_PX) - skin)
+    # The hollow of an open eye is darker than a lid that is stretched over it.
+    brightness = skin.mean(0, keepdim=True)
+    bright = brightness[valid > 0].quantile(0.6) if valid.any() else brightness.mean()
+    gain = (LID_BRIGHTNESS * bright / brightness.clamp(min=0.02)).clamp(1.0, MAX_LID_GAIN)
+    gain = blur(mix(1.0, gain, hidden), 0.12 * EYE_WIDTH_PX)
+    skin = (skin * gain).clamp(0, 1)
+    zone = polygon_coverage(pixels, torch.cat([lifted, upper.flip(0)]), 0.12 * EYE_WIDTH_PX)[None]
+    return skin, torch.maximum(zone, hidden * (1 - smoothstep(0.0, 0.1 * EYE_WIDTH_PX, pixels[..., 1] - lids[12, 1])))
+
+
+def edge_curve(edge: Tensor, columns: int) -> tuple[Tensor, Tensor]:
+    """Points (columns, 2) at equal steps along a line (K, 2) and its unit normals (columns, 2), turned upwards."""
+    length = (edge[1:] - edge[:-1]).norm(dim=-1).clamp(min=1e-6)
+    reached = torch.cat([length.new_zeros(1), length.cumsum(0)])
+    wanted = torch.linspace(0, 1, columns, device=edge.device) * reached[-1]
+    segment = (torch.searchsorted(reached, wanted) - 1).clamp(0, len(edge) - 2)
+    share = ((wanted - reached[segment]) / length[segment])[:, None]
+    points = edge[segment] * (1 - share) + edge[segment + 1] * share
+    ahead = points.roll(-1, 0) - points.roll(1, 0)
+    ahead[0], ahead[-1] = points[1] - points[0], points[-1] - points[-2]
+    ahead = ahead / ahead.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    normal = torch.stack([ahead[:, 1], -ahead[:, 0]], dim=-1)
+    return points, normal * torch.where(normal[:, 1:] > 0, -1.0, 1.0)
+
+
+def _lashes(patch: Tensor, skin: Tensor, lids: Tensor) -> Tensor:
+    """(3, rows, columns) how much darker than the skin the pixels along the upper lid's edge are, in [0, 1]."""
+    points, normals = edge_curve(lids[:9], LASH_COLUMNS)
+    distance = torch.linspace(-LASH_BELOW, LASH_ABOVE, LASH_ROWS, device=patch.device) * EYE_WIDTH_PX
+    places = points + distance[:, None, None] * normals
+    grid = apply(pixels_to_grid(PATCH, patch.device), places)
+    ratio = (sample(patch, grid) / sample(skin, grid).clamp(min=0.05)).clamp(0.1, 1.0)
+    # Within the opening there is eye, not lash: the darkness of the edge itself goes on there.
+    row = (distance >= 0).nonzero()[0, 0]
+    ratio[:, :row] = ratio[:, row : row + 2].mean(1, keepdim=True)
+    height = smoothstep(LASH_ABOVE, 0.4 * LASH_ABOVE, distance / EYE_WIDTH_PX)
+    depth = smoothstep(-LASH_BELOW, -0.3 * LASH_BELOW, distance / EYE_WIDTH_PX)
+    return 1 - (height * depth)[:, None] * (1 - ratio)
+
+
+def _iris_colours(patch: Tensor, mask: Tensor, radius: Tensor) -> Tensor:
+    """(3, IRIS_RINGS) mean colour by radius, from the visible part."""
+    weight = mask * (mask > 0.8)
+    colours, latest = [], patch.new_tensor(DARK)
+    for index in range(IRIS_RINGS):
+        near = weight * (-((radius - (index + 0.5) / IRIS_RINGS * IRIS_REACH) / 0.06).square()).exp()
+        if near.sum() > 1:
+            latest = (patch * near).sum((1, 2)) / near.sum()
+        colours.append(latest)
+    return torch.stack(colours, dim=1)

@@ -1,0 +1,81 @@
+"""Reads the face of a photo for the warp: mesh, aligned crop, coefficients and gaze of one face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..checks import check_frames
+from ..face.alignment import crop_transform, transform_points
+from ..face.errors import NoFaceFoundError
+from ..face.gaze import gaze_from_pupils
+from ..face.landmarker import FaceLandmarker, Faces
+from ..face.mesh_landmarks import PUPIL_POINTS
+from ..face.open_face_model import OpenFaceModel
+from ..face.open_face_reader import rotate_head_pose
+from ..face.rotations import matrix_to_head_pose
+from ..types import FaceCoefficients
+from .placement import ALIGNED_SIZE
+from .topology import load_topology
+
+
+@dataclass(frozen=True)
+class FaceReading:
+    """One face of a photo, as `prepare_source` takes it.
+
+    Attributes:
+        mesh: (478, 3) px of the photo.
+        aligned: (2, 3) photo px -> aligned crop of 256 px.
+        coefficients: one row.
+        gaze: (1, 2) pitch, yaw in radians.
+    """
+
+    mesh: Tensor
+    aligned: Tensor
+    coefficients: FaceCoefficients
+    gaze: Tensor
+
+
+@torch.no_grad()
+def read_face(
+    photo: Tensor, landmarker: FaceLandmarker, face_model: OpenFaceModel, landmarks: Tensor | None = None
+) -> FaceReading:
+    """Read one face of a photo.
+
+    Args:
+        photo: (H, W, 3) uint8, on the landmarker's device.
+        landmarker: finds the mesh.
+        face_model: the open face model, on the same device.
+        landmarks: (68, 2) px of the wanted face, as a face reader found it; the nearest face is taken. None takes the
+            largest.
+
+    Raises:
+        NoFaceFoundError: if the photo shows no face.
+        ValueError: if the photo has another shape.
+    """
+    check_frames("photo", photo[None])
+    faces = landmarker(photo[None])[0]
+    if not len(faces):
+        raise NoFaceFoundError(
+            f"Expected a photo with a face, received {photo.shape[1]} x {photo.shape[0]} px in which none was found; "
+            f"use a sharper or larger photo, or crop it nearer to the face."
+        )
+    row = 0 if landmarks is None else nearest_face(faces, landmarks)
+    mesh, matrix = faces.points[row : row + 1], load_topology(photo.device).landmark_matrix
+    marks = matrix @ mesh[..., :2]
+    aligned = crop_transform(marks.double(), ALIGNED_SIZE).matrix.to(mesh)
+    inside = transform_points(aligned, marks)
+    pupils = transform_points(aligned, mesh[:, list(PUPIL_POINTS), :2])
+    turn = matrix_to_head_pose(landmarker.geometry.apparent_rotation(mesh))
+    coefficients = face_model.fit(
+        inside, faces.blendshapes[row : row + 1], rotate_head_pose(turn, aligned), ALIGNED_SIZE
+    )
+    return FaceReading(mesh[0], aligned[0], coefficients, gaze_from_pupils(inside, pupils))
+
+
+def nearest_face(faces: Faces, landmarks: Tensor) -> int:
+    """The row of the face whose landmarks lie nearest to landmarks (68, 2) px."""
+    marks = load_topology(faces.points.device).landmark_matrix @ faces.points[..., :2]
+    return int((marks - landmarks.to(marks)).norm(dim=-1).mean(1).argmin())

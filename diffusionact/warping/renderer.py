@@ -1,0 +1,140 @@
+"""Renders a source in other poses: geometry alone, no generative network."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_positive_int
+from ..face.alignment import invert_transform
+from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
+from .drawing import Drawing
+from .eye_painting import paint_eyes
+from .mouth_painting import paint_mouth
+from .rasteriser import interpolate, rasterise, value_planes
+from .sampling import apply, mix, pixel_centres, sample, smoothstep
+from .shading import Visible, draw_surfaces, part_labels, textures_for
+from .surroundings import ring_normals
+from .topology import NUM_FACE, OVAL, load_topology
+from .unseen_skin import fill_unseen_skin, find_unseen_skin
+from .values import HeadPlacement, WarpedFrames, WarpMotion, WarpSource
+from .view import crop_output, moved_vertices, plane_to_output, still_plane
+
+# Confidence and normals are smooth: beyond this side they are computed for every k-th pixel.
+SMOOTH_SIDE = 128
+# Magnification of the texture beside the oval from which skin is drawn out over what was background.
+SKIRT_STRETCH = (1.5, 2.5)
+# Below these the photo bends as a whole; above them the person is cut out and the background stands still: movement
+# of the face against the background, cm, or turn of the head, degrees.
+FADE_CM, FADE_TURN_DEG = (0.6, 1.4), (8.0, 16.0)
+
+
+class WarpRenderer:
+    """Renders one source at one size. Holds the textures at that size and the still background.
+
+    Args:
+        source: made ready.
+        size: side of the output, or (height, width), px.
+        to_output: (2, 3) aligned px -> px of the output; None shows the aligned crop, which needs a square.
+
+    Raises:
+        ValueError: if the size is none, or no square where it must be one.
+    """
+
+    def __init__(self, source: WarpSource, size: int | tuple[int, int], to_output: Tensor | None = None):
+        height, width = (size, size) if isinstance(size, int) else size
+        check_positive_int("height", height)
+        check_positive_int("width", width)
+        if to_output is None and height != width:
+            raise ValueError(
+                f"Expected a square output for the aligned crop, received {height} x {width} px; pass one side, or "
+                f"to_output."
+            )
+        device = source.device
+        self.source, self.height, self.width = source, height, width
+        self.to_output = crop_output(height, device) if to_output is None else to_output.to(device).float()
+        self._topology = load_topology(device)
+        self._pixels = pixel_centres(height, width, device)
+        self._still = still_plane(source)
+        self._unseen = find_unseen_skin(source, self._topology)
+        density = float(source.crop_side / (256 * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()))
+        self._zoom = 1 / density
+        self._edges = inverse_edges(source.places * (source.texture.shape[-1] / 2))
+        self._textures = textures_for(source, density)
+        still = apply(source.to_grid, apply(invert_transform(self.to_output[None])[0], self._pixels))
+        background = sample(torch.cat([source.background, source.background_seen]), still)
+        self._background, self._background_seen = background[:3], background[3]
+
+    def render(self, motion: WarpMotion) -> WarpedFrames:
+        """Warp the source into each frame of a motion; a batch equals its frames one by one."""
+        with torch.inference_mode():  # a tenth faster than no_grad, as a frame is a thousand small steps
+            frames = [self._frame(motion.placement.row(i), motion.change[i]) for i in range(len(motion))]
+        images, confidence, labels, normals = (torch.stack(parts) for parts in zip(*frames, strict=True))
+        return WarpedFrames(images * 2.0 - 1.0, confidence[:, None], labels[:, None], normals)
+
+    def _frame(self, placement: HeadPlacement, change: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Image (3, H, W) in [0, 1], confidence (H, W), labels (H, W) uint8, normals (3, H, W)."""
+        source = self.source
+        # 1. Where every vertex lies and what each pixel shows.
+        plane = moved_vertices(source, placement, change, self._still)
+        screen = plane_to_output(plane, self.to_output)
+        magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
+        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified))
+        # 2. Colours, and how far they may be trusted.
+        trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
+        amount = self._separation(placement)
+        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, self._background, amount)
+        fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
+        trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
+        confidence = mix(self._background_seen * amount, trust, cover)
+        # 3. Eyes and mouth.
+        head = source.shape + change
+        points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
+        drawing = Drawing(image, confidence, visible.grid, self._pixels, points, head, change, placement)
+        paint_eyes(source, self._textures.photo, drawing)
+        paint_mouth(source, drawing, self.to_output)
+        return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label.to(torch.uint8), normals
+
+    def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
+        """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""
+        faces = self._topology.faces
+        triangle = rasterise(screen, faces, self.height, self.width)
+        planes = value_planes(screen, faces, torch.cat([self.source.places, values], dim=1))
+        places, others = planes[..., :2].contiguous(), planes[..., 2:].contiguous()
+        grid = interpolate(places, triangle, self._pixels)
+        return Visible(screen, triangle, places, grid, part_labels(self._topology, triangle)), others
+
+    def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor) -> Tensor:
+        """(N, 6) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal."""
+        source = self.source
+        near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
+        near = near * smoothstep(*SKIRT_STRETCH, magnified)
+        face = face_normals(plane)
+        normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])
+        return torch.cat([torch.stack([source.seen, magnified, near], dim=1), normal], dim=1)
+
+    def _smooth_values(self, triangle: Tensor, planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Trust (H, W) in each surface, skirt (H, W) and normal (3, H, W)."""
+        step = max(1, round(max(self.height, self.width) / SMOOTH_SIDE))
+        coarse = triangle[::step, ::step].contiguous()
+        values = interpolate(planes, coarse, self._pixels[::step, ::step]).permute(2, 0, 1)
+        trust = values[:1].clamp(0, 1) * smoothstep(BAD_STRETCH, GOOD_STRETCH, values[1:2])
+        values = torch.cat([trust, values[2:]]) * (coarse >= 0)
+        if step > 1:
+            size = (step * coarse.shape[0], step * coarse.shape[1])
+            values = F.interpolate(values[None], size=size, mode="bilinear")[0, :, : self.height, : self.width]
+        normal = values[2:]
+        normal = normal * (normal * normal).sum(0).clamp(min=1e-12).rsqrt()
+        return values[0].contiguous(), values[1].clamp(0, 1), normal
+
+    def _separation(self, placement: HeadPlacement) -> Tensor:
+        """() 0 where the photo bends as a whole, 1 where the matte decides."""
+        source = self.source
+        shape = source.shape[None, :NUM_FACE]
+        before, after = source.placement.place(shape)[..., :2], placement.place(shape)[..., :2]
+        way = (after - before).norm(dim=-1).mean() / placement.scale[0].clamp(min=1e-6)
+        trace = (source.rotation[0] * placement.rotation[0]).sum()
+        turn = torch.rad2deg(((trace - 1) / 2).clamp(-1, 1).acos())
+        fade = torch.maximum(smoothstep(*FADE_CM, way), smoothstep(*FADE_TURN_DEG, turn))
+        return fade * source.separable

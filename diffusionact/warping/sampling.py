@@ -1,0 +1,132 @@
+"""Image arithmetic of the warp in plain torch: sampling, blurs, filling of holes and coverage of polygons.
+
+Images are (C, H, W) float; grid coordinates are those of `grid_sample` without aligned corners: -1 and 1 are the outer
+edges of the outer pixels, x right, y down.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def smoothstep(low: float, high: float, values: Tensor) -> Tensor:
+    """0 below `low`, 1 above `high`, 3 t^2 - 2 t^3 between; falls if `high` is below `low`."""
+    share = ((values - low) / (high - low)).clamp(0.0, 1.0)
+    return share * share * (3.0 - 2.0 * share)
+
+
+def mix(first: Tensor | float, second: Tensor, share: Tensor | float) -> Tensor:
+    """`first` where the share is 0, `second` where it is 1."""
+    return first + share * (second - first)
+
+
+def sample(image: Tensor, grid: Tensor, mode: str = "bilinear", beyond: str = "border") -> Tensor:
+    """Values (C, *S) of an image (C, H, W) at grid coordinates (*S, 2); the border is held, or mirrored."""
+    rows = grid.reshape(1, 1, -1, 2) if grid.ndim != 3 else grid[None]
+    values = F.grid_sample(image[None], rows, mode=mode, padding_mode=beyond, align_corners=False)[0]
+    return values.reshape(len(image), *grid.shape[:-1])
+
+
+def length(vectors: Tensor) -> Tensor:
+    """Lengths (*S,) of vectors (*S, 2); several times faster than `norm` on long lists of short vectors."""
+    x, y = vectors.unbind(-1)
+    return (x * x + y * y).sqrt()
+
+
+def pixels_to_grid(side: int, device: torch.device) -> Tensor:
+    """(2, 3) px -> grid coordinates of a square image with `side` px."""
+    factor = 2.0 / side
+    shift = factor / 2 - 1.0
+    return torch.tensor([[factor, 0.0, shift], [0.0, factor, shift]], device=device)
+
+
+def apply(matrix: Tensor, points: Tensor) -> Tensor:
+    """Points (*S, 2) through an affine map (2, 3)."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def pixel_centres(height: int, width: int, device: torch.device) -> Tensor:
+    """(height, width, 2) x and y of every pixel."""
+    y, x = torch.meshgrid(
+        torch.arange(height, device=device, dtype=torch.float32),
+        torch.arange(width, device=device, dtype=torch.float32),
+        indexing="ij",
+    )
+    return torch.stack([x, y], dim=-1)
+
+
+def blur(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of an image (C, H, W), sigma in px, the border held. Wide blurs work on a smaller image."""
+    height, width = image.shape[-2:]
+    factor = int(sigma // 4)
+    if factor > 1 and min(height, width) > 4 * factor:
+        small = F.interpolate(image[None], scale_factor=1 / factor, mode="area")[0]
+        return F.interpolate(blur(small, sigma / factor)[None], size=(height, width), mode="bilinear")[0]
+    radius = max(1, math.ceil(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = (-0.5 * (offsets / sigma).square()).exp()
+    kernel = (kernel / kernel.sum())[None, None]
+    padded = F.pad(image[:, None], (radius, radius, radius, radius), mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel[..., None, :]), kernel[..., None])[:, 0]
+
+
+def fill(image: Tensor, valid: Tensor, sigmas: tuple[float, ...]) -> Tensor:
+    """Continue an image (C, H, W) into where `valid` (1, H, W) is 0: by blurs, the finest that reaches first."""
+    result, have = image * valid, valid
+    for sigma in sigmas:
+        weight = blur(valid, sigma)
+        colour = blur(image * valid, sigma) / weight.clamp(min=1e-4)
+        share = (1 - have) * smoothstep(0.0, 0.08, weight)
+        result, have = result + share * colour, have + share
+    mean = (image * valid).sum((1, 2)) / valid.sum().clamp(min=1.0)
+    return result + (1 - have) * mean[:, None, None]
+
+
+def segment_distance(points: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances (K, *S) of points (*S, 2) from K segments, and the places along them in [0, 1]."""
+    shape = (-1, *[1] * (points.ndim - 1))
+    (x, y), (x0, y0) = points.unbind(-1), (part.view(shape) for part in start.unbind(-1))
+    step_x, step_y = (part.view(shape) for part in (end - start).unbind(-1))
+    away_x, away_y = x - x0, y - y0
+    squared = (step_x * step_x + step_y * step_y).clamp(min=1e-12)
+    along = ((away_x * step_x + away_y * step_y) / squared).clamp(0.0, 1.0)
+    gap_x, gap_y = away_x - along * step_x, away_y - along * step_y
+    return gap_x * gap_x + gap_y * gap_y, along
+
+
+def polygon_distance(points: Tensor, polygon: Tensor) -> Tensor:
+    """Signed distance (*S,) of points (*S, 2) from the outline of a polygon (K, 2), positive inside; in its unit."""
+    start, end = polygon, polygon.roll(-1, 0)
+    distance = segment_distance(points, start, end)[0].amin(0).sqrt()
+    shape = (-1, *[1] * (points.ndim - 1))
+    x, y = points.unbind(-1)
+    (x0, y0), (x1, y1) = ([part.view(shape) for part in ends.unbind(-1)] for ends in (start, end))
+    rise = torch.where((y1 - y0).abs() < 1e-12, 1e-12, y1 - y0)
+    crossed = ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * ((x1 - x0) / rise))
+    inside = crossed.sum(0) % 2 == 1
+    return torch.where(inside, distance, -distance)
+
+
+def polygon_coverage(points: Tensor, polygon: Tensor, softness: float = 1.0) -> Tensor:
+    """How much of each pixel (*S,) a polygon covers, in [0, 1]; `softness` is the width of the ramp, px."""
+    return (0.5 + polygon_distance(points, polygon) / softness).clamp(0.0, 1.0)
+
+
+def smooth_outline(polygon: Tensor, corners: tuple[int, ...], parts: int = 3) -> Tensor:
+    """A closed outline (K, 2) with `parts` points an edge on a Catmull-Rom curve; `corners` stay sharp."""
+    count = len(polygon)
+    before, after = polygon.roll(1, 0), polygon.roll(-1, 0)
+    tangent = (after - before) / 2
+    incoming, outgoing = tangent.clone(), tangent.clone()
+    for corner in corners:
+        outgoing[corner] = after[corner] - polygon[corner]
+        incoming[corner] = polygon[corner] - before[corner]
+    t = torch.arange(parts, device=polygon.device, dtype=polygon.dtype)[None, :, None] / parts
+    p0, p1 = polygon[:, None], after[:, None]
+    m0, m1 = outgoing[:, None], incoming.roll(-1, 0)[:, None]
+    curve = (2 * t**3 - 3 * t**2 + 1) * p0 + (t**3 - 2 * t**2 + t) * m0 + (3 * t**2 - 2 * t**3) * p1
+    return (curve + (t**3 - t**2) * m1).reshape(count * parts, 2)

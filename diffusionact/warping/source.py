@@ -1,0 +1,164 @@
+"""Makes a photo ready to be warped: once per source."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_frames, describe
+from ..face.alignment import invert_transform
+from ..face.open_face_model import OpenFaceModel
+from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out, lay_out_matte
+from .confidence import facing, visible
+from .eyes import prepare_eyes
+from .mouth import prepare_mouth
+from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
+from .reading import FaceReading
+from .sampling import apply, blur, fill, mix, sample, smoothstep
+from .surroundings import between_person, crown_limit, surround
+from .topology import NUM_FACE, NUM_MESH
+from .unseen_skin import skin_light
+from .values import WarpSource
+
+# Face points whose colours tell the light on the skin: cheeks and forehead.
+SKIN_POINTS = (50, 101, 280, 330, 9, 151, 108, 337, 205, 425)
+# Pixels with less of the person than this show the background as it is.
+FREE_OF_PERSON = 0.02
+# Side of the small canvas on which the person's colour is continued.
+WORK_SIDE = 224
+
+
+def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
+    """A photo's source, without a matte; `with_matte` adds one.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        face: what `read_face` saw in it. Where a pipeline has coefficients of its own for this photo, they take the
+            place of the reading's, so that they leave the photo as it is.
+
+    Raises:
+        ValueError: if photo or mesh have another shape.
+    """
+    check_frames("photo", photo[None])
+    if tuple(face.mesh.shape) != (NUM_MESH, 3):
+        raise ValueError(
+            f"Expected a mesh (478, 3) px of the photo, received {describe(face.mesh)}; pass what read_face returns."
+        )
+    aligned = face.aligned.to(face.mesh).float()
+    crop_side = crop_side_of(aligned)
+    texture, inside = lay_out(photo.to(aligned.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
+    geometry = _geometry(face, aligned, crop_side)
+    points = geometry.pop("mesh")
+    mouth_frame, mouth_inside = prepare_mouth(texture, points)
+    whole = torch.ones_like(inside)
+    return WarpSource(
+        aligned=aligned,
+        crop_side=torch.tensor(crop_side, device=aligned.device),
+        texture=texture,
+        inside=inside,
+        matte=whole,
+        colour=texture,
+        background=texture,
+        background_seen=0 * whole,
+        separable=aligned.new_zeros(()),
+        **geometry,
+        **vars(prepare_eyes(texture, points)),
+        mouth_frame=mouth_frame,
+        mouth_inside=mouth_inside,
+        skin_light=skin_light(texture, whole, geometry["places"]),
+        light=_light(texture, points),
+        rotation_values=face.coefficients.rotation,
+        camera=face.coefficients.camera,
+        expression=face.coefficients.expression,
+        gaze=face.gaze,
+    )
+
+
+def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, Tensor]:
+    """The fields of `WarpSource` that the mesh alone decides, and `mesh` (478, 2), its grid coordinates."""
+    mesh = transform_mesh(face.mesh.float()[None], aligned[None])
+    placement = fit_placement(mesh_to_plane(mesh))
+    origin = model_origin(OpenFaceModel.from_bundled()).to(mesh)
+    placement = place_on_axis(placement, face.coefficients.rotation, face.coefficients.camera, origin)
+    shape = placement.to_head(mesh_to_plane(mesh))[0]
+    rings = surround(mesh[0], shape, placement, ALIGNED_SIZE / 2 * canvas_side(crop_side) / crop_side)
+    to_grid = aligned_to_grid(crop_side, mesh.device)
+    points, around = apply(to_grid, mesh[0, :, :2]), apply(to_grid, rings.aligned)
+    placed = placement.place(torch.cat([shape[:NUM_FACE], rings.points])[None])[0]
+    return {
+        "mesh": points,
+        "to_grid": to_grid,
+        "shape": shape,
+        **vars(placement),
+        "ring_points": rings.points,
+        "ring_follow": rings.follow,
+        "ring_skirt": rings.skirt,
+        "weight": torch.cat([mesh.new_ones(NUM_FACE), rings.weight]),
+        "places": torch.cat([points[:NUM_FACE], around]),
+        "seen": torch.minimum(facing(placed), visible(placed, placement.scale)),
+    }
+
+
+def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background: Tensor) -> WarpSource:
+    """The source with its person separated from the background.
+
+    Args:
+        source: made ready.
+        alpha: (1, 1, H, W) in [0, 1], how much of a pixel of the photo is the person.
+        foreground: (1, 3, H, W) in [0, 1], the person's own colour without background in it.
+        background: (1, 3, H, W) in [0, 1], the background, filled behind the person.
+
+    Raises:
+        ValueError: if the layers are no images of one size.
+    """
+    layers = (alpha, foreground, background)
+    wanted = [(1, channels, *alpha.shape[2:]) for channels in (1, 3, 3)]
+    if [tuple(layer.shape) for layer in layers] != wanted:
+        raise ValueError(
+            f"Expected alpha, foreground and background as (1, 1, H, W) and twice (1, 3, H, W) of the photo's size, "
+            f"received {', '.join(describe(layer) for layer in layers)}; make all three from the photo."
+        )
+    alpha, foreground, background = (layer[0].to(source.texture) for layer in layers)
+    colours, _ = lay_out(torch.cat([foreground, background]), source.aligned, int(source.crop_side))
+    matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
+    matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
+    changed = {
+        "ring_skirt": source.ring_skirt * between_person(sample(matte, source.places[NUM_FACE:])[0]),
+        "skin_light": skin_light(source.texture, matte, source.places),
+        "matte": matte,
+        "colour": _continued(colours[:3], matte),
+        "background": colours[3:],
+        "background_seen": blur((matte < FREE_OF_PERSON).float(), 1.0) * source.inside,
+        "separable": torch.ones_like(source.separable),
+    }
+    return WarpSource(**{**source.tensors(), **changed})
+
+
+def _crown(source: WarpSource, matte: Tensor) -> Tensor:
+    """(1, side, side) where hair may lie beyond the photo."""
+    axis = (torch.arange(WORK_SIDE, device=source.device) + 0.5) / WORK_SIDE * 2 - 1
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).view(-1, 2)
+    aligned = apply(invert_transform(source.to_grid[None])[0], grid)
+    plane = mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))
+    small, inside = F.interpolate(torch.cat([matte, source.inside])[None], size=(WORK_SIDE, WORK_SIDE), mode="area")[0]
+    edge = (inside > 0.99) & (blur(inside[None], 2.0)[0] < 0.99)
+    limit = crown_limit(source.placement, plane, ((small > 0.5) & edge).flatten()).view(1, 1, WORK_SIDE, WORK_SIDE)
+    return F.interpolate(limit, size=source.inside.shape[1:], mode="bilinear")[0]
+
+
+def _continued(colour: Tensor, matte: Tensor) -> Tensor:
+    """The person's colour (3, side, side), going on smoothly where there is no person."""
+    side = colour.shape[-1]
+    size = (WORK_SIDE, WORK_SIDE)
+    small, cover = F.interpolate(torch.cat([colour, matte])[None], size=size, mode="area")[0].split([3, 1])
+    outside = fill(small, (cover > 0.9).float(), (1.5, 4.0, 10.0))
+    outside = F.interpolate(outside[None], size=(side, side), mode="bilinear")[0]
+    return mix(outside, colour, smoothstep(0.02, 0.4, matte))
+
+
+def _light(texture: Tensor, points: Tensor) -> Tensor:
+    """(3,) the middle colour of the skin."""
+    side = texture.shape[-1]
+    pixel = ((points[list(SKIN_POINTS)] + 1) / 2 * side).long().clamp(0, side - 1)
+    return texture[:, pixel[:, 1], pixel[:, 0]].median(dim=1).values

@@ -1,0 +1,74 @@
+"""The inside of the mouth: drawn in head space, or the photo's own kept rigid."""
+
+import pytest
+import torch
+
+from diffusionact.warping import WarpRenderer, coefficient_motion
+from diffusionact.warping.mouth import lip_opening, shows_inside
+from diffusionact.warping.teeth import MouthPlace, draw_mouth
+from diffusionact.warping.topology import LIP_RING
+from diffusionact.warping.view import plane_to_output
+
+LIGHT = torch.tensor([0.75, 0.6, 0.5])
+
+
+def draw(jaw_drop=-1.5, light=LIGHT, lower=1.0):
+    """A mouth of 5 x 4 cm, open from 0.3 above the closed lips downwards."""
+    y, x = torch.meshgrid(torch.linspace(0.3, -3.0, 66), torch.linspace(-2.5, 2.5, 100), indexing="ij")
+    place = MouthPlace(x, y, torch.tensor(0.0), torch.full_like(x, 0.3), torch.tensor(jaw_drop))
+    return draw_mouth(place, light, 0.05, torch.tensor(lower))
+
+
+def test_upper_teeth_are_bright_and_the_cavity_is_dark():
+    colours, tooth = draw()
+    assert colours.min() >= 0 and colours.max() <= 1
+    incisor, behind = colours[:, 10, 50], colours[:, 26, 50]
+    assert tooth[10, 50] > 0.95 and tooth[26, 50] < 0.05
+    assert incisor.mean() > 2.5 * behind.mean()
+    assert incisor.mean() > 0.7 * LIGHT.mean()
+
+
+def test_teeth_darken_towards_the_corners_and_stand_symmetrically():
+    colours, _ = draw()
+    row = colours[:, 8].mean(0)
+    assert torch.allclose(row, row.flip(0), atol=1e-4)
+    assert row[88] < 0.85 * row[54]
+
+
+def test_lower_teeth_move_with_the_jaw_and_can_be_left_out():
+    def lowest_bright(drop):
+        column = draw(drop)[0][:, :, 50].mean(0)
+        return int((column[20:] > 0.3).nonzero().min()) + 20
+
+    assert lowest_bright(-2.2) > lowest_bright(-1.2) + 10
+    with_teeth, without = draw(-1.5)[0], draw(-1.5, lower=0.0)[0]
+    assert (with_teeth - without)[:, 35:].max() > 0.15
+
+
+def test_a_drawn_mouth_follows_the_light_of_the_face():
+    assert draw(light=0.5 * LIGHT)[0].mean() < 0.8 * draw()[0].mean()
+
+
+def test_a_smiling_photo_shows_its_inside(source):
+    assert shows_inside(source.shape) == 1
+    assert source.mouth_inside[3].max() > 0.95
+    shut = source.shape.clone()
+    shut[14] = shut[13]
+    assert lip_opening(shut) == 0 and shows_inside(shut) == 0
+
+
+@pytest.mark.parametrize("size", [256, 512])
+def test_own_teeth_stay_where_they_are_while_the_jaw_opens(source, own, turn, directions, size):
+    """The middle of the upper teeth has the photo's colour, however far the mouth opens."""
+    renderer = WarpRenderer(source, size)
+    still = renderer.render(coefficient_motion(source, directions, own, source.gaze)).images[0]
+    motion = coefficient_motion(source, directions, turn(jawOpen=0.4), source.gaze)
+    opened = renderer.render(motion).images[0]
+    lips = plane_to_output(source.placement.place(source.shape[None])[0], renderer.to_output)[list(LIP_RING), :2]
+    x, y = (int(value) for value in (0.6 * lips[5] + 0.4 * lips[15]))  # 13 and 14: inner lips' middles
+    reach = size // 64
+    patch = (slice(None), slice(y - reach // 2, y + reach // 2), slice(x - reach, x + reach))
+    assert (still[patch] - opened[patch]).abs().mean() < 0.05
+    below = plane_to_output(motion.placement.place(source.shape + motion.change)[0], renderer.to_output)[14, :2]
+    dark = opened[:, int(below[1]) - reach, int(below[0])]
+    assert dark.mean() < still[patch].mean() - 0.5

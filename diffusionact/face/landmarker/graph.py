@@ -40,6 +40,10 @@ def _concatenate(node: dict, *parts: Tensor) -> Tensor:
     return torch.cat([part.expand(batch, *part.shape[1:]) for part in parts], node["axis"])
 
 
+def _resize(node: dict, x: Tensor) -> Tensor:
+    return F.interpolate(x, node["size"], mode="bilinear", align_corners=node["align_corners"])
+
+
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     "convolution": _convolution,
     "linear": lambda node, x, weight, bias: F.linear(x, weight, bias),
@@ -62,6 +66,9 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "rsqrt": lambda node, x: x.rsqrt(),
     "relu": lambda node, x: F.relu(x),
     "sigmoid": lambda node, x: x.sigmoid(),
+    "hard_swish": lambda node, x: F.hardswish(x),
+    "resize": _resize,
+    "transposed_convolution": lambda node, x, weight, bias: F.conv_transpose2d(x, weight, bias, node["stride"]),
 }
 
 
@@ -85,10 +92,10 @@ class GraphNet(nn.Module):
         self._last_use = {name: index for index, node in enumerate(graph["nodes"]) for name in self._operands(node)}
 
     @classmethod
-    def from_bundled(cls, name: str) -> GraphNet:
-        """Load one of the nets that ship with the package: face_detector, face_mesh or face_blendshapes."""
-        graph = json.loads((DATA_FOLDER / f"{name}.json").read_text())
-        return cls(graph, load_file(DATA_FOLDER / f"{name}.safetensors"))
+    def from_bundled(cls, name: str, folder: Path = DATA_FOLDER) -> GraphNet:
+        """Load a net that ships with the package, by default one of face_detector, face_mesh and face_blendshapes."""
+        graph = json.loads((folder / f"{name}.json").read_text())
+        return cls(graph, load_file(folder / f"{name}.safetensors"))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run the graph; inputs and outputs are in the order of the graph, batch first."""

@@ -1,7 +1,7 @@
 """Person probability -> matte: a soft outline at the photo's resolution, the person's own colour, what lies behind.
 
 Broad steps run on a small copy of the photo, the last step of each at full size, so a large photo costs little more
-than a small one. Images are (1, 3, H, W) float RGB in [0, 1], maps (1, 1, H, W); the integer coordinate is a pixel's centre.
+than a small one. Images are (1, 3, H, W) float RGB in [0, 1], maps (1, 1, H, W); pixel k has its centre at k.
 """
 
 from __future__ import annotations

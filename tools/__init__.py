@@ -1,0 +1,1 @@
+"""Builders of bundled files that are run once; no part of the installed package."""

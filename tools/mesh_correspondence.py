@@ -115,7 +115,9 @@ def observe(head: Head, landmarker: FaceLandmarker, person: int, pose_deg: tuple
     scale = MAP_SIDE / RENDER_SIDE
     points = (faces.points[0, :NUM_SKIN_POINTS, :2].numpy() + 0.5) * scale - 0.5
     rings = np.isin(np.arange(NUM_SKIN_POINTS), np.concatenate(EYE_RINGS))
-    found = [surface.under(p, surface.margin if ring else surface.usable) for p, ring in zip(points, rings, strict=True)]
+    found = [
+        surface.under(p, surface.margin if ring else surface.usable) for p, ring in zip(points, rings, strict=True)
+    ]
     positions, facing = zip(*found, strict=True)
     return np.stack(positions), np.array(facing) ** 2
 

@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from diffusionact.evaluation.landmark_warp import warp_by_landmarks  # noqa: E402
-from diffusionact.face.landmarker import FaceLandmarker  # noqa: E402
-from diffusionact.face.open_face_model import OpenFaceModel  # noqa: E402
-from diffusionact.face.rotations import head_pose_to_matrix  # noqa: E402
+from diffusionact.face.geometry.rotations import head_pose_to_matrix  # noqa: E402
+from diffusionact.face.readers.open.face_model import OpenFaceModel  # noqa: E402
+from diffusionact.face.readers.open.landmarker import FaceLandmarker  # noqa: E402
 from diffusionact.images import load_image, model_to_uint8, resize, uint8_to_model  # noqa: E402
 from diffusionact.warping import WarpMotion, WarpRenderer, prepare_source, read_face  # noqa: E402
 from diffusionact.warping.motion import move_irises  # noqa: E402

@@ -163,6 +163,10 @@ def _first(inputs: Inputs, attributes: Attributes) -> Tensor:
     return inputs[0].narrow(attributes["axis"], 0, attributes["count"])
 
 
+def _resize(inputs: Inputs, attributes: Attributes) -> Tensor:
+    return F.interpolate(inputs[0], attributes["size"], mode="bilinear", align_corners=attributes["align_corners"])
+
+
 # Sources: the definitions in the ONNX standard, operator sets 7 to 21; in small letters those of MediaPipe's graphs.
 OPERATORS: dict[str, Callable[[Inputs, Attributes], Tensor]] = {
     "Add": lambda inputs, _: inputs[0] + inputs[1],
@@ -190,6 +194,7 @@ OPERATORS: dict[str, Callable[[Inputs, Attributes], Tensor]] = {
     "Unsqueeze": _unsqueeze,
     "concatenate": _concatenate_rows,
     "first": _first,
+    "hard_swish": lambda inputs, _: F.hardswish(inputs[0]),
     "linear": lambda inputs, _: F.linear(*inputs),
     "max_pool": lambda inputs, attributes: F.max_pool2d(inputs[0], attributes["kernel"], attributes["stride"]),
     "mean": lambda inputs, attributes: inputs[0].mean(attributes["axes"], keepdim=True),
@@ -197,7 +202,9 @@ OPERATORS: dict[str, Callable[[Inputs, Attributes], Tensor]] = {
     "prelu": lambda inputs, _: F.prelu(*inputs),
     "relu6": lambda inputs, _: F.relu6(inputs[0]),
     "reshape": _reshape_rows,
+    "resize": _resize,
     "rsqrt": lambda inputs, _: inputs[0].rsqrt(),
     "squared_difference": lambda inputs, _: (inputs[0] - inputs[1]).square(),
     "sum": lambda inputs, attributes: inputs[0].sum(attributes["axes"], keepdim=True),
+    "transposed_convolution": lambda inputs, attributes: F.conv_transpose2d(*inputs, attributes["stride"]),
 }

@@ -30,6 +30,7 @@ SAME_PADDING = 0
 ELEMENTWISE = {
     "ADD": "add", "SUB": "subtract", "MUL": "multiply", "DIV": "divide", "SQUARED_DIFFERENCE": "squared_difference",
     "NEG": "negate", "SQRT": "sqrt", "RSQRT": "rsqrt", "RELU": "relu", "LOGISTIC": "sigmoid",
+    "HARD_SWISH": "hard_swish",
 }  # fmt: skip
 REDUCTIONS = {"MEAN": "mean", "SUM": "sum"}
 
@@ -69,6 +70,7 @@ class TfliteGraph:
             record = self.graph.Operators(index)
             code = self.model.OperatorCodes(record.OpcodeIndex())
             name = self.operator_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            name = code.CustomCode().decode() if name == "CUSTOM" else name
             found.append((name, record.InputsAsNumpy().tolist(), record.OutputsAsNumpy().tolist(), record))
         return found
 

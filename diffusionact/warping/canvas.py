@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..face.alignment import compose_transforms, invert_transform
+from ..face.geometry.alignment import compose_transforms, invert_transform
 from .placement import ALIGNED_SIZE
 from .sampling import apply, blur, mix, pixel_centres, pixels_to_grid, sample, smoothstep
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..face.landmarker.geometry import weighted_similarity
-from ..face.open_face_model import OpenFaceModel
-from ..face.rotations import axis_angle_to_matrix
+from ..face.geometry.rotations import axis_angle_to_matrix
+from ..face.readers.open.face_model import OpenFaceModel
+from ..face.readers.open.landmarker.geometry import weighted_similarity
 from .topology import load_topology
 from .values import HeadPlacement
 

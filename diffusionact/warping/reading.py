@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from ..checks import check_frames
-from ..face.alignment import crop_transform, transform_points
 from ..face.errors import NoFaceFoundError
-from ..face.gaze import gaze_from_pupils
-from ..face.landmarker import FaceLandmarker, Faces
-from ..face.mesh_landmarks import PUPIL_POINTS
-from ..face.open_face_model import OpenFaceModel
-from ..face.open_face_reader import rotate_head_pose
-from ..face.rotations import matrix_to_head_pose
+from ..face.geometry.alignment import crop_transform, transform_points
+from ..face.geometry.gaze import gaze_from_pupils
+from ..face.geometry.rotations import matrix_to_head_pose
+from ..face.readers.open.face_model import OpenFaceModel
+from ..face.readers.open.landmarker import FaceLandmarker, Faces
+from ..face.readers.open.mesh_landmarks import PUPIL_POINTS
+from ..face.readers.open.reader import rotate_head_pose
 from ..types import FaceCoefficients
 from .placement import ALIGNED_SIZE
 from .topology import load_topology

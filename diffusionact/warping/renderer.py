@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_positive_int
-from ..face.alignment import invert_transform
+from ..face.geometry.alignment import invert_transform
 from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
 from .drawing import Drawing
 from .eye_painting import paint_eyes

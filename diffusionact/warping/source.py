@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_frames, describe
-from ..face.alignment import invert_transform
-from ..face.open_face_model import OpenFaceModel
+from ..face.geometry.alignment import invert_transform
+from ..face.readers.open.face_model import OpenFaceModel
 from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out, lay_out_matte
 from .confidence import facing, visible
 from .eyes import prepare_eyes

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..face.landmarker.graph import DATA_FOLDER
-from ..face.mesh_landmarks import landmark_matrix
+from ..face.readers.open.landmarker.graph import DATA_FOLDER
+from ..face.readers.open.mesh_landmarks import landmark_matrix
 
 NUM_FACE = 468  # without the irises
 NUM_MESH = 478

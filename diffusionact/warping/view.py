@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..face.alignment import invert_transform
+from ..face.geometry.alignment import invert_transform
 from .placement import ALIGNED_SIZE, mesh_to_plane, plane_to_aligned
 from .sampling import apply
 from .surroundings import spokes

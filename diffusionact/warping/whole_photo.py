@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..checks import describe
-from ..face.alignment import invert_transform
+from ..face.geometry.alignment import invert_transform
 from .sampling import apply, mix, pixel_centres, smoothstep
 from .values import WarpSource
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from diffusionact.face.expression_names import EXPRESSION_NAMES
-from diffusionact.face.landmarker import FaceLandmarker
-from diffusionact.face.open_face_model import OpenFaceModel
-from diffusionact.face.rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle
+from diffusionact.face.geometry.rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle
+from diffusionact.face.readers.open.face_model import OpenFaceModel
+from diffusionact.face.readers.open.landmarker import FaceLandmarker
 from diffusionact.types import FaceCoefficients
 from diffusionact.warping import prepare_source, read_face, with_matte
 from diffusionact.warping.topology import EYE_RINGS, IRISES, load_topology

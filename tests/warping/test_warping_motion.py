@@ -2,7 +2,7 @@
 
 import torch
 
-from diffusionact.face.rotations import axis_angle_to_matrix
+from diffusionact.face.geometry.rotations import axis_angle_to_matrix
 from diffusionact.warping import coefficient_motion, mesh_motion
 from diffusionact.warping.eyes import opening
 from diffusionact.warping.motion import keep_lips_apart, lid_ratio, move_irises, scale_lids

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from diffusionact.face.rotations import matrix_to_head_pose
+from diffusionact.face.geometry.rotations import matrix_to_head_pose
 from diffusionact.images import model_to_uint8, uint8_to_model
 from diffusionact.types import FaceCoefficients
 from diffusionact.warping import (

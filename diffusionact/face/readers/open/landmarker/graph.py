@@ -32,10 +32,10 @@ ONNX_NAMES = {
 NAMES = {"kind", "inputs", "output", "weight", "bias", "activation"}
 
 
-def load_bundled_network(name: str) -> GraphNetwork:
-    """One of the nets that ship with the package: face_detector, face_mesh or face_blendshapes."""
-    graph = json.loads((DATA_FOLDER / f"{name}.json").read_text())
-    return network_of_graph(graph, load_file(DATA_FOLDER / f"{name}.safetensors"))
+def load_bundled_network(name: str, folder: Path = DATA_FOLDER) -> GraphNetwork:
+    """A net that ships with the package, by default one of face_detector, face_mesh and face_blendshapes."""
+    graph = json.loads((folder / f"{name}.json").read_text())
+    return network_of_graph(graph, load_file(folder / f"{name}.safetensors"))
 
 
 def network_of_graph(graph: dict[str, Any], weights: dict[str, Tensor]) -> GraphNetwork:

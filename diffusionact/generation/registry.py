@@ -73,4 +73,11 @@ def load_engine(name_or_path: str | Path = DEMO_NAME, revision: str | None = Non
     return find_engine(index[INDEX_SECTION].get("engine", ENGINE_NAME)).load(folder, index)
 
 
+def _load_warp(folder: Path, index: Mapping[str, Any]) -> Engine:
+    from .warp import WarpEngine  # its nets and tables are read only where they are wanted
+
+    return WarpEngine.from_folder(folder, index)
+
+
 register_engine(EngineEntry(ENGINE_NAME, "DiffusionAct: a diffusion autoencoder", DiffusionEngine.from_folder))
+register_engine(EngineEntry("warp", "the source photo warped by geometry; no generative network", _load_warp))

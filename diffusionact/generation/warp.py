@@ -1,0 +1,213 @@
+"""The geometry engine: the source photo itself, warped into the driver's pose. No generative network, no weights.
+
+It shows what the photo shows, at the photo's own sharpness, and cannot know what the photo does not: see `warping`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import images
+from ..checks import check_positive_int
+from ..face.geometry.alignment import invert_transform, transform_points
+from ..face.geometry.resize import resize_crop
+from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes, map_tensors
+from ..warping import WarpedFrames, WarpMotion, WarpRenderer, WarpSource, coefficient_motion
+from ..warping.expression_directions import load_directions
+from ..warping.photo import PhotoPreparer
+from ..warping.placement import ALIGNED_SIZE
+from ..weights.model_folder import INDEX_NAME, INDEX_SECTION, some_of
+from .conditioning import Conditioning
+from .engine import AlignedSource
+from .sampling import PreviewCallback, Sampling, StepCallback
+
+ENGINE_NAME = "warp"
+FACE_MODEL = "open"
+# The parts of a prepared source stand among the codes under their own names behind this.
+PREFIX = "warp."
+SMALL = 2**16
+
+
+@dataclass(frozen=True)
+class WarpConfig:
+    """Settings of a model folder of this engine.
+
+    Attributes:
+        sample_size: side of the images, pixels.
+
+    Raises:
+        ValueError: if it is none.
+    """
+
+    sample_size: int = 512
+
+    def __post_init__(self) -> None:
+        check_positive_int("sample_size", self.sample_size)
+
+
+class WarpEngine:
+    """Warps the source photo; see `Engine`.
+
+    Codes: "warp.NAME" (1, ...) for every part of a `WarpSource`. Conditioning: "rotation" (F, 3), "camera" (F, 3),
+    "expression" (F, 52) and "gaze" (F, 2) of the open face model.
+
+    Args:
+        config: of the model folder.
+    """
+
+    name = ENGINE_NAME
+    landmark_frame = "aligned"
+    presets: Mapping[str, Sampling] = {}
+    modules: tuple[nn.Module, ...] = ()
+
+    def __init__(self, config: WarpConfig | None = None):
+        self.config = config or WarpConfig()
+        self.sample_size = self.config.sample_size
+        self.device = torch.device("cpu")
+        self._directions = load_directions()
+        self._preparer = PhotoPreparer()
+        self.fingerprint = hashlib.sha256(self._directions.numpy().tobytes()).hexdigest()[:16]
+        # The source that was rendered last: its textures at the output's size are kept for the next chunk.
+        self._last: tuple[Tensor, int, WarpRenderer] | None = None
+
+    @classmethod
+    def from_folder(cls, folder: Path, index: Mapping[str, Any]) -> WarpEngine:
+        """Load a model folder, which holds nothing but its index file.
+
+        Raises:
+            ValueError: if a setting is unknown or out of range.
+        """
+        settings = {name: value for name, value in index[INDEX_SECTION].items() if name != "engine"}
+        unknown = sorted(settings.keys() - {field.name for field in fields(WarpConfig)})
+        if unknown:
+            raise ValueError(
+                f"Expected a section {INDEX_SECTION!r} with sample_size in {folder / INDEX_NAME}, received also "
+                f"{some_of(unknown)}. The model was made for another version; update this package."
+            )
+        return cls(WarpConfig(**settings))
+
+    def save(self, folder: Path) -> None:
+        """See `Engine`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        index = {"_class_name": "DiffusionActPipeline", INDEX_SECTION: {"engine": self.name, **asdict(self.config)}}
+        (folder / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> WarpEngine:
+        """See `Engine`; geometry is computed in float32 whatever the dtype."""
+        self.device, self._last = torch.device(device), None
+        self._directions = self._directions.to(self.device)
+        self._preparer.to(self.device)
+        return self
+
+    def encode(
+        self, source: AlignedSource, num_inversion_steps: int | None = None, on_step: StepCallback | None = None
+    ) -> dict[str, Tensor]:
+        """See `Engine`; finds the mesh of each face, and makes its photo ready to be warped."""
+        self._check_face_model(source.pose.coefficients)
+        prepared = [self._prepare(source, row) for row in range(len(source.image))]
+        return {PREFIX + name: torch.stack([_stored(part[name]) for part in prepared]) for name in prepared[0]}
+
+    def condition(self, source: SourceCodes, pose: FacePose) -> dict[str, Tensor]:
+        """See `Engine`."""
+        self._check_face_model(pose.coefficients)
+        parts = pose.coefficients
+        named = {"rotation": parts.rotation, "camera": parts.camera, "expression": parts.expression, "gaze": pose.gaze}
+        return {name: tensor.to(self.device) for name, tensor in named.items()}
+
+    def render(
+        self,
+        source: SourceCodes,
+        conditioning: Conditioning,
+        sampling: Sampling,
+        on_step: StepCallback | None = None,
+        on_preview: PreviewCallback | None = None,
+    ) -> Tensor:
+        """See `Engine`; nothing is sampled."""
+        frames = self.warp(source, conditioning).images
+        if on_preview is not None:
+            on_preview(frames)
+        if on_step is not None:
+            on_step(1, 1)
+        return frames
+
+    def warp(self, source: SourceCodes, conditioning: Conditioning) -> WarpedFrames:
+        """The frames with their confidence, labels and normals; one source, or one for each frame."""
+        rows = len(source.codes[PREFIX + "texture"])
+        if rows == 1:
+            return self._warp_one(source, 0, conditioning)
+        parts = [self._warp_one(source, row, conditioning.rows(slice(row, row + 1))) for row in range(rows)]
+        return WarpedFrames(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(parts[0])))
+
+    def _warp_one(self, source: SourceCodes, row: int, conditioning: Conditioning) -> WarpedFrames:
+        renderer = self._renderer(source, row)
+        return renderer.render(self._motion(renderer.source, conditioning))
+
+    def encode_steps(self, num_inversion_steps: int | None = None) -> int:
+        """See `Engine`."""
+        return 0
+
+    def check_sampling(self, sampling: Sampling) -> None:
+        """See `Engine`; whatever is asked for, nothing is sampled."""
+
+    def steps_per_frame(self, sampling: Sampling) -> int:
+        """See `Engine`."""
+        return 1
+
+    def activation_bytes(self, num_frames: int) -> int:
+        """See `Engine`: about forty float32 values per pixel, one frame after the other."""
+        return 40 * 4 * self.sample_size**2
+
+    def _prepare(self, source: AlignedSource, row: int) -> dict[str, Tensor]:
+        """The parts of one prepared source."""
+        photo, to_aligned = self._photo(source, row)
+        pose = map_tensors(source.pose, lambda tensor: tensor[row : row + 1].to(self.device))
+        in_photo = transform_points(invert_transform(to_aligned.matrix), pose.landmarks)
+        to_crop = resize_crop(to_aligned, ALIGNED_SIZE).matrix[0]
+        return self._preparer(photo, in_photo[0], to_crop, pose.coefficients, pose.gaze).tensors()
+
+    def _photo(self, source: AlignedSource, row: int) -> tuple[Tensor, CropTransform]:
+        """The photo uint8 (H, W, 3) of one source, and its crop; frames that lie in no photo are their own."""
+        if source.photo is not None:
+            return source.photo.to(self.device), map_tensors(source.crop, lambda tensor: tensor.to(self.device))
+        image = source.image[row : row + 1]
+        crop = CropTransform(torch.eye(2, 3, device=self.device)[None], image.shape[-1])
+        return images.model_to_uint8(image)[0].to(self.device), crop
+
+    def _motion(self, prepared: WarpSource, conditioning: Conditioning) -> WarpMotion:
+        parts = {name: conditioning[name] for name in ("expression", "rotation", "camera")}
+        nothing = parts["camera"].new_zeros(len(conditioning), 0)  # the warp takes the shape from the photo
+        coefficients = FaceCoefficients(shape=nothing, face_model=FACE_MODEL, **parts)
+        return coefficient_motion(prepared, self._directions, coefficients, conditioning["gaze"])
+
+    def _renderer(self, source: SourceCodes, row: int) -> WarpRenderer:
+        texture = source.codes[PREFIX + "texture"]
+        if self._last is None or self._last[0] is not texture or self._last[1] != row:
+            parts = {name.removeprefix(PREFIX): tensor[row] for name, tensor in source.codes.items()}
+            prepared = WarpSource(**{name: _restored(part).to(self.device) for name, part in parts.items()})
+            self._last = (texture, row, WarpRenderer(prepared, self.sample_size))
+        return self._last[2]
+
+    @staticmethod
+    def _check_face_model(coefficients: FaceCoefficients) -> None:
+        if coefficients.face_model != FACE_MODEL:
+            raise ValueError(
+                f"Expected a face read with the face model {FACE_MODEL!r} for the engine {ENGINE_NAME!r}, received "
+                f"{coefficients.face_model!r}. Use the face reader 'open', or another model."
+            )
+
+
+def _stored(part: Tensor) -> Tensor:
+    """Half of the memory and of the file for what is as large as an image; its error is far below a level of 8 bits."""
+    return part.half() if part.is_floating_point() and part.numel() > SMALL else part
+
+
+def _restored(part: Tensor) -> Tensor:
+    return part.float() if part.is_floating_point() else part

@@ -16,6 +16,10 @@ from .commands.installed import add_installed_commands
 from .face.pose.options import DRIVER_CROPS
 from .pipelines import FACE_READERS
 from .schedulers import SCHEDULERS
+from .weights import DEMO_NAME, PHOTO_NAME
+
+# Engine -> the bundled model of it.
+ENGINE_MODELS = {"warp": PHOTO_NAME, "diffusion": DEMO_NAME}
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -145,9 +149,30 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=evaluate.run)
 
 
+class _StoreModelOfEngine(argparse.Action):
+    """Stores the model whose engine was asked for."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, ENGINE_MODELS[values])
+
+
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model")
-    group.add_argument("--model", default="demo", help="demo, a folder, a name in the weights folder, or a Hub id")
+    group.add_argument(
+        "--model",
+        default=PHOTO_NAME,
+        help="photo (the photo itself, moved by geometry; the default), demo (a small diffusion model), a folder, a "
+        "name in the weights folder, or a Hub id",
+    )
+    group.add_argument(
+        "--engine",
+        dest="model",
+        action=_StoreModelOfEngine,
+        choices=ENGINE_MODELS,
+        default=PHOTO_NAME,
+        help="short for the bundled model of an engine: "
+        + ", ".join(f"{engine} is --model {model}" for engine, model in ENGINE_MODELS.items()),
+    )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     group.add_argument(
         "--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"), help="of the UNets"

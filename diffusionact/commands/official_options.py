@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..face.readers.emoca.reader import EmocaFaceReader
-from ..weights import DEMO_NAME, MODEL_FOLDER_NAME
+from ..weights import BUNDLED_MODELS, MODEL_FOLDER_NAME
 
 # Option -> the values that do not contradict the procedure; the first is the command's default.
 FITTING: dict[str, tuple[object, ...]] = {
@@ -44,5 +44,5 @@ def settle_official_options(options: argparse.Namespace) -> None:
             "another way. Give the image itself."
         )
     options.tracker, options.dtype = EmocaFaceReader.name, "float32"
-    if options.model == DEMO_NAME:
+    if options.model in BUNDLED_MODELS:
         options.model = MODEL_FOLDER_NAME

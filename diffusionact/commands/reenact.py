@@ -21,6 +21,7 @@ from ..pipelines import DiffusionActPipeline, OfficialProcedure, ReenactedFrame
 from ..pipelines.official import NUM_INFERENCE_STEPS
 from ..types import SourceCodes
 from ..video import FrameSource, VideoWriter, open_frames
+from ..weights import DEMO_NAME
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
 from .official_options import settle_official_options
 from .reenactment_report import ReenactmentReport
@@ -28,14 +29,14 @@ from .reenactment_report import ReenactmentReport
 logger = logging.getLogger(__name__)
 
 DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
-PANEL_SIZE = 256
+MIN_PANEL_SIZE = 256
 OUTPUT_SUFFIXES = (".mp4", ".mov", ".mkv", ".png", "")
 
 
 def run_demo(options: argparse.Namespace) -> None:
-    """Reenact the bundled source with the bundled driving clip."""
-    options.source = DEMO_MEDIA / "source.png"
-    options.driving = DEMO_MEDIA / "driving.mp4"
+    """Reenact the bundled photo with the bundled clip; the demo model knows rendered heads only, and gets these."""
+    names = ("source.png", "driving.mp4") if options.model == DEMO_NAME else ("photo.jpg", "photo_driving.mp4")
+    options.source, options.driving = (DEMO_MEDIA / name for name in names)
     options.side_by_side = not options.paste_back
     run(options)
 
@@ -162,10 +163,11 @@ def _compose(
         for frame in stream:
             yield paste_back(full, frame.image, source.crop, options.feather, options.match_colour)[0]
     elif options.side_by_side:
-        source_panel = images.middle_square(images.model_to_uint8(source.image)[0], PANEL_SIZE)
+        size = max(MIN_PANEL_SIZE, pipeline.sample_size)
+        source_panel = images.middle_square(images.model_to_uint8(source.image)[0], size)
         for frame, driving_frame in zip(stream, driving, strict=True):
             shown = (driving_frame, images.model_to_uint8(frame.image)[0])
-            yield torch.cat([source_panel, *(images.middle_square(panel, PANEL_SIZE) for panel in shown)], dim=1)
+            yield torch.cat([source_panel, *(images.middle_square(panel, size) for panel in shown)], dim=1)
     else:
         for frame in stream:
             yield images.model_to_uint8(frame.image)[0]

@@ -162,8 +162,8 @@ def _flatten(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], dict[str,
         elif isinstance(item, (int, str)):
             numbers[name] = item
         elif isinstance(item, Mapping):
-            # Codes stand among the other tensors, under their own names.
-            tensors |= {key: tensor.cpu().clone(memory_format=torch.contiguous_format) for key, tensor in item.items()}
+            for key, tensor in item.items():
+                tensors[f"{name}.{key}"] = tensor.cpu().clone(memory_format=torch.contiguous_format)
         else:
             inner_tensors, inner_numbers = _flatten(item, name + ".")
             tensors |= inner_tensors
@@ -176,7 +176,9 @@ def _build(kind: type, tensors: dict[str, Tensor], numbers: dict[str, Any], pref
     for field in fields(kind):
         name = prefix + field.name
         if field.name == CODES:
-            values[CODES] = {key: tensors[key] for key in numbers[CODES]}
+            names = {key: f"{CODES}.{key}" for key in numbers[CODES]}
+            # Version 0.1 had them among the other tensors.
+            values[CODES] = {key: tensors[name if name in tensors else key] for key, name in names.items()}
         elif field.name in NESTED:
             values[field.name] = _build(NESTED[field.name], tensors, numbers, name + ".")
         else:

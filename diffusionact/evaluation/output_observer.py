@@ -102,7 +102,7 @@ class ReaderOutputObserver:
 
 def output_observer(face_reader: FaceReader, device: torch.device) -> OutputObserver:
     """What looks at the output of a pipeline that reads faces with `face_reader`."""
-    if face_reader.camera_frame == "aligned":
+    if face_reader.face_model.name == OpenFaceModel.name:
         return OpenOutputObserver(face_reader, device)
     return ReaderOutputObserver(face_reader)
 

@@ -32,7 +32,7 @@ def test_a_saved_source_comes_back_bit_by_bit(source, tmp_path):
 
 
 def test_codes_of_any_engine_come_back_under_their_names(source, tmp_path):
-    path, codes = tmp_path / "source.safetensors", {"texture": torch.rand(1, 4, 4, 3), "mesh": torch.rand(1, 5, 3)}
+    path, codes = tmp_path / "source.safetensors", {"image": torch.rand(1, 4, 4, 3), "mesh": torch.rand(1, 5, 3)}
     save_value(replace(source, codes=codes), path)
     loaded = load_value(path, SourceCodes).codes
     assert loaded.keys() == codes.keys() and all(torch.equal(loaded[name], codes[name]) for name in codes)

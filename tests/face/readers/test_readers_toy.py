@@ -115,14 +115,3 @@ def test_the_command_takes_it(installed, tiny_model_folder, portrait, tmp_path):
     assert done.returncode == 0, done.stderr
     assert Image.open(tmp_path / "out.png").size[0] > 0
     assert json.loads((tmp_path / "report.json").read_text())["tracker"] == "toy"
-
-
-def test_the_app_looks_at_uploads_with_the_pipelines_reader(installed, tiny_model_folder, bright_right):
-    from diffusionact_app.engine import Engine
-    from diffusionact_app.vision import look
-
-    engine = Engine(DiffusionActPipeline.from_pretrained(tiny_model_folder, torch.float32, face_reader="toy"))
-    seen = look(engine, bright_right, 1)
-    assert seen.boxes.tolist() == [[0.0, 0.0, 128.0, 256.0], [128.0, 0.0, 256.0, 256.0]]
-    left, right = (engine.measure(bright_right, face).observation.expression for face in (0, 1))
-    assert right > left

@@ -1,4 +1,4 @@
-"""The astronaut as a source, a stand-in for a matte and for expression directions: small, real, made once."""
+"""The astronaut as a source, a stand-in for a matte: small, real, made once."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from diffusionact.face.readers.open.face_model import OpenFaceModel
 from diffusionact.face.readers.open.landmarker import FaceLandmarker
 from diffusionact.types import FaceCoefficients
 from diffusionact.warping import prepare_source, read_face, with_matte
-from diffusionact.warping.topology import EYE_RINGS, IRISES, load_topology
+from diffusionact.warping.expression_directions import load_directions
 
 MODEL_UNIT_CM = 5.745
 # The head turns about this point, head space of the face model.
@@ -58,23 +58,15 @@ def source(photo, reading, bare_source):
 
 
 @pytest.fixture(scope="session")
-def directions(face_model):
-    """The face model's 68 directions spread over the mesh by nearness on the canonical face."""
-    topology = load_topology()
-    vertices = torch.cat([topology.canonical, torch.zeros(10, 3)])
-    for iris, ring in zip(IRISES, EYE_RINGS, strict=True):
-        vertices[list(iris)] = topology.canonical[list(ring)].mean(0)
-    squared = torch.cdist(vertices, topology.landmark_matrix @ vertices).square()
-    share = 1 / (squared + 0.01).square()
-    share = share.scatter(1, squared.argsort(1)[:, 4:], 0.0)
-    share = share / share.sum(1, keepdim=True) / (1 + squared.amin(1, keepdim=True) / 9)
-    return torch.einsum("vl,elc->evc", share, face_model.expression_basis * MODEL_UNIT_CM)
+def directions():
+    """The bundled ones."""
+    return load_directions()
 
 
 @pytest.fixture(scope="session")
 def own(source):
     """The source's own coefficients."""
-    return FaceCoefficients(torch.zeros(1, 1), source.expression, source.rotation_values, source.camera)
+    return FaceCoefficients(torch.zeros(1, 1), source.expression, source.rotation_values, source.camera, "open")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from diffusionact.face.geometry.rotations import matrix_to_head_pose
 from diffusionact.images import model_to_uint8, uint8_to_model
-from diffusionact.types import FaceCoefficients
+from diffusionact.types import FaceCoefficients, concatenate
 from diffusionact.warping import (
     WarpMotion,
     WarpRenderer,
@@ -42,9 +42,7 @@ def resized_crop(source, size):
 
 
 def rows_of(coefficients):
-    return FaceCoefficients(
-        *(torch.cat(parts) for parts in zip(*(vars(c).values() for c in coefficients), strict=True))
-    )
+    return concatenate(list(coefficients))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +159,7 @@ def test_padding_beyond_the_photo_has_no_confidence(photo, reading, directions):
     aligned = reading.aligned.clone()
     aligned[:, 2] += aligned[:, 0] * left
     source = prepare_source(cut, replace(reading, mesh=mesh, aligned=aligned))
-    own = FaceCoefficients(torch.zeros(1, 1), source.expression, source.rotation_values, source.camera)
+    own = FaceCoefficients(torch.zeros(1, 1), source.expression, source.rotation_values, source.camera, "open")
     frames = WarpRenderer(source, 128).render(coefficient_motion(source, directions, own, source.gaze))
     column = int((aligned[0, 2] + 1) / 2)  # half of the photo's left edge in aligned px: 128 px output
     assert 10 < column < 100

@@ -20,7 +20,7 @@ def render(source, directions, change=(), size=128):
     expression = source.expression.clone()
     for index, value in change:
         expression[0, index] = value
-    pose = FaceCoefficients(torch.zeros(1, 1), expression, source.rotation_values, source.camera)
+    pose = FaceCoefficients(torch.zeros(1, 1), expression, source.rotation_values, source.camera, "open")
     return WarpRenderer(source, size).render(coefficient_motion(source, directions, pose, source.gaze))
 
 

@@ -37,3 +37,37 @@ def test_every_template_has_its_image_in_the_documentation():
         image = folder / f"{workflow.stem}.webp"
         assert f"(images/comfyui/{image.name})" in text
         assert 0 < image.stat().st_size < MAX_SCREENSHOT
+
+
+CHECKLISTS = {
+    "A face reader": 5,
+    "A sampler, or a few-step decoder": 5,
+    "An engine": 5,
+    "A loss": 5,
+    "A node": 5,
+    "A preset": 5,
+    "A conditioning input": 4,
+}
+
+
+def checklists() -> dict[str, list[str]]:
+    """Heading of docs/extending.md -> the numbered lines below it."""
+    _, *sections = re.split(r"^## ", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = {}
+    for section in sections:
+        heading, *lines = section.splitlines()
+        found[heading] = [line for line in lines if re.match(r"\d+\. ", line)]
+    return found
+
+
+def test_every_kind_of_extension_has_a_checklist():
+    assert checklists().keys() == CHECKLISTS.keys()
+
+
+@pytest.mark.parametrize("heading", CHECKLISTS)
+def test_a_checklist_names_few_files_and_all_of_them_exist(heading):
+    lines = checklists()[heading]
+    assert 0 < len(lines) <= CHECKLISTS[heading]
+    for number, line in enumerate(lines, start=1):
+        path = re.match(rf"{number}\. `([^`]+)`", line)
+        assert path and (ROOT / path[1]).is_file(), line

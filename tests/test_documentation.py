@@ -1,4 +1,4 @@
-"""What docs/comfyui.md and the README point at is there: tests by name, images, pages, templates."""
+"""What the pages point at is there: tests by name, images, files, templates; lines and names of tests are short."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "web" / "docs").rglob("*.md"))]
+MANUALS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MAX_SCREENSHOT = 250_000  # bytes
+MAX_PROSE = 119  # characters of a line
+MAX_TEST_NAME = 70
+
+
+def prose_of(page: Path) -> list[str]:
+    """Lines of a page that are neither table nor code."""
+    return [line for line in page.read_text(encoding="utf-8").splitlines() if not line.startswith(("|", "    "))]
 
 
 def defined_tests() -> set[str]:
@@ -28,6 +36,20 @@ def test_every_link_to_a_file_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", MANUALS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_are_short(page):
+    assert [line for line in prose_of(page) if len(line) > MAX_PROSE] == []
+
+
+def test_names_of_tests_are_short():
+    assert sorted(name for name in defined_tests() if len(name) > MAX_TEST_NAME) == []
+
+
+def test_the_index_leads_to_every_page():
+    linked = set(re.findall(r"\]\(([\w./]+\.md)", (ROOT / "docs" / "index.md").read_text(encoding="utf-8")))
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
 
 
 def test_every_template_has_its_image_in_the_documentation():

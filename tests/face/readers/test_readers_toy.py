@@ -119,7 +119,6 @@ def test_the_command_takes_it(installed, tiny_model_folder, portrait, tmp_path):
 
 def test_the_app_looks_at_uploads_with_the_pipelines_reader(installed, tiny_model_folder, bright_right):
     from diffusionact_app.engine import Engine
-
     from diffusionact_app.vision import look
 
     engine = Engine(DiffusionActPipeline.from_pretrained(tiny_model_folder, torch.float32, face_reader="toy"))

@@ -15,7 +15,8 @@ MAX_TEST_NAME = 70
 
 def prose_of(page: Path) -> list[str]:
     """Lines of a page that are neither table nor code."""
-    return [line for line in page.read_text(encoding="utf-8").splitlines() if not line.startswith(("|", "    "))]
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [line for line in text.splitlines() if not line.startswith(("|", "    "))]
 
 
 def defined_tests() -> set[str]:

@@ -133,7 +133,7 @@ def random_people_table(model: OpenFaceModel, count: int, noise_px: float) -> li
 
 
 def fitted_clip(model: OpenFaceModel, path: Path, every: int) -> FaceCoefficients:
-    """Faces fitted to every so-manieth frame of a clip."""
+    """Faces fitted to every N-th frame of a clip."""
     frames = torch.stack([frame for index, frame in enumerate(open_frames(path)) if index % every == 0])
     seen = OpenFaceTracker("follow", "hold").eval().observe(frames)
     inside = observe_in_crop(seen, crop_transform(seen.landmarks, ALIGNED_SIZE))
@@ -167,7 +167,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", nargs="*", type=Path, help="clips of different people")
-    parser.add_argument("--every", type=int, default=4, help="read every so-manieth frame of a clip")
+    parser.add_argument("--every", type=int, default=4, metavar="N", help="read every N-th frame of a clip")
     options = parser.parse_args()
     model = OpenFaceModel.from_bundled()
     with torch.no_grad():

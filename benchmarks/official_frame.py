@@ -4,7 +4,7 @@
 
 The official model is shown the numbers of a 224 px crop: the box of the landmarks is centred there and its mean side is
 223 / 1.375 = 162 px, by the rule of the authors' crop. For every fifth frame this prints where the drawn landmarks of
-the open lane lie: of the driver's own face, and of the bundled source in the driver's pose. Writes
+the open face model lie: of the driver's own face, and of the bundled source in the driver's pose. Writes
 benchmarks/results/official_frame.json.
 """
 

@@ -1,4 +1,4 @@
-"""How closely the paper lane follows the official code: every stored output of it against ours, as one table.
+"""How closely the paper backend follows the official code: every stored output of it against ours, as one table.
 
     python -m benchmarks.official_parity [--parts] [--long GOLDEN_FOLDER] [--work FOLDER]
 

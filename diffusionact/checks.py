@@ -15,7 +15,7 @@ RANGE_TOLERANCE = 1e-3
 
 
 def describe(tensor: Tensor) -> str:
-    """Shape, dtype and range of a tensor in words."""
+    """Shape, dtype and range of a tensor, for messages."""
     words = f"shape {tuple(tensor.shape)}, {str(tensor.dtype).removeprefix('torch.')}"
     if tensor.numel() == 0 or tensor.is_complex():
         return words

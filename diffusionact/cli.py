@@ -80,7 +80,7 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     _add_decode_options(parser)
     _add_output_options(parser)
     parser.add_argument(
-        "--exact", action="store_true", help="the official procedure to the letter; needs the authors' files"
+        "--exact", action="store_true", help="as in the official code; needs the authors' files"
     )
     parser.set_defaults(run=reenact.run)
 

@@ -2,28 +2,11 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from . import model, pose, render, saved, source, video
 from .comfy.weights_folder import register_folder
-from .model import LoadModel
-from .pose import EditPose, ExtractPose
-from .render import Decode, Reenact
-from .saved import LoadPose, LoadSource, SavePose, SaveSource
-from .source import DemoMedia, EncodeSource
-from .video import PasteBack, ReenactVideo
 
 NODES: list[type[io.ComfyNode]] = [
-    LoadModel,
-    DemoMedia,
-    EncodeSource,
-    ExtractPose,
-    EditPose,
-    Reenact,
-    Decode,
-    PasteBack,
-    SavePose,
-    LoadPose,
-    SaveSource,
-    LoadSource,
-    ReenactVideo,
+    node for module in (model, source, pose, render, saved, video) for node in module.NODES
 ]
 
 

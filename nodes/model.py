@@ -76,3 +76,6 @@ class LoadModel(io.ComfyNode):
         device = comfy.model_management.get_torch_device()
         chosen = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)
         return io.NodeOutput(manage(load_engine(folder), chosen))
+
+
+NODES: list[type[io.ComfyNode]] = [LoadModel]

@@ -132,3 +132,6 @@ def own_pose(source: Source | None) -> Pose:
             "Expected a pose or a source to change, received neither. Connect Extract Pose, Load Pose or Encode Source."
         )
     return Pose(source_pose(reader_of(source.codes.coefficients).face_model, source.codes), Timing())
+
+
+NODES: list[type[io.ComfyNode]] = [ExtractPose, EditPose]

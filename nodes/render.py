@@ -92,3 +92,6 @@ class Decode(io.ComfyNode):
         sound = audio or codes.timing.audio
         parts = Types.VideoComponents(images=image, audio=sound, frame_rate=codes.timing.frame_rate)
         return io.NodeOutput(image, InputImpl.VideoFromComponents(parts))
+
+
+NODES: list[type[io.ComfyNode]] = [Reenact, Decode]

@@ -166,3 +166,6 @@ class LoadSource(io.ComfyNode):
         source = Source(codes, attached.tensors[IMAGE], attached.model, frame)
         aligned = to_image(images.model_to_unit(codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))
+
+
+NODES: list[type[io.ComfyNode]] = [SavePose, LoadPose, SaveSource, LoadSource]

@@ -111,3 +111,6 @@ class EncodeSource(io.ComfyNode):
         source = encode(model, image, choice, inversion_steps, reader)
         aligned = to_image(images.model_to_unit(source.codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))
+
+
+NODES: list[type[io.ComfyNode]] = [DemoMedia, EncodeSource]

@@ -172,3 +172,6 @@ def pasted(pasting: Pasting, full: Tensor, faces: Tensor) -> tuple[Tensor, Tenso
 def on_warping_device(crop: CropTransform) -> CropTransform:
     """The crop where images are warped."""
     return map_tensors(crop, lambda tensor: tensor.to(warping_device()))
+
+
+NODES: list[type[io.ComfyNode]] = [PasteBack, ReenactVideo]

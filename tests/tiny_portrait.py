@@ -1,4 +1,4 @@
-"""A tiny network of the open perception lane with random weights, and a face to cut out."""
+"""A tiny network of the open perception backend with random weights, and a face to cut out."""
 
 import torch
 from torch import Tensor

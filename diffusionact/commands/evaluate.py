@@ -177,7 +177,7 @@ class Evaluation:
         return missing
 
     def describe(self, name: str) -> str:
-        """A model and its steps in words."""
+        """A model and its steps, for people."""
         facts = self.settings["models"][name]
         steps = self.options.steps or facts["own_steps"]
         inversion_steps = self.options.inversion_steps or facts["own_inversion_steps"]

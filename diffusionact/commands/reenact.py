@@ -83,7 +83,7 @@ def _begin(
 ) -> tuple[SourceCodes, Tensor | None, Iterator[ReenactedFrame]]:
     """The encoded source, its image, None for a saved one, and the frames to come."""
     how, rate = pose_options(options), float(driving.frame_rate)
-    # A number of steps that the engine refuses is found before the source is encoded.
+    # A number of steps that the engine rejects is found before the source is encoded.
     pipeline.engine.check_sampling(Sampling(options.steps, options.scheduler))
     source, image = load_source(pipeline, options.source, options)
     frames = pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, options.chunk_size)

@@ -1,4 +1,4 @@
-"""What is in the weights folder: one entry of the catalogue in words, and what is wrong with a part that is there."""
+"""What is in the weights folder: one entry of the catalogue for people, and what is wrong with a part that is there."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def check_expression_width(width: int, settings: Path) -> str:
         settings: cfg.yaml.
 
     Returns:
-        What was found, in words.
+        What was found, for messages.
 
     Raises:
         ValueError: if the settings belong to another model, or to one whose numbers would be taken for others.

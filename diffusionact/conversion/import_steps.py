@@ -44,7 +44,7 @@ class Outcome:
     Attributes:
         shown: the file, as the person knows it.
         what: its name in the catalogue; "unknown" where it is none of the authors' files.
-        result: what became of it, in words.
+        result: what became of it, for people.
         status: "imported", "kept" (made before), "left" (of no use), or "failed".
     """
 

@@ -74,7 +74,7 @@ def _read_graph(path: Path) -> GraphProto:
 
 
 def _why_not_recognition(graph: GraphProto) -> str:
-    """In words, after "received PATH"; empty if it is one."""
+    """For messages, after "received PATH"; empty if it is one."""
     shapes = [[size.dim_value for size in entry.type.tensor_type.shape.dim] for entry in _inputs(graph)]
     if len(shapes) != 1 or len(graph.output) != 1:
         return f"with {len(shapes)} inputs and {len(graph.output)} outputs"

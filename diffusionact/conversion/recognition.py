@@ -28,7 +28,7 @@ class Recognition:
 
     Attributes:
         name: of its entry in the catalogue; None for a file of no use here.
-        reason: why it is none, in words.
+        reason: why it is none, for messages.
         is_settings: settings that are read together with a checkpoint beside them.
     """
 

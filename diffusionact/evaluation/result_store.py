@@ -25,7 +25,7 @@ class ResultStore:
 
     Args:
         folder: of the report.
-        settings: what the figures depend on, in words and numbers. The entry "models" is laid beside that of earlier
+        settings: what the figures depend on, text and numbers. The entry "models" is laid beside that of earlier
             runs; every other entry, and the settings of a model of the same name, must be those of the folder.
         part: number of this process, from 0.
         parts: how many there are.

@@ -26,8 +26,8 @@ class NetworkFile:
 
     Attributes:
         name: of its entry in the catalogue.
-        network: in words.
-        needed_for: the losses or metric that need it, in words.
+        network: its name in messages.
+        needed_for: the losses or metric that need it, for messages.
         remedy: what a user does who has no such file.
         part: the entry of the published file that holds the weights; empty if the file is nothing else; None if the
             published files must be imported.

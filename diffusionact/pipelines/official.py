@@ -1,4 +1,4 @@
-"""The authors' inference procedure to the letter, for a pair of images or frame by frame for a clip.
+"""The authors' inference procedure, as in the official code, for a pair of images or frame by frame for a clip.
 
 Both images are squeezed to 256 px and aligned, and landmarks are found before and after; the source is inverted in 50
 steps by the untouched UNet and decoded in 20 by the fine-tuned one, in float32. Nothing is smoothed, filled in or
@@ -119,7 +119,7 @@ class OfficialProcedure:
 
         Args:
             image: uint8 (H, W, 3).
-            whose: the image in words, for messages.
+            whose: name of the image in messages.
         """
         squeezed = squeezed_image(image).to(self.pipeline.device)
         with _full_precision():

@@ -208,7 +208,7 @@ def _replace(new: Path, old: Path) -> None:
 
 
 def some_of(names: list[str]) -> str:
-    """The first few names of a list, in words."""
+    """The first few names of a list, for messages."""
     if not names:
         return "none"
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

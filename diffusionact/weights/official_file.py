@@ -17,7 +17,7 @@ class OfficialFile:
         name: word for it on the command line.
         purpose: what it does here.
         file_names: as published; files are recognised by their content all the same.
-        origin: where it comes from, in words.
+        origin: where it comes from, for people.
         how_to_get: what a user does to get it.
         licence: in one line.
         component: path in the weights folder of what it becomes; empty if nothing is made of it.

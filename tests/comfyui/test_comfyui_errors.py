@@ -1,4 +1,4 @@
-"""What a user of ComfyUI reads when something is wrong: a message at the node, in plain words."""
+"""What a user of ComfyUI reads when something is wrong: a message at the node, in plain English."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Frames for the tests of evaluation: made from images, turned in words, written as shards."""
+"""Frames for the tests of evaluation: made from images, with the turn of the head as text, written as shards."""
 
 from pathlib import Path
 

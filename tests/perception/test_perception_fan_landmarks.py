@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_paper_lane import make_tiny_networks
+from tiny_official import make_tiny_networks
 
 from diffusionact.face.readers.emoca import COMPONENTS
 from diffusionact.face.readers.emoca.components import weight_names

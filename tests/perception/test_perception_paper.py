@@ -9,7 +9,7 @@ import pytest
 import torch
 from perception_networks import published, template_landmarks, tiny_images, tiny_perception_networks
 from safetensors.torch import save_file
-from tiny_paper_lane import make_tiny_networks
+from tiny_official import make_tiny_networks
 
 from diffusionact.conversion.importing import import_files
 from diffusionact.conversion.published_networks import read_network_file
@@ -52,7 +52,7 @@ def objective_of(perception: CombinedPerception, weights: LossWeights):
     return reenacted, reenactment_objective(reenacted, target, perception(reenacted, landmarks), seen, weights)
 
 
-def test_the_paper_lane_feeds_every_term_of_the_objective(folder, emoca_folder):
+def test_paper_backend_feeds_every_term_of_the_objective(folder, emoca_folder):
     perception = load_paper_perception(LossWeights(), folder, emoca_folder)
     perception.background.input_size = 64
     reenacted, value = objective_of(perception, LossWeights())

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_model import make_tiny_components
-from tiny_paper_lane import make_tiny_official, make_tiny_paper_pipeline, make_tiny_reader
+from tiny_official import make_tiny_official, make_tiny_paper_pipeline, make_tiny_reader
 
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.face.geometry.alignment import transform_points

@@ -88,7 +88,7 @@ def test_the_official_landmark_frame_is_the_tight_crop_drawn_as_it_is(portrait):
 
 
 @pytest.mark.parametrize(("landmark_frame", "tolerance_px"), [("aligned", 0.01), ("crop224", 4.0)])
-def test_relative_motion_of_a_still_stranger_keeps_the_sources_place_and_gaze(portrait, landmark_frame, tolerance_px):
+def test_relative_motion_of_a_still_stranger_moves_nothing(portrait, landmark_frame, tolerance_px):
     config = PipelineConfig(landmark_frame=landmark_frame, num_inference_steps=2, num_inversion_steps=2)
     pipeline = DiffusionActPipeline(replace(make_tiny_components(), config=config))
     source = pipeline.encode_source(portrait)
@@ -114,7 +114,7 @@ def test_an_image_without_a_face_is_refused(pipeline):
         pipeline.encode_source(torch.full((128, 128, 3), 127, dtype=torch.uint8))
 
 
-def test_decode_accepts_a_scheduler_of_diffusers_with_the_same_prediction_type(pipeline, source):
+def test_decode_accepts_a_scheduler_of_diffusers(pipeline, source):
     solver = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     frames = pipeline.decode(source, source.semantic_code, 4, solver)
     assert torch.isfinite(frames).all()

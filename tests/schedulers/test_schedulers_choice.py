@@ -31,7 +31,7 @@ def error(name: str, num_steps: int) -> float:
 
 @pytest.mark.parametrize("name", ["dpm", "unipc"])
 @pytest.mark.parametrize("num_steps", [6, 10])
-def test_a_solver_with_few_steps_is_nearer_the_image_than_ddim_with_twice_as_many(name, num_steps):
+def test_few_steps_of_a_solver_beat_twice_as_many_of_ddim(name, num_steps):
     assert error(name, num_steps) < 0.4 * error("ddim", 2 * num_steps)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from official_files import TINY, write_all
 from tiny_model import make_tiny_components
-from tiny_paper_lane import make_tiny_official, make_tiny_reader
+from tiny_official import make_tiny_official, make_tiny_reader
 
 from diffusionact.conversion.importing import import_files
 from diffusionact.data.saved_values import load_value, save_value

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_paper_lane import make_tiny_reader
+from tiny_official import make_tiny_reader
 
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.face.geometry.crop_frame import crop_frame_transform

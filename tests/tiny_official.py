@@ -1,4 +1,4 @@
-"""The paper lane small enough for tests: its face networks with weights by rule, a made-up head, a 256 px model."""
+"""The paper backend small enough for tests: its face networks with weights by rule, a made-up head, a 256 px model."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The paper lane from the command line: files in the authors' layout, imported, then an image and a clip, tiny."""
+"""The paper backend from the command line: files in the authors' layout, imported, then an image and a clip, tiny."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from official_files import TINY, write_all
 from PIL import Image
-from tiny_paper_lane import make_tiny_official
+from tiny_official import make_tiny_official
 
 from diffusionact.cli import main
 from diffusionact.generation import save_components

@@ -85,9 +85,9 @@ def measure(source: WarpSource, motion: WarpMotion, size: int, frames: int) -> d
     marks = [(matrix @ plane_to_aligned(plane)[..., :2] + 0.5) * size / 256 - 0.5 for plane in places]
     side, crop = source.texture.shape[-1], int(source.crop_side)
     margin = (side - crop) // 2
-    picture = resize(source.texture[None, :, margin : margin + crop, margin : margin + crop] * 2 - 1, size)
-    picture = uint8_to_model(model_to_uint8(picture))
-    base = seconds(lambda: warp_by_landmarks(picture, *marks), max(3, frames // 5))
+    image = resize(source.texture[None, :, margin : margin + crop, margin : margin + crop] * 2 - 1, size)
+    image = uint8_to_model(model_to_uint8(image))
+    base = seconds(lambda: warp_by_landmarks(image, *marks), max(3, frames // 5))
     row = {
         "size": size,
         "warp_ms_least": 1e3 * min(warp),

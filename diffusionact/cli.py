@@ -79,9 +79,7 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     _add_driver_options(parser)
     _add_decode_options(parser)
     _add_output_options(parser)
-    parser.add_argument(
-        "--exact", action="store_true", help="as in the official code; needs the authors' files"
-    )
+    parser.add_argument("--exact", action="store_true", help="as in the official code; needs the authors' files")
     parser.set_defaults(run=reenact.run)
 
 

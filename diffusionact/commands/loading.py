@@ -100,8 +100,10 @@ def load_source(
     """
     if path.suffix == ".safetensors":
         source = load_value(path, SourceCodes, pipeline.fingerprint)
-        return pipeline.place(source), None
+        return pipeline.source_to_device(source), None
     image, face = images.load_image(path), face_choice(options.source_face)
+    if not pipeline.engine.encode_steps(options.inversion_steps):
+        return pipeline.encode_source(image, face=face), image
     with inversion_progress() as on_step:
         source = pipeline.encode_source(image, options.inversion_steps, face, on_step)
     return source, image

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import diffusers
@@ -75,7 +74,7 @@ class PipelineConfig:
     landmark_canvas: int = 256
     num_inference_steps: int = 20
     num_inversion_steps: int = 50
-    presets: Mapping[str, Sampling] = field(default_factory=lambda: MappingProxyType(dict(DEFAULT_PRESETS)))
+    presets: Mapping[str, Sampling] = field(default_factory=lambda: dict(DEFAULT_PRESETS), hash=False)
 
     def __post_init__(self) -> None:
         check_choice("landmark_frame", self.landmark_frame, LANDMARK_FRAMES)

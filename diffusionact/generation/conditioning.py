@@ -38,3 +38,13 @@ class Conditioning:
     def rows(self, rows: slice | Tensor) -> Conditioning:
         """The conditioning of some of the frames."""
         return Conditioning({name: tensor[rows] for name, tensor in self.tensors.items()})
+
+
+def check_made_for(engine: str, tensors: Mapping[str, Tensor], needed: tuple[str, ...]) -> None:
+    """Raise ValueError unless codes or conditioning hold what an engine needs: those of another engine do not."""
+    missing = [name for name in needed if name not in tensors]
+    if missing:
+        raise ValueError(
+            f"Expected a source encoded and posed with the engine {engine!r}, received one of another engine, without "
+            f"{', '.join(missing)}. Encode the source again with this model."
+        )

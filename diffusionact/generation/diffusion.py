@@ -5,6 +5,7 @@ The sampler's arithmetic is float32, whatever the UNets' dtype; the encoders sta
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..face.pose.landmark_map import draw_landmark_map, landmark_map_at
 from ..schedulers import make_scheduler
 from ..types import FacePose, SourceCodes
 from .components import ENGINE_NAME, ModelComponents, PipelineConfig, load_components, save_components
-from .conditioning import Conditioning
+from .conditioning import Conditioning, check_made_for
 from .engine import AlignedSource
 from .sampling import PreviewCallback, Sampling, StepCallback, invert, sample
 
@@ -127,6 +128,8 @@ class DiffusionEngine:
         Raises:
             ValueError: if the scheduler was made for another prediction type than the model's.
         """
+        check_made_for(self.name, source.codes, ("stochastic_code",))
+        check_made_for(self.name, conditioning.tensors, ("semantic_code",))
         scheduler = self._scheduler(sampling.scheduler)
         steps = self.steps_per_frame(sampling)
         x_T = source.codes["stochastic_code"].expand(len(conditioning), -1, -1, -1)
@@ -172,7 +175,7 @@ class DiffusionEngine:
         check_images("image", image)
         conditioning = Conditioning({"semantic_code": semantic_code})
         steps = self.encode_steps(num_inversion_steps)
-        x_T = invert(_calling(self.inversion_unet), self.scheduler, image, conditioning, steps, on_step)
+        x_T = invert(_calling(self.inversion_unet), copy.copy(self.scheduler), image, conditioning, steps, on_step)
         check_finite("x_T of the source", x_T)
         return x_T
 
@@ -223,9 +226,9 @@ class DiffusionEngine:
         return drawn.to(self.device)
 
     def _scheduler(self, scheduler: SchedulerMixin | str | None) -> SchedulerMixin:
-        """The scheduler that a caller asks for; its own is shared, those by name are made anew."""
+        """The scheduler that a caller asks for; those by name, and a copy of its own, are made anew."""
         if scheduler is None:
-            return self.scheduler
+            return copy.copy(self.scheduler)  # its timesteps are set, and jobs must not disturb each other
         if isinstance(scheduler, str):
             return make_scheduler(scheduler, self.scheduler.config)
         expected, received = self.scheduler.config.prediction_type, scheduler.config.get("prediction_type", "epsilon")

@@ -46,6 +46,10 @@ def find_engine(name: str) -> EngineEntry:
     Raises:
         ValueError: if there is none.
     """
+    if not isinstance(name, str):
+        raise ValueError(
+            f"Expected the name of an engine in model_index.json, received {name!r}. Fetch the model again."
+        )
     if name not in ENGINES:
         for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
             ENGINES[name] = point.load()

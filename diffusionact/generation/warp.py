@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from .. import images
 from ..checks import check_positive_int
+from ..devices import face_device
 from ..face.geometry.alignment import invert_transform, transform_points
 from ..face.geometry.resize import resize_crop
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes, map_tensors
@@ -24,8 +26,8 @@ from ..warping import WarpedFrames, WarpMotion, WarpRenderer, WarpSource, coeffi
 from ..warping.expression_directions import load_directions
 from ..warping.photo import PhotoPreparer
 from ..warping.placement import ALIGNED_SIZE
-from ..weights.model_folder import INDEX_NAME, INDEX_SECTION, some_of
-from .conditioning import Conditioning
+from ..weights.model_folder import INDEX_NAME, INDEX_SECTION, model_folder_writer, some_of
+from .conditioning import Conditioning, check_made_for
 from .engine import AlignedSource
 from .sampling import PreviewCallback, Sampling, StepCallback
 
@@ -74,9 +76,9 @@ class WarpEngine:
         self.device = torch.device("cpu")
         self._directions = load_directions()
         self._preparer = PhotoPreparer()
-        self.fingerprint = hashlib.sha256(self._directions.numpy().tobytes()).hexdigest()[:16]
+        self.fingerprint = _fingerprint(self.config, self._directions)
         # The source that was rendered last: its textures at the output's size are kept for the next chunk.
-        self._last: tuple[Tensor, int, WarpRenderer] | None = None
+        self._last: tuple[tuple[Tensor, ...], int, WarpRenderer] | None = None
 
     @classmethod
     def from_folder(cls, folder: Path, index: Mapping[str, Any]) -> WarpEngine:
@@ -96,13 +98,13 @@ class WarpEngine:
 
     def save(self, folder: Path) -> None:
         """See `Engine`."""
-        folder.mkdir(parents=True, exist_ok=True)
         index = {"_class_name": "DiffusionActPipeline", INDEX_SECTION: {"engine": self.name, **asdict(self.config)}}
-        (folder / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
+        with model_folder_writer(folder) as temporary:
+            (temporary / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> WarpEngine:
         """See `Engine`; geometry is computed in float32 whatever the dtype."""
-        self.device, self._last = torch.device(device), None
+        self.device, self._last = face_device(torch.device(device)), None
         self._directions = self._directions.to(self.device)
         self._preparer.to(self.device)
         return self
@@ -117,6 +119,7 @@ class WarpEngine:
 
     def condition(self, source: SourceCodes, pose: FacePose) -> dict[str, Tensor]:
         """See `Engine`."""
+        check_made_for(self.name, source.codes, (PREFIX + "texture",))
         self._check_face_model(pose.coefficients)
         parts = pose.coefficients
         named = {"rotation": parts.rotation, "camera": parts.camera, "expression": parts.expression, "gaze": pose.gaze}
@@ -140,6 +143,8 @@ class WarpEngine:
 
     def warp(self, source: SourceCodes, conditioning: Conditioning) -> WarpedFrames:
         """The frames with their confidence, labels and normals; one source, or one for each frame."""
+        check_made_for(self.name, source.codes, (PREFIX + "texture",))
+        check_made_for(self.name, conditioning.tensors, ("rotation", "camera", "expression", "gaze"))
         rows = len(source.codes[PREFIX + "texture"])
         if rows == 1:
             return self._warp_one(source, 0, conditioning)
@@ -188,12 +193,14 @@ class WarpEngine:
         return coefficient_motion(prepared, self._directions, coefficients, conditioning["gaze"])
 
     def _renderer(self, source: SourceCodes, row: int) -> WarpRenderer:
-        texture = source.codes[PREFIX + "texture"]
-        if self._last is None or self._last[0] is not texture or self._last[1] != row:
-            parts = {name.removeprefix(PREFIX): tensor[row] for name, tensor in source.codes.items()}
-            prepared = WarpSource(**{name: _restored(part).to(self.device) for name, part in parts.items()})
-            self._last = (texture, row, WarpRenderer(prepared, self.sample_size))
-        return self._last[2]
+        codes, last = tuple(source.codes.values()), self._last
+        if last is not None and last[1] == row and all(map(operator.is_, last[0], codes)):
+            return last[2]
+        parts = {name.removeprefix(PREFIX): tensor[row] for name, tensor in source.codes.items()}
+        prepared = WarpSource(**{name: _restored(part).to(self.device) for name, part in parts.items()})
+        renderer = WarpRenderer(prepared, self.sample_size)
+        self._last = (codes, row, renderer)
+        return renderer
 
     @staticmethod
     def _check_face_model(coefficients: FaceCoefficients) -> None:
@@ -202,6 +209,13 @@ class WarpEngine:
                 f"Expected a face read with the face model {FACE_MODEL!r} for the engine {ENGINE_NAME!r}, received "
                 f"{coefficients.face_model!r}. Use the face reader 'open', or another model."
             )
+
+
+def _fingerprint(config: WarpConfig, directions: Tensor) -> str:
+    """Other settings, directions or parts of a source are another model."""
+    parts = [field.name for field in fields(WarpSource)]
+    text = json.dumps([asdict(config), parts]).encode()
+    return hashlib.sha256(text + directions.numpy().tobytes()).hexdigest()[:16]
 
 
 def _stored(part: Tensor) -> Tensor:

@@ -39,6 +39,8 @@ from ..types import FacePose, SourceCodes, concatenate, map_tensors
 from .reading_ahead import chunks_ahead
 from .stream_hooks import NO_HOOKS, ChunkProgress, StreamHooks
 
+OWN_ATTRIBUTES = ("engine", "face_reader", "face_device", "landmark_frame")
+
 
 @dataclass(frozen=True)
 class ReenactedFrame:
@@ -76,10 +78,20 @@ class DiffusionActPipeline:
         self.landmark_frame = LandmarkFrame(self.engine.landmark_frame, self.engine.sample_size)
 
     def __getattr__(self, name: str) -> Any:
-        # Only called for what the pipeline itself lacks; without an engine, as while copying, nothing is forwarded.
-        if name.startswith("__") or "engine" not in self.__dict__:
-            raise AttributeError(name)
-        return getattr(self.engine, name)
+        # Only called for what the pipeline itself lacks; without an engine, as while copying, nothing is forwarded, nor
+        # is a property of the pipeline that failed.
+        engine = self.__dict__.get("engine")
+        if name.startswith("__") or engine is None or hasattr(type(self), name) or not hasattr(engine, name):
+            raise AttributeError(f"neither the pipeline nor its engine has {name!r}")
+        return getattr(engine, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "faces":  # its name of version 0.1
+            name = "face_reader"
+        # A scheduler or network that is set on the pipeline is the engine's, which works with it.
+        engine = self.__dict__.get("engine")
+        is_own = name in OWN_ATTRIBUTES or hasattr(type(self), name)
+        object.__setattr__(self if is_own or not hasattr(engine, name) else engine, name, value)
 
     @classmethod
     def from_pretrained(
@@ -296,6 +308,7 @@ class DiffusionActPipeline:
             hooks: progress, interruption, memory.
             first_frame: how many frames were done before, for the progress.
         """
+        check_in_range("chunk_size", chunk_size, 1, 4096)
         steps = self._steps(sampling)
 
         @torch.no_grad()

@@ -49,11 +49,11 @@ def coefficient_motion(
 
 
 def mesh_motion(source: WarpSource, meshes: Tensor) -> WarpMotion:
-    """The source with the geometry of other pictures of the same person.
+    """The source with the geometry of other photos of the same person.
 
     Args:
         source: made ready.
-        meshes: (F, 478, 3) aligned px of the source's aligned crop, or of whatever crop the result shall fit.
+        meshes: (F, 478, 3) aligned px of the source's aligned crop, or of whatever crop the result should fit.
     """
     plane = mesh_to_plane(meshes)
     placement = fit_placement(plane)

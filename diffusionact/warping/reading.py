@@ -20,6 +20,9 @@ from ..types import FaceCoefficients
 from .placement import ALIGNED_SIZE
 from .topology import load_topology
 
+# Mean distance of landmarks, as a share of the face's extent, beyond which they are another face's.
+SAME_FACE = 0.6
+
 
 @dataclass(frozen=True)
 class FaceReading:
@@ -63,6 +66,11 @@ def read_face(
             f"use a sharper or larger photo, or crop it nearer to the face."
         )
     row = 0 if landmarks is None else nearest_face(faces, landmarks)
+    if row is None:
+        raise NoFaceFoundError(
+            "Expected the face that was chosen, received a photo in which the mesh finds only others. Crop the photo "
+            "nearer to that face."
+        )
     mesh, matrix = faces.points[row : row + 1], load_topology(photo.device).landmark_matrix
     marks = matrix @ mesh[..., :2]
     aligned = crop_transform(marks.double(), ALIGNED_SIZE).matrix.to(mesh)
@@ -75,7 +83,10 @@ def read_face(
     return FaceReading(mesh[0], aligned[0], coefficients, gaze_from_pupils(inside, pupils))
 
 
-def nearest_face(faces: Faces, landmarks: Tensor) -> int:
-    """The row of the face whose landmarks lie nearest to landmarks (68, 2) px."""
+def nearest_face(faces: Faces, landmarks: Tensor) -> int | None:
+    """The row of the face whose landmarks lie nearest to landmarks (68, 2) px; None if that is another face."""
     marks = load_topology(faces.points.device).landmark_matrix @ faces.points[..., :2]
-    return int((marks - landmarks.to(marks)).norm(dim=-1).mean(1).argmin())
+    distances = (marks - landmarks.to(marks)).norm(dim=-1).mean(1)
+    row = int(distances.argmin())
+    extent = (marks[row].amax(0) - marks[row].amin(0)).max()
+    return row if float(distances[row]) < SAME_FACE * float(extent) else None

@@ -45,7 +45,7 @@ class Surroundings:
         aligned: (K, 2) aligned px.
         follow: (K,) share of the oval's displacement.
         weight: (K,) share of the head's motion.
-        skirt: (K,) 1 beside the oval, 0 where skin shall not be drawn out over the background.
+        skirt: (K,) 1 beside the oval, 0 where skin must not be drawn out over the background.
     """
 
     points: Tensor

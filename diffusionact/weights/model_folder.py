@@ -49,7 +49,7 @@ def resolve_model_folder(name_or_path: str | Path = DEMO_NAME, revision: str | N
         FileNotFoundError: if there is no such model, or it cannot be fetched.
     """
     name, folder = str(name_or_path), Path(name_or_path)
-    if name in BUNDLED_MODELS:
+    if isinstance(name_or_path, str) and name in BUNDLED_MODELS:
         folder = BUNDLED_MODELS[name]
     elif not folder.exists():
         folder = _in_weights_folder(name) or (_fetch(name, revision) if HUB_ID.fullmatch(name) else folder)

@@ -1,5 +1,6 @@
 """The pipeline with tiny random networks on a real face."""
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from tiny_model import make_tiny_components
 
 from diffusionact import DiffusionActPipeline, PoseOptions
 from diffusionact.face.errors import NoFaceFoundError
-from diffusionact.generation import PipelineConfig
+from diffusionact.generation import PipelineConfig, Sampling
 from diffusionact.types import concatenate
 
 
@@ -138,3 +139,32 @@ def test_a_saved_pipeline_renders_the_same(pipeline, source, tmp_path):
     torch.testing.assert_close(
         loaded.decode(source, source.semantic_code), pipeline.decode(source, source.semantic_code)
     )
+
+
+def test_what_is_set_on_the_pipeline_reaches_its_engine(portrait):
+    pipeline = DiffusionActPipeline(make_tiny_components())
+    source = pipeline.encode_source(portrait)
+    before = pipeline.decode(source, source.semantic_code, 4)
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    assert pipeline.engine.scheduler is pipeline.scheduler
+    assert not torch.equal(pipeline.decode(source, source.semantic_code, 4), before)
+
+
+def test_a_pipeline_can_be_copied(pipeline, source):
+    copied = pickle.loads(pickle.dumps(pipeline))  # noqa: S301 - our own
+    assert torch.equal(copied.decode(source, source.semantic_code), pipeline.decode(source, source.semantic_code))
+
+
+def test_jobs_do_not_disturb_each_others_scheduler(pipeline, source):
+    whole = pipeline.decode(source, source.semantic_code, 4)
+
+    def disturb(done, total):
+        pipeline.engine.check_sampling(Sampling(7))
+
+    assert torch.equal(pipeline.decode(source, source.semantic_code, 4, on_step=disturb), whole)
+
+
+def test_a_source_of_another_engine_is_rejected(pipeline, source):
+    other = replace(source, codes={"image": source.image})
+    with pytest.raises(ValueError, match=r"engine 'diffusion'.*without stochastic_code"):
+        pipeline.decode(other, source.semantic_code)

@@ -1,7 +1,7 @@
 """MediaPipe's selfie segmenter (one TFLite net) -> safetensors and graph JSON, as `face_landmarker` does it for faces.
 
 The net lies in the npm package `@mediapipe/selfie_segmentation`. Needs the `tflite` package.
-`python -m diffusionact.conversion.person_segmenter PACKAGE_TGZ --output DIR` writes both files.
+`python -m tools.person_segmenter PACKAGE_TGZ --output DIR` writes both files.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from diffusionact.conversion.person_segmenter import MEMBER, read_net
+from tools.person_segmenter import MEMBER, read_net
 
 NET = b"\x1c\x00\x00\x00TFL3" + bytes(16)
 

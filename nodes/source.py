@@ -59,7 +59,9 @@ class DemoMedia(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output("source", tooltip="The person to animate: 256 pixels, the photo 400."),
-                io.Video.Output("driving", tooltip="The clip that drives, without sound: 256 pixels, with the photo 350."),
+                io.Video.Output(
+                    "driving", tooltip="The clip that drives, without sound: 256 pixels, with the photo 350."
+                ),
             ],
         )
 

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..diffusionact.devices import default_dtype
 from ..diffusionact.generation import load_engine
+from ..diffusionact.weights.model_folder import PHOTO_NAME
 from .comfy.model_management import manage
 from .comfy.schema import ModelSocket, make_schema
 from .comfy.weights_folder import fetch_model, folder_fingerprint, model_folder, model_names, problem_with_model
@@ -24,15 +25,16 @@ class LoadModel(io.ComfyNode):
         return make_schema(
             "LoadModel",
             display_name="Load DiffusionAct",
-            description="Loads a DiffusionAct model. The bundled demo model needs no download.",
+            description="Loads a DiffusionAct model. The bundled models photo and demo need no download.",
             search_aliases=["face reenactment", "portrait animation", "diffusion act", "load face model"],
             inputs=[
                 io.Combo.Input(
                     "model",
                     options=model_names(),
-                    default="demo",
-                    tooltip="A model folder in models/diffusionact or in the extra model paths. demo is bundled: "
-                    "small, 128 pixels, free to use.",
+                    default=PHOTO_NAME,
+                    tooltip="photo is bundled: it moves the photo itself by geometry, sharp, 512 pixels, without a "
+                    "generative model. demo is bundled, too: a small diffusion model for drawn people, 128 pixels. "
+                    "Others are folders in models/diffusionact or in the extra model paths.",
                 ),
                 io.Combo.Input(
                     "dtype",

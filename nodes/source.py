@@ -20,12 +20,15 @@ from .comfy.pasting import crop_mask
 from .comfy.rendering import encode
 from .comfy.schema import ModelSocket, SourceSocket, make_schema
 
-MEDIA = DEMO_FOLDER.parent / "media"
+FOLDER = DEMO_FOLDER.parent / "media"
 FRAMES = 100
+SYNTHETIC, PHOTO = "synthetic heads", "photo"
+# Image and driving clip of each choice; the first one is what workflows get that were saved before there was a choice.
+MEDIA = {SYNTHETIC: ("source.png", "driving.mp4"), PHOTO: ("photo.jpg", "photo_driving.mp4")}
 
 
 class DemoMedia(io.ComfyNode):
-    """A synthetic person to animate, and a synthetic driver."""
+    """A person to animate, and a driver: rendered heads, or a photo and a clip of AI-generated people."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -45,18 +48,28 @@ class DemoMedia(io.ComfyNode):
                     step=1,
                     tooltip="How much of the clip is used; 25 frames are one second. Fewer are done sooner.",
                 ),
+                io.Combo.Input(
+                    "media",
+                    options=list(MEDIA),
+                    default=SYNTHETIC,
+                    optional=True,
+                    tooltip="synthetic heads are rendered people, for the model demo; photo is a photo and a clip of "
+                    "AI-generated people, for the model photo and others for photos.",
+                ),
             ],
             outputs=[
-                io.Image.Output("source", tooltip="The person to animate, 256 pixels."),
-                io.Video.Output("driving", tooltip="The clip that drives, 256 pixels, without sound."),
+                io.Image.Output("source", tooltip="The person to animate: 256 pixels, the photo 400."),
+                io.Video.Output(
+                    "driving", tooltip="The clip that drives, without sound: 256 pixels, with the photo 350."
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, frames: int) -> io.NodeOutput:
+    def execute(cls, frames: int, media: str = SYNTHETIC) -> io.NodeOutput:
         """Read the files."""
-        image = images.load_image(MEDIA / "source.png")
-        clip = open_frames(MEDIA / "driving.mp4")
+        source, driving = MEDIA[media]
+        image, clip = images.load_image(FOLDER / source), open_frames(FOLDER / driving)
         batch = to_image(images.uint8_to_unit(torch.stack(list(islice(clip, frames)))))
         video = InputImpl.VideoFromComponents(Types.VideoComponents(images=batch, frame_rate=clip.frame_rate))
         return io.NodeOutput(to_image(images.uint8_to_unit(image[None])), video)

@@ -15,7 +15,15 @@ WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 NOTE = "MarkdownNote"
 NEEDS_UPLOADS = {"LoadImage", "LoadVideo", "LoadAudio", "LoadImageMask"}
 MAX_THUMBNAIL = 60_000  # bytes
-TOPICS = {"still_image", "video", "expression_editing", "paste_back_upscale", "batch_of_sources", "long_video"}
+TOPICS = {
+    "photo",
+    "still_image",
+    "video",
+    "expression_editing",
+    "paste_back_upscale",
+    "batch_of_sources",
+    "long_video",
+}
 
 with_each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
 

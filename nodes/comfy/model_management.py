@@ -13,6 +13,7 @@ from ...diffusionact import DiffusionActPipeline
 from ...diffusionact.data.saved_values import source_fingerprint
 from ...diffusionact.generation import Engine
 from ...diffusionact.pipelines import StreamHooks
+from .conversion import warping_device
 from .progress import NodeProgress, check_interrupted
 
 CASTING = {
@@ -56,15 +57,16 @@ class LoadedModel:
 
 
 def manage(engine: Engine, dtype: torch.dtype) -> LoadedModel:
-    """Put a model that lies on the CPU under ComfyUI's management.
+    """Put a model that lies on the CPU under ComfyUI's management; one without networks works where images are warped.
 
     The networks go in inside a plain module, because ComfyUI sets `device` on what it manages and a diffusers model
     does not let it.
     """
+    if not engine.modules:
+        # Nothing for ComfyUI to move to its device and back: what little there is lies where images are warped.
+        return LoadedModel(DiffusionActPipeline(engine.to(warping_device(), dtype)), None)
     offload_device = comfy.model_management.unet_offload_device()
     pipeline = DiffusionActPipeline(on_comfyuis_device(engine.to(offload_device, dtype)))
-    if not engine.modules:
-        return LoadedModel(pipeline, None)
     networks = torch.nn.ModuleList(engine.modules)
     for module in networks.modules():
         # The same layers with ComfyUI's way of fetching a weight that was not loaded, so that --lowvram works.

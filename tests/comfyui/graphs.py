@@ -45,13 +45,15 @@ def defaults_of(inputs: dict[str, list]) -> dict[str, Any]:
     return found
 
 
-def reenactment(client: ComfyUIClient, clip: str, source: str = "source.png", steps: int = 2) -> Graph:
+def reenactment(
+    client: ComfyUIClient, clip: str, source: str = "source.png", steps: int = 2, model_name: str = "demo"
+) -> Graph:
     """The wired pack from files of the input folder to a saved video.
 
     Node ids: model, image, clip, source, pose, codes, decode, save.
     """
     graph = Graph(client)
-    model = graph.add("model", "DiffusionAct_LoadModel")
+    model = graph.add("model", "DiffusionAct_LoadModel", model=model_name)
     image = graph.add("photo", "LoadImage", image=source)
     video = graph.add("clip", "LoadVideo", file=clip)
     encoded = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=image, inversion_steps=5)

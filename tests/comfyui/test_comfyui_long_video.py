@@ -12,7 +12,7 @@ ALLOWED_GROWTH = 60_000_000
 def reenact_video(client, frames: int) -> Graph:
     clip = write_driver(client.server.base / "input" / f"driver_{frames}.mp4", frames).name
     graph = Graph(client)
-    model = graph.add("model", "DiffusionAct_LoadModel")
+    model = graph.add("model", "DiffusionAct_LoadModel", model="demo")
     image = graph.add("photo", "LoadImage", image="source.png")
     video = graph.add("clip", "LoadVideo", file=clip)
     values = {"preset": "custom", "steps": 1, "inversion_steps": 2}

@@ -12,7 +12,7 @@ STEPS = {"preset": "custom", "steps": 2}
 def posed(client, **sliders) -> Graph:
     """Source image and sliders to a saved image; node ids model, image, source, edit, codes, decode, show."""
     graph = Graph(client)
-    model = graph.add("model", "DiffusionAct_LoadModel", dtype="float32")
+    model = graph.add("model", "DiffusionAct_LoadModel", model="demo", dtype="float32")
     image = graph.add("photo", "LoadImage", image="source.png")
     source = graph.add("source", "DiffusionAct_EncodeSource", model=model, image=image, inversion_steps=5)
     pose = graph.add("edit", "DiffusionAct_EditPose", source=source, **sliders)
@@ -57,7 +57,7 @@ def test_saved_sources_and_poses_give_the_same_image_without_encoding(comfyui_se
     first = comfyui_server.run(graph.prompt)
     assert first.status == "success", first.error
     again = Graph(comfyui_server)
-    model = again.add("model", "DiffusionAct_LoadModel", dtype="float32")
+    model = again.add("model", "DiffusionAct_LoadModel", model="demo", dtype="float32")
     source = again.add("source", "DiffusionAct_LoadSource", file="diffusionact/kept_00001_.safetensors [output]")
     pose = again.add("pose", "DiffusionAct_LoadPose", file="diffusionact/nod_00001_.safetensors [output]")
     codes = again.add("codes", "DiffusionAct_Reenact", model=model, source=source, pose=pose)

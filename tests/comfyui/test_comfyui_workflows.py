@@ -1,4 +1,4 @@
-"""Every shipped workflow: it opens in ComfyUI's page as it was saved, and runs on the demo model."""
+"""Every shipped workflow: it opens in ComfyUI's page as it was saved, and runs on the bundled model that it names."""
 
 import json
 
@@ -25,11 +25,12 @@ def driver(comfyui_server) -> str:
 
 def shrink(prompt: dict, driver: str) -> dict:
     """Small settings, and a user's own files in place of the demo media, as the notes in the workflows say."""
+    media = {name: node for name, node in prompt.items() if node["class_type"] == "DiffusionAct_DemoMedia"}
+    wants_photo = any(node["inputs"]["media"] == "photo" for node in media.values())
     own = {
-        "photo": {"class_type": "LoadImage", "inputs": {"image": "source.png"}},
+        "photo": {"class_type": "LoadImage", "inputs": {"image": "photo.jpg" if wants_photo else "source.png"}},
         "clip": {"class_type": "LoadVideo", "inputs": {"file": driver}},
     }
-    media = {name for name, node in prompt.items() if node["class_type"] == "DiffusionAct_DemoMedia"}
     replaced = {(name, output): [new, 0] for name in media for output, new in enumerate(own)}
     for node in prompt.values():
         inputs = node["inputs"]

@@ -9,6 +9,7 @@ import gradio as gr
 from PIL import Image
 
 from diffusionact.images import PROVENANCE
+from diffusionact.weights import DEMO_NAME, PHOTO_NAME
 
 from .context import Context
 from .messages import errors_as_messages
@@ -32,6 +33,11 @@ DEMO = (
     "This is the small **demo model**: {size} px, trained for some two hours on two CPU cores, on synthetic "
     "heads. It is blurred, follows gaze and blinks only roughly, and is not meant for photos of real people."
 )
+PHOTO = (
+    "This is the model **photo**: the photo itself, moved by geometry, without a generative network. It keeps the "
+    "photo's sharpness and is believable to about 20 degrees of head turn. Light does not change, and the inside of a "
+    "mouth that was shut is drawn."
+)
 OTHER = "The loaded model is `{name}`. Its own licence and limits apply."
 USE = f"""
 ### Consent and misuse
@@ -49,7 +55,8 @@ page; uploads are removed after about an hour, or when the app ends. There is no
 
 ### Licences
 
-Code, demo model and example faces: Apache-2.0. Face reader: MediaPipe's nets, Apache-2.0. The authors' weights and
+Code and demo model: Apache-2.0. Example faces: AI-generated, MIT; NASA, public domain. Face reader and person
+segmenter: MediaPipe's nets, Apache-2.0. The authors' weights and
 what belongs to them have licences of their own and are not part of this app. Paper: Bounareli, Tzelepis, Argyriou,
 Patras, Tzimiropoulos, "DiffusionAct: Controllable Diffusion Autoencoder for One-shot Face Reenactment", FG 2025.
 This is an independent implementation.
@@ -59,7 +66,8 @@ This is an independent implementation.
 def build_about_tab(context: Context) -> None:
     """Two columns of text, and a place to drop a file."""
     size, name = context.model.pipeline.sample_size, context.model.name
-    model = DEMO.format(size=size) if name == "demo" else OTHER.format(name=name)
+    known = {DEMO_NAME: DEMO.format(size=size), PHOTO_NAME: PHOTO}
+    model = known.get(name, OTHER.format(name=name))
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             gr.Markdown(CAN.format(size=size, model=model))

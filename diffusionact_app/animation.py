@@ -27,7 +27,7 @@ from diffusionact.video import FrameSource, VideoWriter
 from .background import Report, reports
 from .shared_model import SharedModel
 
-PANEL_PX = 256
+MIN_PANEL_PX = 256
 STOP_NAME = "stop"
 
 
@@ -223,13 +223,14 @@ def _composer(
     """A function that makes of each rendered frame (full frame, side by side), uint8 (H, W, 3) on the CPU."""
     image, crop = shrunk_source(load_image(job.source), source.crop, job.output_side_px)
     full = image.to(model.pipeline.device)[None]
-    source_panel = middle_square(model_to_uint8(source.image)[0], PANEL_PX)
+    panel_px = max(MIN_PANEL_PX, source.image.shape[-1])
+    source_panel = middle_square(model_to_uint8(source.image)[0], panel_px)
     # Decoded a second time for showing: the stream may look ahead.
     driving = iter(job.driving)
 
     def compose(frame: ReenactedFrame) -> tuple[Tensor, Tensor]:
         pasted = paste_back(full, frame.image, crop, job.feather, job.match_colour)[0].cpu()
-        panels = (middle_square(panel, PANEL_PX) for panel in (next(driving), model_to_uint8(frame.image)[0]))
+        panels = (middle_square(panel, panel_px) for panel in (next(driving), model_to_uint8(frame.image)[0]))
         return pasted, torch.cat([source_panel, *panels], dim=1)
 
     return compose

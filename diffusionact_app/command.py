@@ -7,6 +7,7 @@ import os
 from importlib.util import find_spec
 
 from diffusionact.checks import check_in_range
+from diffusionact.weights import PHOTO_NAME
 
 from .settings import AppSettings, Limits
 
@@ -20,8 +21,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the app, and what runs it."""
-    model = os.environ.get("DIFFUSIONACT_MODEL", "demo")
-    parser.add_argument("--model", default=model, help="as for reenact (default: DIFFUSIONACT_MODEL, or demo)")
+    model = os.environ.get("DIFFUSIONACT_MODEL", PHOTO_NAME)
+    parser.add_argument("--model", default=model, help="as for reenact (default: DIFFUSIONACT_MODEL, or photo)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     parser.add_argument("--tracker", default="open", help="the face reader, as for reenact (default: %(default)s)")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 lets others in (default: this machine only)")

@@ -1,5 +1,5 @@
-"""The bundled examples with their kept results. Everything is synthetic: the demo's media and faces drawn by
-`portraits`. `python -m diffusionact_app.render_examples` makes the results again.
+"""The bundled examples with their kept results, made with the model `photo`: an AI-generated woman, and NASA's portrait
+of an astronaut. `python -m diffusionact_app.render_examples` makes the results again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DEMO_MEDIA = Path(diffusionact.__file__).with_name("demo") / "media"
 
 @dataclass(frozen=True)
 class Example:
-    """A source, a driver, and what the demo model made of them.
+    """A source, a driver, and what the model made of them.
 
     Attributes:
         name: of its folder.
@@ -35,11 +35,11 @@ class Example:
 
     @property
     def source(self) -> Path:
-        return self.folder / "source.png"
+        return self.folder / "source.jpg"
 
     @property
     def driving(self) -> Path:
-        return DEMO_MEDIA / "driving.mp4"
+        return DEMO_MEDIA / "photo_driving.mp4"
 
     @property
     def side_by_side(self) -> Path:
@@ -51,7 +51,6 @@ class Example:
 
 
 EXAMPLES = (
-    Example("demo", "Long hair", frames=100),
-    Example("short_hair", "Short hair"),
-    Example("grey_hair", "Grey hair", relative=True),
+    Example("photo", "Photo", frames=100),
+    Example("astronaut", "Astronaut", relative=True, frames=100),
 )

@@ -20,7 +20,7 @@ def render(model: SharedModel, example: Example) -> None:
         driving=open_frames(example.driving),
         folder=example.folder,
         options=PoseOptions(relative=example.relative),
-        sampling=model.sampling("paper"),
+        sampling=model.sampling(None),
         frames=example.frames,
     )
     deque(animate(model, job), maxlen=0)
@@ -28,7 +28,7 @@ def render(model: SharedModel, example: Example) -> None:
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or [example.name for example in EXAMPLES]
-    shared_model = SharedModel(DiffusionActPipeline.from_pretrained("demo"))
+    shared_model = SharedModel(DiffusionActPipeline.from_pretrained("photo"))
     for chosen in EXAMPLES:
         if chosen.name in wanted:
             render(shared_model, chosen)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diffusionact.weights import PHOTO_NAME
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 
@@ -43,7 +45,7 @@ class AppSettings:
     """How the app is started.
 
     Attributes:
-        model: "demo", a model folder, or a Hub id.
+        model: "photo", "demo", a model folder, or a Hub id.
         device: "auto", "cpu", "cuda", "mps", ...
         face_reader: name of what reads the faces.
         host, port: address to listen on; None leaves them to GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
@@ -54,7 +56,7 @@ class AppSettings:
         limits: see `Limits`.
     """
 
-    model: str = "demo"
+    model: str = PHOTO_NAME
     device: str = "auto"
     face_reader: str = "open"
     host: str | None = None

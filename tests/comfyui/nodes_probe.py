@@ -188,6 +188,17 @@ def warping_devices(session: Session) -> dict:
     return found
 
 
+def photo_device(session: Session) -> dict:
+    """Where the bundled model photo works, and where what it has lies, when ComfyUI works on a Mac's graphics."""
+    import comfy.model_management as management
+
+    management.get_torch_device = lambda: torch.device("mps")
+    model = session.run("LoadModel", model="photo", dtype="float32")[0]
+    engine = model.pipeline.engine
+    lies = {str(value.device) for value in vars(engine).values() if isinstance(value, torch.Tensor)}
+    return {"works": str(model.pipeline.device), "lies": sorted(lies), "managed": model.patcher is not None}
+
+
 def memory_size(session: Session) -> dict:
     """Bytes that ComfyUI takes the networks for, and bytes that they have."""
     weights = {id(weight): weight for weight in session.model.patcher.model.parameters()}.values()

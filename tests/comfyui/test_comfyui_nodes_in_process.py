@@ -63,6 +63,10 @@ def test_faces_are_read_where_all_operators_are(probe):
     assert probe("warping_devices") == {"cuda:0": "cuda:0", "mps": "cpu", "cpu": "cpu"}
 
 
+def test_a_model_without_networks_lies_where_it_works(probe):
+    assert probe("photo_device") == {"works": "cpu", "lies": ["cpu"], "managed": False}
+
+
 def test_comfyui_counts_the_memory_of_every_network_once(probe):
     found = probe("memory_size")
     assert found["told"] == found["real"]

@@ -1,5 +1,5 @@
-"""The bundled examples with their kept results, made with the model `photo`: an AI-generated woman, and NASA's portrait
-of an astronaut. `python -m diffusionact_app.render_examples` makes the results again.
+"""The bundled examples with their kept results, made with the model `photo`: NASA's portrait of an astronaut, and an
+AI-generated woman. `python -m diffusionact_app.render_examples` makes the results again.
 """
 
 from __future__ import annotations
@@ -51,6 +51,6 @@ class Example:
 
 
 EXAMPLES = (
-    Example("photo", "Photo", frames=100),
-    Example("astronaut", "Astronaut", relative=True, frames=100),
+    Example("astronaut", "Astronaut", frames=100),
+    Example("woman", "Smiling woman", relative=True, frames=100),
 )

@@ -18,7 +18,7 @@ JPEG_QUALITY = 80
 def animate(visitor: Visitor, is_first: bool) -> None:
     """The first visit renders some frames and shows one in the making; later ones show an example."""
     visitor.page.locator("#examples button").first.click()
-    visitor.wait_for_text("animate-status", "Photo")
+    visitor.wait_for_text("animate-status", "Astronaut")
     visitor.video("side-by-side")
     if is_first:
         visitor.few_frames(8)

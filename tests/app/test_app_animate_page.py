@@ -30,7 +30,7 @@ def test_example_is_shown_with_its_result_then_rendered_and_saved(visit, tmp_pat
     fetched = []
     page.on("request", lambda request: fetched.append(request.url))
     page.locator("#examples button").first.click()
-    assert "Made beforehand" in visitor.wait_for_text("animate-status", "Photo")
+    assert "Made beforehand" in visitor.wait_for_text("animate-status", "Astronaut")
     assert visitor.video("side-by-side")["seconds"] == pytest.approx(4.0, abs=0.1)
 
     visitor.few_frames(6)

@@ -97,10 +97,11 @@ def test_a_photo_without_a_face_is_told(landmarker, face_model):
 def test_the_face_nearest_to_given_landmarks_is_read(photo, landmarker, face_model):
     face = photo[0:256, 96:352]
     two = torch.cat([face, face.flip(1)], dim=1)
-    mirrored = [
-        read_face(two, landmarker, face_model, torch.full((68, 2), x)).mesh[:, 0].mean() for x in (128.0, 384.0)
-    ]
-    assert mirrored[0] < 256 < mirrored[1]
+    middles = torch.tensor([[128.0, 100.0], [384.0, 100.0]])
+    left, right = (read_face(two, landmarker, face_model, middle.expand(68, 2)).mesh[:, 0].mean() for middle in middles)
+    assert left < 256 < right
+    with pytest.raises(NoFaceFoundError, match="finds only others"):
+        read_face(face, landmarker, face_model, torch.full((68, 2), 1000.0))
 
 
 def test_shut_eyes_in_the_photo_stay_shut_and_nothing_fails(photo, reading, directions):

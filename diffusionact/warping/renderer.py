@@ -67,7 +67,7 @@ class WarpRenderer:
         self._background, self._background_seen = background[:3], background[3]
 
     def render(self, motion: WarpMotion) -> WarpedFrames:
-        """Warp the source into each frame of a motion; a batch equals its frames one by one."""
+        """Warp the source into each frame of a motion; a batch equals its frames one by one within rounding."""
         with torch.inference_mode():  # a tenth faster than no_grad, as a frame is a thousand small steps
             frames = [self._frame(motion.placement.row(i), motion.change[i]) for i in range(len(motion))]
         images, confidence, labels, normals = (torch.stack(parts) for parts in zip(*frames, strict=True))

@@ -122,11 +122,28 @@ class OpenFaceModel(nn.Module):
             head_pose: (B, 3) yaw, pitch, roll in degrees, from the mesh.
             size: side of the crop, pixels.
         """
-        return self._fit(landmarks, expression, head_pose, size, shared=False)
-
-    def fit_shape(self, landmarks: Tensor, expression: Tensor, head_pose: Tensor, size: int) -> Tensor:
-        """One identity (1, K) for several frames of a person; arguments as in `fit`."""
-        return self._fit(landmarks, expression, head_pose, size, shared=True).shape[:1]
+        # Gauss-Newton on identity and pose together; the pose is eliminated first (Schur complement).
+        plane, tracked = unproject(landmarks, size), head_pose_to_matrix(head_pose)
+        shape = self.mean.new_zeros(len(landmarks), self.num_identity)
+        points = self._observed_points(shape, expression)
+        pose = _Pose(tracked, _solve_camera(points @ tracked.transpose(1, 2), plane, self.weights))
+        prior = LANDMARK_SIGMA_PLANE**2
+        prior_matrix = prior * torch.eye(self.num_identity, dtype=plane.dtype, device=plane.device)
+        for _ in range(ITERATIONS):
+            system = self._linearise(points, plane, pose, tracked)
+            design = torch.einsum("bij,knj->bnik", pose.camera[:, :1, None] * pose.rotation[:, :2], self.identity_basis)
+            weighted = design * self.weights[:, None, None]
+            mixed = torch.einsum("bnip,bnik->bpk", system.design, weighted)
+            both = torch.linalg.solve(system.normal, torch.cat([mixed, system.right[..., None]], dim=-1))
+            by_shape, by_residual = both[..., :-1], both[..., -1]
+            reduced = torch.einsum("bnik,bnil->bkl", weighted, design) - mixed.transpose(1, 2) @ by_shape
+            unexplained = system.residual - torch.einsum("bnip,bp->bni", system.design, by_residual)
+            pull = torch.einsum("bnik,bni->bk", weighted, unexplained)
+            change = torch.linalg.solve(reduced + prior_matrix, (pull - prior * shape)[..., None])[..., 0]
+            shape = shape + change
+            pose = pose.moved(by_residual - torch.einsum("bpk,bk->bp", by_shape, change))
+            points = self._observed_points(shape, expression)
+        return FaceCoefficients(shape, expression, matrix_to_axis_angle(pose.rotation), pose.camera, self.name)
 
     def fit_pose(
         self, landmarks: Tensor, shape: Tensor, expression: Tensor, head_pose: Tensor, size: int
@@ -145,37 +162,6 @@ class OpenFaceModel(nn.Module):
             system = self._linearise(points, plane, pose, rotation)
             pose = pose.moved(torch.linalg.solve(system.normal, system.right[..., None])[..., 0])
         return Placement(matrix_to_axis_angle(pose.rotation), pose.camera)
-
-    def _fit(
-        self, landmarks: Tensor, expression: Tensor, head_pose: Tensor, size: int, shared: bool
-    ) -> FaceCoefficients:
-        """Gauss-Newton on identity and pose together; one identity for all rows if `shared`.
-
-        The pose of each row is eliminated first (Schur complement), so that the rows can share what is left.
-        """
-        plane, tracked = unproject(landmarks, size), head_pose_to_matrix(head_pose)
-        shape = self.mean.new_zeros(len(landmarks), self.num_identity)
-        points = self._observed_points(shape, expression)
-        pose = _Pose(tracked, _solve_camera(points @ tracked.transpose(1, 2), plane, self.weights))
-        prior = LANDMARK_SIGMA_PLANE**2
-        prior_matrix = prior * torch.eye(self.num_identity, dtype=plane.dtype, device=plane.device)
-        for _ in range(ITERATIONS):
-            system = self._linearise(points, plane, pose, tracked)
-            design = torch.einsum("bij,knj->bnik", pose.camera[:, :1, None] * pose.rotation[:, :2], self.identity_basis)
-            weighted = design * self.weights[:, None, None]
-            mixed = torch.einsum("bnip,bnik->bpk", system.design, weighted)
-            both = torch.linalg.solve(system.normal, torch.cat([mixed, system.right[..., None]], dim=-1))
-            by_shape, by_residual = both[..., :-1], both[..., -1]
-            reduced = torch.einsum("bnik,bnil->bkl", weighted, design) - mixed.transpose(1, 2) @ by_shape
-            unexplained = system.residual - torch.einsum("bnip,bp->bni", system.design, by_residual)
-            pull = torch.einsum("bnik,bni->bk", weighted, unexplained)
-            if shared:
-                reduced, pull = reduced.sum(0, keepdim=True), pull.sum(0, keepdim=True)
-            change = torch.linalg.solve(reduced + prior_matrix, (pull - prior * shape[: len(pull)])[..., None])[..., 0]
-            shape = shape + change
-            pose = pose.moved(by_residual - torch.einsum("bpk,bk->bp", by_shape, change.expand_as(shape)))
-            points = self._observed_points(shape, expression)
-        return FaceCoefficients(shape, expression, matrix_to_axis_angle(pose.rotation), pose.camera, self.name)
 
     def _points(self, shape: Tensor, expression: Tensor) -> Tensor:
         identity = torch.einsum("bk,kni->bni", shape, self.identity_basis)

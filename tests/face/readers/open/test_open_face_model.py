@@ -1,7 +1,5 @@
 """The open face model: geometry, signs, and how well a fit finds what made the landmarks."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -94,20 +92,6 @@ def test_fit_explains_the_landmarks_and_finds_the_pose(model):
     angles = matrix_to_head_pose(axis_angle_to_matrix(fitted.rotation))
     assert (angles - head_pose).abs().mean() < 1.5
     assert torch.equal(fitted.expression, faces.expression)
-
-
-def test_several_frames_find_the_shape_better_than_one(model):
-    faces, head_pose = people(model, 12)
-    faces = replace(faces, shape=faces.shape[:1].expand(12, -1))
-    seen = tracked(model, faces, 1.0)
-    shared = model.fit_shape(seen, faces.expression, head_pose, SIZE)
-    singles = model.fit(seen, faces.expression, head_pose, SIZE).shape
-
-    def error(shape: torch.Tensor) -> torch.Tensor:
-        return torch.einsum("bk,kni->bni", shape - faces.shape[:1], model.identity_basis).norm(dim=-1).mean()
-
-    assert shared.shape == (1, model.num_identity)
-    assert error(shared) < 0.7 * error(singles)
 
 
 def test_known_shape_leaves_pose_only(model):

@@ -75,4 +75,4 @@ def test_whole_photo_is_shown_on_request(visitor):
     page.get_by_label("Show the whole photo").check()
     wait_for_another_image(visitor, first)
     widths = "[...document.querySelectorAll('#edit-compare img')].map(i => i.naturalWidth)"
-    page.wait_for_function(f"{widths}.every(width => width === 256)")
+    page.wait_for_function(f"{widths}.every(width => width === 512)")

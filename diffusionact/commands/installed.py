@@ -35,7 +35,8 @@ def add_installed_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def _reason(point: EntryPoint, error: Exception) -> str:
-    if point.name == APP.name and getattr(error, "name", None) == APP_PACKAGE:
+    missing = getattr(error, "name", None) or ""
+    if point.name == APP.name and missing.split(".")[0] == APP_PACKAGE:
         return APP_HINT
     return f"The command {point.name!r} could not be loaded from {point.value} ({error}). Reinstall its package."
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+import toy_engine
 from kornia.geometry import rotate
 
 from diffusionact.cli import main
@@ -157,3 +158,16 @@ def test_a_registered_engine_is_evaluated_without_the_rows_it_lacks(data_folder,
     assert labels["inversion_steps"] == ["copied source", "warped source", "T_xT = 2"]
     row = results["tables"][0]["rows"][2]
     assert row["frames"] == 2 and row["values"]["CSIM"] > 0.8, "turned a little, it is the same person"
+
+
+@pytest.mark.slow
+def test_an_engine_of_another_package_is_evaluated(data_folder, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(toy_engine.install(tmp_path / "packages"))
+    model = toy_engine.write_model_folder(tmp_path / "toy")
+    try:
+        words = ["evaluate", "--data", str(data_folder), "-o", str(tmp_path / "report"), "--device", "cpu"]
+        assert main([*words, "--protocol", "self", "--frames-per-video", "2", "--model", str(model)]) == 0
+    finally:
+        ENGINES.pop(toy_engine.NAME, None)
+    results = json.loads((tmp_path / "report" / "results.json").read_text())
+    assert [row["label"] for row in results["tables"][0]["rows"]][-1] == "toy"

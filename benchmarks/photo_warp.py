@@ -38,7 +38,7 @@ GAZE_RAD = (0.1, 0.25)
 
 
 def main() -> None:
-    """Print a row a size and write them as JSON."""
+    """Print one row per size and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photo", type=Path, help="default: scikit-image's astronaut")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
@@ -81,8 +81,8 @@ def measure(source: WarpSource, motion: WarpMotion, size: int, frames: int) -> d
     renderer = WarpRenderer(source, size)
     warp = seconds(lambda: renderer.render(motion), frames)
     matrix = load_topology().landmark_matrix
-    places = [source.placement.place(source.shape[None]), motion.placement.place(source.shape + motion.change)]
-    marks = [(matrix @ plane_to_aligned(plane)[..., :2] + 0.5) * size / 256 - 0.5 for plane in places]
+    positions = [source.placement.place(source.shape[None]), motion.placement.place(source.shape + motion.change)]
+    marks = [(matrix @ plane_to_aligned(plane)[..., :2] + 0.5) * size / 256 - 0.5 for plane in positions]
     side, crop = source.texture.shape[-1], int(source.crop_side)
     margin = (side - crop) // 2
     image = resize(source.texture[None, :, margin : margin + crop, margin : margin + crop] * 2 - 1, size)
@@ -96,7 +96,7 @@ def measure(source: WarpSource, motion: WarpMotion, size: int, frames: int) -> d
         "ratio": min(base) / min(warp),
     }
     print(
-        f"{size} px: {row['warp_ms_least']:.1f} ms a frame (middle {row['warp_ms_middle']:.1f}); 68-point warp "
+        f"{size} px: {row['warp_ms_least']:.1f} ms per frame (middle {row['warp_ms_middle']:.1f}); 68-point warp "
         f"{row['landmark_warp_ms_least']:.1f} ms, {row['ratio']:.1f} times as long"
     )
     return row

@@ -55,7 +55,7 @@ def run_command(options: argparse.Namespace) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The command line, one sub-parser a command."""
     parser = argparse.ArgumentParser(
-        prog="diffusionact", description="One-shot face reenactment with a diffusion autoencoder."
+        prog="diffusionact", description="One-shot face reenactment: a photo moves as a video does."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_reenact(commands)

@@ -108,7 +108,7 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
         with safe_open(path, framework="pt") as file:
             metadata = _with_face_model(file)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except SafetensorError as error:
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
             f"Expected a safetensors file with {kind.__name__}, received {path} ({error}). Make the file again."
         ) from error
@@ -117,19 +117,34 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
             f"Expected a file with {kind.__name__}, received {path} with {metadata.get('kind', 'something else')}. "
             "Choose the right file."
         )
-    maker, face_model = metadata.get("model", ""), json.loads(metadata.get("numbers", "{}")).get(FACE_MODEL)
+    numbers, maker = _numbers(metadata, path), metadata.get("model", "")
     if model and maker != model:
         raise ValueError(
             f"Expected {kind.__name__} made with this model and face model ({model}), received {path} made with "
-            f"{maker or 'an unknown one'} (face model {face_model!r}). Encode the source again with this model and "
-            "face reader, or choose those it was made with."
+            f"{maker or 'an unknown one'} (face model {numbers.get(FACE_MODEL)!r}). Encode the source again with this "
+            "model and face reader, or choose those it was made with."
         )
     try:
-        codes = json.loads(metadata.get(CODES, json.dumps(FIRST_CODES)))
-        return _build(kind, tensors, json.loads(metadata["numbers"]) | {CODES: codes}, "")
+        return _build(kind, tensors, numbers, "")
     except KeyError as error:
         raise ValueError(
             f"Expected every part of {kind.__name__}, received {path} without {error}. Make the file again."
+        ) from error
+
+
+def _numbers(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """What a file holds beside tensors: numbers, names, and which tensors are codes."""
+    if metadata.get("format", FORMAT) not in (FORMAT, FORMAT_WITHOUT_FACE_MODEL):
+        raise ValueError(
+            f"Expected a file of format {FORMAT} or older, received {path} of format {metadata['format']}. Update this "
+            "package, or make the file again."
+        )
+    try:
+        numbers = json.loads(metadata.get("numbers", "{}"))
+        return numbers | {CODES: json.loads(metadata.get(CODES, json.dumps(FIRST_CODES)))}
+    except ValueError as error:
+        raise ValueError(
+            f"Expected JSON beside the tensors, received {path} ({error}). Make the file again."
         ) from error
 
 
@@ -145,7 +160,7 @@ def _with_face_model(file: safe_open) -> dict[str, str]:
         return metadata
     width = file.get_slice("coefficients.expression").get_shape()[-1]
     face_model = "flame" if width == 53 else "open"
-    numbers = json.loads(metadata["numbers"]) | {FACE_MODEL: face_model}
+    numbers = json.loads(metadata.get("numbers", "{}")) | {FACE_MODEL: face_model}
     engine = metadata.get("model", "").partition("-")[0]
     model = source_fingerprint(engine, face_model) if engine else ""
     return metadata | {"numbers": json.dumps(numbers), "model": model}

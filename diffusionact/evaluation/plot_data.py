@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -143,7 +144,7 @@ def _over_turn(frames: FrameSet, lines: Mapping[Row, Sequence[Line]], column: st
         values = np.array([value for line in found for value in line["values"].get(column, [])], dtype=float)
         points = [
             (float(turns[chosen].mean()), float(values[chosen].mean()))
-            for low, high in zip(TURN_BINS, TURN_BINS[1:], strict=False)
+            for low, high in pairwise(TURN_BINS)
             if (chosen := (turns >= low) & (turns < high) & np.isfinite(values)).sum() >= MIN_IN_BIN
         ]
         if points:

@@ -130,13 +130,8 @@ class DiffusionEngine:
         """
         check_made_for(self.name, source.codes, ("stochastic_code",))
         check_made_for(self.name, conditioning.tensors, ("semantic_code",))
-        scheduler = self._scheduler(sampling.scheduler)
-        steps = self.steps_per_frame(sampling)
         x_T = source.codes["stochastic_code"].expand(len(conditioning), -1, -1, -1)
-        images = sample(_calling(self.unet), scheduler, x_T, conditioning, steps, on_step, on_preview)
-        check_finite("the reenacted images", images)
-        # Our DDIM ends within the range; solvers of diffusers leave it a little.
-        return images.clamp(-1.0, 1.0)
+        return self._decode(x_T, conditioning, sampling, on_step, on_preview)
 
     def encode_steps(self, num_inversion_steps: int | None = None) -> int:
         """See `Engine`."""
@@ -175,7 +170,7 @@ class DiffusionEngine:
         check_images("image", image)
         conditioning = Conditioning({"semantic_code": semantic_code})
         steps = self.encode_steps(num_inversion_steps)
-        x_T = invert(_calling(self.inversion_unet), copy.copy(self.scheduler), image, conditioning, steps, on_step)
+        x_T = invert(_calling(self.inversion_unet), self._scheduler(None), image, conditioning, steps, on_step)
         check_finite("x_T of the source", x_T)
         return x_T
 
@@ -206,10 +201,21 @@ class DiffusionEngine:
         Raises:
             ValueError: if `scheduler` was made for another prediction type than the model's.
         """
-        steps = num_inference_steps or self.config.num_inference_steps
         conditioning = Conditioning({"semantic_code": semantic_code})
-        images = sample(_calling(self.unet), self._scheduler(scheduler), x_T, conditioning, steps, on_step)
+        return self._decode(x_T, conditioning, Sampling(num_inference_steps, scheduler), on_step)
+
+    def _decode(
+        self,
+        x_T: Tensor,
+        conditioning: Conditioning,
+        sampling: Sampling,
+        on_step: StepCallback | None = None,
+        on_preview: PreviewCallback | None = None,
+    ) -> Tensor:
+        scheduler, steps = self._scheduler(sampling.scheduler), self.steps_per_frame(sampling)
+        images = sample(_calling(self.unet), scheduler, x_T, conditioning, steps, on_step, on_preview)
         check_finite("the reenacted images", images)
+        # Our DDIM ends within the range; solvers of diffusers leave it a little.
         return images.clamp(-1.0, 1.0)
 
     def landmark_map(self, pose: FacePose) -> Tensor:

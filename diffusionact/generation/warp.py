@@ -35,6 +35,7 @@ ENGINE_NAME = "warp"
 FACE_MODEL = "open"
 # The parts of a prepared source stand among the codes under their own names behind this.
 PREFIX = "warp."
+# Parts with fewer numbers are kept in float32: geometry, not images.
 SMALL = 2**16
 
 

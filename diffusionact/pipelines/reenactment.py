@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,6 @@ class DiffusionActPipeline:
         return getattr(engine, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "faces":  # its name of version 0.1
-            name = "face_reader"
         # A scheduler or network that is set on the pipeline is the engine's, which works with it.
         engine = self.__dict__.get("engine")
         is_own = name in OWN_ATTRIBUTES or hasattr(type(self), name)
@@ -103,10 +102,10 @@ class DiffusionActPipeline:
         tracker: str = "open",
         face_reader: str | None = None,
     ) -> DiffusionActPipeline:
-        """Load a model folder, the bundled "demo" model, or a Hub repository.
+        """Load a bundled model, a model folder, or a Hub repository.
 
         Args:
-            name_or_path: "demo", a folder, or a repository id such as "name/model".
+            name_or_path: "photo" or "demo", which are bundled, a folder, or a repository id such as "name/model".
             dtype: of the networks that like half precision; None takes bfloat16 or float16 where the device is faster
                 with it, else float32.
             device: where everything is put.
@@ -145,6 +144,10 @@ class DiffusionActPipeline:
     def faces(self) -> FaceReader:
         """The face reader, by its name of version 0.1."""
         return self.face_reader
+
+    @faces.setter
+    def faces(self, face_reader: FaceReader) -> None:
+        self.face_reader = face_reader
 
     @property
     def device(self) -> torch.device:
@@ -292,11 +295,10 @@ class DiffusionActPipeline:
     def render(
         self,
         source: SourceCodes,
-        conditioning: Conditioning | _LazyConditioning,
+        conditioning: Conditioning,
         sampling: Sampling,
         chunk_size: int = 8,
         hooks: StreamHooks = NO_HOOKS,
-        first_frame: int = 0,
     ) -> Iterator[Tensor]:
         """Yield images (n, 3, H, W) in [-1, 1] of the conditioning's rows, chunk after chunk.
 
@@ -306,19 +308,10 @@ class DiffusionActPipeline:
             sampling: how, where the engine samples.
             chunk_size: frames rendered together, to begin with.
             hooks: progress, interruption, memory.
-            first_frame: how many frames were done before, for the progress.
         """
         check_in_range("chunk_size", chunk_size, 1, 4096)
-        steps = self._steps(sampling)
-
-        @torch.no_grad()
-        def work(rows: slice) -> Tensor:
-            hooks.before_chunk(rows.stop - rows.start)
-            progress = ChunkProgress(hooks, (first_frame + rows.start) * steps, rows.stop - rows.start)
-            chosen = conditioning.rows(rows)
-            return self.engine.render(source, chosen, sampling, progress.on_step, progress.on_preview)
-
-        return in_chunks(work, len(conditioning), chunk_size, hooks.free_memory)
+        frames = range(len(conditioning))
+        return self._render(source, conditioning.rows, frames, sampling, chunk_size, hooks)
 
     def stream(
         self,
@@ -337,7 +330,6 @@ class DiffusionActPipeline:
 
         Arguments are those of `extract_pose` and `decode`; `hooks` report progress, interrupt, and free memory.
         """
-        check_in_range("chunk_size", chunk_size, 1, 4096)
         faces = self.face_reader.read(self._checked(driving, hooks), options, frame_rate)
         poses = self._extractor(options).stream(faces, source)
         yield from self.stream_poses(source, poses, Sampling(num_inference_steps, scheduler), chunk_size, hooks)
@@ -351,14 +343,15 @@ class DiffusionActPipeline:
         hooks: StreamHooks = NO_HOOKS,
     ) -> Iterator[ReenactedFrame]:
         """`stream` for poses that were made elsewhere, one row each."""
+        check_in_range("chunk_size", chunk_size, 1, 4096)
         done = 0
         for chunk in chunks_ahead(poses, chunk_size):
-            conditioning = _LazyConditioning(self, source, concatenate(chunk))
-            waiting, largest = iter(chunk), 0
-            for frames in self.render(source, conditioning, sampling, chunk_size, hooks, done):
-                largest = max(largest, len(frames))
-                for frame in frames:
-                    yield ReenactedFrame(frame[None], next(waiting))
+            condition = partial(self._reenact_rows, source, concatenate(chunk))
+            frames, waiting, largest = range(done, done + len(chunk)), iter(chunk), 0
+            for images_of_chunk in self._render(source, condition, frames, sampling, chunk_size, hooks):
+                largest = max(largest, len(images_of_chunk))
+                for image in images_of_chunk:
+                    yield ReenactedFrame(image[None], next(waiting))
             done += len(chunk)
             # What was too much for the memory once is not tried again.
             chunk_size = largest if largest < len(chunk) else chunk_size
@@ -381,6 +374,33 @@ class DiffusionActPipeline:
         frames = [images.model_to_uint8(frame.image) for frame in self.stream(codes, driving, **options)]
         return torch.cat(frames)
 
+    def _render(
+        self,
+        source: SourceCodes,
+        condition: Callable[[slice], Conditioning],
+        frames: range,
+        sampling: Sampling,
+        chunk_size: int,
+        hooks: StreamHooks,
+    ) -> Iterator[Tensor]:
+        """Yield images of frames, which count from the beginning of the stream.
+
+        What rows are rendered from is asked for when they are: after `before_chunk`, and again where memory ran out.
+        """
+        steps = self._steps(sampling)
+
+        @torch.no_grad()
+        def work(rows: slice) -> Tensor:
+            count = rows.stop - rows.start
+            hooks.before_chunk(count)
+            progress = ChunkProgress(hooks, frames[rows.start] * steps, count)
+            return self.engine.render(source, condition(rows), sampling, progress.on_step, progress.on_preview)
+
+        return in_chunks(work, len(frames), chunk_size, hooks.free_memory)
+
+    def _reenact_rows(self, source: SourceCodes, poses: FacePose, rows: slice) -> Conditioning:
+        return self.reenact(source, map_tensors(poses, lambda tensor: tensor[rows]))
+
     def _extractor(self, options: PoseOptions) -> PoseExtractor:
         return PoseExtractor(self.face_reader.face_model, self.face_reader.camera_frame, self.landmark_frame, options)
 
@@ -392,22 +412,6 @@ class DiffusionActPipeline:
 
     def _steps(self, sampling: Sampling) -> int:
         return self.engine.steps_per_frame(sampling)
-
-
-@dataclass(frozen=True)
-class _LazyConditioning:
-    """Conditioning of poses, made when rows are rendered: after `before_chunk`, and again where memory ran out."""
-
-    pipeline: DiffusionActPipeline
-    source: SourceCodes
-    poses: FacePose
-
-    def __len__(self) -> int:
-        return len(self.poses.found)
-
-    def rows(self, rows: slice) -> Conditioning:
-        """See `Conditioning`."""
-        return self.pipeline.reenact(self.source, map_tensors(self.poses, lambda tensor: tensor[rows]))
 
 
 def _chunk_counter(on_step: StepCallback, frames: int, chunk_size: int, steps: int) -> StreamHooks:

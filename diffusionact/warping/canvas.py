@@ -54,9 +54,9 @@ def lay_out(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Ten
         (C, side, side) in [0, 1], mirrored and increasingly blurred beyond the photo; (1, side, side) 1 where the photo
         is.
     """
-    photo, places, size = _shrunk(photo, aligned, crop_side)
-    mirrored = sample(photo, _to_grid(places, size), "bicubic", "reflection").clamp(0.0, 1.0)
-    beyond = (torch.maximum(-places, places - places.new_tensor([size[1] - 1.0, size[0] - 1.0]))).amax(-1)
+    photo, positions, size = _shrunk(photo, aligned, crop_side)
+    mirrored = sample(photo, _to_grid(positions, size), "bicubic", "reflection").clamp(0.0, 1.0)
+    beyond = (torch.maximum(-positions, positions - positions.new_tensor([size[1] - 1.0, size[0] - 1.0]))).amax(-1)
     inside = (1.0 - BORDER_PX - beyond).clamp(0.0, 1.0)
     far = beyond / (BLUR_RAMP * _photo_side(aligned))
     if far.amax() <= 0:
@@ -67,8 +67,8 @@ def lay_out(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Ten
 
 def lay_out_matte(matte: Tensor, aligned: Tensor, crop_side: int) -> Tensor:
     """A matte (1, H, W) on the canvas (1, side, side); its values at the border go on beyond the photo."""
-    matte, places, size = _shrunk(matte, aligned, crop_side)
-    return sample(matte, _to_grid(places, size), "bicubic").clamp(0.0, 1.0)
+    matte, positions, size = _shrunk(matte, aligned, crop_side)
+    return sample(matte, _to_grid(positions, size), "bicubic").clamp(0.0, 1.0)
 
 
 def _shrunk(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Tensor, tuple[int, int]]:
@@ -76,17 +76,17 @@ def _shrunk(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Ten
     height, width = photo.shape[1:]
     side = canvas_side(crop_side)
     from_photo = compose_transforms(aligned_to_canvas(crop_side).to(aligned)[None], aligned[None])
-    places = apply(invert_transform(from_photo)[0], pixel_centres(side, side, photo.device))
+    positions = apply(invert_transform(from_photo)[0], pixel_centres(side, side, photo.device))
     shrink = _photo_side(aligned) / crop_side
     if shrink > 1.05:  # without aliasing
         size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
         photo = F.interpolate(photo[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0]
-    return photo, places, (height, width)
+    return photo, positions, (height, width)
 
 
-def _to_grid(places: Tensor, size: tuple[int, int]) -> Tensor:
+def _to_grid(positions: Tensor, size: tuple[int, int]) -> Tensor:
     """Px of a photo of (height, width) as grid coordinates, at any resolution."""
-    return (places + 0.5) * places.new_tensor([2.0 / size[1], 2.0 / size[0]]) - 1.0
+    return (positions + 0.5) * positions.new_tensor([2.0 / size[1], 2.0 / size[0]]) - 1.0
 
 
 def _photo_side(aligned: Tensor) -> float:

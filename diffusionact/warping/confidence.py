@@ -53,14 +53,14 @@ def visible(plane: Tensor, scale: Tensor) -> Tensor:
     return seen
 
 
-def inverse_edges(places: Tensor) -> Tensor:
+def inverse_edges(positions: Tensor) -> Tensor:
     """(T, 4) for each triangle the inverse (row by row) of its two edges, side by side, in the texture.
 
     Args:
-        places: (N, 2) of the vertices in the texture, px.
+        positions: (N, 2) of the vertices in the texture, px.
     """
-    faces = load_topology(places.device).faces
-    a, b, c = places[faces].unbind(1)
+    faces = load_topology(positions.device).faces
+    a, b, c = positions[faces].unbind(1)
     (ux, uy), (vx, vy) = (b - a).unbind(-1), (c - a).unbind(-1)
     area = ux * vy - vx * uy
     area = torch.where(area.abs() < 1e-3, 1e-3, area)

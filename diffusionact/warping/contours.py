@@ -1,4 +1,4 @@
-"""Smooth contours: pixels where one surface ends before another are looked at in four places instead of one.
+"""Smooth contours: pixels where one surface ends before another are looked at in four positions instead of one.
 
 Candidates for each place are the triangles that the pixel and its neighbours show, so no larger image is rasterised.
 """
@@ -46,7 +46,7 @@ def contour_pixels(grid: Tensor, label: Tensor, cover: Tensor, jump: float) -> T
 
 
 def look_closer(screen: Tensor, faces: Tensor, triangle: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """What is seen at four places within each of M pixels.
+    """What is seen at four positions within each of M pixels.
 
     Args:
         screen: (N, 3) px.
@@ -55,7 +55,7 @@ def look_closer(screen: Tensor, faces: Tensor, triangle: Tensor, pixels: Tensor)
         pixels: (M,) flat indices.
 
     Returns:
-        triangles (M, 4), -1 for nothing, and places (M, 4, 2) px.
+        triangles (M, 4), -1 for nothing, and positions (M, 4, 2) px.
     """
     height, width = triangle.shape
     y, x = pixels // width, pixels % width
@@ -64,23 +64,23 @@ def look_closer(screen: Tensor, faces: Tensor, triangle: Tensor, pixels: Tensor)
         for dx, dy in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
     ]
     candidates = torch.stack(neighbours, dim=1)[:, None]  # (M, 1, 5)
-    places = torch.stack([x, y], dim=-1)[:, None].float() + screen.new_tensor(OFFSETS)
-    depth = _depth_at(screen[faces[candidates.clamp(min=0)]], places[:, :, None])
+    positions = torch.stack([x, y], dim=-1)[:, None].float() + screen.new_tensor(OFFSETS)
+    depth = _depth_at(screen[faces[candidates.clamp(min=0)]], positions[:, :, None])
     depth = torch.where(candidates >= 0, depth, -torch.inf)
     nearest, choice = depth.max(-1)
     seen = candidates.expand(-1, len(OFFSETS), -1).gather(-1, choice[..., None])[..., 0]
     # Where none holds the place: nothing, if the pixel or a neighbour shows nothing, else what the pixel shows.
     empty = (candidates < 0).any(-1)
     rest = torch.where(empty, -1, candidates[..., 0])
-    return torch.where(torch.isfinite(nearest), seen, rest.expand_as(seen)), places
+    return torch.where(torch.isfinite(nearest), seen, rest.expand_as(seen)), positions
 
 
-def _depth_at(corners: Tensor, places: Tensor) -> Tensor:
-    """Depth (M, 4, K) of triangles (M, 1, K, 3, 3) at places (M, 4, 1, 2); -inf outside."""
+def _depth_at(corners: Tensor, positions: Tensor) -> Tensor:
+    """Depth (M, 4, K) of triangles (M, 1, K, 3, 3) at positions (M, 4, 1, 2); -inf outside."""
     x, y, z = corners.unbind(-1)
     area = (x[..., 1] - x[..., 0]) * (y[..., 2] - y[..., 0]) - (y[..., 1] - y[..., 0]) * (x[..., 2] - x[..., 0])
     area = torch.where(area.abs() < MIN_AREA, MIN_AREA, area)
-    away_x, away_y = places[..., 0] - x[..., 0], places[..., 1] - y[..., 0]
+    away_x, away_y = positions[..., 0] - x[..., 0], positions[..., 1] - y[..., 0]
     second = (away_x * (y[..., 2] - y[..., 0]) - away_y * (x[..., 2] - x[..., 0])) / area
     third = ((x[..., 1] - x[..., 0]) * away_y - (y[..., 1] - y[..., 0]) * away_x) / area
     inside = torch.minimum(torch.minimum(second, third), 1 - second - third) >= -TOLERANCE

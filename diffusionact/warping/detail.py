@@ -59,7 +59,7 @@ def _enlarge(images: Tensor, size: torch.Size) -> Tensor:
 
 
 def _worn(trust: Tensor) -> Tensor:
-    """Trust (F, 1, H, W) that falls smoothly towards places without trust."""
+    """Trust (F, 1, H, W) that falls smoothly towards positions without trust."""
     radius = max(1, round(FADE_SHARE * trust.shape[-1]))
     least = -F.max_pool2d(-trust, 2 * radius + 1, stride=1, padding=radius)
     padded = F.pad(least, (radius, radius, radius, radius), mode="replicate")

@@ -103,9 +103,9 @@ def _eyeball(
     # The source's iris in the canvas' grid, and the colours there.
     own_points = source.irises[eye]
     own_axes = iris_axes(own_points)
-    places = own_points[0] + unit @ own_axes.T
-    own = sample(texture, places, "bicubic").clamp(0, 1)
-    seen = smoothstep(0.5, 0.95, sample(source.eye_masks[eye, :1], apply(frame, places))[0])
+    positions = own_points[0] + unit @ own_axes.T
+    own = sample(texture, positions, "bicubic").clamp(0, 1)
+    seen = smoothstep(0.5, 0.95, sample(source.eye_masks[eye, :1], apply(frame, positions))[0])
     colour = mix(_ring_colours(source.iris_rings[eye], radius), own, seen)
     disc = smoothstep(1.14, 0.98, radius)
     white = sample(source.eye_white[eye], patch)

@@ -156,8 +156,8 @@ def _lashes(patch: Tensor, skin: Tensor, lids: Tensor) -> Tensor:
     """(3, rows, columns) how much darker than the skin the pixels along the upper lid's edge are, in [0, 1]."""
     points, normals = edge_curve(lids[:9], LASH_COLUMNS)
     distance = torch.linspace(-LASH_BELOW, LASH_ABOVE, LASH_ROWS, device=patch.device) * EYE_WIDTH_PX
-    places = points + distance[:, None, None] * normals
-    grid = apply(pixels_to_grid(PATCH, patch.device), places)
+    positions = points + distance[:, None, None] * normals
+    grid = apply(pixels_to_grid(PATCH, patch.device), positions)
     ratio = (sample(patch, grid) / sample(skin, grid).clamp(min=0.05)).clamp(0.1, 1.0)
     # Within the opening there is eye, not lash: the darkness of the edge itself goes on there.
     row = (distance >= 0).nonzero()[0, 0]

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from .inpainting import fill_smoothly
-from .regions import box_blur, dilate, erode, face_gauge, fill_holes, flood, resize, smoothstep
+from .regions import box_blur, dilate, erode, face_gauge, fill_holes, flood, resize
+from .sampling import smoothstep
 
 WORK_SIDE = 320  # px, longest side of the small copy
 REGION_SIDE = 160  # px, longest side where regions are followed from pixel to pixel

@@ -38,8 +38,8 @@ def prepare_mouth(texture: Tensor, mesh: Tensor) -> tuple[Tensor, Tensor]:
     frame = torch.cat([linear, -(linear @ middle)[:, None]], dim=1)
     to_grid = pixels_to_grid(PATCH, mesh.device)
     pixels = pixel_centres(PATCH, PATCH, mesh.device)
-    places = apply(to_grid, pixels) * PATCH_REACH * width + middle
-    patch = sample(texture, places, "bicubic").clamp(0, 1)
+    positions = apply(to_grid, pixels) * PATCH_REACH * width + middle
+    patch = sample(texture, positions, "bicubic").clamp(0, 1)
     outline = smooth_outline((apply(frame, lips) - to_grid[:, 2]) * (PATCH / 2), LIP_CORNERS)
     mask = polygon_coverage(pixels, outline, 3.0)[None]
     seen = (polygon_coverage(pixels, outline, 1.0)[None] > 0.99).float()

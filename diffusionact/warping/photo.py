@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import Tensor, nn
 
-from ..face.readers.open.face_model import OpenFaceModel
+from .. import images
 from ..face.readers.open.landmarker import FaceLandmarker
 from ..types import FaceCoefficients
 from .matte import extract_matte
-from .reading import read_face
+from .reading import FaceReading, find_face
 from .segmenter import PersonSegmenter
 from .source import prepare_source, with_matte
 from .values import WarpSource
@@ -23,7 +21,6 @@ class PhotoPreparer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.landmarker, self.segmenter = FaceLandmarker(), PersonSegmenter()
-        self.face_model = OpenFaceModel.from_bundled()
         self.eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -42,9 +39,9 @@ class PhotoPreparer(nn.Module):
         Raises:
             NoFaceFoundError: if the mesh net finds no face.
         """
-        seen = read_face(photo, self.landmarker, self.face_model.to(photo.device), landmarks)
-        seen = dataclasses.replace(seen, aligned=aligned, coefficients=coefficients, gaze=gaze)
-        source = prepare_source(photo, seen)
-        image = photo.permute(2, 0, 1)[None].float() / 255.0
-        matte = extract_matte(image, self.segmenter.look(image, seen.mesh), seen.mesh)
+        faces, row = find_face(photo, self.landmarker, landmarks)
+        mesh = faces.points[row]
+        source = prepare_source(photo, FaceReading(mesh, aligned, coefficients, gaze))
+        image = images.uint8_to_unit(photo[None]).movedim(-1, 1)
+        matte = extract_matte(image, self.segmenter.look(image, mesh), mesh)
         return with_matte(source, matte.alpha, matte.foreground, matte.background)

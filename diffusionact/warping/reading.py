@@ -58,6 +58,22 @@ def read_face(
         NoFaceFoundError: if the photo shows no face.
         ValueError: if the photo has another shape.
     """
+    faces, row = find_face(photo, landmarker, landmarks)
+    mesh, matrix = faces.points[row : row + 1], load_topology(photo.device).landmark_matrix
+    marks = matrix @ mesh[..., :2]
+    aligned = crop_transform(marks.double(), ALIGNED_SIZE).matrix.to(mesh)
+    inside = transform_points(aligned, marks)
+    pupils = transform_points(aligned, mesh[:, list(PUPIL_POINTS), :2])
+    turn = matrix_to_head_pose(landmarker.geometry.apparent_rotation(mesh))
+    coefficients = face_model.fit(
+        inside, faces.blendshapes[row : row + 1], rotate_head_pose(turn, aligned), ALIGNED_SIZE
+    )
+    return FaceReading(mesh[0], aligned[0], coefficients, gaze_from_pupils(inside, pupils))
+
+
+@torch.no_grad()
+def find_face(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor | None = None) -> tuple[Faces, int]:
+    """All faces of a photo, and the row of the wanted one; arguments and errors as in `read_face`."""
     check_frames("photo", photo[None])
     faces = landmarker(photo[None])[0]
     if not len(faces):
@@ -71,16 +87,7 @@ def read_face(
             "Expected the face that was chosen, received a photo in which the mesh finds only others. Crop the photo "
             "nearer to that face."
         )
-    mesh, matrix = faces.points[row : row + 1], load_topology(photo.device).landmark_matrix
-    marks = matrix @ mesh[..., :2]
-    aligned = crop_transform(marks.double(), ALIGNED_SIZE).matrix.to(mesh)
-    inside = transform_points(aligned, marks)
-    pupils = transform_points(aligned, mesh[:, list(PUPIL_POINTS), :2])
-    turn = matrix_to_head_pose(landmarker.geometry.apparent_rotation(mesh))
-    coefficients = face_model.fit(
-        inside, faces.blendshapes[row : row + 1], rotate_head_pose(turn, aligned), ALIGNED_SIZE
-    )
-    return FaceReading(mesh[0], aligned[0], coefficients, gaze_from_pupils(inside, pupils))
+    return faces, row
 
 
 def nearest_face(faces: Faces, landmarks: Tensor) -> int | None:

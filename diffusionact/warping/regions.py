@@ -15,12 +15,6 @@ NUM_DIRECTIONS = 64
 STEPS_BETWEEN_CHECKS = 16
 
 
-def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
-    """0 below `low`, 1 above `high`, smooth between them."""
-    x = ((x - low) / (high - low)).clamp(0, 1)
-    return x * x * (3 - 2 * x)
-
-
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear, free of aliasing where it shrinks."""
     if tuple(x.shape[2:]) == tuple(size):

@@ -60,7 +60,7 @@ class WarpRenderer:
         self._unseen = find_unseen_skin(source, self._topology)
         density = float(source.crop_side / (256 * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()))
         self._zoom = 1 / density
-        self._edges = inverse_edges(source.places * (source.texture.shape[-1] / 2))
+        self._edges = inverse_edges(source.positions * (source.texture.shape[-1] / 2))
         self._textures = textures_for(source, density)
         still = apply(source.to_grid, apply(invert_transform(self.to_output[None])[0], self._pixels))
         background = sample(torch.cat([source.background, source.background_seen]), still)
@@ -100,10 +100,10 @@ class WarpRenderer:
         """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""
         faces = self._topology.faces
         triangle = rasterise(screen, faces, self.height, self.width)
-        planes = value_planes(screen, faces, torch.cat([self.source.places, values], dim=1))
-        places, others = planes[..., :2].contiguous(), planes[..., 2:].contiguous()
-        grid = interpolate(places, triangle, self._pixels)
-        return Visible(screen, triangle, places, grid, part_labels(self._topology, triangle)), others
+        planes = value_planes(screen, faces, torch.cat([self.source.positions, values], dim=1))
+        positions, others = planes[..., :2].contiguous(), planes[..., 2:].contiguous()
+        grid = interpolate(positions, triangle, self._pixels)
+        return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
     def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor) -> Tensor:
         """(N, 6) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal."""

@@ -87,7 +87,7 @@ def fill(image: Tensor, valid: Tensor, sigmas: tuple[float, ...]) -> Tensor:
 
 
 def segment_distance(points: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distances (K, *S) of points (*S, 2) from K segments, and the places along them in [0, 1]."""
+    """Squared distances (K, *S) of points (*S, 2) from K segments, and the positions along them in [0, 1]."""
     shape = (-1, *[1] * (points.ndim - 1))
     (x, y), (x0, y0) = points.unbind(-1), (part.view(shape) for part in start.unbind(-1))
     step_x, step_y = (part.view(shape) for part in (end - start).unbind(-1))

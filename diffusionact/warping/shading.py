@@ -42,7 +42,7 @@ class Visible:
     Attributes:
         screen: (N, 3) px, the vertices.
         triangle: (H, W), -1 where nothing lies.
-        planes: (T, 3, 2) the texture's places as functions of the screen.
+        planes: (T, 3, 2) the texture's positions as functions of the screen.
         grid: (H, W, 2) the texture's place.
         label: (H, W) the part.
     """
@@ -96,9 +96,9 @@ def draw_surfaces(
     image, cover = _shade(textures, visible.grid.view(-1, 2), visible.label.flatten(), skirt, behind, amount)
     contour = contour_pixels(visible.grid, visible.label, cover.view(height, width), textures.jump)
     if len(contour):
-        triangle, places = look_closer(visible.screen, topology.faces, visible.triangle, contour)
+        triangle, positions = look_closer(visible.screen, topology.faces, visible.triangle, contour)
         count = triangle.shape[1]
-        grid = interpolate(visible.planes, triangle.flatten(), places.view(-1, 2))
+        grid = interpolate(visible.planes, triangle.flatten(), positions.view(-1, 2))
         skirt, behind = (part[..., contour].repeat_interleave(count, -1) for part in (skirt, behind))
         colours, covers = _shade(textures, grid, part_labels(topology, triangle).flatten(), skirt, behind, amount)
         image[:, contour] = colours.view(3, -1, count).mean(-1)
@@ -109,7 +109,7 @@ def draw_surfaces(
 def _shade(
     textures: Textures, grid: Tensor, label: Tensor, skirt: Tensor, background: Tensor, amount: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """`draw_surfaces` for a list of P places, without a closer look."""
+    """`draw_surfaces` for a list of P positions, without a closer look."""
     image = sample(textures.photo, grid, "bicubic")
     hit = (label != BACKGROUND).float()
     if amount <= 0:

@@ -66,7 +66,7 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
         **vars(prepare_eyes(texture, points)),
         mouth_frame=mouth_frame,
         mouth_inside=mouth_inside,
-        skin_light=skin_light(texture, whole, geometry["places"]),
+        skin_light=skin_light(texture, whole, geometry["positions"]),
         light=_light(texture, points),
         rotation_values=face.coefficients.rotation,
         camera=face.coefficients.camera,
@@ -95,7 +95,7 @@ def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, T
         "ring_follow": rings.follow,
         "ring_skirt": rings.skirt,
         "weight": torch.cat([mesh.new_ones(NUM_FACE), rings.weight]),
-        "places": torch.cat([points[:NUM_FACE], around]),
+        "positions": torch.cat([points[:NUM_FACE], around]),
         "seen": torch.minimum(facing(placed), visible(placed, placement.scale)),
     }
 
@@ -124,8 +124,8 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
     matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
     changed = {
-        "ring_skirt": source.ring_skirt * between_person(sample(matte, source.places[NUM_FACE:])[0]),
-        "skin_light": skin_light(source.texture, matte, source.places),
+        "ring_skirt": source.ring_skirt * between_person(sample(matte, source.positions[NUM_FACE:])[0]),
+        "skin_light": skin_light(source.texture, matte, source.positions),
         "matte": matte,
         "colour": _continued(colours[:3], matte),
         "background": colours[3:],

@@ -42,19 +42,19 @@ class UnseenSkin:
     values: Tensor
 
 
-def skin_light(texture: Tensor, matte: Tensor, places: Tensor) -> Tensor:
+def skin_light(texture: Tensor, matte: Tensor, positions: Tensor) -> Tensor:
     """The skin's broad colour, continued around the face, (3, LIGHT_SIDE, LIGHT_SIDE).
 
     Args:
         texture: (3, side, side), the canvas.
         matte: (1, side, side), how much of a pixel is the person.
-        places: (N, 2) grid coordinates of the vertices.
+        positions: (N, 2) grid coordinates of the vertices.
     """
     small = F.interpolate(torch.cat([texture, matte])[None], size=(LIGHT_SIDE, LIGHT_SIDE), mode="area")[0]
     small, person = small[:3], small[3:]
     axis = (torch.arange(LIGHT_SIDE, device=texture.device) + 0.5) / LIGHT_SIDE * 2 - 1
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
-    oval = places[list(OVAL)]
+    oval = positions[list(OVAL)]
     skin = polygon_coverage(grid, mix(oval.mean(0), oval, SKIN_SHARE), 2 / LIGHT_SIDE)[None]
     return blur(
         fill(small, ((skin > 0.9) & (person > SURELY_PERSON)).float(), (LIGHT_SIGMA, 3 * LIGHT_SIGMA, 9 * LIGHT_SIGMA)),
@@ -64,11 +64,11 @@ def skin_light(texture: Tensor, matte: Tensor, places: Tensor) -> Tensor:
 
 def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
     """Find the skin that was not well seen."""
-    places, seen = source.places.clone(), source.seen.clone()
-    places[:NUM_FACE], seen[:NUM_FACE] = places[topology.mirror], seen[topology.mirror]
+    positions, seen = source.positions.clone(), source.seen.clone()
+    positions[:NUM_FACE], seen[:NUM_FACE] = positions[topology.mirror], seen[topology.mirror]
     poor = (source.seen < WELL_SEEN)[topology.faces].any(1) & (topology.labels == SKIN)
     triangles = torch.where(poor, poor.cumsum(0) - 1, -1)
-    values = torch.cat([places, source.seen[:, None], seen[:, None]], dim=1)
+    values = torch.cat([positions, source.seen[:, None], seen[:, None]], dim=1)
     return UnseenSkin(triangles, topology.faces[poor], values)
 
 
@@ -98,9 +98,9 @@ def fill_unseen_skin(
     rank = torch.where(visible.triangle >= 0, gather(rank, visible.triangle.clamp(min=0)), -1).flatten()
     pixels = (rank >= 0).nonzero()[:, 0]
     width = visible.triangle.shape[1]
-    places = torch.stack([pixels % width, pixels // width], dim=-1).float()
+    positions = torch.stack([pixels % width, pixels // width], dim=-1).float()
     vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
-    values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank[pixels], places)
+    values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank[pixels], positions)
     there, (seen, other, stretch) = values[:, :2], values[:, 2:].unbind(1)
     share = smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * smoothstep(WELL_SEEN, BARELY_SEEN, seen)
     used = (share > MIN_SHARE).nonzero()[:, 0]

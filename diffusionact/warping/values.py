@@ -62,7 +62,7 @@ class WarpSource:
         ring_follow: (K,) share of the oval's own displacement that they take.
         ring_skirt: (K,) 1 close to the oval: where skin may be drawn out over the background.
         weight: (N,) share of the head's motion, of all vertices.
-        places: (N, 2) grid coordinates of all vertices on the canvas.
+        positions: (N, 2) grid coordinates of all vertices on the canvas.
         seen: (N,) in [0, 1] how well the photo saw the surface there.
         eye_frames: (2, 2, 3) canvas grid -> grid of each eye's patch.
         irises: (2, 5, 2) grid coordinates of the irises on the canvas: centre and four points of the rim.
@@ -95,7 +95,7 @@ class WarpSource:
     ring_follow: Tensor
     ring_skirt: Tensor
     weight: Tensor
-    places: Tensor
+    positions: Tensor
     seen: Tensor
     eye_frames: Tensor
     irises: Tensor

@@ -45,8 +45,8 @@ def output_to_plane(pixels: Tensor, to_output: Tensor, depth: Tensor) -> Tensor:
 
 
 def still_plane(source: WarpSource) -> Tensor:
-    """(N, 2) plane places of all vertices in the photo."""
-    aligned = apply(invert_transform(source.to_grid[None])[0], source.places)
+    """(N, 2) plane positions of all vertices in the photo."""
+    aligned = apply(invert_transform(source.to_grid[None])[0], source.positions)
     return mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))[:, :2]
 
 

@@ -115,3 +115,17 @@ def test_a_face_model_of_any_name_is_kept(source, tmp_path):
     path = tmp_path / "source.safetensors"
     save_value(replace(source, coefficients=replace(source.coefficients, face_model="toy")), path)
     assert load_value(path, SourceCodes).coefficients.face_model == "toy"
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "message"),
+    [("numbers", "{", "Make the file again"), ("format", "99", "Update this package"), ("codes", "[", "Make the file")],
+)
+def test_damaged_or_newer_entries_are_rejected(source, tmp_path, entry, text, message):
+    path = tmp_path / "source.safetensors"
+    save_value(source, path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() | {entry: text}
+    save_file(load_file(path), path, metadata)
+    with pytest.raises(ValueError, match=message):
+        load_value(path, SourceCodes)

@@ -31,6 +31,14 @@ def test_steps_of_a_stream_are_counted_per_frame(pipeline, source, portrait, chu
     assert sum(chunks) == 5 and max(chunks) <= chunk_size
 
 
+@pytest.mark.parametrize("chunk_size", [0, -1])
+def test_a_chunk_size_that_holds_no_frame_is_rejected(pipeline, source, portrait, chunk_size):
+    with pytest.raises(ValueError, match="chunk_size"):
+        list(pipeline.stream(source, portrait[None], chunk_size=chunk_size))
+    with pytest.raises(ValueError, match="chunk_size"):
+        pipeline.decode(source, source.semantic_code, chunk_size=chunk_size)
+
+
 def test_previews_come_with_the_steps(pipeline, source, portrait):
     previews = []
     hooks = StreamHooks(on_step=lambda steps, preview: previews.append(preview))

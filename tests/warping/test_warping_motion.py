@@ -78,12 +78,12 @@ def test_rings_close_the_mesh_and_wind_towards_the_camera(source):
     topology = load_topology()
     assert (topology.labels[: topology.num_face_triangles] != SURROUNDINGS).all()
     assert (topology.labels[topology.num_face_triangles :] == SURROUNDINGS).all()
-    assert len(source.places) == NUM_FACE + RINGS * SPOKES
+    assert len(source.positions) == NUM_FACE + RINGS * SPOKES
     edges = torch.cat([topology.faces[:, [0, 1]], topology.faces[:, [1, 2]], topology.faces[:, [2, 0]]])
     _, counts = edges.sort(1).values.unique(dim=0, return_counts=True)
     assert (counts == 1).sum() == SPOKES and counts.max() == 2  # open at the outermost ring alone
     a, b, c = (
-        source.places[topology.faces[topology.labels == SURROUNDINGS][:, i]] * torch.tensor([1.0, -1.0])
+        source.positions[topology.faces[topology.labels == SURROUNDINGS][:, i]] * torch.tensor([1.0, -1.0])
         for i in range(3)
     )
     area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]

@@ -79,9 +79,9 @@ def test_a_slanted_edge_is_seen_in_quarters_of_its_pixels():
     shown = rasterise(screen, faces, 16, 16)
     grid = pixel_centres(16, 16, screen.device) / 16
     contour = contour_pixels(grid, shown, (shown >= 0).float(), jump=1.0)
-    seen, places = look_closer(screen, faces, shown, contour)
-    # The edge from (0, -20) to (24, 40): places on its left lie inside.
-    inside = (places[..., 0] >= 0) & (places[..., 0] < (places[..., 1] + 20) * 24 / 60)
+    seen, positions = look_closer(screen, faces, shown, contour)
+    # The edge from (0, -20) to (24, 40): positions on its left lie inside.
+    inside = (positions[..., 0] >= 0) & (positions[..., 0] < (positions[..., 1] + 20) * 24 / 60)
     assert torch.equal(seen >= 0, inside)
     partly = (seen >= 0).float().mean(1)
     assert ((partly > 0) & (partly < 1)).sum() >= 4

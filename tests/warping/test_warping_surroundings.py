@@ -28,9 +28,9 @@ def test_skin_is_drawn_out_only_where_the_person_goes_on_beyond():
 
 def test_stretch_is_the_largest_magnification_beyond_the_zoom():
     count = int(load_topology().faces.max()) + 1
-    places = torch.rand(count, 2, generator=torch.Generator().manual_seed(0)) * 500
-    screen = places * torch.tensor([3.0, 0.5]) + 7.0
-    magnified = stretch(inverse_edges(places), screen, torch.tensor(2.0))
+    positions = torch.rand(count, 2, generator=torch.Generator().manual_seed(0)) * 500
+    screen = positions * torch.tensor([3.0, 0.5]) + 7.0
+    magnified = stretch(inverse_edges(positions), screen, torch.tensor(2.0))
     assert torch.allclose(magnified, torch.full_like(magnified, 1.5), atol=1e-2)
 
 

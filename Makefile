@@ -11,6 +11,10 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --qu
 
 # Tiny networks on shared cores: one OpenMP thread can be ten times faster than two.
 TEST_THREADS ?= 1
+# Two processes share two cores well: each waits for servers, browsers and subprocesses half of the time. A file's tests
+# stay together, as they share what is costly to start.
+TEST_PROCESSES ?= 2
+PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 # With a ComfyUI of your own nothing is installed.
 COMFYUI_STAMP = $(if $(COMFYUI_DIR),,.comfyui/installed)
@@ -22,13 +26,13 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python -m diffusionact demo
 
 test: $(VENV)/.installed-dev $(COMFYUI_STAMP)
-	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest
+	$(PYTEST)
 
 test-fast: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-comfyui: $(VENV)/.installed-dev $(COMFYUI_STAMP)
-	OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest tests/comfyui
+	$(PYTEST) tests/comfyui
 
 comfyui: $(COMFYUI_STAMP)
 

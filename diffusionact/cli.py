@@ -193,6 +193,12 @@ def _add_driver_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--driver-crop", default="frame", choices=DRIVER_CROPS)
     group.add_argument("--relative", action="store_true", help="add the driver's motion to the source's own pose")
     group.add_argument("--reference-frame", type=int, default=0, help="driving frame that relative motion starts from")
+    group.add_argument(
+        "--turn-limit",
+        type=float,
+        default=15.0,
+        help="the photo model: a head turned by more degrees in the photo keeps the rest of its turn (180: never)",
+    )
     group.add_argument("--gain", type=float, default=1.0, help="factor on the expression, 0 to 3")
     group.add_argument("--smoothing", type=float, default=0.3, help="0 off to 1 strong (default: %(default)s)")
     group.add_argument("--threshold", type=float, default=0.5, help="least score of the face detector")

@@ -87,6 +87,7 @@ def pose_options(options: argparse.Namespace) -> PoseOptions:
         expression_gain=options.gain,
         smoothing=options.smoothing,
         detection_threshold=options.threshold,
+        turn_limit=options.turn_limit,
     )
 
 

@@ -17,6 +17,7 @@ FITTING: dict[str, tuple[object, ...]] = {
     "driver_crop": ("frame",),
     "relative": (False,),
     "reference_frame": (0,),
+    "turn_limit": (15.0, 180.0),
     "gain": (1.0,),
     "smoothing": (0.3, 0.0),
     "threshold": (0.5,),

@@ -45,7 +45,7 @@ class Engine(Protocol):
     Attributes:
         name: of the engine, as model_index.json says it.
         sample_size: side of its images, pixels.
-        landmark_frame: where the landmarks of its poses lie: "aligned" or "crop224".
+        landmark_frame: where the landmarks of its poses lie, see `face.pose.extraction.LandmarkFrame`.
         presets: name -> how frames are sampled under it; empty where there is nothing to choose.
         fingerprint: a short hash of the weights, to tell whose codes a saved source holds.
         modules: the networks, each once; they may be none.

@@ -67,7 +67,7 @@ class WarpEngine:
     """
 
     name = ENGINE_NAME
-    landmark_frame = "aligned"
+    landmark_frame = "source"
     presets: Mapping[str, Sampling] = {}
     modules: tuple[nn.Module, ...] = ()
 

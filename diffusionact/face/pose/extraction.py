@@ -22,14 +22,15 @@ from ..readers.reader import CroppedFace, FaceModel, check_face_model
 from .options import PoseOptions
 from .retargeting import MotionOptions, face_pose, recombine, relative_gaze
 
-LANDMARK_FRAMES = ("aligned", "crop224")
+LANDMARK_FRAMES = ("aligned", "crop224", "source")
 
 
 class LandmarkFrame:
     """Where a model's landmark maps are drawn.
 
     Args:
-        name: "aligned" (the aligned image at the model's size) or "crop224" (the official tight crop inside it).
+        name: "aligned" (the aligned image at the model's size), "crop224" (the official tight crop inside it) or
+            "source" (the source's own aligned image, in which the head keeps its size and turns where it is).
         sample_size: side of the model's image, pixels.
     """
 
@@ -61,6 +62,7 @@ class PoseExtractor:
         self.camera_frame = camera_frame
         self.landmark_frame = landmark_frame
         self.options = options
+        self._motion = self._motion_options()
 
     def stream(self, faces: Iterator[CroppedFace], source: SourceCodes) -> Iterator[FacePose]:
         """Yield one pose per frame, in order.
@@ -74,19 +76,21 @@ class PoseExtractor:
                 of the clip.
         """
         check_face_model(self.face_model, source.coefficients, "a source")
-        motion = MotionOptions(relative=self.options.relative, expression_gain=self.options.expression_gain)
-        if not self.options.relative:
-            for face in faces:
-                coefficients = recombine(self.face_model, source.coefficients, face.coefficients, motion)
-                yield self.in_landmark_frame(coefficients, face)
-            return
-        faces, reference = self._find_reference(faces)
+        reference = None
+        if self._motion.needs_reference:
+            faces, reference = self._find_reference(faces)
         for face in faces:
             coefficients = recombine(
-                self.face_model, source.coefficients, face.coefficients, motion, reference.coefficients
+                self.face_model,
+                source.coefficients,
+                face.coefficients,
+                self._motion,
+                reference and reference.coefficients,
             )
-            gaze = relative_gaze(source.gaze, face.observation.gaze, reference.observation.gaze)
-            yield self.in_landmark_frame(coefficients, replace(face, observation=replace(face.observation, gaze=gaze)))
+            if self.options.relative:
+                gaze = relative_gaze(source.gaze, face.observation.gaze, reference.observation.gaze)
+                face = replace(face, observation=replace(face.observation, gaze=gaze))
+            yield self.in_landmark_frame(coefficients, face)
 
     def in_landmark_frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> FacePose:
         """Draw coefficients as landmarks and pupils in the model's landmark frame."""
@@ -96,19 +100,32 @@ class PoseExtractor:
     def _frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> CropTransform:
         """From the camera's square to the landmark frame.
 
-        The official crop is that of the driver as seen. In relative motion it is that of the drawn face, which has the
-        source's position and size in its image and not the driver's.
+        The official crop is that of the driver as seen. Where the camera is not the driver's it is that of the drawn
+        face, which has the source's position and size in its image.
         """
         if self.camera_frame == self.landmark_frame.name == "crop224":
             identity = torch.eye(2, 3, device=coefficients.camera.device, dtype=coefficients.camera.dtype)
             return CropTransform(identity.expand(len(coefficients.camera), 2, 3), CROP_SIZE)
         to_aligned = invert_transform(face.camera_crop.matrix)
         landmarks = face.observation.landmarks
-        if self.options.relative:
+        if self._motion.camera != "driver":
             drawn = self.face_model.landmarks(coefficients, self.face_model.camera_size)
             landmarks = transform_points(to_aligned, drawn)
         from_aligned = self.landmark_frame.from_aligned(landmarks)
         return replace(from_aligned, matrix=compose_transforms(from_aligned.matrix, to_aligned))
+
+    def _motion_options(self) -> MotionOptions:
+        """What the options mean in this landmark frame.
+
+        Frames that are cropped one by one say nothing of size and position: what differs there is the shape of the
+        driver's face.
+        """
+        options = self.options
+        relative, gain = options.relative, options.expression_gain
+        if self.landmark_frame.name != "source":
+            return MotionOptions(relative, gain, "change" if relative else "driver")
+        camera = "source" if options.driver_crop == "frame" else "change"
+        return MotionOptions(relative, gain, camera, options.turn_limit)
 
     def _find_reference(self, faces: Iterator[CroppedFace]) -> tuple[Iterator[CroppedFace], CroppedFace]:
         """Read up to the reference frame; hand out all faces again from the first."""

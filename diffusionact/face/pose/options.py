@@ -23,6 +23,9 @@ class PoseOptions:
         expression_gain: factor on the driver's expression.
         smoothing: 0 (off) to 1 (strong) One Euro smoothing of the tracked face.
         detection_threshold: minimum score of the face detector, 0 to 1.
+        turn_limit: for models that move the photo itself, in absolute motion: a source whose own head is turned by more
+            than this, degrees, keeps the rest of its turn, as what it never showed would come into view. 180 takes the
+            driver's head pose as it is.
 
     Raises:
         ValueError: if a value is out of range.
@@ -36,11 +39,13 @@ class PoseOptions:
     expression_gain: float = 1.0
     smoothing: float = 0.3
     detection_threshold: float = 0.5
+    turn_limit: float = 15.0
 
     def __post_init__(self):
         check_choice("driver_crop", self.driver_crop, DRIVER_CROPS)
         check_in_range("smoothing", self.smoothing, 0.0, 1.0)
         check_in_range("expression_gain", self.expression_gain, 0.0, 3.0)
+        check_in_range("turn_limit", self.turn_limit, 0.0, 180.0)
         check_in_range("reference_frame", self.reference_frame, 0, 10**9)
 
 

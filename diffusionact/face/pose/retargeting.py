@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ...checks import check_choice, check_in_range
 from ...types import CropTransform, FaceCoefficients, FacePose
 from ..geometry.alignment import transform_points
 from ..geometry.gaze import MAX_GAZE_RAD, pupils_from_gaze
 from ..geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from ..readers.reader import FaceModel
+
+CAMERAS = ("driver", "change", "source")
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,29 @@ class MotionOptions:
         relative: add the driver's change since its reference frame to the source's own pose and expression, instead of
             taking the driver's pose and expression as they are.
         expression_gain: factor on the driver's expression, or on its change.
+        camera: the head's size and position in the image: "driver" takes the driver's, "change" adds the driver's
+            change since the reference frame to the source's, "source" keeps the source's. Relative motion knows no
+            "driver".
+        turn_limit: a source whose own head is turned by more than this, degrees, keeps the rest of its turn in absolute
+            motion.
+
+    Raises:
+        ValueError: if there is no such camera, relative motion is to take the driver's, or the limit is out of range.
     """
 
     relative: bool = False
     expression_gain: float = 1.0
+    camera: str = "driver"
+    turn_limit: float = 180.0
+
+    def __post_init__(self) -> None:
+        check_choice("camera", self.camera, CAMERAS[1:] if self.relative else CAMERAS)
+        check_in_range("turn_limit", self.turn_limit, 0.0, 180.0)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the driver's reference frame counts."""
+        return self.relative or self.camera == "change"
 
 
 ABSOLUTE_MOTION = MotionOptions()
@@ -41,39 +64,47 @@ def recombine(
     """Coefficients of the source in the driver's pose.
 
     Absolute: s = mean + S_i shape(source) + S_e expression(driver), driver's rotation and camera (Eq. 8).
-    Relative: the source's expression, rotation, scale and position, changed as the driver's have since `reference`.
+    Relative: the source's expression and rotation, changed as the driver's have since `reference`.
+    The camera is as `MotionOptions.camera` says.
 
     Args:
         face_model: the model of all coefficients; limits the expression.
         source: one row.
         driver: B rows.
         motion: absolute or relative, and the gain.
-        reference: the driver's frame that counts as the source's pose, one row; only for relative motion.
+        reference: the driver's frame that counts as the source's pose, one row; where the motion needs one.
 
     Returns:
         B rows.
 
     Raises:
-        ValueError: if relative motion comes without a reference, or absolute motion with one.
+        ValueError: if a reference is missing, or given where none is needed.
     """
-    if motion.relative != (reference is not None):
+    if motion.needs_reference != (reference is not None):
         raise ValueError(
-            f"Expected a reference frame exactly for relative motion, received relative={motion.relative} and "
+            f"Expected a reference frame exactly where the motion needs one, received {motion} and "
             f"{'no ' if reference is None else 'a '}reference; pass the driver's coefficients of the reference frame, "
             f"or None for absolute motion."
         )
-    shape = source.shape.expand(len(driver.expression), -1)
-    if reference is None:
-        expression = face_model.limit_expression(motion.expression_gain * driver.expression)
-        return replace(driver, shape=shape, expression=expression)
-    change = motion.expression_gain * (driver.expression - reference.expression)
+    if motion.relative:
+        expression = source.expression + motion.expression_gain * (driver.expression - reference.expression)
+        rotation = _relative_rotation(source.rotation, driver.rotation, reference.rotation)
+    else:
+        expression = motion.expression_gain * driver.expression
+        rotation = _limited_rotation(source.rotation, driver.rotation, math.radians(motion.turn_limit))
     return replace(
-        source,
-        shape=shape,
-        expression=face_model.limit_expression(source.expression + change),
-        rotation=_relative_rotation(source.rotation, driver.rotation, reference.rotation),
-        camera=_relative_camera(source.camera, driver.camera, reference.camera),
+        driver,
+        shape=source.shape.expand(len(driver.expression), -1),
+        expression=face_model.limit_expression(expression),
+        rotation=rotation,
+        camera=_camera(motion.camera, source.camera, driver.camera, reference),
     )
+
+
+def _camera(choice: str, source: Tensor, driver: Tensor, reference: FaceCoefficients | None) -> Tensor:
+    if choice == "change":
+        return _relative_camera(source, driver, reference.camera)
+    return driver if choice == "driver" else source.expand_as(driver)
 
 
 def face_pose(
@@ -113,6 +144,15 @@ def _relative_rotation(source: Tensor, driver: Tensor, reference: Tensor) -> Ten
     """R_driver R_reference^T R_source, as axis-angle (B, 3)."""
     source_matrix, driver_matrix, reference_matrix = map(axis_angle_to_matrix, (source, driver, reference))
     return matrix_to_axis_angle(driver_matrix @ reference_matrix.transpose(1, 2) @ source_matrix)
+
+
+def _limited_rotation(source: Tensor, driver: Tensor, limit: float) -> Tensor:
+    """The driver's rotation, turned by what the source's own rotation has beyond a limit in radians; (B, 3)."""
+    turn = source.norm(dim=-1, keepdim=True)
+    if (turn <= limit).all():
+        return driver
+    kept = axis_angle_to_matrix(source * (1 - limit / turn.clamp(min=limit)))
+    return matrix_to_axis_angle(kept @ axis_angle_to_matrix(driver))
 
 
 def _relative_camera(source: Tensor, driver: Tensor, reference: Tensor) -> Tensor:

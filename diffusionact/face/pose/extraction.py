@@ -108,7 +108,7 @@ class PoseExtractor:
             return CropTransform(identity.expand(len(coefficients.camera), 2, 3), CROP_SIZE)
         to_aligned = invert_transform(face.camera_crop.matrix)
         landmarks = face.observation.landmarks
-        if self._motion.camera != "driver":
+        if self._motion.relative or self._motion.camera != "motion":
             drawn = self.face_model.landmarks(coefficients, self.face_model.camera_size)
             landmarks = transform_points(to_aligned, drawn)
         from_aligned = self.landmark_frame.from_aligned(landmarks)
@@ -123,7 +123,7 @@ class PoseExtractor:
         options = self.options
         relative, gain = options.relative, options.expression_gain
         if self.landmark_frame.name != "source":
-            return MotionOptions(relative, gain, "change" if relative else "driver")
+            return MotionOptions(relative, gain)
         camera = "source" if options.driver_crop == "frame" else "change"
         return MotionOptions(relative, gain, camera, options.turn_limit)
 

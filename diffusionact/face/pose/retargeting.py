@@ -15,7 +15,7 @@ from ..geometry.gaze import MAX_GAZE_RAD, pupils_from_gaze
 from ..geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from ..readers.reader import FaceModel
 
-CAMERAS = ("driver", "change", "source")
+CAMERAS = ("motion", "change", "source")
 
 
 @dataclass(frozen=True)
@@ -26,23 +26,22 @@ class MotionOptions:
         relative: add the driver's change since its reference frame to the source's own pose and expression, instead of
             taking the driver's pose and expression as they are.
         expression_gain: factor on the driver's expression, or on its change.
-        camera: the head's size and position in the image: "driver" takes the driver's, "change" adds the driver's
-            change since the reference frame to the source's, "source" keeps the source's. Relative motion knows no
-            "driver".
+        camera: the head's size and position in the image: "motion" takes the driver's, in relative motion its change;
+            "change" lays the driver's change since the reference frame on the source's; "source" keeps the source's.
         turn_limit: a source whose own head is turned by more than this, degrees, keeps the rest of its turn in absolute
             motion.
 
     Raises:
-        ValueError: if there is no such camera, relative motion is to take the driver's, or the limit is out of range.
+        ValueError: if there is no such camera, or the limit is out of range.
     """
 
     relative: bool = False
     expression_gain: float = 1.0
-    camera: str = "driver"
+    camera: str = "motion"
     turn_limit: float = 180.0
 
     def __post_init__(self) -> None:
-        check_choice("camera", self.camera, CAMERAS[1:] if self.relative else CAMERAS)
+        check_choice("camera", self.camera, CAMERAS)
         check_in_range("turn_limit", self.turn_limit, 0.0, 180.0)
 
     @property
@@ -82,7 +81,7 @@ def recombine(
     """
     if motion.needs_reference != (reference is not None):
         raise ValueError(
-            f"Expected a reference frame exactly where the motion needs one, received {motion} and "
+            f"Expected a reference frame exactly for relative motion and the camera 'change', received {motion} and "
             f"{'no ' if reference is None else 'a '}reference; pass the driver's coefficients of the reference frame, "
             f"or None for absolute motion."
         )
@@ -97,14 +96,14 @@ def recombine(
         shape=source.shape.expand(len(driver.expression), -1),
         expression=face_model.limit_expression(expression),
         rotation=rotation,
-        camera=_camera(motion.camera, source.camera, driver.camera, reference),
+        camera=_camera(motion, source.camera, driver.camera, reference),
     )
 
 
-def _camera(choice: str, source: Tensor, driver: Tensor, reference: FaceCoefficients | None) -> Tensor:
-    if choice == "change":
-        return _relative_camera(source, driver, reference.camera)
-    return driver if choice == "driver" else source.expand_as(driver)
+def _camera(motion: MotionOptions, source: Tensor, driver: Tensor, reference: FaceCoefficients | None) -> Tensor:
+    if motion.camera == "source":
+        return source.expand_as(driver)
+    return _relative_camera(source, driver, reference.camera) if motion.needs_reference else driver
 
 
 def face_pose(

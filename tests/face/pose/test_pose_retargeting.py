@@ -69,6 +69,38 @@ def test_relative_motion_adds_the_drivers_turn_travel_and_growth():
     assert torch.allclose(mixed.camera[:, 0], 2 * source.camera[:, 0])
 
 
+def test_the_sources_own_camera_stays_in_absolute_and_in_relative_motion():
+    source, driver, reference = coefficients(1, 0), coefficients(3, 1), coefficients(1, 2)
+    absolute = recombine(MODEL, source, driver, MotionOptions(camera="source"))
+    relative = recombine(MODEL, source, driver, MotionOptions(relative=True, camera="source"), reference)
+    assert torch.equal(absolute.camera, source.camera.expand(3, -1)) and torch.equal(relative.camera, absolute.camera)
+    assert torch.equal(absolute.rotation, driver.rotation)
+
+
+def test_change_lays_the_drivers_travel_and_growth_alone_on_the_source():
+    source, driver, reference = coefficients(1, 0), coefficients(3, 1), coefficients(1, 2)
+    mixed = recombine(MODEL, source, driver, MotionOptions(camera="change"), reference)
+    assert torch.allclose(mixed.camera, recombine(MODEL, source, driver, RELATIVE, reference).camera)
+    assert torch.equal(mixed.rotation, driver.rotation)
+
+
+def test_a_turned_source_keeps_the_turn_beyond_the_limit():
+    source, driver = coefficients(1, 0), coefficients(2, 1)
+    sideways = torch.tensor([[0.0, math.radians(40), 0.0]])
+    frontal = replace(driver, rotation=torch.zeros(2, 3))
+    limited = MotionOptions(turn_limit=15.0)
+    mixed = recombine(MODEL, replace(source, rotation=sideways), frontal, limited)
+    assert torch.allclose(mixed.rotation, torch.tensor([0.0, math.radians(25), 0.0]).expand(2, 3), atol=1e-5)
+    hardly_turned = replace(source, rotation=0.25 * sideways)
+    assert torch.equal(recombine(MODEL, hardly_turned, driver, limited).rotation, driver.rotation)
+
+
+@pytest.mark.parametrize("values", [{"camera": "mine"}, {"turn_limit": -1.0}, {"turn_limit": 181.0}])
+def test_motion_options_out_of_range_are_rejected(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        MotionOptions(**values)
+
+
 def test_reference_and_relative_motion_belong_together():
     with pytest.raises(ValueError, match="relative motion"):
         recombine(MODEL, coefficients(1, 0), coefficients(1, 1), RELATIVE)

@@ -147,9 +147,11 @@ class WarpEngine:
         check_made_for(self.name, source.codes, (PREFIX + "texture",))
         check_made_for(self.name, conditioning.tensors, ("rotation", "camera", "expression", "gaze"))
         rows = len(source.codes[PREFIX + "texture"])
-        if rows == 1:
-            return self._warp_one(source, 0, conditioning)
-        parts = [self._warp_one(source, row, conditioning.rows(slice(row, row + 1))) for row in range(rows)]
+        # One by one: products of a batch round differently, and no frame may depend on its neighbours.
+        parts = [
+            self._warp_one(source, index if rows > 1 else 0, conditioning.rows(slice(index, index + 1)))
+            for index in range(len(conditioning))
+        ]
         return WarpedFrames(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(parts[0])))
 
     def _warp_one(self, source: SourceCodes, row: int, conditioning: Conditioning) -> WarpedFrames:

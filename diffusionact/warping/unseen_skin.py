@@ -11,12 +11,17 @@ from torch import Tensor
 from .rasteriser import gather, interpolate, value_planes
 from .sampling import blur, fill, mix, polygon_coverage, sample, smoothstep
 from .shading import Visible
-from .topology import NUM_FACE, OVAL, SKIN, Topology
+from .surroundings import spokes
+from .topology import NUM_FACE, OVAL, RINGS, SKIN, SURROUNDINGS, Topology, mirrored_rings
 from .values import WarpSource
 
 # How well skin was seen, and how much its texture is magnified, where the fill takes over.
 WELL_SEEN, BARELY_SEEN = 0.75, 0.25
-MIN_STRETCH, MAX_STRETCH = 1.3, 2.2
+MIN_STRETCH, MAX_STRETCH = 1.15, 1.8
+# Height on the canonical face, cm, above the brows.
+HAIR_CM = (6.5, 4.5)
+# The fill ends in a narrow strip beside the oval: the oval's displacement there, see `ring_follow`.
+STRIP_FOLLOW = (0.95, 0.99)
 # The broad light of the skin: side of the map on the canvas, blur in its px.
 LIGHT_SIDE, LIGHT_SIGMA = 160, 1.6
 # Part of the oval, from its middle, whose colours are skin that was seen.
@@ -35,11 +40,13 @@ class UnseenSkin:
         triangles: (T,) the rank of each triangle among those concerned, -1 for the others.
         faces: (M, 3) the triangles concerned.
         values: (N, 4) of each vertex: grid place on the other half (2), how well either half was seen.
+        inner: (36,) the vertex inside of each of the oval's.
     """
 
     triangles: Tensor
     faces: Tensor
     values: Tensor
+    inner: Tensor
 
 
 def skin_light(texture: Tensor, matte: Tensor, positions: Tensor) -> Tensor:
@@ -63,13 +70,41 @@ def skin_light(texture: Tensor, matte: Tensor, positions: Tensor) -> Tensor:
 
 
 def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
-    """Find the skin that was not well seen."""
-    positions, seen = source.positions.clone(), source.seen.clone()
-    positions[:NUM_FACE], seen[:NUM_FACE] = positions[topology.mirror], seen[topology.mirror]
-    poor = (source.seen < WELL_SEEN)[topology.faces].any(1) & (topology.labels == SKIN)
+    """Find the skin that was not well seen: at the photo's outline of the face, and where it shows background."""
+    seen = source.seen * sample(source.matte, source.positions)[0]
+    seen[NUM_FACE:] = 1 - source.ring_skirt * smoothstep(*STRIP_FOLLOW, source.ring_follow)
+    mirrored = torch.cat([topology.mirror, NUM_FACE + mirrored_rings(seen.device)])
+    seen = torch.stack([mix(1.0, _eroded(seen, topology), _below_hair(topology)), seen[mirrored]], dim=1)
+    concerned = torch.isin(topology.labels, topology.labels.new_tensor((SKIN, SURROUNDINGS)))
+    poor = concerned & (seen[:, 0] < WELL_SEEN)[topology.faces].any(1)
     triangles = torch.where(poor, poor.cumsum(0) - 1, -1)
-    values = torch.cat([positions, source.seen[:, None], seen[:, None]], dim=1)
-    return UnseenSkin(triangles, topology.faces[poor], values)
+    values = torch.cat([source.positions[mirrored], seen], dim=1)
+    return UnseenSkin(triangles, topology.faces[poor], values, _inside_the_oval(source.positions, topology))
+
+
+def _below_hair(topology: Topology) -> Tensor:
+    """(N,) 1 at cheeks and jaw, 0 at temples and forehead, where hair may lie over the oval and is best drawn out."""
+    height = topology.canonical[:, 1:2]
+    return smoothstep(*HAIR_CM, torch.cat([height, spokes(height[list(OVAL)]).repeat(RINGS, 1)])[:, 0])
+
+
+def _eroded(seen: Tensor, topology: Topology) -> Tensor:
+    """(N,) the least of each vertex of the skin and its neighbours: the photo's outline has rims and strands in it."""
+    faces = topology.faces[topology.labels == SKIN]
+    least = seen[faces].amin(1).repeat_interleave(3)
+    return seen.scatter_reduce(0, faces.flatten(), least, "amin")
+
+
+def _inside_the_oval(positions: Tensor, topology: Topology) -> Tensor:
+    """(36,) the nearest vertex, other than the oval's, that shares a triangle with each vertex of the oval."""
+    faces = topology.faces[: topology.num_face_triangles]
+    oval = faces.new_tensor(OVAL)
+    inner = []
+    for vertex in oval:
+        around = faces[(faces == vertex).any(1)].unique()
+        around = around[~torch.isin(around, oval)]
+        inner.append(around[(positions[around] - positions[vertex]).norm(dim=1).argmin()])
+    return torch.stack(inner)
 
 
 def fill_unseen_skin(
@@ -92,6 +127,7 @@ def fill_unseen_skin(
         image: (3, H, W).
         trust: (H, W).
     """
+    magnified = _across_the_oval(unseen, source, magnified)
     drawn = (magnified > MIN_STRETCH)[unseen.faces].any(1)
     rank = torch.where(drawn, torch.arange(len(drawn), device=drawn.device), -1)
     rank = torch.cat([rank, rank.new_tensor([-1])])[unseen.triangles]  # -1 takes the last entry
@@ -111,3 +147,14 @@ def fill_unseen_skin(
     colours, sure = image.view(3, -1), trust.view(-1)
     colours[:, pixels] = mix(colours[:, pixels], skin, share)
     sure[pixels] = torch.maximum(sure[pixels], share * other * FILLED_CONFIDENCE)
+
+
+def _across_the_oval(unseen: UnseenSkin, source: WarpSource, magnified: Tensor) -> Tensor:
+    """Magnification (N,) that goes on beside the oval, where the texture is no skin, however little drawn out."""
+    oval = list(OVAL)
+    most = torch.maximum(magnified[oval], magnified[unseen.inner])
+    around = spokes(most[:, None])[:, 0].repeat(RINGS)
+    magnified = magnified.clone()
+    magnified[oval] = most
+    magnified[NUM_FACE:] = torch.maximum(magnified[NUM_FACE:], mix(1.0, around, source.ring_skirt))
+    return magnified

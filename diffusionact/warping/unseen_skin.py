@@ -17,7 +17,7 @@ from .values import WarpSource
 
 # How well skin was seen, and how much its texture is magnified, where the fill takes over.
 WELL_SEEN, BARELY_SEEN = 0.75, 0.25
-MIN_STRETCH, MAX_STRETCH = 1.15, 1.8
+MIN_STRETCH, MAX_STRETCH = 1.2, 1.9
 # Height on the canonical face, cm, above the brows.
 HAIR_CM = (6.5, 4.5)
 # The fill ends in a narrow strip beside the oval: the oval's displacement there, see `ring_follow`.

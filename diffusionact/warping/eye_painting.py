@@ -29,6 +29,8 @@ EDGE_SOFTNESS_PX = 1.4
 # Share of the source's opening that is closed: over this range the skin of the lid replaces what the mesh draws out.
 SKIN_CLOSING = (0.15, 0.5)
 LASH_CLOSING = (0.2, 0.6)
+# Share of the source's opening below which the slit between the lids is as dark as this share of the skin.
+SLIT_RATIO, SLIT_SHADE = (0.06, 0.3), 0.55
 # Movement of the iris against the lids, in iris radii, from which it is drawn anew.
 IRIS_STAYS, IRIS_MOVES = 0.06, 0.2
 # Change of the opening from which the iris would be squashed by the lids' warp.
@@ -85,6 +87,9 @@ def _paint_eyeball(
     pixels, patch = drawing.pixels[box], apply(source.eye_frames[eye], drawing.grid[box])
     cover = polygon_coverage(pixels, smooth_outline(ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
     eyeball, (moved, known) = _eyeball(source, texture, drawing, eye, pixels, patch, ratio)
+    # A slit shows shadow rather than the eye.
+    lid = sample(source.lid_skin[eye], patch) * SLIT_SHADE
+    eyeball = mix(lid, eyeball, smoothstep(*SLIT_RATIO, ratio))
     share = cover * torch.maximum(moved, smoothstep(*SKIN_CLOSING, 1 - ratio))
     drawing.image[:, box[0], box[1]] = mix(drawing.image[:, box[0], box[1]], eyeball, share)
     wide = smoothstep(0.3, 0.85, 1 / ratio.clamp(min=1.0))

@@ -108,12 +108,12 @@ def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[i
 
 def _without_iris(patch: Tensor, mask: Tensor, radius: Tensor) -> Tensor:
     """The white of the eye goes on where the iris is."""
-    sclera = mask * smoothstep(1.02, 1.2, radius)
-    sclera = sclera * (sclera > 0.6)
+    sclera = mask * smoothstep(1.1, 1.28, radius)  # without the dark rim of the iris
+    sclera = sclera * (sclera > 0.8)
     if sclera.sum() < MIN_SCLERA_PX:
         return patch
     filled = fill(patch, sclera, (0.06 * EYE_WIDTH_PX, 0.15 * EYE_WIDTH_PX, 0.4 * EYE_WIDTH_PX))
-    hide = 1 - smoothstep(1.05, 1.25, radius)
+    hide = 1 - smoothstep(1.15, 1.38, radius)
     return patch + hide * (filled - patch)
 
 
@@ -122,7 +122,7 @@ def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
     upper = lids[:9]
     lifted = upper - lids.new_tensor([0.0, LASH_ZONE * EYE_WIDTH_PX])
     whole = torch.cat([lifted, lids[9:]])
-    whole = whole + 0.03 * EYE_WIDTH_PX * (whole - lids.mean(0)) / (whole - lids.mean(0)).norm(dim=-1, keepdim=True)
+    whole = whole + 0.07 * EYE_WIDTH_PX * (whole - lids.mean(0)) / (whole - lids.mean(0)).norm(dim=-1, keepdim=True)
     hidden = polygon_coverage(pixels, whole, 0.06 * EYE_WIDTH_PX)[None]
     valid = (hidden < 0.02).float()
     skin = fill(patch, valid, (0.05 * EYE_WIDTH_PX, 0.12 * EYE_WIDTH_PX, 0.3 * EYE_WIDTH_PX, 0.6 * EYE_WIDTH_PX))

@@ -24,11 +24,11 @@ ROW_RISE = 0.03  # per cm, of x^2
 TOOTH_HEIGHT_CM = 0.95
 # Colours relative to the light on the face.
 TOOTH, GUM = (1.0, 0.94, 0.86), (0.74, 0.42, 0.41)
-CAVITY, TONGUE = (0.17, 0.055, 0.045), (0.74, 0.40, 0.38)
+CAVITY, TONGUE = (0.17, 0.055, 0.045), (0.64, 0.34, 0.325)
 # Brightness of teeth: of what the skin shows, plus a constant, since exposure follows the face.
 TOOTH_BASE, TOOTH_GAIN = 0.34, 0.62
 # Light that falls deep into the mouth is reddened: exponents of the shade by channel.
-REDDENING = (1.0, 1.14, 1.18)
+REDDENING = (1.0, 1.2, 1.25)
 MIN_SOFTNESS_CM = 0.05
 
 
@@ -84,14 +84,19 @@ def draw_mouth(
     soft_parts = 0.25 + 0.8 * brightness
     drawn = _behind(place, lower_edge, lit(CAVITY, 0.35 + brightness), lit(TONGUE, soft_parts))
     lower, shade = _row(place.x, lower_edge - place.y, LOWER_WIDTHS, LOWER_RISE, soft)
-    drawn = mix(drawn, tooth * _shaded(0.78 * shade * under_lip), lower * lower_teeth)
+    drawn = mix(drawn, tooth * shaded(0.78 * shade * under_lip), lower * lower_teeth)
     inwards = place.y - upper_edge
     upper, shade = _row(place.x, inwards, UPPER_WIDTHS, UPPER_RISE, soft)
     gum = smoothstep(TOOTH_HEIGHT_CM - 0.08, TOOTH_HEIGHT_CM + 0.08, inwards)
-    return mix(drawn, mix(tooth, lit(GUM, soft_parts), gum) * _shaded(shade * under_lip), upper), upper
+    return mix(drawn, mix(tooth, lit(GUM, soft_parts), gum) * shaded(shade * under_lip), upper), upper
 
 
-def _shaded(shade: Tensor) -> Tensor:
+def lit_gum(light: Tensor) -> Tensor:
+    """(3, 1, 1) colour of the gum in the light (3,) on the skin."""
+    return (light * light.new_tensor(GUM) * 1.1)[:, None, None]
+
+
+def shaded(shade: Tensor) -> Tensor:
     """(3, h, w) what a shade (h, w) in [0, 1] does to a colour inside the mouth."""
     return shade.clamp(min=1e-3) ** shade.new_tensor(REDDENING).view(3, 1, 1)
 
@@ -124,6 +129,6 @@ def _behind(place: MouthPlace, lower_edge: Tensor, cavity: Tensor, tongue: Tenso
     inside = cavity * (1 - 0.4 * smoothstep(0.9, 2.3, place.x.abs()))
     below = lower_edge + 0.5 - 0.35 * place.jaw_drop - 0.22 * place.x.square() - place.y
     wide = smoothstep(2.2, 0.9, place.x.abs())
-    furrow = 1 - 0.16 * (-(place.x / 0.16).square()).exp() * smoothstep(0.2, 0.6, below)
+    furrow = 1 - 0.09 * (-(place.x / 0.16).square()).exp() * smoothstep(0.2, 0.6, below)
     shade = (0.3 + 0.7 * smoothstep(-0.1, 0.8, below)) * furrow * (0.6 + 0.4 * wide)
-    return mix(inside, tongue * _shaded(shade), 0.95 * smoothstep(-0.3, 0.45, below) * wide)
+    return mix(inside, tongue * shaded(shade), 0.95 * smoothstep(-0.3, 0.45, below) * wide)

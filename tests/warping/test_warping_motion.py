@@ -5,7 +5,8 @@ import torch
 from diffusionact.face.geometry.rotations import axis_angle_to_matrix
 from diffusionact.warping import coefficient_motion, mesh_motion
 from diffusionact.warping.eyes import opening
-from diffusionact.warping.motion import keep_lips_apart, lid_ratio, move_irises, scale_lids
+from diffusionact.warping.lips import keep_lips_apart
+from diffusionact.warping.motion import lid_ratio, move_irises, scale_lids
 from diffusionact.warping.placement import fit_placement, plane_to_aligned, transform_mesh
 from diffusionact.warping.surroundings import SKULL_CENTRE
 from diffusionact.warping.topology import (

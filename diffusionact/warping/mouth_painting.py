@@ -70,9 +70,7 @@ def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None
     _draw_seam(source, drawing, box, inside * pixel_cm, shows_inside(source.shape) * smoothstep(PARTED, MET, now))
 
 
-def _draw_seam(
-    source: WarpSource, drawing: Drawing, box: tuple[slice, slice], inside: Tensor, amount: Tensor
-) -> None:
+def _draw_seam(source: WarpSource, drawing: Drawing, box: tuple[slice, slice], inside: Tensor, amount: Tensor) -> None:
     """The line between lips that have met, where the mesh would show a last rim of teeth; `inside` (h, w) is in cm."""
     if amount <= 0:
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -141,6 +143,7 @@ def _light_beside(source: WarpSource, x: Tensor) -> Tensor:
     return source.light[:, None, None] * mix(share[0], share[1], smoothstep(-2.5, 2.5, x))
 
 
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
 def _tooth_limit(source: WarpSource) -> Tensor:
     """() the brightness that teeth stay below: of the white of the eyes."""
     white, mask = source.eye_white[..., ::8, ::8].mean(1), source.eye_masks[:, 0, ::8, ::8]
@@ -155,16 +158,12 @@ def _own(source: WarpSource, teeth: Tensor) -> tuple[Tensor, Tensor]:
     Above what the photo showed the teeth go on straight upwards.
     """
     places = apply(source.mouth_frame, source_grid(source, teeth))
-    inside, side = source.mouth_inside[3], source.mouth_inside.shape[-1]
-    seen = smoothstep(0.55, 0.95, sample(inside[None], places)[0])
-    shown = inside > 0.95
-    columns = shown.any(0).nonzero()[:, 0]
-    if not len(columns):
+    step = 2 / source.mouth_inside.shape[-1]
+    seen = smoothstep(0.55, 0.95, sample(source.mouth_inside[3:], places)[0])
+    extent = _extent(source)
+    if extent is None:
         return sample(source.mouth_inside[:3], places), 0 * seen
-    step = 2 / side
-    first, last = (float(columns[i]) * step + step / 2 - 1 for i in (0, -1))
-    tops = shown[:, columns[0] : columns[-1] + 1].int().argmax(0).float()
-    tops = F.avg_pool1d(F.pad(tops[None, None], (4, 4), mode="replicate"), 9, 1)[0]
+    tops, first, last = extent
     x = places[..., 0].clamp(first + UNDER_LIP * step, max(last - UNDER_LIP * step, first + UNDER_LIP * step))
     at = (x - first) / max(last - first, step) * 2 - 1
     top = (sample(tops[:, None], torch.stack([at, 0 * at], dim=-1))[0] + UNDER_LIP) * step + step / 2 - 1
@@ -173,6 +172,20 @@ def _own(source: WarpSource, teeth: Tensor) -> tuple[Tensor, Tensor]:
     return colours.clamp(0, 1), seen
 
 
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
+def _extent(source: WarpSource) -> tuple[Tensor, float, float] | None:
+    """Where the patch shows the mouth: its upper end (1, K) px, and the first and last column, grid coordinates."""
+    shown = source.mouth_inside[3] > 0.95
+    columns = shown.any(0).nonzero()[:, 0]
+    if not len(columns):
+        return None
+    step = 2 / shown.shape[-1]
+    first, last = (float(columns[i]) * step + step / 2 - 1 for i in (0, -1))
+    tops = shown[:, columns[0] : columns[-1] + 1].int().argmax(0).float()
+    return F.avg_pool1d(F.pad(tops[None, None], (4, 4), mode="replicate"), 9, 1)[0], first, last
+
+
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
 def _cavity(source: WarpSource) -> Tensor:
     """(3,) the darkest tenth of the mouth that the photo showed."""
     seen = source.mouth_inside[:3][:, source.mouth_inside[3] > 0.9]

@@ -1,6 +1,7 @@
-"""How each of the 52 expression values moves the points of the face mesh; built by `tools/expression_directions.py`.
+"""How each of the 52 expression values moves the points of the face mesh.
 
-The base is MakeHuman's CC0 head; the unit is the centimetre of the canonical face, in the head frame of
+Built by `tools/expression_directions.py` and calibrated by `tools/direction_calibration.py`. The base
+is MakeHuman's CC0 head; the unit is the centimetre of the canonical face, in the head frame of
 `face/geometry/rotations.py`.
 """
 

@@ -29,6 +29,10 @@ EDGE_SOFTNESS_PX = 1.4
 # Share of the source's opening that is closed: over this range the skin of the lid replaces what the mesh draws out.
 SKIN_CLOSING = (0.15, 0.5)
 LASH_CLOSING = (0.2, 0.6)
+# Share of the source's opening below which the slit between the lids is as dark as this share of the skin.
+SLIT_RATIO, SLIT_SHADE = (0.06, 0.3), 0.55
+# Rim of the opening that the lids' edges and lashes colour, in half patches.
+LID_RIM = 0.035
 # Movement of the iris against the lids, in iris radii, from which it is drawn anew.
 IRIS_STAYS, IRIS_MOVES = 0.06, 0.2
 # Change of the opening from which the iris would be squashed by the lids' warp.
@@ -85,6 +89,9 @@ def _paint_eyeball(
     pixels, patch = drawing.pixels[box], apply(source.eye_frames[eye], drawing.grid[box])
     cover = polygon_coverage(pixels, smooth_outline(ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
     eyeball, (moved, known) = _eyeball(source, texture, drawing, eye, pixels, patch, ratio)
+    # A slit shows shadow rather than the eye.
+    lid = sample(source.lid_skin[eye], patch) * SLIT_SHADE
+    eyeball = mix(lid, eyeball, smoothstep(*SLIT_RATIO, ratio))
     share = cover * torch.maximum(moved, smoothstep(*SKIN_CLOSING, 1 - ratio))
     drawing.image[:, box[0], box[1]] = mix(drawing.image[:, box[0], box[1]], eyeball, share)
     wide = smoothstep(0.3, 0.85, 1 / ratio.clamp(min=1.0))
@@ -105,7 +112,7 @@ def _eyeball(
     own_axes = iris_axes(own_points)
     positions = own_points[0] + unit @ own_axes.T
     own = sample(texture, positions, "bicubic").clamp(0, 1)
-    seen = smoothstep(0.5, 0.95, sample(source.eye_masks[eye, :1], apply(frame, positions))[0])
+    seen = smoothstep(0.5, 0.95, _clear_of_lids(source.eye_masks[eye, :1], apply(frame, positions)))
     colour = mix(_ring_colours(source.iris_rings[eye], radius), own, seen)
     disc = smoothstep(1.14, 0.98, radius)
     white = sample(source.eye_white[eye], patch)
@@ -114,6 +121,12 @@ def _eyeball(
     moved = smoothstep(IRIS_STAYS, IRIS_MOVES, shift)
     moved = torch.maximum(moved, smoothstep(OPENING_STAYS, OPENING_CHANGES, (1 - ratio).abs()))
     return mix(white, colour, disc), (moved, seen * disc)
+
+
+def _clear_of_lids(mask: Tensor, places: Tensor) -> Tensor:
+    """Mask (h, w) of the opening at places (h, w, 2) of its patch, without a rim above and below that lids colour."""
+    rim = places.new_tensor([0.0, LID_RIM])
+    return torch.minimum(sample(mask, places - rim)[0], sample(mask, places + rim)[0])
 
 
 def _iris_shift(source: WarpSource, drawing: Drawing, eye: int, own: Tensor, own_axes: Tensor) -> Tensor:

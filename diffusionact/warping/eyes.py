@@ -26,6 +26,8 @@ IRIS_REACH = 1.1
 # An iris is never flatter than this: lids cover its upper and lower rim.
 MIN_IRIS_ASPECT = 0.9
 MIN_SCLERA_PX = 60.0
+# Brightness of the white behind the iris, a quantile of what is seen, and how much it may be raised for that.
+BRIGHT_SCLERA, MAX_SCLERA_GAIN = 0.6, 1.6
 # Brightness of a closed lid for that of the skin around the eye, and how much the skin may be brightened for it.
 LID_BRIGHTNESS, MAX_LID_GAIN = 0.75, 1.25
 DARK = (0.08, 0.06, 0.05)
@@ -108,12 +110,16 @@ def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[i
 
 def _without_iris(patch: Tensor, mask: Tensor, radius: Tensor) -> Tensor:
     """The white of the eye goes on where the iris is."""
-    sclera = mask * smoothstep(1.02, 1.2, radius)
-    sclera = sclera * (sclera > 0.6)
+    sclera = mask * smoothstep(1.1, 1.28, radius)  # without the dark rim of the iris
+    sclera = sclera * (sclera > 0.8)
     if sclera.sum() < MIN_SCLERA_PX:
         return patch
     filled = fill(patch, sclera, (0.06 * EYE_WIDTH_PX, 0.15 * EYE_WIDTH_PX, 0.4 * EYE_WIDTH_PX))
-    hide = 1 - smoothstep(1.05, 1.25, radius)
+    hide = 1 - smoothstep(1.15, 1.38, radius)
+    # What fills the iris came from shaded corners too, but lies where the eyeball is lit.
+    brightness = filled.mean(0, keepdim=True)
+    bright = patch.mean(0)[sclera[0] > 0].quantile(BRIGHT_SCLERA)
+    filled = (filled * (bright / brightness.clamp(min=0.02)).clamp(1.0, MAX_SCLERA_GAIN)).clamp(0, 1)
     return patch + hide * (filled - patch)
 
 
@@ -122,7 +128,7 @@ def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
     upper = lids[:9]
     lifted = upper - lids.new_tensor([0.0, LASH_ZONE * EYE_WIDTH_PX])
     whole = torch.cat([lifted, lids[9:]])
-    whole = whole + 0.03 * EYE_WIDTH_PX * (whole - lids.mean(0)) / (whole - lids.mean(0)).norm(dim=-1, keepdim=True)
+    whole = whole + 0.07 * EYE_WIDTH_PX * (whole - lids.mean(0)) / (whole - lids.mean(0)).norm(dim=-1, keepdim=True)
     hidden = polygon_coverage(pixels, whole, 0.06 * EYE_WIDTH_PX)[None]
     valid = (hidden < 0.02).float()
     skin = fill(patch, valid, (0.05 * EYE_WIDTH_PX, 0.12 * EYE_WIDTH_PX, 0.3 * EYE_WIDTH_PX, 0.6 * EYE_WIDTH_PX))

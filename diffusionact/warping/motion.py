@@ -7,8 +7,9 @@ from torch import Tensor
 
 from ..face.expression_names import EXPRESSION_NAMES
 from ..types import FaceCoefficients
+from .lips import keep_lips_apart, meet_lips
 from .placement import fit_placement, mesh_to_plane, move_placement
-from .topology import EYE_RINGS, IRISES, LIP_RING
+from .topology import EYE_RINGS, IRISES
 from .values import WarpMotion, WarpSource
 
 BLINK = tuple(EXPRESSION_NAMES.index(name) for name in ("eyeBlinkRight", "eyeBlinkLeft"))
@@ -41,7 +42,8 @@ def coefficient_motion(
         (source.rotation_values, source.camera),
         (coefficients.rotation, coefficients.camera),
     )
-    change = torch.einsum("fe,evc->fvc", coefficients.expression - source.expression, directions)
+    before, after = (torch.einsum("fe,evc->fvc", e, directions) for e in (source.expression, coefficients.expression))
+    change = meet_lips(source.shape, after - before, before[0], after)
     ratio = lid_ratio(source.expression, coefficients.expression)
     change = scale_lids(source.shape, change, ratio)
     change = move_irises(source.shape, change, source.gaze, gaze)
@@ -116,13 +118,3 @@ def move_irises(shape: Tensor, change: Tensor, before: Tensor, after: Tensor) ->
 
 def _gaze_across(gaze: Tensor) -> Tensor:
     return gaze[:, 1].sin() * gaze[:, 0].cos()
-
-
-def keep_lips_apart(shape: Tensor, change: Tensor) -> Tensor:
-    """Inner lips may touch; where they would cross, both stop halfway. (F, 478, 3) cm."""
-    moved = shape + change
-    upper, lower = list(LIP_RING[1:10]), [LIP_RING[20 - j] for j in range(1, 10)]
-    overlap = (moved[:, lower, 1] - moved[:, upper, 1]).clamp(min=0)
-    moved[:, upper, 1] += overlap / 2
-    moved[:, lower, 1] -= overlap / 2
-    return moved - shape

@@ -9,19 +9,27 @@ from torch import Tensor
 
 from .sampling import mix, smoothstep
 
-# Half widths of the dental arches, cm.
-UPPER_ARCH_CM, LOWER_ARCH_CM = 2.75, 2.3
+# The dental arch is a parabola seen from above: it falls back by x^2 / (2 ARCH_RADIUS_CM), up to MAX_ARCH_X_CM.
+ARCH_RADIUS_CM, MAX_ARCH_X_CM = 1.6, 2.6
 # Widths of the teeth from the middle outwards along the arch, and how much shorter each is than the first, cm.
-UPPER_WIDTHS, LOWER_WIDTHS = (0.86, 0.66, 0.78, 0.70, 0.68, 0.9), (0.53, 0.58, 0.68, 0.70, 0.70, 0.9)
-UPPER_RISE, LOWER_RISE = (0.0, 0.09, 0.03, 0.12, 0.18, 0.25), (0.0, 0.02, 0.0, 0.1, 0.18, 0.25)
-# Edges of the teeth below the line of the closed lips, cm.
-UPPER_EDGE_CM, LOWER_EDGE_CM = 0.40, 0.52
+UPPER_WIDTHS, LOWER_WIDTHS = (0.86, 0.67, 0.77, 0.70, 0.68, 1.2), (0.53, 0.58, 0.68, 0.70, 0.70, 1.2)
+UPPER_RISE, LOWER_RISE = (0.0, 0.09, 0.02, 0.13, 0.20, 0.26), (0.0, 0.02, 0.0, 0.1, 0.18, 0.25)
+# How far the corners of each tooth are rounded, towards the middle and away from it; the third tooth is pointed.
+MIDDLE_ROUNDING, OUTER_ROUNDING = (0.035, 0.05, 0.12, 0.09, 0.09, 0.09), (0.08, 0.11, 0.16, 0.12, 0.10, 0.10)
+# Brightness of each tooth for that of the first.
+TONES = (1.0, 0.96, 0.91, 0.85, 0.78, 0.70)
+# Edges of the teeth below the line of the closed lips, cm; the row rises towards the corners like the lower lip.
+UPPER_EDGE_CM, LOWER_EDGE_CM = 0.38, 0.46
+ROW_RISE = 0.03  # per cm, of x^2
 TOOTH_HEIGHT_CM = 0.95
 # Colours relative to the light on the face.
-TOOTH, GUM = (1.0, 0.95, 0.86), (0.78, 0.42, 0.42)
-CAVITY, TONGUE = (0.20, 0.075, 0.065), (0.55, 0.25, 0.24)
+TOOTH, GUM = (1.0, 0.94, 0.86), (0.74, 0.42, 0.41)
+CAVITY, TONGUE = (0.17, 0.055, 0.045), (0.64, 0.34, 0.325)
 # Brightness of teeth: of what the skin shows, plus a constant, since exposure follows the face.
-TOOTH_BASE, TOOTH_GAIN = 0.30, 0.62
+TOOTH_BASE, TOOTH_GAIN = 0.34, 0.62
+# Light that falls deep into the mouth is reddened: exponents of the shade by channel.
+REDDENING = (1.0, 1.2, 1.25)
+MIN_SOFTNESS_CM = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,58 +51,84 @@ class MouthPlace:
     jaw_drop: Tensor
 
 
-def draw_mouth(place: MouthPlace, light: Tensor, pixel_cm: float, lower_teeth: Tensor) -> tuple[Tensor, Tensor]:
+def arch_depth(x: Tensor) -> Tensor:
+    """How far (h, w) the teeth lie behind the front ones at x from the mouth's middle, cm."""
+    return x.clamp(-MAX_ARCH_X_CM, MAX_ARCH_X_CM).square() / (2 * ARCH_RADIUS_CM)
+
+
+def draw_mouth(
+    place: MouthPlace, light: Tensor, softness: float, lower_teeth: Tensor, limit: Tensor | float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Colours (3, h, w) of a drawn mouth, and how much upper tooth each pixel is (h, w).
 
     Args:
         place: see `MouthPlace`.
-        light: (3,) colour of the skin.
-        pixel_cm: size of a pixel, the softness of edges.
+        light: (3,) or (3, h, w) colour of the skin.
+        softness: width of a pixel of the output or of the photo, whichever is larger, cm.
         lower_teeth: () in [0, 1], whether lower teeth are drawn.
+        limit: the brightest that a tooth may be.
     """
-    brightness = light.mean()
+    light = light.view(3, 1, 1) if light.ndim == 1 else light
+    brightness = light.mean(0)
     tint = (light / brightness.clamp(min=0.02)).clamp(0.5, 2.0).sqrt()
-    soft = max(0.06, 1.2 * pixel_cm)
-    upper_edge = place.seam - UPPER_EDGE_CM
+    soft = max(MIN_SOFTNESS_CM, softness)
+    rise = ROW_RISE * place.x.square()
+    upper_edge = place.seam - UPPER_EDGE_CM + rise
     lower_edge = place.seam - LOWER_EDGE_CM + place.jaw_drop
-    upper, upper_shade = _row(place.x, place.y - upper_edge, UPPER_ARCH_CM, UPPER_WIDTHS, UPPER_RISE, soft)
-    lower, lower_shade = _row(place.x, lower_edge - place.y, LOWER_ARCH_CM, LOWER_WIDTHS, LOWER_RISE, soft)
-    under_lip = 0.60 + 0.40 * smoothstep(0.0, 0.45, place.upper_lip - place.y)
+    under_lip = 0.58 + 0.42 * smoothstep(0.0, 0.4, place.upper_lip - place.y)
 
-    def colour(values: tuple[float, float, float], gain: Tensor | float) -> Tensor:
-        return (light.new_tensor(values) * tint * gain)[:, None, None]
+    def lit(values: tuple[float, float, float], gain: Tensor) -> Tensor:
+        return light.new_tensor(values).view(3, 1, 1) * tint * gain
 
-    tooth = colour(TOOTH, TOOTH_BASE + TOOTH_GAIN * brightness)
-    drawn = colour(CAVITY, 0.35 + brightness) + torch.zeros_like(place.x)
-    tongue = _tongue(place, lower_edge)
-    drawn = mix(drawn, colour(TONGUE, 0.25 + 0.8 * brightness), tongue)
-    drawn = mix(drawn, tooth * (0.62 * lower_shade * under_lip), lower * lower_teeth)
-    gum = smoothstep(TOOTH_HEIGHT_CM - 0.08, TOOTH_HEIGHT_CM + 0.08, place.y - upper_edge)
-    enamel = mix(tooth, colour(GUM, 0.3 + 0.8 * brightness), gum)
-    return mix(drawn, enamel * (upper_shade * under_lip), upper), upper
+    tooth = lit(TOOTH, (TOOTH_BASE + TOOTH_GAIN * brightness).clamp(max=limit))
+    soft_parts = 0.25 + 0.8 * brightness
+    drawn = _behind(place, lower_edge, lit(CAVITY, 0.35 + brightness), lit(TONGUE, soft_parts))
+    lower, shade = _row(place.x, lower_edge - place.y, LOWER_WIDTHS, LOWER_RISE, soft)
+    drawn = mix(drawn, tooth * shaded(0.78 * shade * under_lip), lower * lower_teeth)
+    inwards = place.y - upper_edge
+    upper, shade = _row(place.x, inwards, UPPER_WIDTHS, UPPER_RISE, soft)
+    gum = smoothstep(TOOTH_HEIGHT_CM - 0.08, TOOTH_HEIGHT_CM + 0.08, inwards)
+    return mix(drawn, mix(tooth, lit(GUM, soft_parts), gum) * shaded(shade * under_lip), upper), upper
+
+
+def lit_gum(light: Tensor) -> Tensor:
+    """(3, 1, 1) colour of the gum in the light (3,) on the skin."""
+    return (light * light.new_tensor(GUM) * 1.1)[:, None, None]
+
+
+def shaded(shade: Tensor) -> Tensor:
+    """(3, h, w) what a shade (h, w) in [0, 1] does to a colour inside the mouth."""
+    return shade.clamp(min=1e-3) ** shade.new_tensor(REDDENING).view(3, 1, 1)
 
 
 def _row(
-    x: Tensor, inwards: Tensor, arch: float, widths: tuple[float, ...], rise: tuple[float, ...], soft: float
+    x: Tensor, inwards: Tensor, widths: tuple[float, ...], rise: tuple[float, ...], soft: float
 ) -> tuple[Tensor, Tensor]:
     """Coverage and brightness (h, w) of a row of teeth; `inwards` is the height from the first tooth's edge."""
-    sine = (x / arch).clamp(-1, 1)
-    along = arch * sine.abs().asin()
+    slope = (x.abs() / ARCH_RADIUS_CM).clamp(max=MAX_ARCH_X_CM / ARCH_RADIUS_CM)
+    away = (1 + slope.square()).sqrt()
+    along = ARCH_RADIUS_CM / 2 * (slope * away + slope.asinh())  # arc length of the parabola
     ends = x.new_tensor(widths).cumsum(0)
     index = torch.bucketize(along.contiguous(), ends).clamp(max=len(widths) - 1)
-    width = x.new_tensor(widths)[index]
-    local = ((along - ends[index]) / width * 2 + 1).clamp(-1, 1)
-    edge = x.new_tensor(rise)[index] + 0.05 * local.abs() ** 4 + 0.12 * sine.square()
-    cosine = (1 - sine.square()).sqrt()
-    cover = smoothstep(-soft, soft, inwards - edge) * smoothstep(0.0, 0.3, cosine)
-    between = (-((1 - local.abs()) * width / 2 / max(0.045, 0.7 * soft)).square()).exp()
-    rounded = 1 - 0.10 * local.square()
-    shade = (0.30 + 0.70 * cosine) * rounded * (1 - 0.13 * between)
-    return cover, shade
+    table = x.new_tensor([widths, rise, MIDDLE_ROUNDING, OUTER_ROUNDING, TONES])
+    width, start, middle, outer, tone = table[:, index]
+    local = ((along - ends[index]) / width * 2 + 1).clamp(-1, 1)  # -1 towards the middle, 1 away from it
+    square = local.square()
+    edge = start + torch.where(local < 0, middle, outer) * square * square
+    cover = smoothstep(-soft, soft, inwards - edge)
+    # Teeth touch in a soft groove, are rounded across, and thin and dull at their edge.
+    groove = (-((1 - local.abs()) * width / 2 / max(0.05, 0.8 * soft)).square()).exp()
+    rounded = (1 - 0.12 * square) * (1 - (0.08 + 0.12 * smoothstep(0.4, 0.0, inwards - edge)) * groove)
+    bevel = 0.9 + 0.1 * smoothstep(0.0, 0.22, inwards - edge)
+    gleam = 0.05 * (-((local + 0.25) / 0.3).square() - ((inwards - 0.42) / 0.2).square()).exp()
+    return cover, tone * rounded * bevel / away + gleam
 
 
-def _tongue(place: MouthPlace, lower_edge: Tensor) -> Tensor:
-    """Share (h, w) of the tongue: a low hill behind the lower teeth, soft above."""
-    hill = lower_edge + 0.45 - 0.30 * (place.x / 1.6).square()
-    wide = smoothstep(2.1, 0.7, place.x.abs())
-    return 0.9 * smoothstep(0.45, -0.65, place.y - hill) * wide
+def _behind(place: MouthPlace, lower_edge: Tensor, cavity: Tensor, tongue: Tensor) -> Tensor:
+    """Colours (3, h, w) of cavity and tongue: a low hill with a furrow, soft above and dark at the sides."""
+    inside = cavity * (1 - 0.4 * smoothstep(0.9, 2.3, place.x.abs()))
+    below = lower_edge + 0.5 - 0.35 * place.jaw_drop - 0.22 * place.x.square() - place.y
+    wide = smoothstep(2.2, 0.9, place.x.abs())
+    furrow = 1 - 0.09 * (-(place.x / 0.16).square()).exp() * smoothstep(0.2, 0.6, below)
+    shade = (0.3 + 0.7 * smoothstep(-0.1, 0.8, below)) * furrow * (0.6 + 0.4 * wide)
+    return mix(inside, tongue * shaded(shade), 0.95 * smoothstep(-0.3, 0.45, below) * wide)

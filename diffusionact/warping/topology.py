@@ -34,7 +34,6 @@ EYE_RINGS = (
 LIP_RING = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 # Centre and four points of the rim, the subject's right iris first.
 IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
-CHIN = (152, 175, 199, 17)
 
 # Part labels of triangles and pixels.
 SKIN, RIGHT_EYE, LEFT_EYE, MOUTH, SURROUNDINGS, BACKGROUND = range(6)

@@ -2,10 +2,12 @@
 
 import torch
 
+from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.geometry.rotations import axis_angle_to_matrix
 from diffusionact.warping import coefficient_motion, mesh_motion
 from diffusionact.warping.eyes import opening
-from diffusionact.warping.motion import keep_lips_apart, lid_ratio, move_irises, scale_lids
+from diffusionact.warping.lips import keep_lips_apart, lip_gap
+from diffusionact.warping.motion import lid_ratio, move_irises, scale_lids
 from diffusionact.warping.placement import fit_placement, plane_to_aligned, transform_mesh
 from diffusionact.warping.surroundings import SKULL_CENTRE
 from diffusionact.warping.topology import (
@@ -104,3 +106,12 @@ def test_a_fitted_placement_is_the_one_that_made_the_points(source):
     found = fit_placement(source.placement.place(head[None]))
     assert torch.allclose(found.rotation, source.rotation, atol=1e-4)
     assert torch.allclose(found.scale, source.scale, atol=1e-5)
+
+
+def test_a_shut_mouth_of_the_driver_shuts_a_smiling_source(source, own, turn, directions):
+    assert lip_gap(source.shape)[4] > 0.3
+    values = {name: 0.0 for name in EXPRESSION_NAMES if name.startswith(("mouth", "jaw"))}
+    shut = coefficient_motion(source, directions, turn(**values), source.gaze)
+    assert lip_gap(source.shape + shut.change).abs().max() < 0.02
+    wide = coefficient_motion(source, directions, turn(jawOpen=0.5), source.gaze)
+    assert lip_gap(source.shape + wide.change)[0, 4] > lip_gap(source.shape)[4] + 0.3

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.warping import WarpRenderer, coefficient_motion
 from diffusionact.warping.mouth import lip_opening, shows_inside
 from diffusionact.warping.teeth import MouthPlace, draw_mouth
@@ -72,3 +73,23 @@ def test_own_teeth_stay_where_they_are_while_the_jaw_opens(source, own, turn, di
     below = plane_to_output(motion.placement.place(source.shape + motion.change)[0], renderer.to_output)[14, :2]
     dark = opened[:, int(below[1]) - reach, int(below[0])]
     assert dark.mean() < still[patch].mean() - 0.5
+
+
+def test_teeth_are_never_brighter_than_their_limit():
+    y, x = torch.meshgrid(torch.linspace(0.3, -1.0, 40), torch.linspace(-2.5, 2.5, 100), indexing="ij")
+    place = MouthPlace(x, y, torch.tensor(0.0), torch.full_like(x, 0.3), torch.tensor(-1.5))
+    colours, tooth = draw_mouth(place, LIGHT, 0.05, torch.tensor(1.0), limit=torch.tensor(0.4))
+    assert tooth.max() > 0.95
+    assert colours.mean(0).max() < 0.44  # the gleam of wet teeth included
+    assert draw_mouth(place, LIGHT, 0.05, torch.tensor(1.0))[0].mean(0).max() > 0.55
+
+
+def test_lips_that_meet_hide_the_last_rim_of_teeth(source, turn, directions):
+    renderer = WarpRenderer(source, 256)
+    values = {name: 0.0 for name in EXPRESSION_NAMES if name.startswith(("mouth", "jaw"))}
+    motion = coefficient_motion(source, directions, turn(**values), source.gaze)
+    frame = renderer.render(motion).images[0]
+    points = plane_to_output(motion.placement.place(source.shape + motion.change)[0], renderer.to_output)
+    x, y = (int(round(float(value))) for value in points[13, :2])
+    seam, lip = frame[:, y, x - 8 : x + 8].mean(), frame[:, y + 4 : y + 7, x - 8 : x + 8].mean()
+    assert seam < lip - 0.2

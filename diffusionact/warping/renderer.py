@@ -96,12 +96,13 @@ class WarpRenderer:
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified))
         # 2. Colours, and how far they may be trusted.
-        trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes)
         amount = self._separation(placement)
+        bent = bool(amount <= 0)  # the photo bends as a whole
+        trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, self._background, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
-        confidence = mix(self._background_seen * amount, trust, cover)
+        confidence = trust if cover is None else mix(self._background_seen * amount, trust, cover)
         # 3. Eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
@@ -110,8 +111,8 @@ class WarpRenderer:
         paint_mouth(source, drawing, self.to_output)
         # 4. Light.
         if light is not None:
-            image.mul_(mix(1.0, light, cover))
-        return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label.to(torch.uint8), normals
+            image.mul_(light if cover is None else mix(1.0, light, cover))
+        return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label, normals
 
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
         """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""
@@ -132,22 +133,27 @@ class WarpRenderer:
         light = torch.ones_like(near) if self._light is None else self._light.ratio(normal)
         return torch.cat([torch.stack([source.seen, magnified, near], dim=1), normal, light[:, None]], dim=1)
 
-    def _smooth_values(self, triangle: Tensor, planes: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-        """Trust (H, W) in each surface, skirt (H, W), change of light (H, W) if there is one, normal (3, H, W)."""
+    def _smooth_values(
+        self, triangle: Tensor, planes: Tensor, bent: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
+        """Trust (H, W) in each surface, skirt (H, W) unless bent, change of light (H, W) if any, normal (3, H, W)."""
         step = max(1, round(max(self.height, self.width) / SMOOTH_SIDE))
         coarse = triangle[::step, ::step].contiguous()
         values = interpolate(planes, coarse, self._pixels[::step, ::step]).permute(2, 0, 1)
         shown = coarse >= 0
         trust = values[:1].clamp(0, 1) * smoothstep(BAD_STRETCH, GOOD_STRETCH, values[1:2])
         light = torch.where(shown, values[6:], 1.0)
-        relit = self._light is not None and bool((light - 1).abs().amax() > MIN_CHANGE)
-        values = torch.cat([trust * shown, values[2:6] * shown, *([light] if relit else [])])
+        relit = self._light is not None and bool((light - 1).abs_().amax() > MIN_CHANGE)
+        parts = [trust, values[3:6], *([] if bent else [values[2:3]])]
+        values = torch.cat([torch.cat(parts).mul_(shown), *([light] if relit else [])])
         if step > 1:
             size = (step * coarse.shape[0], step * coarse.shape[1])
             values = F.interpolate(values[None], size=size, mode="bilinear")[0, :, : self.height, : self.width]
-        normal = values[2:5]
-        normal = normal * (normal * normal).sum(0).clamp(min=1e-12).rsqrt()
-        return values[0].contiguous(), values[1].clamp(0, 1), values[5] if relit else None, normal
+        normal = values[1:4]
+        x, y, z = normal
+        squared = (x * x).addcmul_(y, y).addcmul_(z, z)
+        normal = normal * squared.clamp_(min=1e-12).rsqrt_()
+        return values[0].contiguous(), None if bent else values[4].clamp(0, 1), values[-1] if relit else None, normal
 
     def _separation(self, placement: HeadPlacement) -> Tensor:
         """() 0 where the photo bends as a whole, 1 where the matte decides."""

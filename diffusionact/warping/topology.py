@@ -56,6 +56,7 @@ class Topology:
         landmark_matrix: (68, 478) mesh -> iBUG-68 landmarks.
         faces: (T, 3) int64, all triangles, those of the face first.
         labels: (T,) int64, the part of each triangle.
+        labels_behind: (T + 1,) uint8, the same after the background's, which no triangle shows.
         mirror: (468,) the vertex at the same place of the other half of the face.
     """
 
@@ -65,6 +66,7 @@ class Topology:
     landmark_matrix: Tensor
     faces: Tensor
     labels: Tensor
+    labels_behind: Tensor
     mirror: Tensor
 
     @property
@@ -92,6 +94,7 @@ def load_topology(device: torch.device | str = "cpu") -> Topology:
         landmark_matrix=landmark_matrix(canonical),
         faces=torch.cat([face, rings]),
         labels=labels,
+        labels_behind=torch.cat([torch.tensor([BACKGROUND]), labels]).to(torch.uint8),
         mirror=torch.cdist(mirrored, canonical).argmin(1),
     ).to(torch.device(device))
 

@@ -25,12 +25,15 @@ from .values import WarpSource
 
 GAMMA = 2.2
 NUM_HARMONICS = 9
-MIN_RATIO, MAX_RATIO = 0.6, 1.6  # of the light now to the light in the source, gamma encoded as the image is
+MIN_RATIO, MAX_RATIO = 0.7, 1.4  # of the light now to the light in the source, gamma encoded as the image is
 MIN_SHADING = 0.1  # of the mean over directions: deeper than this no face lies in shadow
 # Ridge of each harmonic, per unit of weight: skin is not one colour, and its patches must not become lamps.
 RIDGE = (1e-6, 0.0005, 0.0005, 0.0005, 0.002, 0.002, 0.002, 0.002, 0.002)
 ROBUST_ROUNDS = 8
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB, ITU-R BT.709
+# Surfaces count as turned to the camera by at least this cosine: what the photo hardly saw is drawn like the skin beside
+# it, and no light was seen there that could be put right.
+MIN_FACING = 0.3
 # How often the face's normals are averaged with their neighbours': the broad light does not see small folds.
 SMOOTHING_ROUNDS = 4
 # Below this change of the image nothing is drawn: half a level of 8 bits.
@@ -145,8 +148,9 @@ class Relighting:
 
     def _brightness(self, normals: Tensor) -> Tensor:
         """(N,) logarithm of the shading of smoothed normals (N, 3)."""
-        smooth = F.normalize(_neighbourhood(normals.device) @ normals[:NUM_FACE], dim=1)
-        return shading(self._light, torch.cat([smooth, normals[NUM_FACE:]])).log()
+        smooth = torch.cat([_neighbourhood(normals.device) @ normals[:NUM_FACE], normals[NUM_FACE:]])
+        across, ahead = F.normalize(smooth, dim=1).split([2, 1], dim=1)
+        return shading(self._light, F.normalize(torch.cat([across, ahead.clamp(min=MIN_FACING)], 1), dim=1)).log()
 
 
 @lru_cache(maxsize=4)

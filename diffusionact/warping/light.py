@@ -31,7 +31,7 @@ MIN_SHADING = 0.1  # of the mean over directions: deeper than this no face lies 
 RIDGE = (1e-6, 0.0005, 0.0005, 0.0005, 0.002, 0.002, 0.002, 0.002, 0.002)
 ROBUST_ROUNDS = 8
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB, ITU-R BT.709
-# Surfaces count as turned to the camera by at least this cosine: what the photo hardly saw is drawn like the skin beside
+# Surfaces count as turned to the camera by at least this cosine: what the photo hardly saw is drawn like skin beside
 # it, and no light was seen there that could be put right.
 MIN_FACING = 0.3
 # How often the face's normals are averaged with their neighbours': the broad light does not see small folds.

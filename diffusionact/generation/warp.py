@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import images
-from ..checks import check_positive_int
+from ..checks import check_in_range, check_positive_int
 from ..devices import face_device
 from ..face.geometry.alignment import invert_transform, transform_points
 from ..face.geometry.resize import resize_crop
@@ -26,6 +26,7 @@ from ..warping import WarpedFrames, WarpMotion, WarpRenderer, WarpSource, coeffi
 from ..warping.expression_directions import load_directions
 from ..warping.photo import PhotoPreparer
 from ..warping.placement import ALIGNED_SIZE
+from ..warping.renderer import RELIGHT
 from ..weights.model_folder import INDEX_NAME, INDEX_SECTION, model_folder_writer, some_of
 from .conditioning import Conditioning, check_made_for
 from .engine import AlignedSource
@@ -45,15 +46,18 @@ class WarpConfig:
 
     Attributes:
         sample_size: side of the images, pixels.
+        relight: in [0, 1], how far the light on the skin is put right when the head turns under it.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if the size is none or `relight` outside [0, 1].
     """
 
     sample_size: int = 512
+    relight: float = RELIGHT
 
     def __post_init__(self) -> None:
         check_positive_int("sample_size", self.sample_size)
+        check_in_range("relight", self.relight, 0.0, 1.0)
 
 
 class WarpEngine:
@@ -92,8 +96,8 @@ class WarpEngine:
         unknown = sorted(settings.keys() - {field.name for field in fields(WarpConfig)})
         if unknown:
             raise ValueError(
-                f"Expected a section {INDEX_SECTION!r} with sample_size in {folder / INDEX_NAME}, received also "
-                f"{some_of(unknown)}. The model was made for another version; update this package."
+                f"Expected a section {INDEX_SECTION!r} with sample_size and relight in {folder / INDEX_NAME}, received "
+                f"also {some_of(unknown)}. The model was made for another version; update this package."
             )
         return cls(WarpConfig(**settings))
 
@@ -201,7 +205,7 @@ class WarpEngine:
             return last[2]
         parts = {name.removeprefix(PREFIX): tensor[row] for name, tensor in source.codes.items()}
         prepared = WarpSource(**{name: _restored(part).to(self.device) for name, part in parts.items()})
-        renderer = WarpRenderer(prepared, self.sample_size)
+        renderer = WarpRenderer(prepared, self.sample_size, relight=self.config.relight)
         self._last = (codes, row, renderer)
         return renderer
 

@@ -19,7 +19,7 @@ OFFSETS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 TOLERANCE = 1e-3
 
 
-def contour_pixels(grid: Tensor, label: Tensor, cover: Tensor, jump: float) -> Tensor:
+def contour_pixels(grid: Tensor, label: Tensor, cover: Tensor | None, jump: float) -> Tensor:
     """Flat indices (M,) of the pixels on both sides of a contour.
 
     A contour is where the texture jumps, where the mesh ends, and where one part covers the background and its
@@ -28,18 +28,19 @@ def contour_pixels(grid: Tensor, label: Tensor, cover: Tensor, jump: float) -> T
     Args:
         grid: (H, W, 2) where the texture of each pixel lies.
         label: (H, W) the part that it shows.
-        cover: (H, W) how much of the background it hides.
+        cover: (H, W) how much of the background it hides; None if all pixels hide it.
         jump: distance in the grid that tells a contour.
     """
     edge = torch.zeros_like(label, dtype=torch.bool)
     for axis in (0, 1):
         count = label.shape[axis] - 1
-        (grid_a, label_a, cover_a), (grid_b, label_b, cover_b) = (
-            [values.narrow(axis, start, count) for values in (grid, label, cover)] for start in (0, 1)
-        )
-        far_x, far_y = ((grid_b - grid_a).abs_() > jump).unbind(-1)
-        uncovered = (label_a != label_b) & ((cover_a - cover_b).abs_() > COVER_JUMP)
-        found = far_x | far_y | uncovered
+        far = (grid.narrow(axis, 1, count) - grid.narrow(axis, 0, count)).abs_() > jump
+        found = far.view(torch.int16)[..., 0] != 0  # x or y: two bools in one number
+        if cover is not None:
+            (label_a, cover_a), (label_b, cover_b) = (
+                [values.narrow(axis, start, count) for values in (label, cover)] for start in (0, 1)
+            )
+            found |= (label_a != label_b).logical_and_((cover_a - cover_b).abs_() > COVER_JUMP)
         edge.narrow(axis, 0, count).logical_or_(found)
         edge.narrow(axis, 1, count).logical_or_(found)
     return edge.flatten().nonzero()[:, 0]

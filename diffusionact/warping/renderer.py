@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checks import check_positive_int
+from ..checks import check_in_range, check_positive_int
 from ..face.geometry.alignment import invert_transform
 from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
 from .drawing import Drawing
 from .eye_painting import paint_eyes
+from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
 from .sampling import apply, mix, pixel_centres, sample, smoothstep
@@ -28,6 +29,8 @@ SKIRT_STRETCH = (1.5, 2.5)
 # Below these the photo bends as a whole; above them the person is cut out and the background stands still: movement
 # of the face against the background, cm, or turn of the head, degrees.
 FADE_CM, FADE_TURN_DEG = (0.6, 1.4), (8.0, 16.0)
+# How far the light follows the turn by default, see `docs/photo_warp.md`.
+RELIGHT = 0.8
 
 
 class WarpRenderer:
@@ -37,12 +40,20 @@ class WarpRenderer:
         source: made ready.
         size: side of the output, or (height, width), px.
         to_output: (2, 3) aligned px -> px of the output; None shows the aligned crop, which needs a square.
+        relight: in [0, 1], how far the light on the skin is put right when the head turns under it; 0 leaves the
+            light as it is in the photo.
 
     Raises:
-        ValueError: if the size is none, or no square where it must be one.
+        ValueError: if the size is none, or no square where it must be one, or `relight` is outside [0, 1].
     """
 
-    def __init__(self, source: WarpSource, size: int | tuple[int, int], to_output: Tensor | None = None):
+    def __init__(
+        self,
+        source: WarpSource,
+        size: int | tuple[int, int],
+        to_output: Tensor | None = None,
+        relight: float = RELIGHT,
+    ):
         height, width = (size, size) if isinstance(size, int) else size
         check_positive_int("height", height)
         check_positive_int("width", width)
@@ -51,6 +62,7 @@ class WarpRenderer:
                 f"Expected a square output for the aligned crop, received {height} x {width} px; pass one side, or "
                 f"to_output."
             )
+        check_in_range("relight", relight, 0.0, 1.0)
         device = source.device
         self.source, self.height, self.width = source, height, width
         self.to_output = crop_output(height, device) if to_output is None else to_output.to(device).float()
@@ -65,6 +77,8 @@ class WarpRenderer:
         still = apply(source.to_grid, apply(invert_transform(self.to_output[None])[0], self._pixels))
         background = sample(torch.cat([source.background, source.background_seen]), still)
         self._background, self._background_seen = background[:3], background[3]
+        face = source.placement.place(source.shape[None, :NUM_FACE])[0]
+        self._light = Relighting(source, face, relight) if relight > 0 else None
 
     def render(self, motion: WarpMotion) -> WarpedFrames:
         """Warp the source into each frame of a motion; a batch equals its frames one by one within rounding."""
@@ -82,19 +96,23 @@ class WarpRenderer:
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified))
         # 2. Colours, and how far they may be trusted.
-        trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
         amount = self._separation(placement)
+        bent = bool(amount <= 0)  # the photo bends as a whole
+        trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, self._background, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
-        confidence = mix(self._background_seen * amount, trust, cover)
+        confidence = trust if cover is None else mix(self._background_seen * amount, trust, cover)
         # 3. Eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
         drawing = Drawing(image, confidence, visible.grid, self._pixels, points, head, change, placement)
         paint_eyes(source, self._textures.photo, drawing)
         paint_mouth(source, drawing, self.to_output)
-        return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label.to(torch.uint8), normals
+        # 4. Light.
+        if light is not None:
+            image.mul_(light if cover is None else mix(1.0, light, cover))
+        return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label, normals
 
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
         """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""
@@ -106,27 +124,36 @@ class WarpRenderer:
         return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
     def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor) -> Tensor:
-        """(N, 6) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal."""
+        """(N, 7) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal, light."""
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
         near = near * smoothstep(*SKIRT_STRETCH, magnified)
         face = face_normals(plane)
         normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])
-        return torch.cat([torch.stack([source.seen, magnified, near], dim=1), normal], dim=1)
+        light = torch.ones_like(near) if self._light is None else self._light.ratio(normal)
+        return torch.cat([torch.stack([source.seen, magnified, near], dim=1), normal, light[:, None]], dim=1)
 
-    def _smooth_values(self, triangle: Tensor, planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Trust (H, W) in each surface, skirt (H, W) and normal (3, H, W)."""
+    def _smooth_values(
+        self, triangle: Tensor, planes: Tensor, bent: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
+        """Trust (H, W) in each surface, skirt (H, W) unless bent, change of light (H, W) if any, normal (3, H, W)."""
         step = max(1, round(max(self.height, self.width) / SMOOTH_SIDE))
         coarse = triangle[::step, ::step].contiguous()
         values = interpolate(planes, coarse, self._pixels[::step, ::step]).permute(2, 0, 1)
+        shown = coarse >= 0
         trust = values[:1].clamp(0, 1) * smoothstep(BAD_STRETCH, GOOD_STRETCH, values[1:2])
-        values = torch.cat([trust, values[2:]]) * (coarse >= 0)
+        light = torch.where(shown, values[6:], 1.0)
+        relit = self._light is not None and bool((light - 1).abs_().amax() > MIN_CHANGE)
+        parts = [trust, values[3:6], *([] if bent else [values[2:3]])]
+        values = torch.cat([torch.cat(parts).mul_(shown), *([light] if relit else [])])
         if step > 1:
             size = (step * coarse.shape[0], step * coarse.shape[1])
             values = F.interpolate(values[None], size=size, mode="bilinear")[0, :, : self.height, : self.width]
-        normal = values[2:]
-        normal = normal * (normal * normal).sum(0).clamp(min=1e-12).rsqrt()
-        return values[0].contiguous(), values[1].clamp(0, 1), normal
+        normal = values[1:4]
+        x, y, z = normal
+        squared = (x * x).addcmul_(y, y).addcmul_(z, z)
+        normal = normal * squared.clamp_(min=1e-12).rsqrt_()
+        return values[0].contiguous(), None if bent else values[4].clamp(0, 1), values[-1] if relit else None, normal
 
     def _separation(self, placement: HeadPlacement) -> Tensor:
         """() 0 where the photo bends as a whole, 1 where the matte decides."""

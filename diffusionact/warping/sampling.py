@@ -15,12 +15,14 @@ from torch import Tensor
 
 def smoothstep(low: float, high: float, values: Tensor) -> Tensor:
     """0 below `low`, 1 above `high`, 3 t^2 - 2 t^3 between; falls if `high` is below `low`."""
-    share = ((values - low) / (high - low)).clamp(0.0, 1.0)
-    return share * share * (3.0 - 2.0 * share)
+    share = ((values - low) * (1.0 / (high - low))).clamp_(0.0, 1.0)
+    return (share * share).mul_(share.mul_(-2.0).add_(3.0))
 
 
-def mix(first: Tensor | float, second: Tensor, share: Tensor | float) -> Tensor:
+def mix(first: Tensor | float, second: Tensor | float, share: Tensor | float) -> Tensor:
     """`first` where the share is 0, `second` where it is 1."""
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return torch.lerp(first, second, share)  # one pass instead of three
     return first + share * (second - first)
 
 
@@ -100,15 +102,28 @@ def segment_distance(points: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor
 
 def polygon_distance(points: Tensor, polygon: Tensor) -> Tensor:
     """Signed distance (*S,) of points (*S, 2) from the outline of a polygon (K, 2), positive inside; in its unit."""
-    start, end = polygon, polygon.roll(-1, 0)
-    distance = segment_distance(points, start, end)[0].amin(0).sqrt()
     shape = (-1, *[1] * (points.ndim - 1))
-    x, y = points.unbind(-1)
-    (x0, y0), (x1, y1) = ([part.view(shape) for part in ends.unbind(-1)] for ends in (start, end))
-    rise = torch.where((y1 - y0).abs() < 1e-12, 1e-12, y1 - y0)
-    crossed = ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * ((x1 - x0) / rise))
-    inside = crossed.sum(0) % 2 == 1
-    return torch.where(inside, distance, -distance)
+    x, y = points[..., 0].contiguous(), points[..., 1].contiguous()
+    start, end = polygon, polygon.roll(-1, 0)
+    step = end - start
+    size = length(step)
+    # Unit vectors along the edges, all upwards in y, so that the same side is always the one with smaller x.
+    step = step * torch.where(step[:, 1] < 0, -1.0, 1.0)[:, None]
+    along = torch.where(size[:, None] > 1e-6, step / size.clamp(min=1e-6)[:, None], step.new_tensor([1.0, 0.0]))
+    middle, (ux, uy) = (start + end) / 2, along.unbind(-1)
+    half = (size / 2).view(shape)
+    # Distance beside each edge's line, and beyond its ends: two linear functions of the point.
+    beside = _linear(-uy, ux, uy * middle[:, 0] - ux * middle[:, 1], x, y, shape)
+    beyond = _linear(ux, uy, -(along * middle).sum(-1), x, y, shape).abs_().sub_(half).clamp_(min=0.0)
+    low, high = start[:, 1].view(shape), end[:, 1].view(shape)
+    crossed = ((low > y) ^ (high > y)).logical_and_(beside > 0)
+    distance = beside.square_().addcmul_(beyond, beyond).amin(0).sqrt_()
+    return torch.where(crossed.sum(0, dtype=torch.int32) % 2 == 1, distance, -distance)
+
+
+def _linear(by_x: Tensor, by_y: Tensor, constant: Tensor, x: Tensor, y: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """(K, *S) by_x * x + by_y * y + constant, for K functions of points (*S,)."""
+    return torch.addcmul(constant.view(shape), by_x.view(shape), x).addcmul_(by_y.view(shape), y)
 
 
 def polygon_coverage(points: Tensor, polygon: Tensor, softness: float = 1.0) -> Tensor:

@@ -71,50 +71,56 @@ def textures_for(source: WarpSource, density: float) -> Textures:
 
 
 def part_labels(topology: Topology, triangle: Tensor) -> Tensor:
-    """The part that each triangle index (*S) belongs to."""
-    return torch.where(triangle >= 0, gather(topology.labels, triangle.clamp(min=0)), BACKGROUND)
+    """The part uint8 that each triangle index (*S) belongs to; -1 is the background."""
+    return gather(topology.labels_behind, triangle + 1)
 
 
 def draw_surfaces(
-    textures: Textures, topology: Topology, visible: Visible, skirt: Tensor, background: Tensor, amount: Tensor
-) -> tuple[Tensor, Tensor]:
+    textures: Textures, topology: Topology, visible: Visible, skirt: Tensor | None, background: Tensor, amount: Tensor
+) -> tuple[Tensor, Tensor | None]:
     """Colours of all pixels and how much the person, or the bent photo, covers them.
 
     Args:
         textures: see `textures_for`.
         topology: of the mesh.
         visible: what is seen.
-        skirt: (H, W) how far skin is drawn out over background.
+        skirt: (H, W) how far skin is drawn out over background; None if the photo bends as a whole.
         background: (3, H, W) what lies behind.
         amount: () how far the person is cut out of the background.
 
     Returns:
-        (3, H, W) and (H, W).
+        (3, H, W) and (H, W); None in place of the second if everything is covered.
     """
     height, width = visible.triangle.shape
-    skirt, behind = skirt.reshape(-1), background.flatten(1)
+    skirt, behind = None if skirt is None else skirt.reshape(-1), background.flatten(1)
     image, cover = _shade(textures, visible.grid.view(-1, 2), visible.label.flatten(), skirt, behind, amount)
-    contour = contour_pixels(visible.grid, visible.label, cover.view(height, width), textures.jump)
+    map_of_cover = None if cover is None else cover.view(height, width)
+    contour = contour_pixels(visible.grid, visible.label, map_of_cover, textures.jump)
     if len(contour):
         triangle, positions = look_closer(visible.screen, topology.faces, visible.triangle, contour)
         count = triangle.shape[1]
         grid = interpolate(visible.planes, triangle.flatten(), positions.view(-1, 2))
-        skirt, behind = (part[..., contour].repeat_interleave(count, -1) for part in (skirt, behind))
-        colours, covers = _shade(textures, grid, part_labels(topology, triangle).flatten(), skirt, behind, amount)
+        label = part_labels(topology, triangle).flatten()
+        closer = None if skirt is None else skirt[contour].repeat_interleave(count)
+        behind = behind[:, contour].repeat_interleave(count, -1)
+        colours, covers = _shade(textures, grid, label, closer, behind, amount)
         image[:, contour] = colours.view(3, -1, count).mean(-1)
-        cover[contour] = covers.view(-1, count).mean(-1)
-    return image.view(3, height, width), cover.view(height, width)
+        if cover is None and covers is not None:
+            cover = torch.ones_like(image[0])
+        if cover is not None:
+            cover[contour] = 1.0 if covers is None else covers.view(-1, count).mean(-1)
+    return image.view(3, height, width), None if cover is None else cover.view(height, width)
 
 
 def _shade(
-    textures: Textures, grid: Tensor, label: Tensor, skirt: Tensor, background: Tensor, amount: Tensor
-) -> tuple[Tensor, Tensor]:
+    textures: Textures, grid: Tensor, label: Tensor, skirt: Tensor | None, background: Tensor, amount: Tensor
+) -> tuple[Tensor, Tensor | None]:
     """`draw_surfaces` for a list of P positions, without a closer look."""
     image = sample(textures.photo, grid, "bicubic")
-    hit = (label != BACKGROUND).float()
-    if amount <= 0:
-        return mix(background, image, hit), hit
-    around = label == SURROUNDINGS
+    hit = label != BACKGROUND
+    if skirt is None:
+        return (image, None) if hit.all() else (mix(background, image, hit.float()), hit.float())
+    hit, around = hit.float(), label == SURROUNDINGS
     matte = torch.where(around, sample(textures.matte, grid)[0].clamp(0, 1), hit)
     matte = torch.maximum(matte, skirt * around)
     soft = (around & (matte > 0.01) & ((matte < 0.99) | (skirt > 0.01))).nonzero()[:, 0]

@@ -12,6 +12,7 @@ from ..face.readers.open.face_model import OpenFaceModel
 from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out, lay_out_matte
 from .confidence import facing, visible
 from .eyes import prepare_eyes
+from .light import light_on_skin
 from .mouth import prepare_mouth
 from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
 from .reading import FaceReading
@@ -49,9 +50,11 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
     crop_side = crop_side_of(aligned)
     texture, inside = lay_out(photo.to(aligned.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
     geometry = _geometry(face, aligned, crop_side)
-    points = geometry.pop("mesh")
+    points, plane = geometry.pop("mesh"), geometry.pop("plane")
     mouth_frame, mouth_inside = prepare_mouth(texture, points)
     whole = torch.ones_like(inside)
+    skin = skin_light(texture, whole, geometry["positions"])
+    shown = geometry["seen"] * sample(inside, geometry["positions"])[0]
     return WarpSource(
         aligned=aligned,
         crop_side=torch.tensor(crop_side, device=aligned.device),
@@ -66,8 +69,9 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
         **vars(prepare_eyes(texture, points)),
         mouth_frame=mouth_frame,
         mouth_inside=mouth_inside,
-        skin_light=skin_light(texture, whole, geometry["positions"]),
+        skin_light=skin,
         light=_light(texture, points),
+        broad_light=light_on_skin(skin, geometry["positions"], shown, plane),
         rotation_values=face.coefficients.rotation,
         camera=face.coefficients.camera,
         expression=face.coefficients.expression,
@@ -76,7 +80,10 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
 
 
 def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, Tensor]:
-    """The fields of `WarpSource` that the mesh alone decides, and `mesh` (478, 2), its grid coordinates."""
+    """The fields of `WarpSource` that the mesh alone decides.
+
+    Further `mesh` (478, 2), its grid coordinates, and `plane` (N, 3), all vertices.
+    """
     mesh = transform_mesh(face.mesh.float()[None], aligned[None])
     placement = fit_placement(mesh_to_plane(mesh))
     origin = model_origin(OpenFaceModel.from_bundled()).to(mesh)
@@ -88,6 +95,7 @@ def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, T
     placed = placement.place(torch.cat([shape[:NUM_FACE], rings.points])[None])[0]
     return {
         "mesh": points,
+        "plane": placed,
         "to_grid": to_grid,
         "shape": shape,
         **vars(placement),

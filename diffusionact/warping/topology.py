@@ -32,6 +32,8 @@ EYE_RINGS = (
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
 LIP_RING = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+LIP_OUTLINE = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
+BROWS = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 # Centre and four points of the rim, the subject's right iris first.
 IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))
 
@@ -53,6 +55,7 @@ class Topology:
         landmark_matrix: (68, 478) mesh -> iBUG-68 landmarks.
         faces: (T, 3) int64, all triangles, those of the face first.
         labels: (T,) int64, the part of each triangle.
+        labels_behind: (T + 1,) uint8, the same after the background's, which no triangle shows.
         mirror: (468,) the vertex at the same place of the other half of the face.
     """
 
@@ -62,6 +65,7 @@ class Topology:
     landmark_matrix: Tensor
     faces: Tensor
     labels: Tensor
+    labels_behind: Tensor
     mirror: Tensor
 
     @property
@@ -89,6 +93,7 @@ def load_topology(device: torch.device | str = "cpu") -> Topology:
         landmark_matrix=landmark_matrix(canonical),
         faces=torch.cat([face, rings]),
         labels=labels,
+        labels_behind=torch.cat([torch.tensor([BACKGROUND]), labels]).to(torch.uint8),
         mirror=torch.cdist(mirrored, canonical).argmin(1),
     ).to(torch.device(device))
 

@@ -74,6 +74,7 @@ class WarpSource:
         mouth_inside: (4, P, P) the mouth's inside, continued under the lips, and where it was seen.
         skin_light: (3, L, L) broad light and colour of the skin on the canvas.
         light: (3,) colour and brightness of the light on the face, in [0, 1].
+        broad_light: (9,) brightness of the skin by its direction, see `light.py`.
         rotation_values, camera, expression, gaze: (1, 3), (1, 3), (1, 52), (1, 2) of the photo's `FaceCoefficients`.
     """
 
@@ -108,6 +109,7 @@ class WarpSource:
     mouth_inside: Tensor
     skin_light: Tensor
     light: Tensor
+    broad_light: Tensor
     rotation_values: Tensor
     camera: Tensor
     expression: Tensor

@@ -112,17 +112,19 @@ class EditTab:
                     buttons=[],
                 ),
             )
-            self.faces = gr.Gallery(
-                value=[(str(example.source), example.title) for example in EXAMPLES],
-                label="Or one of these",
-                columns=3,
-                height=130,
-                object_fit="cover",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
-                elem_id="edit-faces",
-            )
+            with gr.Column(min_width=140):
+                gr.HTML("Or one of these:", elem_classes="gallery-title")
+                self.faces = gr.Gallery(
+                    value=[(str(example.source), example.title) for example in EXAMPLES],
+                    show_label=False,
+                    columns=2,
+                    height=150,
+                    object_fit="cover",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_id="edit-faces",
+                )
         with gr.Row(elem_classes="quick-edits"):
             self.quick_edits = {name: gr.Button(name, size="sm", min_width=70) for name in QUICK_EDITS}
         with gr.Tabs():

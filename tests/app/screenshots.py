@@ -30,7 +30,7 @@ def animate(visitor: Visitor, is_first: bool) -> None:
 
 def edit(visitor: Visitor, is_first: bool) -> None:
     visitor.page.locator("#edit-faces button").nth(0 if is_first else 1).click()
-    visitor.wait_for_text("edit-status", "Full quality")
+    visitor.wait_for_text("edit-compare", "Finished")
     visitor.page.get_by_role("button", name="Look aside").click()
     visitor.page.wait_for_timeout(6000)
 

@@ -133,6 +133,7 @@ class AnimateTab:
             show_progress_on=[self.preview_clip],
             **private,
         )
+        self.gallery.select(None, None, None, js=SHOW_STATUS, **private)
         source, driving = self.controls["source"], self.controls["driving"]
         quiet = {"show_progress": "hidden", **private}
         estimate = errors_as_messages(self._estimate)

@@ -95,7 +95,7 @@ class EditTab:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self._inputs()
-            with gr.Column(scale=6, min_width=300):
+            with gr.Column(scale=6, min_width=300, elem_classes="edit-result"):
                 self._outputs()
         self._connect()
 

@@ -18,7 +18,7 @@ IMAGES = "[...document.querySelectorAll('#edit-compare img')].map(i => i.src).jo
 def visitor(open_page, app):
     """A visitor on the Edit tab with the first face chosen."""
     visitor = Visitor(open_page(app.url))
-    visitor.tab("Edit expression")
+    visitor.tab("Edit")
     visitor.page.locator("#edit-faces button").first.click()
     visitor.wait_for_text("edit-compare", "Finished")
     return visitor
@@ -128,7 +128,7 @@ def test_the_bar_between_before_and_after_moves_by_keys_and_stays(visitor):
 
 def test_no_photo_and_no_face_leave_words_in_the_panel(open_page, app, faceless_file):
     visitor = Visitor(open_page(app.url))
-    visitor.tab("Edit expression")
+    visitor.tab("Edit")
     visitor.wait_for_text("edit-compare", "Choose a photo")
     visitor.upload("edit-source", faceless_file)
     visitor.toast("No face found")
@@ -139,7 +139,7 @@ def test_photo_model_follows_the_slider_and_renders_at_its_size(open_page, tmp_p
     process, running = start_app("photo", tmp_path)
     try:
         visitor = Visitor(open_page(running.url))
-        visitor.tab("Edit expression")
+        visitor.tab("Edit")
         visitor.page.locator("#edit-faces button").nth(1).click()
         visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
         assert len(drag(visitor.page, "edit-yaw", 3.0)) >= 4

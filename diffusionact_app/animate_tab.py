@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from diffusionact import PoseOptions
+from diffusionact.pipelines.preview import PREVIEW_TITLE
 
 from .animation import AnimateJob, AnimationProgress
 from .checks import check_photo, check_time, check_video
@@ -21,7 +23,8 @@ from .status import estimate_html, progress_html, ready_html
 from .uploads import photo_upload
 from .vision_panel import VisionPanel
 
-KEPT = "Made beforehand in the quality “paper”. Press Animate to make it here."
+KEPT = "Made beforehand with the model photo. Press Animate to make it here."
+PREVIEW_BEGUN = "Every second frame, small."
 # On a phone the result lies below the fold.
 SHOW_STATUS = "() => { if (innerWidth < 640) document.getElementById('animate-status').scrollIntoView(); }"
 
@@ -33,7 +36,7 @@ class AnimateTab:
         self.context = context
         self.controls = Controls()
         with gr.Row(equal_height=False):
-            with gr.Column(scale=5, min_width=300):
+            with gr.Column(scale=4, min_width=300):
                 self._inputs()
             with gr.Column(scale=6, min_width=300):
                 self._outputs()
@@ -64,9 +67,10 @@ class AnimateTab:
                     buttons=[],
                 ),
             )
+        gr.HTML("Or try an example, with one click:", elem_classes="gallery-title")
         self.gallery = gr.Gallery(
             value=[(str(example.source), example.title) for example in EXAMPLES],
-            label="Or try an example",
+            show_label=False,
             columns=3,
             rows=1,
             height=150,
@@ -79,6 +83,7 @@ class AnimateTab:
         quality_choice(self.controls, self.context.model)
         with gr.Row():
             self.buttons = RunButtons("Animate", "animate", self.context.sessions)
+        self.preview = gr.Button("Preview the first seconds", size="md", elem_id="animate-preview")
         self.estimate = gr.HTML(estimate_html(), elem_id="estimate")
         with gr.Accordion("Options", open=False):
             driver_options(self.controls, self.context.limits)
@@ -87,7 +92,7 @@ class AnimateTab:
     def _outputs(self) -> None:
         self.status = gr.HTML(ready_html(), elem_id="animate-status")
         with gr.Tabs(elem_id="results") as self.results:
-            with gr.Tab("Live", id="live"):
+            with gr.Tab("Last frame", id="live"):
                 self.stage = gr.Image(
                     label="Source, driver, result",
                     type="numpy",
@@ -97,28 +102,46 @@ class AnimateTab:
                     buttons=[],
                     elem_id="stage",
                 )
+            with gr.Tab("Preview", id="preview"):
+                self.preview_clip = gr.Video(
+                    label=PREVIEW_TITLE, interactive=False, height=300, loop=True, autoplay=True, elem_id="preview-clip"
+                )
             with gr.Tab("Side by side", id="side"):
                 self.side = gr.Video(
                     label="Side by side", interactive=False, height=300, loop=True, elem_id="side-by-side"
                 )
-            with gr.Tab("Full frame", id="full"):
-                self.full = gr.Video(label="Full frame", interactive=False, height=300, loop=True, elem_id="full-frame")
+            with gr.Tab("Whole photo", id="full"):
+                self.full = gr.Video(
+                    label="Whole photo", interactive=False, height=440, loop=True, elem_id="full-frame"
+                )
         with gr.Row():
             self.save_side = gr.DownloadButton("Save side by side", interactive=False, size="md")
-            self.save_full = gr.DownloadButton("Save full frame", interactive=False, size="md")
+            self.save_full = gr.DownloadButton("Save whole photo", interactive=False, size="md")
 
     def _connect(self) -> None:
         inputs = self.controls.all()
         private = {"api_visibility": "private"}
         outputs = [self.results, self.stage, self.side, self.full, self.save_side, self.save_full]
         self.buttons.connect(self._run, inputs, outputs, self.status, ready_html())
-        self.buttons.start.click(None, None, None, js=SHOW_STATUS, **private)
+        for button in (self.buttons.start, self.preview):
+            button.click(None, None, None, js=SHOW_STATUS, **private)
+        self.preview.click(
+            errors_as_messages(self._preview),
+            inputs,
+            [self.results, self.preview_clip, self.status],
+            concurrency_id="preview",
+            show_progress_on=[self.preview_clip],
+            **private,
+        )
+        self.gallery.select(None, None, None, js=SHOW_STATUS, **private)
         source, driving = self.controls["source"], self.controls["driving"]
         quiet = {"show_progress": "hidden", **private}
         estimate = errors_as_messages(self._estimate)
         show_source, shown_source = self.vision.shows("source")
         show_driving, shown_driving = self.vision.shows("driving")
-        source.change(show_source, [source], shown_source, **quiet)
+        source.change(show_source, [source], shown_source, **quiet).success(
+            errors_as_messages(self._prepare), [source], None, concurrency_id="preview", **quiet
+        )
         # A video that cannot be read is complained about once.
         driving.change(errors_as_messages(self._new_video), [driving], [self.controls["frames"]], **quiet).success(
             show_driving, [driving], shown_driving, **quiet
@@ -195,6 +218,23 @@ class AnimateTab:
         for progress in self.context.animate(job):
             self.context.sessions.keep(request.session_hash)
             yield self._show(progress)
+
+    def _prepare(self, path: str | None) -> None:
+        """Read the photo while the visitor looks for a video, so that a preview begins at once."""
+        if path is not None:
+            self.context.previews.source(check_photo(path, self.context.limits))
+
+    def _preview(self, data: dict, request: gr.Request) -> Iterator[tuple]:
+        """A small clip of the first seconds, by geometry, before the job is begun."""
+        values = self.controls.values(data)
+        source = check_photo(values["source"], self.context.limits)
+        clip = check_video(values["driving"], self.context.limits)
+        yield gr.Tabs(selected="preview"), None, ready_html("Preview", PREVIEW_BEGUN)
+        started = time.perf_counter()
+        job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))
+        path = self.context.previews.write_clip(job)
+        note = f"{PREVIEW_TITLE}; made in {time.perf_counter() - started:.1f} s. Press Animate for the result."
+        yield gr.skip(), str(path), ready_html("Preview", note)
 
     def _show(self, progress: AnimationProgress) -> dict:
         if progress.stage in ("done", "stopped", "broken"):

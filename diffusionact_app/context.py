@@ -10,6 +10,7 @@ from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.generation import Sampling
 
 from .animation import AnimateJob, AnimationProgress, animate
+from .previews import Previews
 from .sessions import Sessions
 from .settings import Limits
 from .shared_model import EditedSource, SharedModel
@@ -26,6 +27,7 @@ class Context:
         sessions: folders for results.
         animate: renders a job.
         edit: (source photo, face, sliders, sampling) -> images before and after.
+        previews: the same at once and small, by geometry.
     """
 
     model: SharedModel
@@ -33,6 +35,7 @@ class Context:
     sessions: Sessions
     animate: Callable[[AnimateJob], Iterator[AnimationProgress]]
     edit: Callable[[Path, str | int, PoseEdit, Sampling], EditedSource]
+    previews: Previews
 
 
 def make_context(model: SharedModel, limits: Limits, sessions: Sessions) -> Context:
@@ -53,4 +56,4 @@ def make_context(model: SharedModel, limits: Limits, sessions: Sessions) -> Cont
     def edit_source(source: Path, face: str | int, edit: PoseEdit, sampling: Sampling) -> EditedSource:
         return model.edit(source, face, edit, sampling)
 
-    return Context(model, limits, sessions, run, edit_source)
+    return Context(model, limits, sessions, run, edit_source, Previews(model))

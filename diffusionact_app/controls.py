@@ -120,7 +120,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
                 value=0.1,
                 step=0.01,
                 label="Soft edge",
-                info="Of the face in the full frame.",
+                info="Of the face in the whole photo.",
             ),
         )
         with gr.Column(min_width=140):

@@ -30,7 +30,7 @@ def build_page(context: Context) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Animate"):
                 AnimateTab(context)
-            with gr.Tab("Edit expression"):
+            with gr.Tab("Edit"):
                 edit_tab = EditTab(context)
             with gr.Tab("Batch"):
                 BatchTab(context)

@@ -36,8 +36,6 @@ logger = logging.getLogger(__name__)
 
 MAX_SOURCES = 16
 DEFAULT_QUALITY = "balanced"
-# While a slider moves: so many steps at most.
-MAX_PREVIEW_STEPS = 4
 WARM_UP_STEPS = 2
 
 
@@ -82,12 +80,6 @@ class SharedModel:
         """Name of the preset to begin with; None where there are none."""
         names = list(self.presets)
         return DEFAULT_QUALITY if DEFAULT_QUALITY in names else next(iter(names), None)
-
-    @property
-    def preview_sampling(self) -> Sampling:
-        """How to render while a slider moves: the fastest preset, in fewer steps yet."""
-        fastest = min(self.presets.values(), key=self.steps_per_frame, default=Sampling())
-        return Sampling(min(MAX_PREVIEW_STEPS, self.steps_per_frame(fastest)), fastest.scheduler)
 
     @property
     def encode_steps(self) -> int:
@@ -136,7 +128,7 @@ class SharedModel:
 
     def is_encoded(self, path: Path, face: str | int = "largest") -> bool:
         """Whether `encode` would answer at once."""
-        return _key(path, face) in self._sources
+        return source_key(path, face) in self._sources
 
     def encode(self, path: Path, face: str | int = "largest", on_step: StepCallback | None = None) -> SourceCodes:
         """Encode a source photo, or take it from the last MAX_SOURCES ones.
@@ -145,7 +137,7 @@ class SharedModel:
             NoFaceFoundError: if the photo shows no such face.
             ValueError: if it is no image.
         """
-        key = _key(path, face)
+        key = source_key(path, face)
         with self._turns:
             if key not in self._sources:
                 image, started = load_image(path), time.perf_counter()
@@ -190,6 +182,10 @@ class SharedModel:
             image = self._render(source, pose, sampling)
         return EditedSource(source.image.cpu(), image.cpu(), map_tensors(source.crop, Tensor.cpu))
 
+    def open_reader(self) -> FaceReader | None:
+        """The reader of uploads where it knows the open face model; else None."""
+        return self._reader if self._reader.face_model.name == "open" else None
+
     def face_boxes(self, image: Tensor) -> Tensor:
         """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
         return self._reader.faces_in(image)
@@ -212,5 +208,6 @@ def _on_cpu(reader: FaceReader) -> FaceReader:
     return reader if reader.device.type == "cpu" else load_face_reader(reader.name)
 
 
-def _key(path: Path, face: str | int) -> tuple[str, str | int]:
+def source_key(path: Path, face: str | int) -> tuple[str, str | int]:
+    """What a source is kept under: the photo's content and the chosen face."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest(), face

@@ -2,11 +2,12 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import model, pose, render, saved, source, video
+from . import model, pose, preview, render, saved, source, video
+from .comfy.previewing import register_route
 from .comfy.weights_folder import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
-    node for module in (model, source, pose, render, saved, video) for node in module.NODES
+    node for module in (model, source, pose, preview, render, saved, video) for node in module.NODES
 ]
 
 
@@ -14,6 +15,7 @@ class DiffusionActExtension(ComfyExtension):
     """What ComfyUI asks for when it starts."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """All nodes; the model folder is registered first, because their inputs list what it holds."""
+        """All nodes; the model folder is registered first, because their inputs list what it holds, then the route."""
         register_folder()
+        register_route()
         return NODES

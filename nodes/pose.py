@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..diffusionact.face.errors import NoFaceFoundError
 from ..diffusionact.face.pose.editing import PoseEdit, PoseMix, edit_pose, mix_poses, source_pose
-from ..diffusionact.types import map_tensors
+from ..diffusionact.types import FacePose, map_tensors
 from .comfy.conversion import to_image
 from .comfy.face_reading import draw, join_poses, make_reader, read_poses, reader_of, tracker_input
 from .comfy.inputs import MIX_PREFIX, edit_inputs, frame_rate_input, mix_inputs, motion_inputs, pose_options
 from .comfy.landmarks import driving_faces
+from .comfy.previewing import OUTPUT_KEY, can_preview, previewed, remember_edit
 from .comfy.progress import NodeProgress
 from .comfy.schema import ESSENTIALS_CATEGORY, LandmarksSocket, PoseSocket, SourceSocket, make_schema
 from .comfy.values import Pose, Source, Timing
@@ -81,12 +84,15 @@ class EditPose(io.ComfyNode):
             "EditPose",
             display_name="Edit Pose (DiffusionAct)",
             description="Changes head, gaze and expression with sliders. Connect a pose to change a clip, or only the "
-            "source to pose it without any driving video.",
+            "source to pose it without any driving video. With a source the node shows a geometry preview, no "
+            "generative model, which follows the sliders once it has run.",
             search_aliases=["expression editor", "sliders", "smile", "gaze", "head turn", "retarget"],
             essentials_category=ESSENTIALS_CATEGORY,
             inputs=[
                 SourceSocket.Input(
-                    "source", optional=True, tooltip="Its own pose is changed, where no pose is connected."
+                    "source",
+                    optional=True,
+                    tooltip="Its own pose is changed, where no pose is connected; and the node previews it.",
                 ),
                 PoseSocket.Input("pose", optional=True, tooltip="The poses to change, every frame alike."),
                 *edit_inputs(),
@@ -115,10 +121,19 @@ class EditPose(io.ComfyNode):
         if second_pose is not None:
             mix = PoseMix(**{name.removeprefix(MIX_PREFIX): share for name, share in shares.items()})
             rows = mix_poses(face_model, rows, second_pose.rows, mix)
-        rows = edit_pose(face_model, rows, PoseEdit(**sliders))
+        mixed, rows = rows, edit_pose(face_model, rows, PoseEdit(**sliders))
         timing = second_pose.timing if second_pose and len(pose.rows.found) == 1 else pose.timing
-        first = map_tensors(rows, lambda tensor: tensor[:1])
-        return io.NodeOutput(Pose(rows, timing), ui=ui.PreviewImage(to_image(draw(first)), cls=cls))
+        return io.NodeOutput(Pose(rows, timing), ui=cls._shown(source, mixed, rows))
+
+    @classmethod
+    def _shown(cls, source: Source | None, before: FacePose, after: FacePose) -> dict[str, Any]:
+        """The first frame as the node shows it: the source in that pose, or where there is none its landmarks."""
+        first = map_tensors(after, lambda tensor: tensor[:1])
+        if can_preview(source, first):
+            with suppress(NoFaceFoundError):  # the preview looks at the photo with a net of its own
+                shown = ui.PreviewImage(to_image(previewed(source, first)), cls=cls).as_dict()
+                return shown | {OUTPUT_KEY: [remember_edit(source, before)]}
+        return ui.PreviewImage(to_image(draw(first)), cls=cls).as_dict()
 
 
 def own_pose(source: Source | None) -> Pose:

@@ -13,7 +13,7 @@ import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_MEDIA = REPOSITORY / "diffusionact" / "demo" / "media"
-START_S = 120
+START_S = 300
 # Enough for a machine with many other things to do; only a broken app takes as long.
 PATIENCE_S = 300
 

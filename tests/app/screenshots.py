@@ -1,6 +1,6 @@
 """Images of the app for docs/app.md: `PYTHONPATH=.:tests:tests/app python tests/app/screenshots.py URL FOLDER`.
 
-URL is that of an app with the demo model. Every tab, at the width of a desk and of a phone, light and dark.
+URL is that of an app with the model photo. Every tab, at the width of a desk and of a phone, light and dark.
 """
 
 import sys
@@ -12,7 +12,7 @@ from running_app import DEMO_MEDIA
 from visitor import Visitor
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-JPEG_QUALITY = 80
+JPEG_QUALITY = 70
 
 
 def animate(visitor: Visitor, is_first: bool) -> None:
@@ -30,14 +30,15 @@ def animate(visitor: Visitor, is_first: bool) -> None:
 
 def edit(visitor: Visitor, is_first: bool) -> None:
     visitor.page.locator("#edit-faces button").nth(0 if is_first else 1).click()
-    visitor.wait_for_text("edit-status", "Full quality")
+    visitor.wait_for_text("edit-compare", "Finished")
     visitor.page.get_by_role("button", name="Look aside").click()
-    visitor.page.wait_for_timeout(6000)
+    visitor.wait_for_text("edit-compare", "Geometry preview")
+    visitor.wait_for_text("edit-compare", "Finished")
 
 
 def batch(visitor: Visitor, is_first: bool) -> None:
-    visitor.upload("batch-sources", DEMO_MEDIA / "source.png")
-    visitor.upload("batch-driving", DEMO_MEDIA / "driving.mp4")
+    visitor.upload("batch-sources", DEMO_MEDIA / "photo.jpg")
+    visitor.upload("batch-driving", DEMO_MEDIA / "photo_driving.mp4")
     visitor.page.wait_for_selector("#batch-driving video")
 
 
@@ -45,7 +46,7 @@ def about(visitor: Visitor, is_first: bool) -> None:
     pass
 
 
-TABS = {"Animate": animate, "Edit expression": edit, "Batch": batch, "About": about}
+TABS = {"Animate": animate, "Edit": edit, "Batch": batch, "About": about}
 
 
 def main(url: str, folder: Path) -> None:
@@ -61,7 +62,7 @@ def main(url: str, folder: Path) -> None:
                 for tab, fill in TABS.items():
                     visitor.tab(tab)
                     fill(visitor, is_first)
-                    page.wait_for_timeout(800)
+                    page.wait_for_timeout(2000)
                     name = f"{tab.split()[0].lower()}_{size}_{scheme}"
                     page.screenshot(path=folder / f"{name}.png", full_page=True)
                     Image.open(folder / f"{name}.png").convert("RGB").save(

@@ -42,13 +42,24 @@ def test_example_is_shown_with_its_result_then_rendered_and_saved(visit, tmp_pat
     assert shown["seconds"] == pytest.approx(6 / 25, abs=0.05)
 
     with page.expect_download() as saving:
-        page.get_by_role("button", name="Save full frame").click()
+        page.get_by_role("button", name="Save whole photo").click()
     saving.value.save_as(tmp_path / "saved.mp4")
     assert frames_of(tmp_path / "saved.mp4") == 6
     with av.open(str(tmp_path / "saved.mp4")) as container:
         assert "AI-generated, DiffusionAct" in container.metadata.values()
     assert page.errors == []
     assert [url for url in fetched if url.split(":")[0] in ("http", "https") and "127.0.0.1" not in url] == []
+
+
+def test_the_first_seconds_are_previewed_before_rendering(visit, source_file, driving_file):
+    visitor = visit()
+    visitor.choose(source_file, driving_file, 50)
+    visitor.page.locator("#animate-preview").click()
+    visitor.wait_for_text("animate-status", "Geometry preview, no generative model")
+    shown = visitor.video("preview-clip")
+    assert (shown["width"], shown["height"]) == (768, 256)
+    assert 8 / 12.5 - 0.1 < shown["seconds"] < 2.1
+    assert visitor.page.locator("#animate-start").is_enabled() and visitor.page.errors == []
 
 
 def test_stopping_keeps_the_frames_made_so_far(visit, source_file, driving_file):

@@ -1,31 +1,36 @@
 """The Edit tab in a headless browser: sliders by mouse and keyboard."""
 
+import itertools
+import time
+
 import pytest
+from running_app import start_app
 from visitor import Visitor
+
+from diffusionact.pipelines.preview import PREVIEW_SIZE, PREVIEW_TITLE
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 pytestmark = pytest.mark.slow
+IMAGES = "[...document.querySelectorAll('#edit-compare img')].map(i => i.src).join()"
 
 
 @pytest.fixture
 def visitor(open_page, app):
     """A visitor on the Edit tab with the first face chosen."""
     visitor = Visitor(open_page(app.url))
-    visitor.tab("Edit expression")
+    visitor.tab("Edit")
     visitor.page.locator("#edit-faces button").first.click()
-    visitor.wait_for_text("edit-status", "Full quality")
+    visitor.wait_for_text("edit-compare", "Finished")
     return visitor
 
 
 def after_image(visitor: Visitor) -> str:
     """Address of the image on the "after" side."""
-    return visitor.page.evaluate("[...document.querySelectorAll('#edit-compare img')].map(i => i.src).join()")
+    return visitor.page.evaluate(IMAGES)
 
 
 def wait_for_another_image(visitor: Visitor, before: str) -> str:
-    visitor.page.wait_for_function(
-        "before => [...document.querySelectorAll('#edit-compare img')].map(i => i.src).join() !== before", arg=before
-    )
+    visitor.page.wait_for_function(f"before => {IMAGES} !== before", arg=before)
     return after_image(visitor)
 
 
@@ -38,9 +43,9 @@ def test_dragging_shows_previews_and_letting_go_renders_in_full(visitor):
     for step in range(6):
         page.mouse.move(x + 8 * step, y)
     preview = wait_for_another_image(visitor, first)
-    assert "Preview" in page.locator("#edit-status").inner_text()
+    assert PREVIEW_TITLE in page.locator("#edit-compare figcaption").inner_text()
     page.mouse.up()
-    visitor.wait_for_text("edit-status", "Full quality")
+    visitor.wait_for_text("edit-compare", "Finished")
     assert wait_for_another_image(visitor, preview) != first
     with page.expect_download() as saving:
         page.locator("#edit-save").click()
@@ -52,8 +57,8 @@ def test_arrow_keys_render_in_full_once_they_rest(visitor):
     visitor.page.locator("#edit-pitch input[type=range]").focus()
     for _ in range(4):
         visitor.page.keyboard.press("ArrowRight")
-    visitor.wait_for_text("edit-status", "Preview")
-    visitor.wait_for_text("edit-status", "Full quality")
+    visitor.wait_for_text("edit-compare", PREVIEW_TITLE)
+    visitor.wait_for_text("edit-compare", "Finished")
     assert after_image(visitor) != before
     assert visitor.page.locator("#edit-pitch input[type=number]").input_value() == "4"
 
@@ -61,12 +66,12 @@ def test_arrow_keys_render_in_full_once_they_rest(visitor):
 def test_quick_edits_move_sliders_and_reset_brings_the_first_back(visitor):
     page, first = visitor.page, after_image(visitor)
     page.get_by_role("button", name="Surprise").click()
-    surprised = wait_for_another_image(visitor, first)
+    wait_for_another_image(visitor, first)
+    visitor.wait_for_text("edit-compare", "Finished")
     visitor.tab("Mouth")
     assert page.locator("#edit-mouth_open input[type=number]").input_value() == "0.7"
     page.get_by_role("button", name="Reset", exact=True).click()
-    # Images are named by their content.
-    assert wait_for_another_image(visitor, surprised) == first
+    page.wait_for_function(f"first => {IMAGES} === first", arg=first)
     assert page.locator("#edit-mouth_open input[type=number]").input_value() == "0"
 
 
@@ -76,3 +81,70 @@ def test_whole_photo_is_shown_on_request(visitor):
     wait_for_another_image(visitor, first)
     widths = "[...document.querySelectorAll('#edit-compare img')].map(i => i.naturalWidth)"
     page.wait_for_function(f"{widths}.every(width => width === 512)")
+
+
+def drag(page, slider: str, seconds: float) -> list[float]:
+    """Drag a slider to and fro; times in ms at which another image was put in place."""
+    page.evaluate(
+        """() => { window.times = []; new MutationObserver(() => window.times.push(performance.now()))
+        .observe(document.querySelector('#edit-compare .after'), {attributes: true, attributeFilter: ['src']}); }"""
+    )
+    box = page.locator(f"#{slider} input[type=range]").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    end = time.monotonic() + seconds
+    for step in itertools.count():
+        page.mouse.move(x + 6 * (step % 20), y)
+        if time.monotonic() > end:
+            break
+    times = page.evaluate("window.times")
+    page.mouse.up()
+    return times
+
+
+def test_a_diffusion_model_is_previewed_by_geometry_while_dragging(visitor):
+    """Many images for one drag: the model's own, with its presets of 6 steps and more, are not among them."""
+    times = drag(visitor.page, "edit-yaw", 3.0)
+    assert len(times) >= 4
+    assert PREVIEW_TITLE in visitor.page.locator("#edit-compare figcaption").inner_text()
+    widths = visitor.page.evaluate("document.querySelector('#edit-compare .after').naturalWidth")
+    assert widths == PREVIEW_SIZE, "the model's own images have 32 px"
+    visitor.wait_for_text("edit-compare", "Finished: 32 x 32 px")
+
+
+def test_the_bar_between_before_and_after_moves_by_keys_and_stays(visitor):
+    page = visitor.page
+    bar = page.get_by_label("Bar between before and after")
+    bar.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowLeft")
+    assert page.locator("#edit-compare figure").evaluate("e => getComputedStyle(e).getPropertyValue('--cut')") == "40%"
+    before = after_image(visitor)
+    page.get_by_role("button", name="Smile").click()
+    wait_for_another_image(visitor, before)
+    page.wait_for_function("document.querySelector('#edit-compare input').value === '40'")
+
+
+def test_no_photo_and_no_face_leave_words_in_the_panel(open_page, app, faceless_file):
+    visitor = Visitor(open_page(app.url))
+    visitor.tab("Edit")
+    visitor.wait_for_text("edit-compare", "Choose a photo")
+    visitor.upload("edit-source", faceless_file)
+    visitor.toast("No face found")
+    visitor.wait_for_text("edit-compare", "Choose a photo")
+
+
+def test_photo_model_follows_the_slider_and_renders_at_its_size(open_page, tmp_path):
+    process, running = start_app("photo", tmp_path)
+    try:
+        visitor = Visitor(open_page(running.url))
+        visitor.tab("Edit")
+        visitor.page.locator("#edit-faces button").nth(1).click()
+        visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
+        assert len(drag(visitor.page, "edit-yaw", 3.0)) >= 4
+        visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
+        assert visitor.page.errors == []
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -50,7 +50,7 @@ def test_about_reads_the_note_of_origin(open_page, app, source_file, portrait, t
     visitor.wait_for_text("about-answer", "No note.")
 
 
-@pytest.mark.parametrize("tab", ["Animate", "Edit expression", "Batch", "About"])
+@pytest.mark.parametrize("tab", ["Animate", "Edit", "Batch", "About"])
 def test_nothing_is_wider_than_a_phone(open_page, app, tab):
     visitor = Visitor(open_page(app.url, width=390, height=844))
     visitor.tab(tab)

@@ -8,6 +8,7 @@ from diffusionact.face.pose.editing import PoseEdit  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
 from diffusionact_app.animation import AnimateJob, animate  # noqa: E402
 from diffusionact_app.examples import EXAMPLES  # noqa: E402
+from diffusionact_app.previews import MIN_CLIP_FRAMES, Previews  # noqa: E402
 from diffusionact_app.shared_model import SharedModel  # noqa: E402
 
 
@@ -38,6 +39,28 @@ def test_a_photo_is_animated_at_its_size(model, tmp_path):
 
 
 def test_sliders_move_a_photo(model):
-    edited = model.edit(EXAMPLES[0].source, "largest", PoseEdit(yaw=15.0), model.preview_sampling)
+    edited = model.edit(EXAMPLES[0].source, "largest", PoseEdit(yaw=15.0), model.sampling(None))
     assert edited.after.shape == (1, 3, 512, 512)
     assert (edited.after - edited.before).abs().mean() > 0.02
+
+
+def test_a_preview_takes_the_codes_that_the_model_renders(model):
+    previews = Previews(model, size=192)
+    source = previews.source(EXAMPLES[0].source)
+    assert model.is_encoded(EXAMPLES[0].source)
+    assert source.codes["warp.texture"] is model.encode(EXAMPLES[0].source).codes["warp.texture"]
+    edited = previews.edited(source, PoseEdit(yaw=15.0))
+    assert edited.before.shape == edited.after.shape == (1, 3, 192, 192)
+    assert (edited.after - edited.before).abs().mean() > 0.02
+
+
+@pytest.mark.slow
+def test_a_clip_is_previewed_small_at_the_drivers_speed(model, tmp_path):
+    example = EXAMPLES[0]
+    job = AnimateJob(example.source, open_frames(example.driving), tmp_path, options=PoseOptions())
+    clip = open_frames(Previews(model, size=192).write_clip(job))
+    frames = list(clip)
+    assert len(frames) >= MIN_CLIP_FRAMES and frames[0].shape == (192, 3 * 192, 3)
+    assert clip.frame_rate == job.driving.frame_rate / 2
+    result = frames[0][:, 2 * 192 :].float(), frames[-1][:, 2 * 192 :].float()
+    assert (result[0] - result[1]).abs().mean() > 1

@@ -40,7 +40,7 @@ def test_toy_engine_animates(context, source_file, driving_file, tmp_path):
 
 
 def test_toy_engine_edits(context, source_file):
-    plain = context.edit(source_file, "largest", PoseEdit(), context.model.preview_sampling)
+    plain = context.edit(source_file, "largest", PoseEdit(), context.model.sampling(None))
     tilted = context.edit(source_file, "largest", PoseEdit(roll=10.0), Sampling())
     shifts = [shift for shift in range(64) if torch.equal(torch.roll(plain.after, shift, -1), tilted.after)]
     assert len(shifts) == 1 and abs(shifts[0] - 10) <= 1  # both rolls are rounded

@@ -32,7 +32,7 @@ def test_sliders_pose_the_source_without_a_driving_video(comfyui_server):
     assert turned.status == "success", turned.error
     assert "source" in turned.cached, "moving a slider does not encode again"
     assert np.abs(pixels(turned, "show") - pixels(still, "show")).mean() > 3
-    assert pixels(turned, "edit").max() == 255, "the landmark map is shown"
+    assert np.abs(pixels(turned, "edit") - pixels(still, "edit")).mean() > 3, "the node previews it"
 
 
 def test_the_face_is_pasted_back_and_the_rest_of_the_image_stays(comfyui_server):

@@ -7,6 +7,7 @@ and *model* (F, 3, H, W) float in [-1, 1] (networks). All are RGB, as sRGB files
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,7 +95,7 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
         ValueError: if the file is empty, truncated, too large, or no image that Pillow reads.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"Expected an image file, received {str(path)!r} where no file lies; check the path.")
+        raise FileNotFoundError(f"Expected an image file, {describe_missing(path)}")
     try:
         with Image.open(path) as image:
             image.load()
@@ -104,6 +105,16 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
             f"Expected a complete image that Pillow can read, received {str(path)!r} of {Path(path).stat().st_size} "
             f"bytes ({error}); export it again as PNG or JPEG."
         ) from error
+
+
+def describe_missing(path: str | os.PathLike[str]) -> str:
+    """What was received in place of a file, and what to do: the end of an error's sentence."""
+    name = os.fspath(path)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", name):  # pathlib makes one slash of two
+        return f"received the address {name!r}; download it first: nothing is fetched from the net."
+    if name == "-" or (Path(path).exists() and not Path(path).is_dir()):
+        return f"received {name!r}, a pipe or device; save it as a file first: inputs are read more than once."
+    return f"received {name!r} where nothing lies; check the path."
 
 
 def image_to_frame(image: Image.Image) -> Tensor:

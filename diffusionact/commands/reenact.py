@@ -52,7 +52,14 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     if options.exact:
         settle_official_options(options)
-    driving = open_frames(options.driving)
+    driving = open_frames(
+        options.driving,
+        options.start,
+        options.end,
+        options.frame_rate,
+        is_constant=not options.output.suffix,
+        keep_damaged=True,
+    )
     _check_single_image(options, driving)
     pipeline = load_pipeline(options)
     begin = _begin_exact if options.exact else _begin
@@ -117,9 +124,9 @@ class _FrameCounter:
 
 
 def _check(options: argparse.Namespace) -> None:
-    prepare_output(options.output, OUTPUT_SUFFIXES, (options.source, options.driving))
+    prepare_output(options.output, OUTPUT_SUFFIXES, (options.source, options.driving), options.overwrite)
     if options.report:
-        prepare_output(options.report, (".json",))
+        prepare_output(options.report, (".json",), overwrite=options.overwrite)
     pose_options(options)  # its values are checked where it is made
     check_in_range("--chunk-size", options.chunk_size, 1, 4096)
     check_in_range("--feather", options.feather, 0.0, 0.5)
@@ -186,7 +193,9 @@ def _write(options: argparse.Namespace, driving: FrameSource, frames: Iterator[T
             images.save_png(options.output, first)
             return
         audio = None if options.no_audio or not driving.has_audio else options.driving
-        with VideoWriter(options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio) as writer:
+        with VideoWriter(
+            options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio, clip=driving
+        ) as writer:
             writer.write(first)
             for frame in written:
                 writer.write(frame)

@@ -21,7 +21,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from .containers import opened, sound_track
-from .sound_reading import SoundReader, UnreadableSoundError, image_begin
+from .sound_reading import SAMPLE_FORMAT, SoundReader, UnreadableSoundError, image_begin
 
 logger = logging.getLogger(__name__)
 
@@ -218,7 +218,8 @@ class _Encoded:
             piece = next(self._pieces, None)
             if piece is None:
                 return
-            frame = AudioFrame.from_ndarray(np.ascontiguousarray(piece), "fltp", self._layout)
+            packed = np.ascontiguousarray(piece.T).reshape(1, -1)
+            frame = AudioFrame.from_ndarray(packed, SAMPLE_FORMAT, self._layout)
             frame.sample_rate, frame.time_base = self._rate, Fraction(1, self._rate)
             frame.pts = self._position
             self._output.mux(self._stream.encode(frame))

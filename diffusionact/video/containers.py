@@ -50,7 +50,7 @@ def has_decoding_times_only(container: InputContainer) -> bool:
 
 def frame_ticks(frame: av.VideoFrame, decoding_times_only: bool) -> int | None:
     """When a decoded frame shows, in its time base; None where the file does not say."""
-    return frame.dts if decoding_times_only and frame.dts is not None else frame.pts
+    return frame.dts if decoding_times_only else frame.pts
 
 
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame | av.FFmpegError]:

@@ -20,7 +20,7 @@ from .tone_mapping import HLG, PQ, tone_map
 
 DISTINCT_MATRICES = {1, 4, 7, 9}  # H.273: BT.709, FCC, SMPTE 240M, BT.2020; all others are BT.601 or untagged
 UNTAGGED = {0, 2}  # H.273: reserved, unspecified
-MIN_HD_HEIGHT = 720  # from here on players take untagged colours for BT.709
+MIN_HD_HEIGHT, MIN_HD_WIDTH = 720, 1280  # from here on players take untagged colours for BT.709
 MAX_PIXEL_ASPECT = 8  # wider pixels are a damaged header
 
 
@@ -119,7 +119,7 @@ def _colour_tags(frame: av.VideoFrame) -> dict[str, int]:
     if not frame.format.name.startswith("yuv"):
         return {}
     matrix = frame.colorspace if frame.colorspace in DISTINCT_MATRICES else Colorspace.ITU601
-    if frame.colorspace in UNTAGGED and min(frame.height, frame.width) >= MIN_HD_HEIGHT:
+    if frame.colorspace in UNTAGGED and (frame.height >= MIN_HD_HEIGHT or frame.width >= MIN_HD_WIDTH):
         matrix = Colorspace.ITU709
     is_full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
     source_range = ColorRange.JPEG if is_full else ColorRange.MPEG

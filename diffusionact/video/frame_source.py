@@ -14,6 +14,7 @@ from torch import Tensor
 from .timing import FrameTime, Pace, TimedFrame, at_constant_rate, trimmed
 
 MAX_DENOMINATOR = 100_000  # of an average rate
+TIME_TOLERANCE = Fraction(1, 1000)  # time stamps are often rounded to milliseconds
 
 logger = logging.getLogger(__name__)
 
@@ -130,22 +131,24 @@ def select(stored: StoredFrames, start: Fraction, end: Fraction | None, rate: Fr
     if start < 0 or (end is not None and end <= start):
         raise ValueError(f"Expected 0 <= start < end in seconds, received {_words(start, end)}; correct them.")
 
+    first, stop = max(start - TIME_TOLERANCE, Fraction(0)), None if end is None else end - TIME_TOLERANCE
+
     def frames() -> Iterator[TimedFrame]:
-        part = stored.timed(start)
-        if start or end is not None:
-            part = trimmed(part, start, end)
+        part = stored.timed(first)
+        if first or stop is not None:
+            part = trimmed(part, first, stop)
         return part if rate is None else at_constant_rate(part, rate)
 
     begin = Fraction(0)
-    if start:
-        begin = next((time.start for time, _ in stored.timed(start) if time.start >= start), None)
-        if begin is None or (end is not None and begin >= end):
+    if first:
+        begin = next((time.start for time, _ in stored.timed(first) if time.start >= first), None)
+        if begin is None or (stop is not None and begin >= stop):
             raise ValueError(
                 f"Expected a part of {str(stored.path)!r}, which lasts {float(stored.end):.2f} s, received "
                 f"{_words(start, end)} where no frame begins; choose an earlier start or a later end."
             )
-    last = stored.end if end is None else min(end, stored.end)
-    count = sum(float(start) <= second < float(last) for second in stored.starts)
+    last = stored.end if stop is None else min(stop, stored.end)
+    count = sum(float(first) <= second < float(last) for second in stored.starts)
     if rate is not None:
         count = max(1, round((last - begin) * rate))
     return FrameSource(

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..images import describe_missing
 from .frame_source import FrameSource, StoredFrames, broken_file, select
-from .stills import STILL_FRAME_RATE, open_animation, open_folder, open_images
+from .stills import MICROSECONDS, STILL_FRAME_RATE, open_animation, open_folder, open_images
 from .video_file import open_video
 
 __all__ = ["STILL_FRAME_RATE", "FrameSource", "open_frames"]
@@ -53,7 +53,12 @@ def open_frames(
     rate = stored.pace.rate if frame_rate is None and is_constant else frame_rate
     if rate is not None and rate <= 0:
         raise ValueError(f"Expected a positive frame rate, received {rate}; correct it.")
-    return select(stored, Fraction(start), None if end is None else Fraction(end), rate)
+    return select(stored, _exact(start), None if end is None else _exact(end), rate)
+
+
+def _exact(seconds: Fraction | float) -> Fraction:
+    """0.4 as 2/5, which a float is not."""
+    return Fraction(seconds).limit_denominator(MICROSECONDS)
 
 
 def _open_stored(path: Path, keep_damaged: bool) -> StoredFrames:

@@ -26,6 +26,7 @@ NATIVE_ORDER = (
     *("TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR"),
 )
 DEFAULT_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+SAMPLE_FORMAT = "flt"  # packed: PyAV looks for planes behind the eighth where there are eight
 TIME_STAMP_TOLERANCE_S = 0.04  # time stamps of sound are rounded; samples that follow each other are not torn apart
 MAX_GAP_S = 600  # a longer silence is a broken time stamp
 SILENCE_BLOCK_S = 1
@@ -90,7 +91,7 @@ class SoundReader:
         rate, layout = rate or self.rate, layout or self.layout
         position = 0
         for frame in self._resampled(rate, layout):
-            samples = frame.to_ndarray()
+            samples = frame.to_ndarray().reshape(frame.samples, -1).T
             begin = position if frame.pts is None else round((frame.pts * frame.time_base - self._begin) * rate)
             gap = begin - position
             is_rounding = position > 0 and abs(gap) <= TIME_STAMP_TOLERANCE_S * rate
@@ -108,17 +109,11 @@ class SoundReader:
         self._container.close()
 
     def _resampled(self, rate: int, layout: str) -> Iterator[AudioFrame]:
-        """Decoded sound as planar floats of one rate and layout; a track may change its own on the way."""
-        resampler, kind = None, None
-        for frame in self._decoded():
-            if (frame.format.name, frame.layout.name, frame.sample_rate) != kind:
-                if resampler is not None:
-                    yield from _resample(resampler, None)
-                kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-                resampler = av.AudioResampler("fltp", layout, rate)
-            yield from _resample(resampler, frame)
-        if resampler is not None:
-            yield from _resample(resampler, None)
+        """Decoded sound as packed floats of one rate and layout."""
+        frames = self._decoded()
+        if self._order is not None:
+            frames = (self._reordered(frame) for frame in _converted(frames, self.layout, self.rate))
+        return _converted(frames, layout, rate)
 
     def _decoded(self) -> Iterator[AudioFrame]:
         for packet in _packets(self._container, self._track):
@@ -131,15 +126,11 @@ class SoundReader:
                 continue
             for frame in frames:
                 if frame.samples and frame.sample_rate:
-                    yield frame if self._order is None else self._reordered(frame)
+                    yield frame
 
     def _reordered(self, frame: AudioFrame) -> AudioFrame:
-        samples = frame.to_ndarray()
-        if frame.format.is_planar:
-            ordered = samples[list(self._order)]
-        else:
-            ordered = samples.reshape(frame.samples, -1)[:, list(self._order)].reshape(1, -1)
-        copy = AudioFrame.from_ndarray(np.ascontiguousarray(ordered), frame.format.name, self.layout)
+        samples = frame.to_ndarray().reshape(frame.samples, -1)[:, list(self._order)]
+        copy = AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), SAMPLE_FORMAT, self.layout)
         copy.sample_rate, copy.pts, copy.time_base = frame.sample_rate, frame.pts, frame.time_base
         return copy
 
@@ -190,8 +181,22 @@ def _packets(container: av.container.InputContainer, track: AudioStream) -> Iter
         yield packet
 
 
-def _resample(resampler: av.AudioResampler, frame: AudioFrame | None) -> list[AudioFrame]:
-    """Convert a frame; one that cannot be converted is left out."""
+def _converted(frames: Iterator[AudioFrame], layout: str, rate: int) -> Iterator[AudioFrame]:
+    """Frames as packed floats of one layout and rate; a track may change its own on the way."""
+    resampler, kind = None, None
+    for frame in frames:
+        if (frame.format.name, frame.layout.name, frame.sample_rate) != kind:
+            yield from _resample(resampler, None)
+            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+            resampler = av.AudioResampler(SAMPLE_FORMAT, layout, rate)
+        yield from _resample(resampler, frame)
+    yield from _resample(resampler, None)
+
+
+def _resample(resampler: av.AudioResampler | None, frame: AudioFrame | None) -> list[AudioFrame]:
+    """Convert a frame, None for the rest; one that cannot be converted is left out."""
+    if resampler is None:
+        return []
     try:
         return [part for part in resampler.resample(frame) if part is not None and part.samples]
     except (av.FFmpegError, ValueError):

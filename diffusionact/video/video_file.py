@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -25,6 +26,8 @@ TRUNCATION_TOLERANCE_S = Fraction(1, 2)  # headers of sound files overstate the 
 EXACT_LENGTH_FORMATS = ("mov", "matroska")  # a header of these knows the last frame
 MAX_NAMED_FRAMES = 5
 
+Decoded = Iterator[av.VideoFrame | av.FFmpegError]
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFile(StoredFrames):
@@ -37,23 +40,25 @@ class VideoFile(StoredFrames):
     keep_damaged: bool
 
     def timed(self, after: Fraction) -> Iterator[TimedFrame]:
-        """Decode from the last key frame before `after`."""
+        """Decode from the last key frame before `after`, or from the beginning where none is found."""
         damage = _Damage(self)
         try:
-            with opened(self.path) as container:
-                stream = image_stream(container)
-                yield from self._decode(container, stream, after, damage)
-                damage.check_end(stream, container.format.name)
+            for second in (self.first_second + after, None) if after else (None,):
+                with opened(self.path) as container:
+                    stream = image_stream(container)
+                    frames = _from(container, stream, second)
+                    if frames is not None:
+                        yield from self._shown(frames, stream, after, damage)
+                        damage.check_end(stream, container.format.name)
+                        break
         except av.FFmpegError as error:
             damage.ends(str(error))
         damage.report()
 
-    def _decode(
-        self, container: av.container.InputContainer, stream: av.VideoStream, after: Fraction, damage: _Damage
-    ) -> Iterator[TimedFrame]:
+    def _shown(self, frames: Decoded, stream: av.VideoStream, after: Fraction, damage: _Damage) -> Iterator[TimedFrame]:
         clock, display = FrameClock(self.pace, self.first_second), None
-        by_decoding = has_decoding_times_only(container)
-        for frame in _from(container, stream, self.first_second + after if after else None):
+        by_decoding = has_decoding_times_only(stream.container)
+        for frame in frames:
             if isinstance(frame, av.FFmpegError):
                 damage.at_packet(frame)
                 continue
@@ -67,20 +72,18 @@ class VideoFile(StoredFrames):
                 yield time, display.show(frame)
 
 
-def _from(
-    container: av.container.InputContainer, stream: av.VideoStream, second: Fraction | None
-) -> Iterator[av.VideoFrame | av.FFmpegError]:
-    """Decode from a key frame before a second of the file's own time; from the beginning if there is none."""
-    if second is not None and not has_decoding_times_only(container):
-        container.seek(int(second / stream.time_base), stream=stream)
-        frames = decoded(container, stream)
-        first = next((frame for frame in frames if isinstance(frame, av.VideoFrame)), None)
-        if first is not None and first.pts is not None and first.pts * first.time_base <= second:
-            yield first
-            yield from frames
-            return
-        container.seek(0)
-    yield from decoded(container, stream)
+def _from(container: av.container.InputContainer, stream: av.VideoStream, second: Fraction | None) -> Decoded | None:
+    """Decode from a key frame before a second of the file's own time; None if the file leads elsewhere."""
+    frames = decoded(container, stream)
+    if second is None:
+        return frames
+    if has_decoding_times_only(container):
+        return None
+    container.seek(int(second / stream.time_base), stream=stream)
+    first = next((frame for frame in frames if isinstance(frame, av.VideoFrame)), None)
+    if first is None or first.pts is None or first.pts * first.time_base > second:
+        return None
+    return chain([first], frames)
 
 
 class _Damage:

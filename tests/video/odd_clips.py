@@ -12,13 +12,17 @@ UNEVEN_SLOTS = [*range(24), *(24 + 3 * index for index in range(24))]  # 24 a se
 
 
 def coded_frame(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A grey frame (H, W, 3) uint8 whose level tells its index: see `index_of`."""
-    return np.full((*size, 3), 20 + 4 * index, np.uint8)
+    """A frame (H, W, 3) uint8 with the six binary digits of its index as columns: see `index_of`."""
+    frame = np.full((*size, 3), 40, np.uint8)
+    for digit, column in enumerate(np.array_split(np.arange(size[1]), 6)):
+        frame[:, column] = 200 if index >> digit & 1 else 40
+    return frame
 
 
 def index_of(frame) -> int:
-    """The index that `coded_frame` wrote; modest compression is survived."""
-    return round((float(np.asarray(frame, dtype=np.float64).mean()) - 20) / 4)
+    """The index that `coded_frame` wrote."""
+    columns = np.array_split(np.asarray(frame, dtype=np.float64).mean(axis=(0, 2)), 6)
+    return sum(int(column.mean() > 120) << digit for digit, column in enumerate(columns))
 
 
 def write_coded(
@@ -37,6 +41,8 @@ def write_coded(
         images = container.add_stream(codec, rate=rate, options=options or {})
         images.height, images.width, images.pix_fmt = *size, pix_fmt
         track = container.add_stream(sound[0], rate=sound[1], layout=sound[2]) if sound else None
+        if track and sound[0] == "wmav2":
+            track.bit_rate = 128_000
         for index, slot in enumerate(slots):
             frame = av.VideoFrame.from_ndarray(coded_frame(index, size), format="rgb24")
             frame.pts, frame.time_base = slot, Fraction(1, rate)
@@ -54,8 +60,8 @@ def write_beep(container, track, seconds: float, beep_s: float) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 1000 * time) * ((time >= beep_s) & (time < beep_s + 0.1))
     samples = np.repeat(tone[None], channels, axis=0).astype(np.float32)
     for begin in range(0, samples.shape[1], 1024):
-        piece = np.ascontiguousarray(samples[:, begin : begin + 1024])
-        frame = av.AudioFrame.from_ndarray(piece, "fltp", track.layout.name)
+        piece = np.ascontiguousarray(samples[:, begin : begin + 1024].T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(piece, "flt", track.layout.name)
         frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
         container.mux(track.encode(frame))
     container.mux(track.encode(None))
@@ -70,9 +76,10 @@ def times_and_indices(path: Path) -> list[tuple[float, int]]:
 def sound_of(path: Path) -> tuple[float, int, np.ndarray]:
     """Start in seconds, rate, and (channels, samples) of a written video's sound."""
     with av.open(str(path)) as container:
-        resampler = av.AudioResampler("fltp")
+        resampler = av.AudioResampler("flt")
         frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
-        return frames[0].time, frames[0].sample_rate, np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+        samples = [frame.to_ndarray().reshape(frame.samples, -1).T for frame in frames]
+        return frames[0].time, frames[0].sample_rate, np.concatenate(samples, axis=1)
 
 
 def beep_time(path: Path) -> float:
@@ -88,6 +95,18 @@ def patch_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
     a, b, c, d = (value << 16 for value in matrix)
     values = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
     data[place : place + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in values)
+    path.write_bytes(data)
+    return path
+
+
+def spoil_packets(path: Path, kind: str, numbers: slice) -> Path:
+    """Overwrite packets of the first "audio" or "video" stream, so that they cannot be decoded."""
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(**{kind: 0}) if packet.size]
+    data = bytearray(path.read_bytes())
+    for packet in packets[numbers]:
+        place = data.index(packet)
+        data[place : place + len(packet)] = b"\x55" * len(packet)
     path.write_bytes(data)
     return path
 

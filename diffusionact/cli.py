@@ -230,7 +230,7 @@ def _add_time_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--end", type=_seconds, help="second of the driver to end at (default: its end)")
     group.add_argument(
         "--frame-rate",
-        type=Fraction,
+        type=_frame_rate,
         help="constant rate of the output, such as 25 or 30000/1001: driving frames are repeated and left out "
         "(default: every frame when the driver shows it)",
     )
@@ -238,10 +238,23 @@ def _add_time_options(parser: argparse.ArgumentParser) -> None:
 
 def _seconds(words: str) -> Fraction:
     """Seconds, minutes:seconds, or hours:minutes:seconds."""
-    parts = [Fraction(part) for part in words.split(":")]
-    if len(parts) > 3:
-        raise ValueError(words)
-    return sum((part * 60**power for power, part in enumerate(reversed(parts))), Fraction(0))
+    parts = words.split(":")
+    try:
+        if len(parts) > 3:
+            raise ValueError(words)
+        seconds = sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
+        return Fraction(seconds).limit_denominator(1_000_000)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"expected seconds, m:s or h:m:s, received {words!r}") from error
+
+
+def _frame_rate(words: str) -> Fraction:
+    """Frames per second, with a point or as a fraction."""
+    over, _, under = words.partition("/")
+    try:
+        return (Fraction(float(over)) / Fraction(float(under or 1))).limit_denominator(1_000_000)
+    except (ValueError, OverflowError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"expected a rate such as 25 or 30000/1001, received {words!r}") from error
 
 
 def _add_decode_options(parser: argparse.ArgumentParser) -> None:

@@ -52,14 +52,7 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     if options.exact:
         settle_official_options(options)
-    driving = open_frames(
-        options.driving,
-        options.start,
-        options.end,
-        options.frame_rate,
-        is_constant=not options.output.suffix,
-        keep_damaged=True,
-    )
+    driving = _open_driving(options)
     _check_single_image(options, driving)
     pipeline = load_pipeline(options)
     begin = _begin_exact if options.exact else _begin
@@ -83,6 +76,16 @@ def run(options: argparse.Namespace) -> None:
         logger.info("%s", json.dumps(figures, indent=2))
         with images.written_under_temporary_name(options.report) as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _open_driving(options: argparse.Namespace) -> FrameSource:
+    """The driving frames; a folder of images has no time stamps, so that uneven ones become even for it."""
+    part = options.start, options.end, options.frame_rate
+    is_folder = not options.output.suffix
+    driving = open_frames(options.driving, *part, is_constant=is_folder, keep_damaged=True)
+    if is_folder and driving.frame_count != 1:
+        logger.info("The images follow each other at %s frames per second", driving.frame_rate)
+    return driving
 
 
 def _begin(

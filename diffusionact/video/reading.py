@@ -20,6 +20,7 @@ from .video_file import open_video
 
 __all__ = ["STILL_FRAME_RATE", "FrameSource", "open_frames"]
 
+MAX_FRAME_RATE = 1000
 ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 
 
@@ -51,8 +52,8 @@ def open_frames(
     """
     stored = _open_stored(Path(path), keep_damaged)
     rate = stored.pace.rate if frame_rate is None and is_constant else frame_rate
-    if rate is not None and rate <= 0:
-        raise ValueError(f"Expected a positive frame rate, received {rate}; correct it.")
+    if rate is not None and not 0 < rate <= MAX_FRAME_RATE:
+        raise ValueError(f"Expected a frame rate above 0 and at most {MAX_FRAME_RATE}, received {rate}; correct it.")
     return select(stored, _exact(start), None if end is None else _exact(end), rate)
 
 

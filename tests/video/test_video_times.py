@@ -170,5 +170,5 @@ def test_part_where_nothing_lies_is_rejected(tmp_path):
     for start, end in ((-1, None), (1, 1), (1, 0.5)):
         with pytest.raises(ValueError, match="Expected 0 <= start < end"):
             open_frames(clip, start=start, end=end)
-    with pytest.raises(ValueError, match="Expected a positive frame rate"):
+    with pytest.raises(ValueError, match="Expected a frame rate above 0"):
         open_frames(clip, frame_rate=Fraction(0))

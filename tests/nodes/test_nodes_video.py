@@ -61,7 +61,7 @@ def test_video_of_uneven_times_becomes_even(video, clip):
     assert timing.audio["sample_rate"] == SOUND_RATE and timing.audio["waveform"].shape == (1, 1, 48000)
 
 
-def test_video_with_landmarks_of_its_stored_frames_keeps_these_and_its_length(video, clip):
+def test_video_with_landmarks_keeps_its_stored_frames_and_length(video, clip):
     opened = video.open_driving(FileVideo(path=str(clip)), is_constant=False)
     assert opened.frame_count == len(list(opened.frames)) == len(SLOTS)
     assert float(opened.frame_count / opened.frame_rate) == pytest.approx(1.2, abs=0.05)

@@ -60,7 +60,7 @@ def tones_of(samples: np.ndarray, rate: int) -> list[int]:
 def in_own_process(program: str) -> subprocess.CompletedProcess:
     """A sound that ends the process must not end the tests."""
     environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{Path(__file__).parent}"}
-    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=900)
 
 
 ORDERS = """

@@ -48,7 +48,18 @@ def peak_memory_mb(model: Path, driving: Path, output: Path) -> float:
         str(model),
         "--overwrite",
     ]
-    command = [sys.executable, "-m", "diffusionact", *words, "--model", str(model), "--device", "cpu", "--dtype", "float32"]
+    command = [
+        sys.executable,
+        "-m",
+        "diffusionact",
+        *words,
+        "--model",
+        str(model),
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+    ]
     child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     if status:

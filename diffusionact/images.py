@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,7 +127,7 @@ def image_to_frame(image: Image.Image) -> Tensor:
     Raises:
         ValueError: if the image holds floating-point values, whose range is unknown.
     """
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if image.mode == "F":
         raise ValueError(
             f"Expected an image with integer levels, received floating-point values in range "
@@ -139,6 +140,14 @@ def image_to_frame(image: Image.Image) -> Tensor:
         background = Image.new("RGBA", image.size, TRANSPARENT_BACKGROUND)
         image = Image.alpha_composite(background, image.convert("RGBA"))
     return torch.from_numpy(np.array(image.convert("RGB")))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; metadata that cannot be read are no reason to reject an image."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, ZeroDivisionError, struct.error):
+        return image
 
 
 def save_png(path: str | os.PathLike[str], frame: Tensor, provenance: bool = True) -> None:

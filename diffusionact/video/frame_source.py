@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -47,7 +48,7 @@ class StoredFrames(ABC):
 
     path: Path
     pace: Pace
-    starts: tuple[float, ...]
+    starts: Sequence[float]
     end: Fraction
     size: tuple[int, int]
     is_counted: bool = True
@@ -88,7 +89,8 @@ class FrameSource:
     begin: Fraction
     problems: list[str] = field(compare=False)
     _frames: Callable[[], Iterator[TimedFrame]] = field(repr=False, compare=False)
-    _times: list[FrameTime] = field(default_factory=list, repr=False, compare=False)
+    # Start and duration of every frame that was read, in ticks of the pace: 16 bytes per frame.
+    _ticks: array = field(default_factory=lambda: array("q"), repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Tensor]:
         """Yield (H, W, 3) uint8 RGB frames.
@@ -102,8 +104,8 @@ class FrameSource:
                     f"Expected all frames of {str(self.path)!r} to be {self.size} (height, width), received "
                     f"{tuple(frame.shape[:2])} at frame {index}; bring the frames to one size first."
                 )
-            if index == len(self._times):
-                self._times.append(time)
+            if 2 * index == len(self._ticks):
+                self._ticks.extend(round(seconds / self._time_base) for seconds in (time.start, time.duration))
             yield frame
 
     @property
@@ -119,7 +121,14 @@ class FrameSource:
         Raises:
             IndexError: if it was not.
         """
-        return self._times[index]
+        if not 0 <= index < len(self._ticks) // 2:
+            raise IndexError(f"Expected a frame that was read, received {index} of {len(self._ticks) // 2}.")
+        start, duration = self._ticks[2 * index : 2 * index + 2]
+        return FrameTime(start * self._time_base, duration * self._time_base)
+
+    @property
+    def _time_base(self) -> Fraction:
+        return Pace(self.frame_rate, self.is_even).time_base
 
 
 def select(stored: StoredFrames, start: Fraction, end: Fraction | None, rate: Fraction | None) -> FrameSource:

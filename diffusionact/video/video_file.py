@@ -6,6 +6,7 @@ Headers are not trusted: rate, number and length come from a walk through the pa
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -179,7 +180,7 @@ def open_video(path: Path, keep_damaged: bool) -> VideoFile:
         raise broken_file(path, 0, "no frames")
     zero_tick = zero / time_base if not ticks or not by_decoding else ticks[0]
     shown = (np.asarray(ticks, dtype=np.float64) - float(zero_tick)) * float(time_base)
-    starts = tuple(shown[shown > -0.5 / float(pace.rate)].clip(0).tolist())
+    starts = array("d", shown[shown > -0.5 / float(pace.rate)].clip(0))
     end = max((end - zero_tick) * time_base, Fraction(0))
     problems = Problems()
     has_audio = has_track and _can_carry(path, zero, problems)

@@ -6,6 +6,7 @@ and *model* (F, 3, H, W) float in [-1, 1] (networks). All are RGB, as sRGB files
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import struct
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from torch import Tensor
 
 PROVENANCE = "AI-generated, DiffusionAct"
@@ -122,7 +123,8 @@ def image_to_frame(image: Image.Image) -> Tensor:
     """Convert any Pillow image to an upright (H, W, 3) uint8 RGB frame.
 
     The EXIF orientation is applied; transparent pixels are laid over white; 16-bit greys keep their upper eight bits;
-    grey, palette and CMYK images become RGB by Pillow's own rule (embedded colour profiles are not applied).
+    the colours of an embedded profile (Display P3, Adobe RGB, CMYK) become those of sRGB; grey, palette and CMYK images
+    without one become RGB by Pillow's own rule.
 
     Raises:
         ValueError: if the image holds floating-point values, whose range is unknown.
@@ -136,6 +138,7 @@ def image_to_frame(image: Image.Image) -> Tensor:
     if image.mode.startswith("I"):
         levels = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
         image = Image.fromarray(levels.astype(np.uint8))
+    image = _to_srgb(image)
     if image.has_transparency_data:
         background = Image.new("RGBA", image.size, TRANSPARENT_BACKGROUND)
         image = Image.alpha_composite(background, image.convert("RGBA"))
@@ -147,6 +150,24 @@ def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, ZeroDivisionError, struct.error):
+        return image
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert from an embedded colour profile to sRGB; one that cannot be read is passed over, as viewers do."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "P"):
+        return image
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if ImageCms.getProfileDescription(embedded).startswith("sRGB"):
+            return image
+        if image.mode == "P":
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        target, mode = ImageCms.createProfile("sRGB"), "RGBA" if image.mode == "RGBA" else "RGB"
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        return ImageCms.profileToProfile(image, embedded, target, intent, mode)
+    except (ImageCms.PyCMSError, ImportError, OSError, ValueError, TypeError):
         return image
 
 

@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from torch import Tensor
 
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis")
+HEIF_HEAD = 64  # bytes of a file that hold its brands
 PROVENANCE = "AI-generated, DiffusionAct"
 
 # What lies under a transparent pixel is arbitrary (often black); white is what most viewers show.
@@ -98,6 +100,7 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"Expected an image file, {describe_missing(path)}")
+    prepare_heic(path)
     try:
         with Image.open(path) as image:
             image.load()
@@ -107,6 +110,28 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
             f"Expected a complete image that Pillow can read, received {str(path)!r} of {Path(path).stat().st_size} "
             f"bytes ({error}); export it again as PNG or JPEG."
         ) from error
+
+
+def prepare_heic(path: str | os.PathLike[str]) -> None:
+    """Let Pillow read a HEIC image; other files are left alone.
+
+    Raises:
+        ValueError: if it is one, and nothing here reads it: FFmpeg would take one of its tiles for the image.
+    """
+    with open(path, "rb") as file:
+        head = file.read(HEIF_HEAD)
+    brand, compatible = head[8:12], head[16:]
+    is_heic = brand in HEIC_BRANDS or (brand == b"mif1" and b"avif" not in compatible)
+    if head[4:8] != b"ftyp" or not is_heic:
+        return
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ValueError(
+            f"Expected an image that Pillow can read, received the HEIC image {str(path)!r}; install pillow-heif, or "
+            f"export the image as JPEG."
+        ) from error
+    pillow_heif.register_heif_opener()
 
 
 def describe_missing(path: str | os.PathLike[str]) -> str:

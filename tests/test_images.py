@@ -1,11 +1,14 @@
 """Ranges, layouts and image files."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from diffusionact import images as im
+from diffusionact.video import open_frames
 
 ALL_LEVELS = torch.arange(256, dtype=torch.uint8)[None, :, None, None].expand(1, 256, 2, 3).contiguous()
 
@@ -207,3 +210,30 @@ def test_colours_of_an_embedded_profile_become_srgb(tmp_path, suffix, mode):
 def test_broken_profile_is_passed_over(tmp_path):
     Image.new("RGB", (8, 8), (90, 120, 60)).save(tmp_path / "a.png", icc_profile=b"no profile")
     assert (im.load_image(tmp_path / "a.png") == torch.tensor([90, 120, 60])).all()
+
+
+def heic_head(brand: bytes, *compatible: bytes) -> bytes:
+    content = b"ftyp" + brand + bytes(4) + b"".join(compatible)
+    return (len(content) + 4).to_bytes(4, "big") + content + bytes(200)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pillow_heif") is not None, reason="pillow-heif reads HEIC here")
+@pytest.mark.parametrize("brands", [(b"heic", b"mif1"), (b"mif1", b"heic"), (b"heix",)])
+def test_heic_is_rejected_by_name_where_nothing_reads_it(tmp_path, brands):
+    (tmp_path / "IMG_1.HEIC").write_bytes(heic_head(*brands))
+    for read in (im.load_image, open_frames):
+        with pytest.raises(ValueError, match=r"the HEIC image .*IMG_1\.HEIC.*install pillow-heif, or export"):
+            read(tmp_path / "IMG_1.HEIC")
+
+
+def test_avif_is_not_taken_for_heic(tmp_path):
+    Image.new("RGB", (32, 32), (90, 120, 60)).save(tmp_path / "a.avif")
+    assert im.load_image(tmp_path / "a.avif").shape == (32, 32, 3)
+    (tmp_path / "b.avif").write_bytes(heic_head(b"mif1", b"avif"))
+    im.prepare_heic(tmp_path / "b.avif")
+
+
+def test_heic_is_read_whole_where_pillow_heif_is_installed(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    heif.from_pillow(Image.new("RGB", (1200, 900), (90, 120, 60))).save(tmp_path / "a.heic")
+    assert im.load_image(tmp_path / "a.heic").shape == open_frames(tmp_path / "a.heic").size + (3,) == (900, 1200, 3)

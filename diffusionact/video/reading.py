@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from ..images import describe_missing
+from ..images import describe_missing, prepare_heic
 from .frame_source import FrameSource, StoredFrames, broken_file, select
 from .stills import MICROSECONDS, STILL_FRAME_RATE, open_animation, open_folder, open_images
 from .video_file import open_video
@@ -67,6 +67,7 @@ def _open_stored(path: Path, keep_damaged: bool) -> StoredFrames:
         return open_folder(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected a video, an image or a folder of images, {describe_missing(path)}")
+    prepare_heic(path)
     try:
         with Image.open(path) as image:
             is_image = image.format != "MPEG"  # Pillow recognises MPEG-1 video but cannot read it

@@ -39,7 +39,8 @@ def write_driving(path: Path, count: int) -> None:
 def peak_memory_mb(model: Path, driving: Path, output: Path) -> float:
     """Reenact in a child process; its highest resident memory in megabytes."""
     words = ["reenact", str(MEDIA / "source.png"), str(driving), "-o", str(output), "--model", str(model)]
-    command = [sys.executable, "-m", "diffusionact", *words, "--device", "cpu", "--dtype", "float32"]
+    words += ["--overwrite", "--device", "cpu", "--dtype", "float32"]
+    command = [sys.executable, "-m", "diffusionact", *words]
     child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     if status:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -23,6 +27,7 @@ ENGINE_MODELS = {"warp": PHOTO_NAME, "diffusion": DEMO_NAME}
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +41,8 @@ def run_command(options: argparse.Namespace) -> int:
     # Third-party warnings about optional speed-ups are noise to a person at a terminal.
     warnings.filterwarnings("ignore")
     try:
-        return options.run(options) or 0
+        with _unwound_when_terminated():
+            return options.run(options) or 0
     except (ValueError, OSError, ModuleNotFoundError) as error:
         sys.stderr.write(f"diffusionact: {error}\n")
         return BAD_INPUT
@@ -50,6 +56,23 @@ def run_command(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("diffusionact: interrupted; nothing was written\n")
         return INTERRUPTED
+
+
+@contextmanager
+def _unwound_when_terminated() -> Iterator[None]:
+    """SIGTERM (`timeout`, `docker stop`) ends the command as Ctrl-C does: temporary files are removed on the way."""
+    if threading.current_thread() is not threading.main_thread():  # only the main one may handle signals
+        yield
+        return
+
+    def leave(*_: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -79,6 +102,7 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     _add_driver_options(parser)
     _add_decode_options(parser)
     _add_output_options(parser)
+    _add_time_options(parser)
     parser.add_argument("--exact", action="store_true", help="as in the official code; needs the authors' files")
     parser.set_defaults(run=reenact.run)
 
@@ -91,6 +115,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     _add_driver_options(parser)
     _add_decode_options(parser)
     _add_output_options(parser)
+    _add_time_options(parser)
     parser.set_defaults(run=reenact.run_demo, side_by_side=True, exact=False)
 
 
@@ -98,6 +123,7 @@ def _add_encode(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("encode", help="align and invert a source once, for many drivers")
     parser.add_argument("source", type=Path, help="source image")
     parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.safetensors")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
     _add_model_options(parser)
     _add_source_options(parser)
     parser.set_defaults(run=encode.run)
@@ -204,6 +230,39 @@ def _add_driver_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--threshold", type=float, default=0.5, help="least score of the face detector")
 
 
+def _add_time_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("time")
+    group.add_argument("--start", type=_seconds, default=Fraction(0), help="seconds of the driver to leave out before")
+    group.add_argument("--end", type=_seconds, help="second of the driver to end at (default: its end)")
+    group.add_argument(
+        "--frame-rate",
+        type=_frame_rate,
+        help="constant rate of the output, such as 25 or 30000/1001: driving frames are repeated and left out "
+        "(default: every frame when the driver shows it)",
+    )
+
+
+def _seconds(words: str) -> Fraction:
+    """Seconds, minutes:seconds, or hours:minutes:seconds."""
+    parts = words.split(":")
+    try:
+        if len(parts) > 3:
+            raise ValueError(words)
+        seconds = sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
+        return Fraction(seconds).limit_denominator(1_000_000)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"expected seconds, m:s or h:m:s, received {words!r}") from error
+
+
+def _frame_rate(words: str) -> Fraction:
+    """Frames per second, with a point or as a fraction."""
+    over, _, under = words.partition("/")
+    try:
+        return (Fraction(float(over)) / Fraction(float(under or 1))).limit_denominator(1_000_000)
+    except (ValueError, OverflowError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"expected a rate such as 25 or 30000/1001, received {words!r}") from error
+
+
 def _add_decode_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("decoding")
     group.add_argument("--steps", type=int, help="DDIM steps a frame (default: the model's)")
@@ -213,6 +272,7 @@ def _add_decode_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
+    group.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
     group.add_argument("--side-by-side", action="store_true", help="source | driving | reenacted")
     group.add_argument("--paste-back", action="store_true", help="into the full source image")
     group.add_argument("--feather", type=float, default=0.1, help="soft edge of the paste, share of the crop")

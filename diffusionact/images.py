@@ -6,7 +6,10 @@ and *model* (F, 3, H, W) float in [-1, 1] (networks). All are RGB, as sRGB files
 
 from __future__ import annotations
 
+import io
 import os
+import re
+import struct
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from torch import Tensor
 
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis")
+HEIF_HEAD = 64  # bytes of a file that hold its brands
 PROVENANCE = "AI-generated, DiffusionAct"
 
 # What lies under a transparent pixel is arbitrary (often black); white is what most viewers show.
@@ -94,7 +99,8 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
         ValueError: if the file is empty, truncated, too large, or no image that Pillow reads.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"Expected an image file, received {str(path)!r} where no file lies; check the path.")
+        raise FileNotFoundError(f"Expected an image file, {describe_missing(path)}")
+    prepare_heic(path)
     try:
         with Image.open(path) as image:
             image.load()
@@ -106,16 +112,49 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
         ) from error
 
 
+def prepare_heic(path: str | os.PathLike[str]) -> None:
+    """Let Pillow read a HEIC image; other files are left alone.
+
+    Raises:
+        ValueError: if it is one, and nothing here reads it: FFmpeg would take one of its tiles for the image.
+    """
+    with open(path, "rb") as file:
+        head = file.read(HEIF_HEAD)
+    brand, compatible = head[8:12], head[16:]
+    is_heic = brand in HEIC_BRANDS or (brand == b"mif1" and b"avif" not in compatible)
+    if head[4:8] != b"ftyp" or not is_heic:
+        return
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ValueError(
+            f"Expected an image that Pillow can read, received the HEIC image {str(path)!r}; install pillow-heif, or "
+            f"export the image as JPEG."
+        ) from error
+    pillow_heif.register_heif_opener()
+
+
+def describe_missing(path: str | os.PathLike[str]) -> str:
+    """What was received in place of a file, and what to do: the end of an error's sentence."""
+    name = os.fspath(path)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", name):  # pathlib makes one slash of two
+        return f"received the address {name!r}; download it first: nothing is fetched from the net."
+    if name == "-" or (Path(path).exists() and not Path(path).is_dir()):
+        return f"received {name!r}, a pipe or device; save it as a file first: inputs are read more than once."
+    return f"received {name!r} where nothing lies; check the path."
+
+
 def image_to_frame(image: Image.Image) -> Tensor:
     """Convert any Pillow image to an upright (H, W, 3) uint8 RGB frame.
 
     The EXIF orientation is applied; transparent pixels are laid over white; 16-bit greys keep their upper eight bits;
-    grey, palette and CMYK images become RGB by Pillow's own rule (embedded colour profiles are not applied).
+    the colours of an embedded profile (Display P3, Adobe RGB, CMYK) become those of sRGB; grey, palette and CMYK images
+    without one become RGB by Pillow's own rule.
 
     Raises:
         ValueError: if the image holds floating-point values, whose range is unknown.
     """
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if image.mode == "F":
         raise ValueError(
             f"Expected an image with integer levels, received floating-point values in range "
@@ -124,10 +163,37 @@ def image_to_frame(image: Image.Image) -> Tensor:
     if image.mode.startswith("I"):
         levels = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
         image = Image.fromarray(levels.astype(np.uint8))
+    image = _to_srgb(image)
     if image.has_transparency_data:
         background = Image.new("RGBA", image.size, TRANSPARENT_BACKGROUND)
         image = Image.alpha_composite(background, image.convert("RGBA"))
     return torch.from_numpy(np.array(image.convert("RGB")))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; metadata that cannot be read are no reason to reject an image."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, ZeroDivisionError, struct.error):
+        return image
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert from an embedded colour profile to sRGB; one that cannot be read is passed over, as viewers do."""
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "P"):
+        return image
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if ImageCms.getProfileDescription(embedded).startswith("sRGB"):
+            return image
+        if image.mode == "P":
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        target, mode = ImageCms.createProfile("sRGB"), "RGBA" if image.mode == "RGBA" else "RGB"
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        return ImageCms.profileToProfile(image, embedded, target, intent, mode)
+    except (ImageCms.PyCMSError, ImportError, OSError, ValueError, TypeError):
+        return image
 
 
 def save_png(path: str | os.PathLike[str], frame: Tensor, provenance: bool = True) -> None:

@@ -251,6 +251,8 @@ class AnimateTab:
         updates = self.buttons.idle()
         if progress.reason:
             gr.Warning(plain(progress.reason), title="The video broke off; the frames before it are kept", duration=15)
+        for problem in progress.problems:
+            gr.Warning(plain(problem), title="The driving video is not whole", duration=15)
         if progress.side_by_side is None:
             return updates
         side, full = str(progress.side_by_side), str(progress.full_frame)

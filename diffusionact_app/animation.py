@@ -94,6 +94,7 @@ class AnimationProgress:
         full_frame, side_by_side: finished videos.
         without_face: driving frames that showed no face.
         reason: why a job broke off.
+        problems: what of the driving video could not be had.
     """
 
     stage: str
@@ -107,6 +108,7 @@ class AnimationProgress:
     side_by_side: Path | None = None
     without_face: int = 0
     reason: str = ""
+    problems: tuple[str, ...] = ()
 
 
 def animate(model: SharedModel, job: AnimateJob) -> Iterator[AnimationProgress]:
@@ -185,7 +187,8 @@ def _finished(model: SharedModel, job: AnimateJob, last: AnimationProgress, vide
     """The last report; what the frames took is learnt."""
     if last.done:
         model.costs.learn_frames(last.rendering_seconds, last.done, model.steps_per_frame(job.sampling))
-        return replace(last, full_frame=videos.full_frame, side_by_side=videos.side_by_side)
+        problems = tuple(job.driving.problems)
+        return replace(last, full_frame=videos.full_frame, side_by_side=videos.side_by_side, problems=problems)
     if last.stage == "stopped":
         return last
     raise ValueError("Expected a driving video with frames, received none. Check the file.")
@@ -211,7 +214,9 @@ class _VideoPair:
         if not self._writers:
             audio = self.job.driving.path if self.job.keep_sound and self.job.driving.has_audio else None
             for path, frame in ((self.full_frame, full), (self.side_by_side, side)):
-                writer = VideoWriter(path, self.job.driving.frame_rate, tuple(frame.shape[:2]), audio_from=audio)
+                writer = VideoWriter(
+                    path, self.job.driving.frame_rate, tuple(frame.shape[:2]), audio_from=audio, clip=self.job.driving
+                )
                 self._writers.append(self._open.enter_context(writer))
         for writer, frame in zip(self._writers, (full, side), strict=True):
             writer.write(frame)

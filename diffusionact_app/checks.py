@@ -56,7 +56,7 @@ def check_video(path: str | None, limits: Limits) -> FrameSource:
         raise ValueError("Expected a driving video, received none. Upload or record one, or choose an example.")
     _check_file(Path(path), "driving video", VIDEO_SUFFIXES + IMAGE_SUFFIXES, limits)
     _check_driving_image(Path(path), limits)
-    clip = open_frames(path)
+    clip = open_frames(path, keep_damaged=True)
     height, width = clip.size
     _check_sides(width, height, limits)
     return clip

@@ -66,7 +66,7 @@ class ExtractPose(io.ComfyNode):
         **motion: Any,
     ) -> io.NodeOutput:
         """Read every frame."""
-        clip, options = open_driving(driving, frame_rate), pose_options(**motion)
+        clip, options = open_driving(driving, frame_rate, is_constant=face_landmarks is None), pose_options(**motion)
         reader, progress = make_reader(tracker), NodeProgress(clip.frame_count)
         faces = driving_faces(reader, clip, face_landmarks, options, progress)
         rows = join_poses(read_poses(reader, faces, source, options))

@@ -13,7 +13,14 @@ from ..diffusionact import images
 from ..diffusionact.types import CropTransform, map_tensors
 from .comfy.conversion import one_frame, to_frames, to_image, to_model, warping_device
 from .comfy.face_reading import make_reader, tracker_input
-from .comfy.inputs import chosen_sampling, inversion_steps_input, motion_inputs, pose_options, sampling_inputs
+from .comfy.inputs import (
+    chosen_sampling,
+    inversion_steps_input,
+    motion_inputs,
+    pose_options,
+    sampling_inputs,
+    trim_inputs,
+)
 from .comfy.model_management import LoadedModel
 from .comfy.pasting import Pasting, check_faces, crop_of
 from .comfy.progress import NodeProgress
@@ -50,6 +57,7 @@ class ReenactVideo(io.ComfyNode):
                     tooltip="On: the whole image with the face in it. Off: the face alone.",
                 ),
                 tracker_input(optional=True),
+                *trim_inputs(),
             ],
             outputs=[io.Video.Output("video", tooltip="The reenacted video, a file in the temporary folder.")],
         )
@@ -67,10 +75,12 @@ class ReenactVideo(io.ComfyNode):
         inversion_steps: int,
         paste_back: bool,
         tracker: str = "open",
+        start: float = 0.0,
+        end: float = 0.0,
         **motion: Any,
     ) -> io.NodeOutput:
         """Encode, then write frame after frame into a file."""
-        clip, options, reader = open_driving(driving, 0.0), pose_options(**motion), make_reader(tracker)
+        clip, options, reader = open_driving(driving, 0.0, start, end), pose_options(**motion), make_reader(tracker)
         source = encode(model, one_frame(image), "largest", inversion_steps, reader)
         sampling = chosen_sampling(model.pipeline.presets, preset, steps, scheduler)
         faces = stream(model, source, reader, clip, options, sampling, chunk_size)

@@ -1,11 +1,14 @@
 """Ranges, layouts and image files."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from diffusionact import images as im
+from diffusionact.video import open_frames
 
 ALL_LEVELS = torch.arange(256, dtype=torch.uint8)[None, :, None, None].expand(1, 256, 2, 3).contiguous()
 
@@ -152,3 +155,85 @@ def test_the_middle_square_of_a_wide_frame_is_cut_out_and_resized():
     frame = torch.zeros(8, 20, 3, dtype=torch.uint8)
     frame[:, 6:14] = 200
     assert torch.equal(im.middle_square(frame, 4), torch.full((4, 4, 3), 200, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+def test_broken_metadata_are_no_reason_to_reject_an_image(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (30, 20), (90, 120, 60)).save(path, exif=b"Exif\0\0garbage!!not a tiff header", quality=95)
+    assert (im.load_image(path).int() - torch.tensor([90, 120, 60])).abs().max() <= 3
+
+
+DISPLAY_P3 = np.array([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
+SRGB_D50 = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
+GAMMA = 563 / 256
+
+
+def matrix_profile(primaries: np.ndarray) -> bytes:
+    """An ICC profile of three primaries (columns, XYZ at D50) and one gamma."""
+
+    def fixed(*values):
+        return b"".join(round(value * 65536).to_bytes(4, "big", signed=True) for value in values)
+
+    def xyz(values):
+        return b"XYZ " + bytes(4) + fixed(*values)
+
+    curve = b"curv" + bytes(4) + (1).to_bytes(4, "big") + (563).to_bytes(2, "big") + bytes(2)
+    name = b"desc" + bytes(4) + (5).to_bytes(4, "big") + b"Wide\0" + bytes(79)
+    tags = {b"desc": name, b"wtpt": xyz((0.9642, 1, 0.8249))}
+    tags |= {colour + b"XYZ": xyz(primaries[:, row]) for row, colour in enumerate((b"r", b"g", b"b"))}
+    tags |= {colour + b"TRC": curve for colour in (b"r", b"g", b"b")}
+    place, table, body = 132 + 12 * len(tags), b"", b""
+    for tag, content in tags.items():
+        table += tag + (place + len(body)).to_bytes(4, "big") + len(content).to_bytes(4, "big")
+        body += content
+    header = bytes(4) + bytes(4) + bytes.fromhex("02400000") + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
+    header += fixed(0.9642, 1, 0.8249)
+    profile = header + bytes(128 - len(header)) + len(tags).to_bytes(4, "big") + table + body
+    return len(profile).to_bytes(4, "big") + profile[4:]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_colours_of_an_embedded_profile_become_srgb(tmp_path, suffix, mode):
+    colours = np.array([[[224, 172, 105], [200, 90, 80], [128, 128, 128], [60, 120, 90]]], np.uint8).repeat(16, 0)
+    light = (colours / 255) ** GAMMA @ (np.linalg.inv(SRGB_D50) @ DISPLAY_P3).T
+    light = light.clip(0, 1)
+    expected = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    image = Image.fromarray(colours).convert(mode)
+    path = tmp_path / f"phone.{suffix}"
+    image.save(path, icc_profile=matrix_profile(DISPLAY_P3), lossless=True)
+    assert np.abs(im.load_image(path).numpy() - expected).max() <= 2
+    assert np.abs(expected - colours).max() > 10  # without the profile it would be plainly wrong
+
+
+def test_broken_profile_is_passed_over(tmp_path):
+    Image.new("RGB", (8, 8), (90, 120, 60)).save(tmp_path / "a.png", icc_profile=b"no profile")
+    assert (im.load_image(tmp_path / "a.png") == torch.tensor([90, 120, 60])).all()
+
+
+def heic_head(brand: bytes, *compatible: bytes) -> bytes:
+    content = b"ftyp" + brand + bytes(4) + b"".join(compatible)
+    return (len(content) + 4).to_bytes(4, "big") + content + bytes(200)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pillow_heif") is not None, reason="pillow-heif reads HEIC here")
+@pytest.mark.parametrize("brands", [(b"heic", b"mif1"), (b"mif1", b"heic"), (b"heix",)])
+def test_heic_is_rejected_by_name_where_nothing_reads_it(tmp_path, brands):
+    (tmp_path / "IMG_1.HEIC").write_bytes(heic_head(*brands))
+    for read in (im.load_image, open_frames):
+        with pytest.raises(ValueError, match=r"the HEIC image .*IMG_1\.HEIC.*install pillow-heif, or export"):
+            read(tmp_path / "IMG_1.HEIC")
+
+
+def test_avif_is_not_taken_for_heic(tmp_path):
+    Image.new("RGB", (32, 32), (90, 120, 60)).save(tmp_path / "a.avif")
+    assert im.load_image(tmp_path / "a.avif").shape == (32, 32, 3)
+    (tmp_path / "b.avif").write_bytes(heic_head(b"mif1", b"avif"))
+    im.prepare_heic(tmp_path / "b.avif")
+
+
+def test_heic_is_read_whole_where_pillow_heif_is_installed(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    heif.from_pillow(Image.new("RGB", (1200, 900), (90, 120, 60))).save(tmp_path / "a.heic")
+    assert im.load_image(tmp_path / "a.heic").shape == open_frames(tmp_path / "a.heic").size + (3,) == (900, 1200, 3)

@@ -17,7 +17,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ValueError: if the output does not end in .safetensors or is the source itself, or the image is unusable.
     """
-    prepare_output(options.output, (".safetensors",), (options.source,))
+    prepare_output(options.output, (".safetensors",), (options.source,), options.overwrite)
     pipeline = load_pipeline(options)
     source, _ = load_source(pipeline, options.source, options)
     save_value(source, options.output, pipeline.fingerprint)

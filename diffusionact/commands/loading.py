@@ -28,13 +28,22 @@ def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
     return DiffusionActPipeline.from_pretrained(options.model, dtype, device, tracker=options.tracker)
 
 
-def prepare_output(path: Path, suffixes: Collection[str], inputs: Collection[Path] = ()) -> None:
+def prepare_output(
+    path: Path, suffixes: Collection[str], inputs: Collection[Path] = (), overwrite: bool = False
+) -> None:
     """Make the output's folder and see that it can be written, before any work is done.
 
     Raises:
-        ValueError: if the name ends in something else than `suffixes`, or is that of one of the `inputs`.
-        OSError: if the folder cannot be made or written, or a folder of files lies at `path`.
+        ValueError: if the name ends in something else than `suffixes`, is no name of a file, or is that of one of the
+            `inputs`.
+        OSError: if the folder cannot be made or written, or something lies at `path`: a folder of files, or a file that
+            `overwrite` does not allow to replace.
     """
+    if path.name == "-" or (path.name and path.name.lower() in suffixes):
+        raise ValueError(
+            f"Expected the name of an output file or folder, received {str(path)!r}. Give a name, such as "
+            f"result{path.name if path.name in suffixes else '.mp4'}: nothing is written to a pipe."
+        )
     if path.suffix.lower() not in suffixes:
         known = ", ".join(suffix or "no suffix (a folder of PNG files)" for suffix in suffixes)
         raise ValueError(f"Expected an output ending in {known}, received {str(path)!r}. Change its suffix.")
@@ -48,6 +57,11 @@ def prepare_output(path: Path, suffixes: Collection[str], inputs: Collection[Pat
         raise FileExistsError(
             f"Expected a file to replace or a new or empty folder, received {str(path)!r} which is in use. "
             "Remove it or choose another output path."
+        )
+    if path.is_file() and not overwrite:
+        raise FileExistsError(
+            f"Expected an output that does not exist yet, received {str(path)!r}. Choose another output path, or add "
+            "--overwrite to replace it."
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

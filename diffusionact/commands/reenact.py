@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     if options.exact:
         settle_official_options(options)
-    driving = open_frames(options.driving)
+    driving = _open_driving(options)
     _check_single_image(options, driving)
     pipeline = load_pipeline(options)
     begin = _begin_exact if options.exact else _begin
@@ -76,6 +76,16 @@ def run(options: argparse.Namespace) -> None:
         logger.info("%s", json.dumps(figures, indent=2))
         with images.written_under_temporary_name(options.report) as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _open_driving(options: argparse.Namespace) -> FrameSource:
+    """The driving frames; a folder of images has no time stamps, so that uneven ones become even for it."""
+    part = options.start, options.end, options.frame_rate
+    is_folder = not options.output.suffix
+    driving = open_frames(options.driving, *part, is_constant=is_folder, keep_damaged=True)
+    if is_folder and driving.frame_count != 1:
+        logger.info("The images follow each other at %s frames per second", driving.frame_rate)
+    return driving
 
 
 def _begin(
@@ -117,9 +127,9 @@ class _FrameCounter:
 
 
 def _check(options: argparse.Namespace) -> None:
-    prepare_output(options.output, OUTPUT_SUFFIXES, (options.source, options.driving))
+    prepare_output(options.output, OUTPUT_SUFFIXES, (options.source, options.driving), options.overwrite)
     if options.report:
-        prepare_output(options.report, (".json",))
+        prepare_output(options.report, (".json",), overwrite=options.overwrite)
     pose_options(options)  # its values are checked where it is made
     check_in_range("--chunk-size", options.chunk_size, 1, 4096)
     check_in_range("--feather", options.feather, 0.0, 0.5)
@@ -186,7 +196,9 @@ def _write(options: argparse.Namespace, driving: FrameSource, frames: Iterator[T
             images.save_png(options.output, first)
             return
         audio = None if options.no_audio or not driving.has_audio else options.driving
-        with VideoWriter(options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio) as writer:
+        with VideoWriter(
+            options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio, clip=driving
+        ) as writer:
             writer.write(first)
             for frame in written:
                 writer.write(frame)

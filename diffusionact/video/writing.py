@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from contextlib import suppress
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from ..checks import check_in_range
 from ..images import PROVENANCE, save_png, temporary_sibling, unwritable
-from .audio import AudioTrack
+from .audio import CONTAINER_FORMATS, AudioTrack
+from .frame_source import FrameSource
+from .timing import VARIABLE_TIME_BASE, FrameTime
 
-CONTAINER_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 MAX_DENOMINATOR = 100_000  # averages of long clips would not fit into the 32-bit fractions of a container
 DEFAULT_CRF = 18  # x264: visually lossless for most material
 BT709 = 1  # H.273 code point for primaries, transfer and matrix alike
@@ -40,6 +42,9 @@ class VideoWriter:
         audio_from: file whose first audio stream is passed through, cut to the length of the video; None for silence.
         crf: x264 quality, 0 (lossless) to 51.
         provenance: note in the file's metadata that the video was generated.
+        clip: what the frames were made from, one by one: each shows when that frame of the clip showed, and the sound
+            begins with the clip; None shows them at `frame_rate`, with the sound from the first image of its file. The
+            clip must be read ahead of the writing.
 
     Raises:
         ValueError: for an unknown suffix, a wrong frame, a file without sound in `audio_from`, or no frames at all.
@@ -54,9 +59,11 @@ class VideoWriter:
         audio_from: str | os.PathLike[str] | None = None,
         crf: int = DEFAULT_CRF,
         provenance: bool = True,
+        clip: FrameSource | None = None,
     ) -> None:
         self.path = Path(path)
         self.frame_rate = Fraction(frame_rate).limit_denominator(MAX_DENOMINATOR)
+        self.clip = clip
         self.size = tuple(size)
         self.audio_from = audio_from
         self.crf = crf
@@ -88,8 +95,13 @@ class VideoWriter:
                 f"Expected frame {self.frame_count} of {str(self.path)!r} as {(*self.size, 3)} uint8, received shape "
                 f"{tuple(frame.shape)}, {frame.dtype}; convert with images.model_to_uint8 and keep one size."
             )
-        self._sink.write(frame.cpu(), self.frame_count)
+        self._sink.write(frame.cpu(), self.frame_count, self._time(self.frame_count))
         self.frame_count += 1
+
+    def _time(self, index: int) -> FrameTime:
+        if self.clip is not None:
+            return self.clip.time(index)
+        return FrameTime(index / self.frame_rate, 1 / self.frame_rate)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -120,9 +132,13 @@ class VideoWriter:
     def _open_sink(self) -> _ImageFolder | _EncodedFile:
         if not self.path.suffix:
             return _ImageFolder(self._temporary, self.provenance)
-        sink = _EncodedFile(self.path, self._temporary, self.frame_rate, self.size, self.crf, self.provenance)
+        time_base = 1 / self.frame_rate
+        if self.clip is not None and not self.clip.is_even:
+            time_base = VARIABLE_TIME_BASE
+        notes = {"comment": PROVENANCE} if self.provenance else {}
+        sink = _EncodedFile(self.path, self._temporary, (self.frame_rate, time_base), self.size, self.crf, notes)
         if self.audio_from is not None:
-            sink.add_audio(self.audio_from)
+            sink.add_audio(self.audio_from, None if self.clip is None else self.clip.begin)
         return sink
 
     def _publish(self) -> None:
@@ -160,7 +176,7 @@ class _ImageFolder:
         self._folder = folder
         self._provenance = provenance
 
-    def write(self, frame: Tensor, index: int) -> None:
+    def write(self, frame: Tensor, index: int, time: FrameTime) -> None:
         save_png(self._folder / f"{index:06d}.png", frame, self._provenance)
 
     def finish(self) -> None:
@@ -174,45 +190,54 @@ class _EncodedFile:
     """An H.264 stream and, where wanted, the sound beside it."""
 
     def __init__(
-        self, path: Path, temporary: Path, frame_rate: Fraction, size: tuple[int, int], crf: int, provenance: bool
+        self,
+        path: Path,
+        temporary: Path,
+        timing: tuple[Fraction, Fraction],
+        size: tuple[int, int],
+        crf: int,
+        notes: dict[str, str],
     ) -> None:
         height, width = size
+        frame_rate, self._time_base = timing
         self._path = path
-        self._frame_duration = 1 / frame_rate
         self._padding = ((0, height % 2), (0, width % 2), (0, 0))
+        self._last_ticks = -1
         self._audio: AudioTrack | None = None
         container_format = CONTAINER_FORMATS[path.suffix.lower()]
         # The index goes to the front of the file, so that browsers can start before they have it all.
         options = {} if container_format == "matroska" else {"movflags": "+faststart"}
         self._container = av.open(str(temporary.absolute()), "w", format=container_format, options=options)
-        if provenance:
-            self._container.metadata["comment"] = PROVENANCE
+        self._container.metadata.update(notes)
         self._stream = self._container.add_stream("libx264", rate=frame_rate, options={"crf": str(crf)})
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
-        self._stream.time_base = self._frame_duration
+        self._stream.time_base = self._time_base
         context = self._stream.codec_context
-        context.time_base = self._frame_duration
+        context.time_base = self._time_base
         context.color_primaries = context.color_trc = context.colorspace = BT709
         context.color_range = ColorRange.MPEG
 
-    def add_audio(self, source: str | os.PathLike[str]) -> None:
+    def add_audio(self, source: str | os.PathLike[str], begin: Fraction | None) -> None:
         try:
-            self._audio = AudioTrack(source, self._container, self._path.suffix.lower())
+            self._audio = AudioTrack(source, self._container, self._path.suffix.lower(), begin)
+            self._container.start_encoding()  # packets of sound need the time base that the header gives them
         except BaseException:
             self._container.close()
             raise
 
-    def write(self, frame: Tensor, index: int) -> None:
+    def write(self, frame: Tensor, index: int, time: FrameTime) -> None:
         pixels = np.pad(frame.numpy(), self._padding, mode="edge")
         image = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        image.pts, image.time_base = index, self._frame_duration
+        self._last_ticks = max(round(time.start / self._time_base), self._last_ticks + 1)
+        image.pts, image.time_base = self._last_ticks, self._time_base
+        image.duration = max(1, round(time.duration / self._time_base))
         try:
             self._container.mux(self._stream.encode(image))
             if self._audio is not None:
-                self._audio.write_until((index + 1) * self._frame_duration)
+                self._audio.write_until(time.end)
         except av.FFmpegError as error:
             raise self._failed(error) from error
 
@@ -234,6 +259,11 @@ class _EncodedFile:
             self._container.close()
 
     def _failed(self, error: av.FFmpegError) -> OSError:
+        if error.errno == errno.EINVAL:
+            return OSError(
+                f"Expected to write {str(self._path)!r}, received {error.strerror} from the encoder, which cannot take "
+                f"these frames or this sound; choose another suffix, or leave out the sound."
+            )
         return OSError(
             f"Expected to write {str(self._path)!r}, received {error.strerror} from the encoder or file system; check "
             f"free space or choose another output path."

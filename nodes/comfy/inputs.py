@@ -215,6 +215,26 @@ def frame_rate_input() -> io.Input:
     )
 
 
+def trim_inputs() -> list[io.Input]:
+    """Which part of the driving video is taken."""
+    return [
+        io.Float.Input(
+            name,
+            default=0.0,
+            min=0.0,
+            max=86_400.0,
+            step=0.01,
+            tooltip=tooltip,
+            optional=True,
+            extra_dict=ADVANCED,
+        )
+        for name, tooltip in (
+            ("start", "Second of the driving video to begin at."),
+            ("end", "Second of the driving video to end at. 0 takes all of it."),
+        )
+    ]
+
+
 def pose_options(
     face: str, face_number: int, missing_face: str, relative_motion: bool, head_motion: str, **same_names: Any
 ) -> PoseOptions:

@@ -14,7 +14,7 @@ from comfy_api.latest import Input
 from torch import Tensor
 
 from ...diffusionact import images
-from ...diffusionact.video import VideoWriter, open_frames
+from ...diffusionact.video import FrameSource, VideoWriter, open_frames
 from .audio import read_audio
 from .values import Timing
 
@@ -39,6 +39,11 @@ class DrivingClip:
     file: Path | None = None
     in_memory: Input.Video | None = None
 
+    @property
+    def source(self) -> FrameSource | None:
+        """The frames where they are read from a file, which knows when each of them shows."""
+        return self.frames if isinstance(self.frames, FrameSource) else None
+
     def timing(self) -> Timing:
         """Rate and sound of the clip; reads the sound."""
         if self.in_memory is not None:
@@ -58,23 +63,37 @@ class _ImageFrames:
         return (images.unit_to_uint8(image[None, ..., :3])[0] for image in self.batch)
 
 
-def open_driving(driving: Tensor | Input.Video, frame_rate: float) -> DrivingClip:
+def open_driving(
+    driving: Tensor | Input.Video,
+    frame_rate: float = 0.0,
+    start_s: float = 0.0,
+    end_s: float = 0.0,
+    is_constant: bool = True,
+) -> DrivingClip:
     """Open an IMAGE batch, which plays at `frame_rate`, or a VIDEO, which knows its own rate.
 
     A VIDEO that is a file is read from there; nothing but one frame is in memory.
+
+    Args:
+        driving: IMAGE batch or VIDEO.
+        frame_rate: of a batch, per second.
+        start_s, end_s: part of a VIDEO, seconds; an end of 0 is its own.
+        is_constant: frames of a VIDEO with uneven times are repeated and left out, as all of ComfyUI's are even; else
+            every stored frame comes once, at its average rate.
     """
     if isinstance(driving, Tensor):
         rate = Fraction(frame_rate).limit_denominator(MAX_DENOMINATOR)
         return DrivingClip(_ImageFrames(driving), len(driving), rate)
-    if type(driving).get_stream_source is Input.Video.get_stream_source:
+    is_trimmed = bool(start_s or end_s)
+    if type(driving).get_stream_source is Input.Video.get_stream_source and not is_trimmed:
         parts = driving.get_components()
         in_memory = driving if parts.audio else None
         rate = Fraction(parts.frame_rate)
         return DrivingClip(_ImageFrames(parts.images), len(parts.images), rate, in_memory=in_memory)
     file = video_file(driving)
-    frames = open_frames(file)
+    frames = open_frames(file, start_s, end_s or None, is_constant=is_constant, keep_damaged=True)
     sound = file if frames.has_audio else None
-    return DrivingClip(frames, frames.frame_count or driving.get_frame_count(), frames.frame_rate, sound)
+    return DrivingClip(frames, frames.frame_count or driving.get_frame_count(), frames.average_rate, sound)
 
 
 def video_file(video: Input.Video) -> Path:
@@ -110,6 +129,7 @@ def write_video(path: Path, frames: Iterator[Tensor], clip: DrivingClip) -> None
     first = next(frames, None)
     if first is None:
         raise ValueError("Expected a driving video with frames, received none. Check the video before this node.")
-    with VideoWriter(path, clip.frame_rate, tuple(first.shape[:2]), audio_from=clip.sound_file()) as writer:
+    size, sound = tuple(first.shape[:2]), clip.sound_file()
+    with VideoWriter(path, clip.frame_rate, size, audio_from=sound, clip=clip.source) as writer:
         for frame in chain([first], frames):
             writer.write(frame)

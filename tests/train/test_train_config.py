@@ -60,6 +60,15 @@ def test_a_value_that_is_no_choice_is_named_with_its_key(write_run, override):
         load_config(write_run(), [override], SETTINGS)
 
 
+def test_the_word_no_needs_no_quotes(write_run):
+    assert load_config(write_run(), ["loop.mixed_precision=no"], SETTINGS).loop.mixed_precision == "no"
+    file = write_run(mixed_precision="bf16")
+    file.write_text(file.read_text().replace("mixed_precision: bf16", "mixed_precision: no"))
+    assert load_config(file, [], SETTINGS).loop.mixed_precision == "no"
+    with pytest.raises(ValueError, match="Expected loop.mixed_precision to be one of no, bf16, fp16, received True"):
+        load_config(file, ["loop.mixed_precision=yes"], SETTINGS)
+
+
 def test_half_precision_on_a_cpu_is_an_error(write_run):
     AcceleratorState._reset_state(reset_partial_state=True)
     with pytest.raises(ValueError, match="bf16 or no on a CPU"):

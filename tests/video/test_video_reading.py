@@ -55,11 +55,14 @@ def test_frames_hidden_by_an_edit_list_are_neither_shown_nor_counted(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_variable_frame_rate_keeps_the_length(tmp_path, suffix):
+def test_variable_frame_rate_keeps_times_or_becomes_constant(tmp_path, suffix):
     times = [0, 33, 66, 200, 400, 433, 466, 500, 900, 960]
     source = open_frames(write_clip(tmp_path / f"phone{suffix}", count=10, times_ms=times))
-    assert source.frame_count == len(list(source)) == 10
-    assert float(10 / source.frame_rate) == pytest.approx(1.0, abs=0.06)
+    assert source.frame_count == len(list(source)) == 10 and not source.is_even
+    assert [round(1000 * source.time(index).start) for index in range(10)] == times
+    constant = open_frames(source.path, is_constant=True)
+    assert constant.is_even and constant.frame_rate == RATE
+    assert constant.frame_count == len(list(constant)) == pytest.approx(0.99 * RATE, abs=2)
 
 
 def test_display_rotation_is_applied(tmp_path):

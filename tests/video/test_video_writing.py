@@ -164,6 +164,6 @@ try:
 except OSError as error:
     sys.exit(str(error))
 """
-    run = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=180)
     assert "Expected to write" in run.stderr and "check free space" in run.stderr, run.stderr
     assert names(tmp_path) == []

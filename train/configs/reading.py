@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import dacite
 import yaml
 
-from .schema import TrainingConfig
+from .schema import Precision, TrainingConfig
 
 # Old key -> the key that took over its meaning.
 RENAMED = {
@@ -53,7 +53,7 @@ def dump_config(config: TrainingConfig) -> str:
 
 def _build(values: dict[str, Any], settings_class: type) -> TrainingConfig:
     _check_keys(TrainingConfig, values, "", {"settings": settings_class})
-    hooks = {int: _whole_number, float: _number}
+    hooks = {int: _whole_number, float: _number, Precision: _word}
     try:
         return dacite.from_dict(
             TrainingConfig[settings_class], _map_sequences(values, tuple), dacite.Config(type_hooks=hooks, strict=True)
@@ -97,6 +97,11 @@ def _whole_number(value: Any) -> Any:
     if isinstance(value, bool):
         raise dacite.WrongTypeError(int, value)
     return value
+
+
+def _word(value: Any) -> Any:
+    """The word no, which YAML 1.1 reads as false where it stands without quotes."""
+    return "no" if value is False else value
 
 
 def _number(value: Any) -> float:

@@ -74,19 +74,30 @@ class PoseExtractor:
                 of the clip.
         """
         check_face_model(self.face_model, source.coefficients, "a source")
-        motion = MotionOptions(relative=self.options.relative, expression_gain=self.options.expression_gain)
-        if not self.options.relative:
-            for face in faces:
-                coefficients = recombine(self.face_model, source.coefficients, face.coefficients, motion)
-                yield self.in_landmark_frame(coefficients, face)
-            return
-        faces, reference = self._find_reference(faces)
+        reference = None
+        if self.options.relative:
+            faces, reference = self._find_reference(faces)
         for face in faces:
-            coefficients = recombine(
-                self.face_model, source.coefficients, face.coefficients, motion, reference.coefficients
-            )
+            yield self.pose(face, source, reference)
+
+    def pose(self, face: CroppedFace, source: SourceCodes, reference: CroppedFace | None = None) -> FacePose:
+        """The pose of one driving face.
+
+        Args:
+            face: the driver's, one row.
+            source: the encoded source.
+            reference: the driver's face that counts as the source's pose; exactly for relative motion.
+
+        Raises:
+            ValueError: if the reference does not fit the options.
+        """
+        motion = MotionOptions(relative=self.options.relative, expression_gain=self.options.expression_gain)
+        since = None if reference is None else reference.coefficients
+        coefficients = recombine(self.face_model, source.coefficients, face.coefficients, motion, since)
+        if reference is not None:
             gaze = relative_gaze(source.gaze, face.observation.gaze, reference.observation.gaze)
-            yield self.in_landmark_frame(coefficients, replace(face, observation=replace(face.observation, gaze=gaze)))
+            face = replace(face, observation=replace(face.observation, gaze=gaze))
+        return self.in_landmark_frame(coefficients, face)
 
     def in_landmark_frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> FacePose:
         """Draw coefficients as landmarks and pupils in the model's landmark frame."""

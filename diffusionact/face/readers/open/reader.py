@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from ..entry import FaceReaderEntry
 from ..reader import CroppedFace, SourceFace
 from ..smoothing import OneEuroFilter, smooth_observations
 from .face_model import ALIGNED_SIZE, OpenFaceModel
+from .following import OpenFaceFollower
 from .tracking import OpenFaceTracker
 
 # A crop for the whole clip follows the head this slowly, Hz.
@@ -68,6 +70,11 @@ class OpenFaceReader:
     def make_tracker(self, face: str | int, missing: str, detection_threshold: float) -> OpenFaceTracker:
         """What follows the face of one clip or image."""
         return OpenFaceTracker(face, missing, detection_threshold)
+
+    def make_follower(self) -> OpenFaceFollower:
+        """What follows the face of one live stream; see `readers.following`."""
+        tracker = self.make_tracker("largest", "error", DEFAULT_POSE_OPTIONS.detection_threshold).to(self.device)
+        return OpenFaceFollower(tracker, partial(fit_in_crop, self.face_model))
 
     def fit(
         self, observations: Iterable[FaceObservation], options: PoseOptions, frame_rate: float

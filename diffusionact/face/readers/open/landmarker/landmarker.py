@@ -18,7 +18,7 @@ from .detector import INPUT_SIZE as DETECTOR_SIZE
 from .detector import REGION_SCALE, Detections, FaceDetector
 from .geometry import HeadGeometry
 from .mesh import INPUT_SIZE, NUM_POINTS, FaceBlendshapes, FaceMesh, place_mesh
-from .regions import SquareRegions, overlapping_tiles, sample_regions, shrink_frame, whole_image
+from .regions import SquareRegions, overlapping_tiles, region_around, sample_regions, shrink_frame, whole_image
 
 MIN_PRESENCE = 0.5
 # Searching further looks at many views: noise gets more chances, so a face must be clearer.
@@ -33,6 +33,8 @@ MAX_DOUBTFUL_FACES = 2
 QUARTER_TURNS = (math.pi / 2, -math.pi / 2, math.pi)
 TILE_FRACTIONS = (1 / 2, 1 / 4)
 CLOSE_UP_SCALE = 2.5  # side of the second look, in box sides
+# Mesh points in place of the detector's six: eyes, nose tip, mouth, ears.
+KEY_POINTS = (468, 473, 1, 13, 234, 454)
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,28 @@ class FaceLandmarker(nn.Module):
         detections = self.detector.detect(images, views, self.detection_threshold)
         found = self._measure(frames, detections, MIN_PRESENCE)
         return [self._reconsider(frame, faces) for frame, faces in zip(frames, found, strict=True)]
+
+    def look_again(self, frame: Tensor, points: Tensor) -> Faces:
+        """One face in the frame after the one in which it was seen: the detector is left out, nothing is searched.
+
+        Args:
+            frame: (H, W, 3) uint8 on the device of the nets.
+            points: (478, 2 or more) px, its mesh in the frame before.
+
+        Returns:
+            One face, or none where it is no longer there; its confidence is the mesh's presence alone.
+        """
+        key_points = points[list(KEY_POINTS), :2]
+        box = torch.cat([points[:, :2].amin(0), points[:, :2].amax(0)])
+        region = region_around(points[:, :2], key_points[0], key_points[1], REGION_SCALE)
+        detection = Detections(box[None], key_points[None], torch.ones(1, device=points.device), region)
+        return self._measure(frame[None], [detection], MIN_PRESENCE)[0]
+
+    def look_once(self, frame: Tensor) -> Faces:
+        """All faces that the ordinary look at a frame uint8 (H, W, 3) finds: quick also where there is none."""
+        view = whole_image(*frame.shape[:2])
+        image = sample_regions(frame, view, DETECTOR_SIZE, "zeros")
+        return self._measure(frame[None], self.detector.detect(image, view, self.detection_threshold), MIN_PRESENCE)[0]
 
     def _reconsider(self, frame: Tensor, faces: Faces) -> Faces:
         """Search a frame further if the ordinary look found nothing, or nothing but doubtful faces."""

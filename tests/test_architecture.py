@@ -15,7 +15,7 @@ NODE_FILES = sorted(NODES.rglob("*.py"))
 # Beside the library; none of them is imported by it.
 AROUND = {"train", "portraits", "tools", "benchmarks", "nodes", "diffusionact_app", "gradio_app"}
 BANNED = AROUND | {"gradio", "accelerate", "cv2", "numba", "comfy", "comfy_api", "folder_paths"}
-TOP = {"pipelines", "commands", "cli", "evaluation"}
+TOP = {"pipelines", "commands", "cli", "evaluation", "live"}
 # room -> rooms it must not import
 REVERSED = {
     "images": {"*"},
@@ -27,12 +27,13 @@ REVERSED = {
     "face": TOP | {"models", "schedulers", "generation", "video", "data", "losses", "metrics", "perception"},
     "warping": TOP | {"models", "schedulers", "generation", "video", "data", "losses", "metrics"},
     "generation": TOP | {"video", "data", "losses", "metrics", "perception"},
-    "pipelines": {"commands", "cli", "evaluation", "losses", "metrics", "perception"},
+    "pipelines": {"commands", "cli", "evaluation", "live", "losses", "metrics", "perception"},
     "losses": TOP | {"models", "schedulers", "generation", "weights", "video", "metrics"},
     "metrics": TOP | {"models", "schedulers", "generation", "weights", "video", "losses"},
     "perception": TOP | {"models", "schedulers", "generation", "video", "metrics"},
     "data": TOP | {"models", "schedulers", "generation", "video", "losses", "metrics"},
-    "evaluation": {"commands", "cli", "losses"},
+    "evaluation": {"commands", "cli", "live", "losses"},
+    "live": {"commands", "cli", "evaluation", "data", "losses", "metrics", "perception", "weights"},
     "weights": TOP | {"models", "face", "generation"},
     "video": TOP | {"models", "face", "generation"},
     "conversion": TOP,

@@ -216,8 +216,8 @@ def _numbered(number: str) -> tuple[str, str]:
 def _open_device(kind: str, device: str) -> av.container.InputContainer:
     if device.startswith("/") and not os.path.exists(device):
         raise FileNotFoundError(
-            f"Expected a camera at {device!r}, received a machine without it. Plug it in, choose another one, or give a "
-            "video file."
+            f"Expected a camera at {device!r}, received a machine without it. Plug it in, choose another one, or "
+            "give a video file."
         )
     wishes = WISHES if kind != "lavfi" else {}
     for options in (wishes, {}) if wishes else ({},):

@@ -18,6 +18,8 @@ from .tracking import OpenFaceTracker
 # The upright crop follows the head this slowly, Hz: roll and travel are seen inside it, and who sits elsewhere than
 # before is in its middle again some seconds later.
 CROP_CUTOFF_HZ = 0.05
+# The face's own shape is the mean of that many fits; after them only its pose is fitted.
+SHAPE_FITS = 8
 
 
 class OpenFaceFollower:
@@ -26,11 +28,18 @@ class OpenFaceFollower:
     Args:
         tracker: its nets, and how they become observations.
         fit: (observation in px of the frame, crop) -> the fitted face.
+        fit_known: the same of a face whose shape (1, K) is the last argument.
     """
 
-    def __init__(self, tracker: OpenFaceTracker, fit: Callable[[FaceObservation, CropTransform], CroppedFace]):
-        self._tracker, self._fit = tracker, fit
+    def __init__(
+        self,
+        tracker: OpenFaceTracker,
+        fit: Callable[[FaceObservation, CropTransform], CroppedFace],
+        fit_known: Callable[[FaceObservation, CropTransform, Tensor], CroppedFace],
+    ):
+        self._tracker, self._fit_new, self._fit_known = tracker, fit, fit_known
         self._mesh: Tensor | None = None
+        self._shapes: list[Tensor] = []
         self._frame_size: tuple[int, ...] = ()
         self.recentre()
 
@@ -44,13 +53,20 @@ class OpenFaceFollower:
         if not len(found) and self._mesh is not None:
             found = landmarker.look_once(frame)
         if not len(found):
-            self._mesh = None
+            self._mesh, self._shapes = None, []  # somebody else may come
             return None
         self._mesh = found.points[0]
         observation = self._tracker.observation_of(found, 0)
         crop = clip_crop_transform(observation.landmarks, ALIGNED_SIZE)
         self._crop.rate = 1.0 / seconds
         return self._fit(observation, replace(crop, matrix=self._crop(crop.matrix)))
+
+    def _fit(self, observation: FaceObservation, crop: CropTransform) -> CroppedFace:
+        if len(self._shapes) == SHAPE_FITS:
+            return self._fit_known(observation, crop, torch.stack(self._shapes).mean(0))
+        face = self._fit_new(observation, crop)
+        self._shapes.append(face.coefficients.shape)
+        return face
 
     def recentre(self) -> None:
         """See `FaceFollower`."""

@@ -87,7 +87,7 @@ class AnimateTab:
     def _outputs(self) -> None:
         self.status = gr.HTML(ready_html(), elem_id="animate-status")
         with gr.Tabs(elem_id="results") as self.results:
-            with gr.Tab("Live", id="live"):
+            with gr.Tab("Progress", id="live"):
                 self.stage = gr.Image(
                     label="Source, driver, result",
                     type="numpy",

@@ -135,7 +135,7 @@ def test_public_names_are_the_agreed_ones():
 
 # Of the app: what works without a page, and so without gradio.
 APP_WORK = {"animation", "background", "checks", "command", "costs", "examples", "fair_lock", "sessions", "settings"}
-APP_WORK |= {"shared_model", "vision", "zero_gpu"}
+APP_WORK |= {"live_sessions", "shared_model", "vision", "zero_gpu"}
 
 
 @pytest.mark.parametrize("file", APP_FILES, ids=lambda file: file.name)

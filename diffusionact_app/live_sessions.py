@@ -80,8 +80,8 @@ class LiveSessions:
         """Render for a camera frame uint8 (H, W, 3).
 
         Returns:
-            "src", the image as a data address, None without a photo; "note"; "milliseconds" that it took; "recorded",
-            seconds of the recording, None without one.
+            "src", the image as a data address, None without a photo; "note"; "milliseconds" since its camera frame
+            came; "recorded", seconds of the recording, None without one.
         """
         arrived_at = time.perf_counter()
         visitor = self._visitor(session)
@@ -95,7 +95,7 @@ class LiveSessions:
             image = model_to_uint8(result.image)[0].cpu()
             recorded = self._record(visitor, image)
         src = _data_address(image)
-        milliseconds = 1000 * (time.perf_counter() - arrived_at)
+        milliseconds = 1000 * (time.perf_counter() - result.captured_at)
         return {"src": src, "note": _note(result), "milliseconds": milliseconds, "recorded": recorded}
 
     def calibrate(self, session: str) -> bool:

@@ -18,7 +18,6 @@ from ..images import model_to_uint8
 from ..live import (
     SIZES,
     Camera,
-    CameraFrame,
     LiveFrame,
     LiveOptions,
     LiveRecorder,
@@ -117,20 +116,21 @@ class _Show:
             if self.page.take_order("calibrate"):
                 live.calibrate()
             image = frame.image.flip(1) if self.is_mirrored else frame.image
-            self._show(live.step(image, frame.captured_at), frame, image)
+            self._show(live.step(image, frame.captured_at), image)
 
-    def _show(self, result: LiveFrame, frame: CameraFrame, seen: Tensor) -> None:
+    def _show(self, result: LiveFrame, seen: Tensor) -> None:
         shown = model_to_uint8(result.image)[0].cpu()
         step = max(1, seen.shape[1] // CAMERA_PX)
         images = {"result": encode_jpeg(shown), "camera": encode_jpeg(seen[::step, ::step].contiguous())}
         now = time.perf_counter()
-        self.pace.count(now, now - frame.captured_at)
+        delay = now - result.captured_at
+        self.pace.count(now, delay)
         self.page.show(images, self._status(result))
         if self.recorder is not None:
             self.recorder.write(shown, now)
         self.frames += 1
         self.without_face += int(not result.found)
-        self.delays += now - frame.captured_at
+        self.delays += delay
 
     def _status(self, result: LiveFrame) -> dict[str, Any]:
         rate, delay = self.pace.frames_per_second, self.pace.delay

@@ -6,13 +6,13 @@ from .recording import LiveRecorder
 from .session import SIZES, LiveFrame, LiveOptions, LiveReenactment, live_pipeline
 
 __all__ = [
+    "SIZES",
     "Camera",
     "CameraFrame",
     "LiveFrame",
     "LiveOptions",
     "LiveRecorder",
     "LiveReenactment",
-    "SIZES",
     "Pace",
     "live_pipeline",
     "open_camera",

@@ -52,21 +52,38 @@ class LiveOptions:
 
 
 @dataclass(frozen=True)
+class LivePose:
+    """What a camera frame says.
+
+    Attributes:
+        pose: of the photo, one row; None where the camera frame shows no face.
+        is_calibrated: motion is relative to the neutral face.
+        captured_at: of the camera frame, as it was given.
+        seconds: what finding it took.
+    """
+
+    pose: FacePose | None
+    is_calibrated: bool
+    captured_at: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class LiveFrame:
     """One frame of a live reenactment.
 
     Attributes:
         image: (1, 3, S, S) in [-1, 1].
-        pose: it was rendered in, one row.
-        found: the camera frame showed a face; otherwise image and pose are those of the frame before.
+        found: the camera frame showed a face; otherwise the image is that of the frame before.
         is_calibrated: motion is relative to the neutral face.
+        captured_at: of the camera frame that it shows.
         track_seconds, render_seconds: what finding the face and rendering took.
     """
 
     image: Tensor
-    pose: FacePose
     found: bool
     is_calibrated: bool
+    captured_at: float
     track_seconds: float
     render_seconds: float
 
@@ -75,7 +92,7 @@ Render = Callable[[SourceCodes, FacePose], Tensor]
 
 
 class LiveReenactment:
-    """Moves one photo as one camera sees it. Not for several threads at once.
+    """Moves one photo as one camera sees it: not for several threads at once.
 
     Args:
         pipeline: renders, see `live_pipeline` for its size.
@@ -103,16 +120,20 @@ class LiveReenactment:
         self._smooth = LiveSmoother(self.options.smoothing)
         self._reference: CroppedFace | None = None
         self._will_calibrate = False
-        self._last: tuple[FacePose, Tensor] | None = None
+        self._image: Tensor | None = None
         self._last_at: float | None = None
 
     def calibrate(self) -> None:
         """Take the next face that is seen as neutral: from then on the photo changes as the face does since then."""
         self._will_calibrate = True
 
-    @torch.no_grad()
     def step(self, frame: Tensor, captured_at: float) -> LiveFrame:
-        """Render the photo for a camera frame.
+        """Render the photo for a camera frame; arguments and errors are those of `track`."""
+        return self.render(self.track(frame, captured_at))
+
+    @torch.no_grad()
+    def track(self, frame: Tensor, captured_at: float) -> LivePose:
+        """Find the face in a camera frame.
 
         Args:
             frame: uint8 (H, W, 3).
@@ -124,17 +145,24 @@ class LiveReenactment:
         check_frames("camera frame", frame[None])
         started = time.perf_counter()
         passed = MIN_STEP_S if self._last_at is None else max(MIN_STEP_S, captured_at - self._last_at)
-        face = self._read(frame, passed)
-        tracked = time.perf_counter()
+        face, pose = self._read(frame, passed), None
         if face is not None:
             self._last_at = captured_at
             extractor = self._absolute if self._reference is None else self._relative
             pose = extractor.pose(face, self.source, self._reference)
-            self._last = pose, self._render(self.source, pose)
-        pose, image = self._last = self._last or self._own_image()
-        ended = time.perf_counter()
-        is_calibrated = self._reference is not None
-        return LiveFrame(image, pose, face is not None, is_calibrated, tracked - started, ended - tracked)
+        return LivePose(pose, self._reference is not None, captured_at, time.perf_counter() - started)
+
+    @torch.no_grad()
+    def render(self, seen: LivePose) -> LiveFrame:
+        """Render the photo; without a face the last image is held, and before any face it is the photo as it is."""
+        started, pose = time.perf_counter(), seen.pose
+        if pose is None and self._image is None:
+            pose = source_pose(self.pipeline.face_reader.face_model, self.source)
+        image = self._image if pose is None else self._render(self.source, pose)
+        self._image = image
+        seconds = time.perf_counter() - started
+        is_found = seen.pose is not None
+        return LiveFrame(image, is_found, seen.is_calibrated, seen.captured_at, seen.seconds, seconds)
 
     def _read(self, frame: Tensor, seconds: float) -> CroppedFace | None:
         """The smoothed face; the neutral one where the time for it has come."""
@@ -148,11 +176,6 @@ class LiveReenactment:
         if self._will_calibrate:
             self._reference, self._will_calibrate = face, False
         return face
-
-    def _own_image(self) -> tuple[FacePose, Tensor]:
-        """The photo as it is, before any face was seen."""
-        pose = source_pose(self.pipeline.face_reader.face_model, self.source)
-        return pose, self._render(self.source, pose)
 
     def _render_here(self, source: SourceCodes, pose: FacePose) -> Tensor:
         sampling = self.options.sampling

@@ -1,5 +1,6 @@
 """A camera for Chromium that shows a clip: a motion JPEG file, and the flags that make the browser play it."""
 
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -15,7 +16,7 @@ FRAMES = 50
 def write_camera_file(path: Path, clip: Path = CLIP, frames: int = FRAMES) -> Path:
     """The clip in the middle of a webcam's image, forward and backward so that it loops without a jump."""
     with av.open(str(clip)) as container:
-        images = [frame.to_ndarray(format="rgb24") for _, frame in zip(range(frames), container.decode(video=0))]
+        images = [frame.to_ndarray(format="rgb24") for frame in islice(container.decode(video=0), frames)]
     with av.open(str(path), "w", format="mjpeg") as container:
         stream = container.add_stream("mjpeg", rate=25)
         (stream.height, stream.width), stream.pix_fmt = SIZE, "yuvj420p"

@@ -26,7 +26,7 @@ class OpenFaceFollower:
     """See `FaceFollower`; begins with the largest face, and stays with it until it is lost.
 
     Args:
-        tracker: its nets, and how they become observations.
+        tracker: used by nobody else; its nets, and how they become observations.
         fit: (observation in px of the frame, crop) -> the fitted face.
         fit_known: the same of a face whose shape (1, K) is the last argument.
     """
@@ -37,6 +37,7 @@ class OpenFaceFollower:
         fit: Callable[[FaceObservation, CropTransform], CroppedFace],
         fit_known: Callable[[FaceObservation, CropTransform, Tensor], CroppedFace],
     ):
+        tracker.landmarker.trace_for_one_face()
         self._tracker, self._fit_new, self._fit_known = tracker, fit, fit_known
         self._mesh: Tensor | None = None
         self._shapes: list[Tensor] = []

@@ -8,6 +8,7 @@ frame, because the nets sometimes read an upright face into a head that lies on 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from .detector import INPUT_SIZE as DETECTOR_SIZE
 from .detector import REGION_SCALE, Detections, FaceDetector
 from .geometry import HeadGeometry
-from .mesh import INPUT_SIZE, NUM_POINTS, FaceBlendshapes, FaceMesh, place_mesh
+from .mesh import BLENDSHAPE_POINTS, INPUT_SIZE, NUM_POINTS, FaceBlendshapes, FaceMesh, place_mesh
 from .regions import SquareRegions, overlapping_tiles, region_around, sample_regions, shrink_frame, whole_image
 
 MIN_PRESENCE = 0.5
@@ -59,6 +60,12 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.confidence)
+
+
+def _traced(net: nn.Module, example: Tensor) -> nn.Module:
+    with warnings.catch_warnings():  # of shapes that become constants, which is what is wanted
+        warnings.simplefilter("ignore")
+        return torch.jit.freeze(torch.jit.trace(net.eval(), (example,), check_trace=False))
 
 
 def further_views(height: int, width: int) -> Iterator[SquareRegions]:
@@ -128,10 +135,24 @@ class FaceLandmarker(nn.Module):
         return self._measure(frame[None], [detection], MIN_PRESENCE)[0]
 
     def look_once(self, frame: Tensor) -> Faces:
-        """All faces that the ordinary look at a frame uint8 (H, W, 3) finds: quick also where there is none."""
+        """The largest face that the ordinary look at a frame uint8 (H, W, 3) finds: quick also where there is none."""
         view = whole_image(*frame.shape[:2])
         image = sample_regions(frame, view, DETECTOR_SIZE, "zeros")
-        return self._measure(frame[None], self.detector.detect(image, view, self.detection_threshold), MIN_PRESENCE)[0]
+        found = self.detector.detect(image, view, self.detection_threshold)[0]
+        largest = found[found.regions.side.argsort(descending=True)[:1]]
+        return self._measure(frame[None], [largest], MIN_PRESENCE)[0]
+
+    @torch.no_grad()
+    def trace_for_one_face(self) -> None:
+        """Fix the mesh's nets, where they are, for one face at a time: a fifth faster, the same numbers.
+
+        Afterwards only `look_once` and `look_again` may be called. Takes about a second.
+        """
+        image = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE, device=self.detector.anchors.device)
+        image = image.contiguous(memory_format=torch.channels_last)
+        self.mesh.net = _traced(self.mesh.net, image)
+        points = image.new_zeros(1, len(BLENDSHAPE_POINTS), 2)
+        self.blendshapes.net = _traced(self.blendshapes.net, points)
 
     def _reconsider(self, frame: Tensor, faces: Faces) -> Faces:
         """Search a frame further if the ordinary look found nothing, or nothing but doubtful faces."""

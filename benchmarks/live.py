@@ -71,8 +71,7 @@ def measure_stream(pipeline: DiffusionActPipeline, source: SourceCodes, frames: 
 
 def measure_live(pipeline: DiffusionActPipeline, source: SourceCodes, frames: list[Tensor]) -> dict:
     """A live session: one frame after the other."""
-    size = (live.live if isinstance(live) else live).pipeline.sample_size
-    delays = []
+    live, delays = LiveReenactment(pipeline, source), []
 
     def step(frame: Tensor) -> None:
         shown = live.step(frame, time.perf_counter())

@@ -35,7 +35,7 @@ class _Visitor:
     """One page. `live` is there while frames come."""
 
     photo: Path | None = None
-    size: int = 384
+    size: int = 256
     options: LiveOptions = field(default_factory=LiveOptions)
     live: LiveReenactment | None = None
     recorder: LiveRecorder | None = None

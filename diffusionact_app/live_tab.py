@@ -146,8 +146,9 @@ class LiveTab:
             concurrency_limit=limits.live_at_once,
             **quiet,
         ).then(ended, [self.save], [self.record, self.save], queue=False, **quiet)
-        self.calibrate.click(errors_as_messages(self._calibrate), None, None, queue=False, **quiet)
-        self.record.click(errors_as_messages(self._record), [self.save], [self.record, self.save], queue=False, **quiet)
+        at_once = quiet | {"concurrency_limit": None}
+        self.calibrate.click(errors_as_messages(self._calibrate), None, None, **at_once)
+        self.record.click(errors_as_messages(self._record), [self.save], [self.record, self.save], **at_once)
 
     def _choose_face(self, chosen: gr.SelectData) -> str:
         return str(EXAMPLES[chosen.index].source)

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--gain", type=float, default=1.0, help="factor on the expression, 0 to 3")
     group.add_argument("--smoothing", type=float, default=0.3, help="0 off to 1 strong, with more delay")
     group = parser.add_argument_group("output")
-    group.add_argument("--size", type=int, default=384, choices=SIZES, help="side of the image, pixels (%(default)s)")
+    group.add_argument("--size", type=int, default=256, choices=SIZES, help="side of the image, pixels (%(default)s)")
     group.add_argument("--record", type=Path, help="also write OUT.mp4, .mov or .mkv, until the end")
     group.add_argument("--port", type=int, default=0, help="of the page (default: a free one)")
     group.add_argument("--no-browser", action="store_true", help="do not open the page")

@@ -127,7 +127,10 @@ class LiveSessions:
 
     def rest(self, session: str) -> Path | None:
         """The camera stopped: let go of what it needed; a recording is finished, its path returned."""
-        visitor = self._visitor(session)
+        with self._lock:
+            visitor = self._visitors.get(session)
+        if visitor is None:  # the page is gone as well
+            return None
         with visitor.lock:
             return visitor.rest()
 

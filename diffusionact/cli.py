@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from .commands import bench, convert, encode, evaluate, reenact, weights
+from .commands import bench, convert, encode, evaluate, live, reenact, weights
 from .commands.installed import add_installed_commands
 from .face.pose.options import DRIVER_CROPS
 from .pipelines import FACE_READERS
@@ -83,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_reenact(commands)
     _add_demo(commands)
+    _add_live(commands)
     _add_encode(commands)
     _add_convert(commands)
     _add_weights(commands)
@@ -117,6 +118,15 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     _add_output_options(parser)
     _add_time_options(parser)
     parser.set_defaults(run=reenact.run_demo, side_by_side=True, exact=False)
+
+
+def _add_live(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("live", help="a photo moves as a camera sees it, on a page in the browser")
+    parser.add_argument("photo", type=Path, help="source image, or a source saved by `diffusionact encode`")
+    _add_model_options(parser)
+    _add_source_options(parser)
+    live.add_arguments(parser)
+    parser.set_defaults(run=live.run)
 
 
 def _add_encode(commands: argparse._SubParsersAction) -> None:

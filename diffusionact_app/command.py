@@ -11,12 +11,12 @@ from diffusionact.weights import PHOTO_NAME
 
 from .settings import AppSettings, Limits
 
-DESCRIPTION = "A page in the browser: animate, edit expressions, batch."
+DESCRIPTION = "A page in the browser: animate, edit expressions, live, batch."
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add `app` to the commands of `diffusionact`; the entry point of the group "diffusionact.commands"."""
-    add_arguments(commands.add_parser("app", help="a page in the browser: animate, edit expressions, batch"))
+    add_arguments(commands.add_parser("app", help="a page in the browser: animate, edit expressions, live, batch"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,8 @@ from .context import Context
 from .edit_tab import EditTab
 from .endpoints import add_endpoints
 from .examples import EXAMPLES
+from .live_tab import LiveTab
+from .zero_gpu import IS_ZERO_GPU
 
 TITLE = "DiffusionAct"
 HERO = """
@@ -32,6 +34,8 @@ def build_page(context: Context) -> gr.Blocks:
                 AnimateTab(context)
             with gr.Tab("Edit"):
                 edit_tab = EditTab(context)
+            with gr.Tab("Live"):
+                live_tab = LiveTab(context, is_lent=IS_ZERO_GPU)
             with gr.Tab("Batch"):
                 BatchTab(context)
             with gr.Tab("About"):
@@ -41,6 +45,7 @@ def build_page(context: Context) -> gr.Blocks:
         def forget(request: gr.Request) -> None:
             context.sessions.close(request.session_hash)
             edit_tab.forget(request.session_hash)
+            live_tab.forget(request.session_hash)
 
         page.unload(forget)
     return page

@@ -25,6 +25,8 @@ class Limits:
         queue: jobs that may wait; further ones are turned away.
         at_once: jobs that run together.
         output_side_px: longest side of the full-frame output; larger sources are shrunk for it.
+        live_seconds: longest live session, and longest recording of it, seconds.
+        live_at_once: visitors whose cameras run together.
         keep_seconds: age at which files of visitors are removed while the app runs.
     """
 
@@ -37,6 +39,8 @@ class Limits:
     queue: int = 16
     at_once: int = 2
     output_side_px: int = 1280
+    live_seconds: int = 600
+    live_at_once: int = 2
     keep_seconds: int = 3600
 
 

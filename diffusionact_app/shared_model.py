@@ -186,6 +186,11 @@ class SharedModel:
         """The reader of uploads where it knows the open face model; else None."""
         return self._reader if self._reader.face_model.name == "open" else None
 
+    def render(self, source: SourceCodes, pose: FacePose, sampling: Sampling) -> Tensor:
+        """One frame (1, 3, S, S) in [-1, 1] of a source in a pose, in its turn."""
+        with self._turns, torch.no_grad():
+            return self._render(source, pose, sampling)
+
     def face_boxes(self, image: Tensor) -> Tensor:
         """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
         return self._reader.faces_in(image)

@@ -107,6 +107,14 @@ class WarpEngine:
         with model_folder_writer(folder) as temporary:
             (temporary / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
 
+    def with_size(self, sample_size: int) -> WarpEngine:
+        """Another engine for the same codes, whose images have another side, pixels.
+
+        Raises:
+            ValueError: if the side is none.
+        """
+        return WarpEngine(WarpConfig(sample_size)).to(self.device)
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> WarpEngine:
         """See `Engine`; geometry is computed in float32 whatever the dtype."""
         self.device, self._last = face_device(torch.device(device)), None

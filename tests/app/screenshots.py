@@ -1,13 +1,16 @@
 """Images of the app for docs/app.md: `PYTHONPATH=.:tests:tests/app python tests/app/screenshots.py URL FOLDER`.
 
-URL is that of an app with the model photo. Every tab, at the width of a desk and of a phone, light and dark.
+URL is that of an app with the model photo. Every tab, or those named after FOLDER, at the width of a desk and of a
+phone, light and dark.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
-from browser import launched_browser
+from fake_camera import launch_with_camera, write_camera_file
 from PIL import Image
+from playwright.sync_api import sync_playwright
 from running_app import DEMO_MEDIA
 from visitor import Visitor
 
@@ -36,6 +39,18 @@ def edit(visitor: Visitor, is_first: bool) -> None:
     visitor.wait_for_text("edit-compare", "Finished")
 
 
+def live(visitor: Visitor, is_first: bool) -> None:
+    page = visitor.page
+    page.locator("#live-faces button").first.click()
+    visitor.wait_for_text("live-status", "Allow the camera")
+    page.locator('#live-camera [title="grant webcam access"] button').click()
+    page.locator("#live-camera .button-wrap button").first.click()
+    visitor.wait_for_text("live-stage", "ms delay")
+    page.locator("#live-calibrate").click()
+    visitor.wait_for_text("live-stage", "Calibrated")
+    page.wait_for_timeout(4000)
+
+
 def batch(visitor: Visitor, is_first: bool) -> None:
     visitor.upload("batch-sources", DEMO_MEDIA / "photo.jpg")
     visitor.upload("batch-driving", DEMO_MEDIA / "photo_driving.mp4")
@@ -46,20 +61,23 @@ def about(visitor: Visitor, is_first: bool) -> None:
     pass
 
 
-TABS = {"Animate": animate, "Edit": edit, "Batch": batch, "About": about}
+TABS = {"Animate": animate, "Edit": edit, "Live": live, "Batch": batch, "About": about}
 
 
-def main(url: str, folder: Path) -> None:
-    with launched_browser() as browser:
+def main(url: str, folder: Path, *names: str) -> None:
+    with tempfile.TemporaryDirectory() as files, sync_playwright() as driver:
+        browser = launch_with_camera(driver, write_camera_file(Path(files) / "face.mjpeg"))
         is_first = True
         for size, (width, height) in SIZES.items():
             for scheme in ("light", "dark"):
-                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+                context = browser.new_context(
+                    viewport={"width": width, "height": height}, color_scheme=scheme, permissions=["camera"]
+                )
                 page = context.new_page()
                 page.goto(url)
                 visitor = Visitor(page)
                 page.wait_for_function("document.querySelector('#hero-clip video').currentTime > 0.5")
-                for tab, fill in TABS.items():
+                for tab, fill in ((name, TABS[name]) for name in names or TABS):
                     visitor.tab(tab)
                     fill(visitor, is_first)
                     page.wait_for_timeout(2000)
@@ -74,4 +92,4 @@ def main(url: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

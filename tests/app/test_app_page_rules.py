@@ -157,3 +157,14 @@ def test_decorator_does_nothing_without_zero_gpu():
         return 1
 
     assert on_gpu(lambda: 60)(handler) is handler
+
+
+def test_live_says_so_where_every_call_waits_for_a_lent_gpu(context):
+    import gradio
+
+    from diffusionact_app.live_tab import ON_A_LEASE, LiveTab
+
+    with gradio.Blocks() as page:
+        LiveTab(context, is_lent=True)
+    assert [block.value for block in page.blocks.values() if hasattr(block, "value")] == [ON_A_LEASE.strip()]
+    assert not page.fns

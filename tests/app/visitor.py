@@ -18,7 +18,7 @@ class Visitor:
         page.wait_for_selector("#animate-start")
 
     def tab(self, name: str) -> None:
-        """Open one of the four tabs."""
+        """Open one of the page's tabs."""
         self.page.get_by_role("tab", name=name, exact=True).click()
 
     def upload(self, element: str, *files: Path) -> None:

@@ -80,17 +80,25 @@ class PoseExtractor:
         if self._motion.needs_reference:
             faces, reference = self._find_reference(faces)
         for face in faces:
-            coefficients = recombine(
-                self.face_model,
-                source.coefficients,
-                face.coefficients,
-                self._motion,
-                reference and reference.coefficients,
-            )
-            if self.options.relative:
-                gaze = relative_gaze(source.gaze, face.observation.gaze, reference.observation.gaze)
-                face = replace(face, observation=replace(face.observation, gaze=gaze))
-            yield self.in_landmark_frame(coefficients, face)
+            yield self.pose(face, source, reference)
+
+    def pose(self, face: CroppedFace, source: SourceCodes, reference: CroppedFace | None = None) -> FacePose:
+        """The pose of one driving face.
+
+        Args:
+            face: the driver's, one row.
+            source: the encoded source.
+            reference: the driver's face that counts as the source's pose; exactly where the motion needs one.
+
+        Raises:
+            ValueError: if the reference does not fit the options.
+        """
+        since = None if reference is None else reference.coefficients
+        coefficients = recombine(self.face_model, source.coefficients, face.coefficients, self._motion, since)
+        if self.options.relative:
+            gaze = relative_gaze(source.gaze, face.observation.gaze, reference.observation.gaze)
+            face = replace(face, observation=replace(face.observation, gaze=gaze))
+        return self.in_landmark_frame(coefficients, face)
 
     def in_landmark_frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> FacePose:
         """Draw coefficients as landmarks and pupils in the model's landmark frame."""

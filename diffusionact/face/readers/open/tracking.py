@@ -149,9 +149,10 @@ class OpenFaceTracker(nn.Module):
 
     def _choose(self, chooser: FaceChooser, faces: Faces) -> FaceObservation | None:
         row = chooser.choose(faces.points)
-        return None if row is None else self._observation(faces, row)
+        return None if row is None else self.observation_of(faces, row)
 
-    def _observation(self, faces: Faces, row: int) -> FaceObservation:
+    def observation_of(self, faces: Faces, row: int) -> FaceObservation:
+        """One of the faces of an image as an observation, one row."""
         mesh = faces.points[row : row + 1]
         points = mesh[..., :2]
         landmarks, pupils = self.landmark_matrix @ points, points[:, list(PUPIL_POINTS)]

@@ -67,6 +67,17 @@ def whole_image(height: int, width: int, zoom_out: float = 1.0, angles: tuple[fl
     return SquareRegions(centre, torch.full((count,), max(height, width) * zoom_out), torch.tensor(angles))
 
 
+def region_around(points: Tensor, right_eye: Tensor, left_eye: Tensor, scale: float) -> SquareRegions:
+    """The square, level with the eyes (2,) each, around points (N, 2) px; `scale` adds margin."""
+    across = left_eye - right_eye
+    angle = torch.atan2(across[1], across[0])
+    x_axis = torch.stack([torch.cos(angle), torch.sin(angle)])
+    axes = torch.stack([x_axis, torch.stack([-x_axis[1], x_axis[0]])])
+    turned = points @ axes.T
+    low, high = turned.amin(0), turned.amax(0)
+    return SquareRegions(((low + high) / 2 @ axes)[None], (high - low).max()[None] * scale, angle[None])
+
+
 def overlapping_tiles(height: int, width: int, fraction: float) -> SquareRegions:
     """Upright squares of side `fraction` times the image's longer side that overlap by half and cover the image."""
     side = max(height, width) * fraction

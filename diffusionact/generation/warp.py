@@ -5,6 +5,7 @@ It shows what the photo shows, at the photo's own sharpness, and cannot know wha
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import operator
@@ -78,6 +79,9 @@ class WarpEngine:
         self._directions = load_directions()
         self._preparer = PhotoPreparer()
         self.fingerprint = _fingerprint(self.config, self._directions)
+        # What `render` shows, see `at_output`.
+        self._size: int | tuple[int, int] = self.sample_size
+        self._to_output: Tensor | None = None
         # The source that was rendered last: its textures at the output's size are kept for the next chunk.
         self._last: tuple[tuple[Tensor, ...], int, WarpRenderer] | None = None
 
@@ -109,6 +113,17 @@ class WarpEngine:
         self._directions = self._directions.to(self.device)
         self._preparer.to(self.device)
         return self
+
+    def at_output(self, size: int | tuple[int, int], to_output: Tensor | None = None) -> WarpEngine:
+        """The same engine, with the same sources and conditioning, whose frames have another size or place.
+
+        Args:
+            size: side of the frames, or (height, width), pixels.
+            to_output: (2, 3) px of the aligned crop of 256 px -> px of the frames; None shows the aligned crop.
+        """
+        other = copy.copy(self)
+        other._size, other._to_output, other._last = size, to_output, None
+        return other
 
     def encode(
         self, source: AlignedSource, num_inversion_steps: int | None = None, on_step: StepCallback | None = None
@@ -169,7 +184,8 @@ class WarpEngine:
 
     def activation_bytes(self, num_frames: int) -> int:
         """See `Engine`: about forty float32 values per pixel, one frame after the other."""
-        return 40 * 4 * self.sample_size**2
+        height, width = (self._size, self._size) if isinstance(self._size, int) else self._size
+        return 40 * 4 * height * width
 
     def _prepare(self, source: AlignedSource, row: int) -> dict[str, Tensor]:
         """The parts of one prepared source."""
@@ -197,9 +213,7 @@ class WarpEngine:
         codes, last = tuple(source.codes.values()), self._last
         if last is not None and last[1] == row and all(map(operator.is_, last[0], codes)):
             return last[2]
-        parts = {name.removeprefix(PREFIX): tensor[row] for name, tensor in source.codes.items()}
-        prepared = WarpSource(**{name: _restored(part).to(self.device) for name, part in parts.items()})
-        renderer = WarpRenderer(prepared, self.sample_size)
+        renderer = WarpRenderer(warp_source(source, row).to(self.device), self._size, self._to_output)
         self._last = (codes, row, renderer)
         return renderer
 
@@ -210,6 +224,13 @@ class WarpEngine:
                 f"Expected a face read with the face model {FACE_MODEL!r} for the engine {ENGINE_NAME!r}, received "
                 f"{coefficients.face_model!r}. Use the face reader 'open', or another model."
             )
+
+
+def warp_source(source: SourceCodes, row: int = 0) -> WarpSource:
+    """The prepared source behind the codes of this engine."""
+    check_made_for(ENGINE_NAME, source.codes, (PREFIX + "texture",))
+    parts = {name: tensor[row] for name, tensor in source.codes.items() if name.startswith(PREFIX)}
+    return WarpSource(**{name.removeprefix(PREFIX): _restored(part) for name, part in parts.items()})
 
 
 def _fingerprint(config: WarpConfig, directions: Tensor) -> str:

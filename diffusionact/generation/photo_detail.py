@@ -10,7 +10,7 @@ from torch import Tensor
 from ..face.pose.extraction import LandmarkFrame
 from ..face.pose.retargeting import face_pose
 from ..face.readers.open.face_model import OpenFaceModel
-from ..types import FaceCoefficients, FacePose, SourceCodes, map_tensors
+from ..types import FacePose, SourceCodes, map_tensors
 from ..warping import WarpedFrames, add_detail
 from .conditioning import Conditioning
 from .engine import AlignedSource
@@ -32,7 +32,7 @@ class PhotoDetail:
     """
 
     def __init__(self, source: SourceCodes, photo: Tensor | None, side: int, device: torch.device | str = "cpu"):
-        check_open_face_model(source.coefficients)
+        check_open_face_model(source.coefficients.face_model)
         self.side = side
         engine = WarpEngine().to(device)
         source = map_tensors(source, lambda tensor: tensor.to(engine.device))
@@ -42,7 +42,7 @@ class PhotoDetail:
     @torch.no_grad()
     def warped(self, pose: FacePose) -> WarpedFrames:
         """The photo itself in F poses, at the wanted side."""
-        check_open_face_model(pose.coefficients)
+        check_open_face_model(pose.coefficients.face_model)
         pose = map_tensors(pose, lambda tensor: tensor.to(self._warp.device))
         return self._warp.warp(self._source, Conditioning(self._warp.condition(self._source, pose)))
 
@@ -77,13 +77,13 @@ def has_warp(source: SourceCodes) -> bool:
     return PREFIX + "texture" in source.codes
 
 
-def check_open_face_model(coefficients: FaceCoefficients) -> None:
-    """Raise ValueError unless coefficients are of the open face model, whose poses alone the photo can be warped into."""
-    if coefficients.face_model != FACE_MODEL:
+def check_open_face_model(face_model: str) -> None:
+    """Raise ValueError unless this is the open face model, into whose poses alone the photo can be warped."""
+    if face_model != FACE_MODEL:
         raise ValueError(
             f"Expected faces read with the face model {FACE_MODEL!r} for output at the photo's resolution, received "
-            f"{coefficients.face_model!r}. Read source and driver with the face reader (tracker) 'open', or take the "
-            "frames at the model's own size."
+            f"{face_model!r}. Read source and driver with the face reader (tracker) 'open', or take the frames at the "
+            "model's own size."
         )
 
 

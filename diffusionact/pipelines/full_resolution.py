@@ -1,7 +1,7 @@
 """Output beyond the engine's own size: faces at a wanted side or at the photo's resolution, and whole photos.
 
-    source photo, engine `warp`    -> the photo is warped at that size
-    source photo, any other engine -> its frame enlarged, with the fine detail of the photo warped into the same pose
+source photo, engine `warp`    -> the photo is warped at that size
+source photo, any other engine -> its frame enlarged, with the fine detail of the photo warped into the same pose
 """
 
 from __future__ import annotations
@@ -40,26 +40,32 @@ def check_output_size(size: str | int) -> None:
         )
 
 
+def check_pipeline(pipeline: DiffusionActPipeline, size: str | int) -> None:
+    """Raise ValueError unless a pipeline can give this size, whatever the source; before any source is encoded."""
+    check_output_size(size)
+    check_open_face_model(pipeline.face_reader.face_model.name)
+    smallest = _smallest_side(pipeline.engine)
+    if size != SOURCE_SIZE and size < smallest:
+        raise ValueError(
+            f"Expected an output size of at least {smallest} px, the side of the model's own frames, received {size}. "
+            "Choose a larger one, or leave it out."
+        )
+
+
 def output_side(engine: Engine, source: SourceCodes, size: str | int) -> int:
     """Side of the frames that a size of the output means for a source.
 
     "source" is the side of the face's crop in the photo, even, at most 1024 px, of which the photo warp keeps no more;
     but not below the frames of an engine that makes its own.
-
-    Raises:
-        ValueError: if the size is none, or smaller than such frames.
     """
-    check_output_size(size)
-    own = MIN_OUTPUT_SIDE if isinstance(engine, WarpEngine) else engine.sample_size
-    if size == SOURCE_SIZE:
-        side = source.crop.size / float(torch.linalg.det(source.crop.matrix[0, :, :2]).abs().sqrt())
-        return max(own, min(round(side / 2) * 2, MAX_CROP_SIDE))
-    if size < own:
-        raise ValueError(
-            f"Expected an output size of at least {own} px, the side of the model's own frames, received {size}. "
-            "Choose a larger one, or leave it out."
-        )
-    return size
+    if size != SOURCE_SIZE:
+        return size
+    side = source.crop.size / float(torch.linalg.det(source.crop.matrix[0, :, :2]).abs().sqrt())
+    return max(_smallest_side(engine), min(round(side / 2) * 2, MAX_CROP_SIDE))
+
+
+def _smallest_side(engine: Engine) -> int:
+    return MIN_OUTPUT_SIDE if isinstance(engine, WarpEngine) else engine.sample_size
 
 
 class SizedOutput:
@@ -81,6 +87,7 @@ class SizedOutput:
     """
 
     def __init__(self, pipeline: DiffusionActPipeline, source: SourceCodes, photo: Tensor | None, size: str | int):
+        check_pipeline(pipeline, size)
         self.pipeline, self._detail = pipeline, None
         self.side = output_side(pipeline.engine, source, size)
         if isinstance(pipeline.engine, WarpEngine):
@@ -117,7 +124,7 @@ class WholePhoto:
                 "Expected a source of the engine 'warp' (the model photo) to move the whole photo, received one of the "
                 f"engine {pipeline.engine.name!r}. Paste its frames back, or choose the model photo."
             )
-        check_open_face_model(source.coefficients)
+        check_open_face_model(source.coefficients.face_model)
         engine = pipeline.engine
         aligned = resize_crop(source.crop, ALIGNED_SIZE).matrix[0].to(engine.device)
         region = photo_region(warp_source(source).to(engine.device), tuple(photo.shape[:2]), aligned)

@@ -36,7 +36,9 @@ ENGINE_NAME = "warp"
 FACE_MODEL = "open"
 # The parts of a prepared source stand among the codes under their own names behind this.
 PREFIX = "warp."
-# Parts with fewer numbers are kept in float32: geometry, not images.
+# Parts in [0, 1] that are as large as the canvas.
+LAYERS = ("texture", "inside", "matte", "colour", "background", "background_seen")
+# Of the others, those with fewer numbers are kept in float32: geometry, not images.
 SMALL = 2**16
 
 
@@ -131,7 +133,7 @@ class WarpEngine:
         """See `Engine`; finds the mesh of each face, and makes its photo ready to be warped."""
         self._check_face_model(source.pose.coefficients)
         prepared = [self._prepare(source, row) for row in range(len(source.image))]
-        return {PREFIX + name: torch.stack([_stored(part[name]) for part in prepared]) for name in prepared[0]}
+        return {PREFIX + name: torch.stack([_stored(name, part[name]) for part in prepared]) for name in prepared[0]}
 
     def condition(self, source: SourceCodes, pose: FacePose) -> dict[str, Tensor]:
         """See `Engine`."""
@@ -240,10 +242,14 @@ def _fingerprint(config: WarpConfig, directions: Tensor) -> str:
     return hashlib.sha256(text + directions.numpy().tobytes()).hexdigest()[:16]
 
 
-def _stored(part: Tensor) -> Tensor:
-    """Half of the memory and of the file for what is as large as an image; its error is far below a level of 8 bits."""
+def _stored(name: str, part: Tensor) -> Tensor:
+    """The layers of the canvas with 8 bits, as photos have them; half of the memory for what else is large."""
+    if name in LAYERS:
+        return (part * 255).round().clamp(0, 255).to(torch.uint8)
     return part.half() if part.is_floating_point() and part.numel() > SMALL else part
 
 
 def _restored(part: Tensor) -> Tensor:
+    if part.dtype == torch.uint8:
+        return part.float() / 255
     return part.float() if part.is_floating_point() else part

@@ -2,11 +2,11 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import model, pose, render, saved, source, video
+from . import detail, model, pose, render, saved, source, video
 from .comfy.weights_folder import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
-    node for module in (model, source, pose, render, saved, video) for node in module.NODES
+    node for module in (model, source, pose, render, saved, video, detail) for node in module.NODES
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,7 +13,8 @@ from .. import images
 from ..checks import check_in_range
 from ..face.paste_back import paste_back
 from ..generation.photo_detail import has_warp
-from ..pipelines import DiffusionActPipeline, ReenactedFrame, SizedOutput, WholePhoto
+from ..generation.whole_photo import WholePhoto
+from ..pipelines import DiffusionActPipeline, ReenactedFrame, SizedOutput
 from ..pipelines.full_resolution import SOURCE_SIZE, check_output_size
 from ..types import SourceCodes
 from ..video import FrameSource
@@ -53,8 +55,8 @@ class OutputFrames:
                     f"Expected --output-size {SOURCE_SIZE} or none beside --paste-back with the model photo, which "
                     f"moves the whole photo at its own resolution, received {size}. Leave it out, or resize the photo."
                 )
-            self._whole = WholePhoto(pipeline, source, photo)
-            self.pipeline = self._whole.pipeline
+            self._whole = WholePhoto(pipeline.engine, source, photo)
+            self.pipeline = pipeline.with_engine(self._whole.engine)
         elif size is not None:
             self._sized = SizedOutput(pipeline, source, photo, size)
             self.pipeline = self._sized.pipeline
@@ -74,12 +76,12 @@ class OutputFrames:
         """A frame of the pipeline as the aligned face."""
         if self._whole is not None:
             # Cut out for a report alone.
-            return self._whole.aligned(frame) if self._options.report else frame
+            return replace(frame, image=self._whole.aligned(frame.image)) if self._options.report else frame
         return frame if self._sized is None else self._sized.finish(frame)
 
     def _composed(self, frame: ReenactedFrame, face: ReenactedFrame, driving: Tensor | None) -> Tensor:
         if self._whole is not None:
-            return self._whole.finish(frame)
+            return self._whole.finish(frame.image)
         if self._options.paste_back:
             feather = DEFAULT_FEATHER if self._options.feather is None else self._options.feather
             full, crop = self._photo.to(face.image.device)[None], self.source.crop

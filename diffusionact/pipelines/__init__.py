@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 from ..face.readers.registry import FACE_READERS, load_face_reader, register_face_reader, usable_face_readers
-from .full_resolution import SizedOutput, WholePhoto
+from .full_resolution import SizedOutput
 from .official import OfficialProcedure
 from .reenactment import DiffusionActPipeline, ReenactedFrame
 from .stream_hooks import StreamHooks
@@ -16,7 +16,6 @@ __all__ = [
     "ReenactedFrame",
     "SizedOutput",
     "StreamHooks",
-    "WholePhoto",
     "load_face_reader",
     "register_face_reader",
     "usable_face_readers",

@@ -21,7 +21,6 @@ from .segmenter import PersonSegmenter
 from .source import prepare_source, with_matte
 from .values import WarpSource
 
-
 # Photos of more pixels are cut to this square around the face, in sides of its crop: it holds the canvas, however it
 # is turned, and the widest cut of the segmenter.
 MAX_PIXELS = 2_000_000

@@ -9,9 +9,10 @@ from toy_engine import SAMPLE_SIZE, ToyEngine
 from diffusionact import DiffusionActPipeline, PoseOptions
 from diffusionact.generation.photo_detail import PhotoDetail
 from diffusionact.generation.warp import WarpConfig, WarpEngine
+from diffusionact.generation.whole_photo import WholePhoto
 from diffusionact.images import model_to_uint8, resize, uint8_to_model
 from diffusionact.metrics import psnr
-from diffusionact.pipelines import SizedOutput, WholePhoto
+from diffusionact.pipelines import SizedOutput
 from diffusionact.pipelines.full_resolution import output_side
 
 STILL = PoseOptions(smoothing=0.0)
@@ -44,8 +45,12 @@ def toy_source(toy, photo):
     return toy.encode_source(photo)
 
 
-def first(output, source, driving, **options):
-    return next(output.pipeline.stream(source, [driving], STILL, **options))
+def first(output, source, driving):
+    return next(output.pipeline.stream(source, [driving], STILL))
+
+
+def first_region(warp, whole, source, driving):
+    return next(warp.with_engine(whole.engine).stream(source, [driving], STILL)).image
 
 
 def sharpness(image):
@@ -53,12 +58,12 @@ def sharpness(image):
 
 
 def test_source_means_the_side_of_the_crop_in_the_photo(warp, warp_source, toy, toy_source):
-    side = output_side(warp.engine, warp_source, "source")
+    side = output_side(warp_source, "source")
     assert side % 2 == 0 and 150 < side < 200
-    assert output_side(toy.engine, toy_source, "source") == side
+    assert output_side(toy_source, "source") == side
     # A photo enlarged four times has four times the face, up to the limit.
     crop = replace(warp_source.crop, matrix=warp_source.crop.matrix / 8)
-    assert output_side(warp.engine, replace(warp_source, crop=crop), "source") == 1024
+    assert output_side(replace(warp_source, crop=crop), "source") == 1024
 
 
 def test_the_warp_is_rendered_at_the_wanted_side(warp, warp_source, photo):
@@ -92,21 +97,21 @@ def test_detail_of_a_clip_equals_that_of_its_frames(toy, toy_source, photo):
 
 
 def test_the_whole_photo_moves_and_its_border_stays(warp, warp_source, photo):
-    whole = WholePhoto(warp, warp_source, photo)
-    frame = first(whole, warp_source, photo.flip(1))
+    whole = WholePhoto(warp.engine, warp_source, photo)
+    frame = first_region(warp, whole, warp_source, photo.flip(1))
     finished = whole.finish(frame)
     assert finished.shape == photo.shape and finished.dtype == torch.uint8
     assert torch.equal(finished[-60:], photo[-60:]) and torch.equal(finished[:, :40], photo[:, :40])
     assert (finished[60:200, 150:320].float() - photo[60:200, 150:320]).abs().mean() > 4
-    assert whole.aligned(frame).image.shape == (1, 3, 128, 128)
+    assert whole.aligned(frame).shape == (1, 3, 128, 128)
 
 
 def test_the_whole_photo_in_its_own_pose_is_the_photo(warp, warp_source, photo):
-    whole = WholePhoto(warp, warp_source, photo)
-    frame = first(whole, warp_source, photo)
+    whole = WholePhoto(warp.engine, warp_source, photo)
+    frame = first_region(warp, whole, warp_source, photo)
     assert float(psnr(uint8_to_model(whole.finish(frame)[None]), uint8_to_model(photo[None]))) > 36
     plain = next(warp.stream(warp_source, [photo], STILL)).image
-    assert float(psnr(whole.aligned(frame).image, plain)) > 28
+    assert float(psnr(whole.aligned(frame), plain)) > 28
 
 
 def test_a_photo_at_another_size_moves_with_its_own_crop(warp, warp_source, photo):
@@ -114,8 +119,8 @@ def test_a_photo_at_another_size_moves_with_its_own_crop(warp, warp_source, phot
     matrix = warp_source.crop.matrix.clone()
     matrix[:, :, 2] += 0.5 * matrix[:, :, :2].sum(-1)  # (x + 0.5) / 2 - 0.5 are the small photo's px
     matrix[:, :, :2] *= 2
-    whole = WholePhoto(warp, replace(warp_source, crop=replace(warp_source.crop, matrix=matrix)), small)
-    finished = whole.finish(first(whole, warp_source, photo))
+    whole = WholePhoto(warp.engine, replace(warp_source, crop=replace(warp_source.crop, matrix=matrix)), small)
+    finished = whole.finish(first_region(warp, whole, warp_source, photo))
     assert float(psnr(uint8_to_model(finished[None]), uint8_to_model(small[None]))) > 28
 
 
@@ -137,8 +142,8 @@ def test_a_source_without_its_photo_is_rejected(toy, toy_source):
 
 
 def test_only_the_warp_moves_whole_photos(toy, toy_source, photo):
-    with pytest.raises(ValueError, match="engine 'warp'.*received one of the engine 'toy'"):
-        WholePhoto(toy, toy_source, photo)
+    with pytest.raises(ValueError, match="engine 'warp'.*received one of another model"):
+        WholePhoto(toy.engine, toy_source, photo)
 
 
 def test_detail_needs_the_open_face_model(toy, toy_source, photo):

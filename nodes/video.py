@@ -134,7 +134,7 @@ class PasteBack(io.ComfyNode):
                     default=False,
                     optional=True,
                     tooltip="For the model photo, with a pose: the whole image moves, with hair and neck and without "
-                    "any edge. It is rendered anew at its own resolution; image, feather and match_colour are not used.",
+                    "any edge. It is rendered anew at its own resolution; image, feather and match_colour do nothing.",
                 ),
             ],
             outputs=[

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .. import images
 from ..checks import check_in_range
+from ..face.geometry.alignment import cut_crop
 from ..face.paste_back import paste_back
 from ..generation.photo_detail import has_warp
 from ..generation.whole_photo import WholePhoto
@@ -90,8 +91,14 @@ class OutputFrames:
         if driving is None:
             return reenacted
         size = max(MIN_PANEL_SIZE, reenacted.shape[0])
-        panels = (images.model_to_uint8(self.source.image)[0], driving, reenacted)
+        panels = (self._source_panel(size), driving, reenacted)
         return torch.cat([images.middle_square(panel, size) for panel in panels], dim=1)
+
+    def _source_panel(self, size: int) -> Tensor:
+        """The aligned source; as sharp as the photo is, where the output is larger than the model's image."""
+        if self._sized is None or self._photo is None:
+            return images.model_to_uint8(self.source.image)[0]
+        return cut_crop(self._photo, self.source.crop, size)
 
 
 def output_size(word: str | None) -> str | int | None:

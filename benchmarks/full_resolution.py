@@ -93,7 +93,7 @@ def measure_clip(
     frames = list(open_frames(clip))
     source = pipeline.encode_source(frames[0])
     step = max(1, (len(frames) - 1) // options.frames)
-    shots = list(shots_of(pipeline, source, frames[step :: step][: options.frames]))
+    shots = list(shots_of(pipeline, source, frames[step::step][: options.frames]))
     rows = []
     for size in options.sizes:
         if size > MAX_ENLARGEMENT * output_side(source, SOURCE_SIZE):

@@ -13,7 +13,7 @@ from diffusionact import PoseOptions
 from .animation import AnimateJob, AnimationProgress
 from .checks import check_photo, check_time, check_video
 from .context import Context
-from .controls import Controls, driver_options, quality_choice
+from .controls import Controls, driver_options, output_choice, quality_choice
 from .examples import EXAMPLES
 from .messages import errors_as_messages, plain
 from .run_buttons import RunButtons
@@ -77,6 +77,7 @@ class AnimateTab:
             elem_id="examples",
         )
         quality_choice(self.controls, self.context.model)
+        output_choice(self.controls, self.context.model)
         with gr.Row():
             self.buttons = RunButtons("Animate", "animate", self.context.sessions)
         self.estimate = gr.HTML(estimate_html(), elem_id="estimate")
@@ -248,4 +249,5 @@ def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, 
         match_colour=values["match_colour"],
         keep_sound=values["keep_sound"],
         output_side_px=context.limits.output_side_px,
+        output=values.get("output", context.model.outputs[0]),
     )

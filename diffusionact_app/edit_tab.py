@@ -14,8 +14,8 @@ from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.generation import Sampling
 from diffusionact.images import load_image, model_to_uint8, save_png
 
-from .animation import shrunk_source
 from .checks import check_photo
+from .composing import shrunk_source
 from .context import Context
 from .controls import Controls
 from .costs import steps_in_words

@@ -133,7 +133,18 @@ def test_public_names_are_the_agreed_ones():
 
 
 # Of the app: what works without a page, and so without gradio.
-APP_WORK = {"animation", "background", "checks", "command", "costs", "examples", "fair_lock", "sessions", "settings"}
+APP_WORK = {
+    "animation",
+    "background",
+    "checks",
+    "command",
+    "composing",
+    "costs",
+    "examples",
+    "fair_lock",
+    "sessions",
+    "settings",
+}
 APP_WORK |= {"shared_model", "vision", "zero_gpu"}
 
 

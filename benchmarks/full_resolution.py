@@ -62,9 +62,10 @@ class Shot:
 def main() -> None:
     """Print a row per clip, model and size, and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", type=Path, nargs="+", help="videos or animated images of one person each")
+    parser.add_argument("clips", type=Path, nargs="+", help="videos, animated images or images of one person each")
     parser.add_argument("--models", nargs="+", default=["demo", "photo"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[512])
+    parser.add_argument("--source-frame", type=int, default=0, help="which frame of a clip is the photo")
     parser.add_argument("--frames", type=int, default=6, help="of each clip, evenly spaced")
     parser.add_argument("--sheets", type=Path, help="folder for comparisons at 1:1")
     parser.add_argument("--output", type=Path)
@@ -91,6 +92,7 @@ def measure_clip(
 ) -> list[dict]:
     """Rows of one clip, one for each size."""
     frames = list(open_frames(clip))
+    frames = frames[options.source_frame :] + frames[: options.source_frame]
     source = pipeline.encode_source(frames[0])
     step = max(1, (len(frames) - 1) // options.frames)
     shots = list(shots_of(pipeline, source, frames[step::step][: options.frames]))
@@ -100,11 +102,13 @@ def measure_clip(
             continue
         detail = PhotoDetail(source, frames[0], size)
         compared = [compare(detail, shot, size) for shot in shots]
-        figures = {way: mean_figures([(shown[way], truth) for shown, truth in compared], judge) for way in WAYS}
+        figures = {
+            way: mean_figures([(shown[way], truth, real) for shown, truth, real in compared], judge) for way in WAYS
+        }
         rows.append({"clip": clip.stem, "model": model, "size": size, "frames": len(shots), **figures})
         print_row(rows[-1])
         if options.sheets:
-            save_sheet(options.sheets / f"{clip.stem}_{model}_{size}.png", *compared[-1])
+            save_sheet(options.sheets / f"{clip.stem}_{model}_{size}.png", *compared[-1][:2])
     return rows
 
 
@@ -119,8 +123,11 @@ def shots_of(pipeline: DiffusionActPipeline, source: SourceCodes, frames: list[T
         yield Shot(frame, pose, image, face.crop)
 
 
-def compare(detail: PhotoDetail, shot: Shot, size: int) -> tuple[dict[str, Tensor], Tensor]:
-    """The four ways and the truth, (1, 3, size, size) each; beyond the clip's border all are the truth."""
+def compare(detail: PhotoDetail, shot: Shot, size: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """The four ways and the truth, (1, 3, size, size) each; beyond the clip's border all are the truth.
+
+    The third is (size, size) bool, where the clip is.
+    """
     truth = uint8_to_model(cut_crop(shot.frame, shot.crop, size)[None])
     real = real_pixels(shot, size)
     shown = {
@@ -129,7 +136,7 @@ def compare(detail: PhotoDetail, shot: Shot, size: int) -> tuple[dict[str, Tenso
         "with detail": detail.add(shot.image, shot.pose),
         "warp alone": detail.warped(shot.pose).images,
     }
-    return {way: torch.where(real, image, truth) for way, image in shown.items()}, truth
+    return {way: torch.where(real, image, truth) for way, image in shown.items()}, truth, real
 
 
 def real_pixels(shot: Shot, size: int) -> Tensor:
@@ -142,16 +149,16 @@ def real_pixels(shot: Shot, size: int) -> Tensor:
     return inside.view(size, size)
 
 
-def mean_figures(pairs: list[tuple[Tensor, Tensor]], judge: torch.nn.Module) -> dict[str, float]:
+def mean_figures(rows: list[tuple[Tensor, Tensor, Tensor]], judge: torch.nn.Module) -> dict[str, float]:
     """PSNR, SSIM, feature distance and sharpness, each the mean over frames."""
     figures = [
         {
             "psnr": float(psnr(image, truth)),
             "ssim": float(ssim(image, truth)),
             "feature_distance": feature_distance(image, truth, judge),
-            "sharpness": sharpness(image) / sharpness(truth),
+            "sharpness": sharpness(image, real) / sharpness(truth, real),
         }
-        for image, truth in pairs
+        for image, truth, real in rows
     ]
     return {name: round(sum(row[name] for row in figures) / len(figures), 4) for name in figures[0]}
 
@@ -165,10 +172,11 @@ def feature_distance(image: Tensor, truth: Tensor, judge: torch.nn.Module) -> fl
     return distance
 
 
-def sharpness(image: Tensor) -> float:
-    """Variance of the Laplacian of the mean of the channels, levels from 0 to 255."""
+def sharpness(image: Tensor, real: Tensor) -> float:
+    """Variance of the Laplacian of the mean of the channels, levels from 0 to 255, away from the clip's border."""
     grey = (image.mean(1, keepdim=True) + 1) * 127.5
-    return float(F.conv2d(grey, LAPLACIAN[None, None]).var())
+    within = -F.max_pool2d(-F.pad(real[None, None].float(), (1, 1, 1, 1)), 5, stride=1, padding=1)[0, 0] > 0.5
+    return float(F.conv2d(grey, LAPLACIAN[None, None], padding=1)[0, 0][within].var())
 
 
 def save_sheet(path: Path, shown: dict[str, Tensor], truth: Tensor) -> None:

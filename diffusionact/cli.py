@@ -285,7 +285,18 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
     group.add_argument("--side-by-side", action="store_true", help="source | driving | reenacted")
     group.add_argument("--paste-back", action="store_true", help="into the full source image")
-    group.add_argument("--feather", type=float, default=0.1, help="soft edge of the paste, share of the crop")
+    group.add_argument(
+        "--output-size",
+        metavar="SIZE",
+        help="side of the face frames in pixels, or source: the face's own resolution in the photo, at most 1024 "
+        "(default: the model's size)",
+    )
+    group.add_argument(
+        "--feather",
+        type=float,
+        help="soft edge of the paste, share of the crop (default: 0.1; the model photo moves the whole photo unless "
+        "this or --match-colour is given)",
+    )
     group.add_argument("--match-colour", action="store_true", help="LAB colour match of the paste to the image")
     group.add_argument("--no-audio", action="store_true", help="leave out the driver's sound")
     group.add_argument("--report", type=Path, help="track the output and write figures as JSON")

@@ -15,7 +15,7 @@ from diffusionact.pipelines.preview import PREVIEW_TITLE
 from .animation import AnimateJob, AnimationProgress
 from .checks import check_photo, check_time, check_video
 from .context import Context
-from .controls import Controls, driver_options, quality_choice
+from .controls import Controls, driver_options, output_choice, quality_choice
 from .examples import EXAMPLES
 from .messages import errors_as_messages, plain
 from .run_buttons import RunButtons
@@ -81,6 +81,7 @@ class AnimateTab:
             elem_id="examples",
         )
         quality_choice(self.controls, self.context.model)
+        output_choice(self.controls, self.context.model)
         with gr.Row():
             self.buttons = RunButtons("Animate", "animate", self.context.sessions)
         self.preview = gr.Button("Preview the first seconds", size="md", elem_id="animate-preview")
@@ -290,4 +291,5 @@ def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, 
         match_colour=values["match_colour"],
         keep_sound=values["keep_sound"],
         output_side_px=context.limits.output_side_px,
+        output=values.get("output", context.model.outputs[0]),
     )

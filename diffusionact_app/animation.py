@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,23 +11,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from diffusionact import PoseOptions, ReenactedFrame, SourceCodes
-from diffusionact.face.geometry.alignment import compose_transforms, invert_transform
-from diffusionact.face.geometry.resize import resize_transform
-from diffusionact.face.paste_back import paste_back
+from diffusionact import DiffusionActPipeline, PoseOptions, ReenactedFrame, SourceCodes
 from diffusionact.generation import Sampling
-from diffusionact.images import load_image, middle_square, model_to_uint8, resize, uint8_to_model
 from diffusionact.pipelines.stream_hooks import StreamHooks
-from diffusionact.types import CropTransform
 from diffusionact.video import FrameSource, VideoWriter
 
 from .background import Report, reports
+from .composing import MODEL_OUTPUT, Composer
 from .shared_model import SharedModel
 
-MIN_PANEL_PX = 256
 STOP_NAME = "stop"
 
 
@@ -46,6 +40,7 @@ class AnimateJob:
         feather, match_colour: see `face.paste_back`.
         keep_sound: copy the driver's sound.
         output_side_px: longest side of the full-frame video.
+        output: see `composing.Composer`.
     """
 
     source: Path
@@ -59,6 +54,7 @@ class AnimateJob:
     match_colour: bool = False
     keep_sound: bool = True
     output_side_px: int = 1280
+    output: str = MODEL_OUTPUT
 
     @property
     def is_stopped(self) -> bool:
@@ -146,9 +142,18 @@ def _render(model: SharedModel, job: AnimateJob, source: SourceCodes, started: f
     """Render and write all frames, then report the finished videos."""
     rendering, steps = time.perf_counter(), model.steps_per_frame(job.sampling)
     last = AnimationProgress("rendering", 0, job.total, rendering - started)
-    compose = _composer(model, job, source)
+    compose = Composer(
+        model.pipeline,
+        source,
+        job.source,
+        iter(job.driving),
+        job.output,
+        job.output_side_px,
+        job.feather,
+        job.match_colour,
+    )
     stage, reason = "done", ""
-    with _VideoPair(job) as videos, closing(reports(partial(_stream, model, job, source))) as events:
+    with _VideoPair(job) as videos, closing(reports(partial(_stream, model, job, source, compose.pipeline))) as events:
         try:
             for event in events:
                 if isinstance(event, ReenactedFrame):
@@ -171,7 +176,9 @@ def _render(model: SharedModel, job: AnimateJob, source: SourceCodes, started: f
     yield _finished(model, job, replace(last, stage=stage, reason=reason, preview=None), videos)
 
 
-def _stream(model: SharedModel, job: AnimateJob, source: SourceCodes, report: Report) -> None:
+def _stream(
+    model: SharedModel, job: AnimateJob, source: SourceCodes, pipeline: DiffusionActPipeline, report: Report
+) -> None:
     """Report every frame, and between them how many steps are done."""
 
     def on_step(done: int, preview: Tensor | None) -> None:
@@ -179,7 +186,7 @@ def _stream(model: SharedModel, job: AnimateJob, source: SourceCodes, report: Re
 
     hooks = StreamHooks(on_step, job.check_stopped)
     driving, rate = islice(job.driving, job.frames), float(job.driving.frame_rate)
-    for frame in model.stream(source, driving, job.options, rate, job.sampling, hooks):
+    for frame in model.stream(source, driving, job.options, rate, job.sampling, hooks, pipeline):
         report(frame)
 
 
@@ -220,33 +227,3 @@ class _VideoPair:
                 self._writers.append(self._open.enter_context(writer))
         for writer, frame in zip(self._writers, (full, side), strict=True):
             writer.write(frame)
-
-
-def _composer(
-    model: SharedModel, job: AnimateJob, source: SourceCodes
-) -> Callable[[ReenactedFrame], tuple[Tensor, Tensor]]:
-    """A function that makes of each rendered frame (full frame, side by side), uint8 (H, W, 3) on the CPU."""
-    image, crop = shrunk_source(load_image(job.source), source.crop, job.output_side_px)
-    full = image.to(model.pipeline.device)[None]
-    panel_px = max(MIN_PANEL_PX, source.image.shape[-1])
-    source_panel = middle_square(model_to_uint8(source.image)[0], panel_px)
-    # Decoded a second time for showing: the stream may look ahead.
-    driving = iter(job.driving)
-
-    def compose(frame: ReenactedFrame) -> tuple[Tensor, Tensor]:
-        pasted = paste_back(full, frame.image, crop, job.feather, job.match_colour)[0].cpu()
-        panels = (middle_square(panel, panel_px) for panel in (next(driving), model_to_uint8(frame.image)[0]))
-        return pasted, torch.cat([source_panel, *panels], dim=1)
-
-    return compose
-
-
-def shrunk_source(image: Tensor, crop: CropTransform, longest_px: int) -> tuple[Tensor, CropTransform]:
-    """Shrink an image uint8 (H, W, 3) to a longest side, and the crop transform with it."""
-    scale = longest_px / max(image.shape[:2])
-    if scale >= 1.0:
-        return image, crop
-    height, width = (max(2, round(side * scale)) for side in image.shape[:2])
-    small = model_to_uint8(resize(uint8_to_model(image[None]), (height, width)))[0]
-    shrink = resize_transform(tuple(image.shape[:2]), (height, width)).to(crop.matrix)
-    return small, replace(crop, matrix=compose_transforms(crop.matrix, invert_transform(shrink)))

@@ -7,10 +7,16 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from .composing import MODEL_OUTPUT, SOURCE_OUTPUT, WHOLE_OUTPUT
 from .costs import steps_in_words
 from .settings import Limits
 from .shared_model import SharedModel
 
+OUTPUTS = {
+    MODEL_OUTPUT: "The face, as the model gives it",
+    SOURCE_OUTPUT: "The face, at the photo's own resolution",
+    WHOLE_OUTPUT: "The whole photo moves, with hair and neck",
+}
 MISSING = [
     ("Fill in between neighbours", "interpolate"),
     ("Hold the last face", "hold"),
@@ -65,6 +71,21 @@ def _explained(model: SharedModel, name: str) -> str:
     sampling = model.presets[name]
     count = steps_in_words(model.steps_per_frame(sampling))
     return f"{name}: {count} of {sampling.scheduler}" if isinstance(sampling.scheduler, str) else f"{name}: {count}"
+
+
+def output_choice(controls: Controls, model: SharedModel) -> None:
+    """What is rendered; hidden where there is nothing to choose."""
+    controls.add(
+        "output",
+        gr.Dropdown(
+            [(OUTPUTS[name], name) for name in model.outputs],
+            value=model.outputs[0],
+            label="Output",
+            info="In the full frame a face is pasted in with a soft edge, unless the whole photo moves.",
+            visible=len(model.outputs) > 1,
+            elem_id=f"{controls.prefix}output",
+        ),
+    )
 
 
 def driver_options(controls: Controls, limits: Limits) -> None:

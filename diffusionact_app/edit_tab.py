@@ -17,9 +17,9 @@ from diffusionact.images import load_image, model_to_uint8, save_png
 from diffusionact.pipelines.preview import PREVIEW_TITLE
 from diffusionact.types import CropTransform, SourceCodes
 
-from .animation import shrunk_source
 from .checks import check_photo
 from .compare import as_uri, compare_html, compare_panel, follow_sliders, placeholder_html
+from .composing import shrunk_source
 from .context import Context
 from .controls import Controls
 from .costs import steps_in_words

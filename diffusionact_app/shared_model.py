@@ -20,14 +20,17 @@ from torch import Tensor
 from diffusionact import DiffusionActPipeline, FacePose, PoseOptions, ReenactedFrame, SourceCodes
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.face.pose.editing import PoseEdit, edit_pose, source_pose
+from diffusionact.face.readers.open.face_model import OpenFaceModel
 from diffusionact.face.readers.reader import CroppedFace, FaceReader
 from diffusionact.face.readers.registry import load_face_reader
 from diffusionact.generation import Sampling
 from diffusionact.generation.sampling import StepCallback
+from diffusionact.generation.warp import WarpEngine
 from diffusionact.images import load_image
 from diffusionact.pipelines.stream_hooks import NO_HOOKS, StreamHooks
 from diffusionact.types import CropTransform, map_tensors
 
+from .composing import MODEL_OUTPUT, SOURCE_OUTPUT, WHOLE_OUTPUT
 from .costs import CostModel
 from .examples import EXAMPLES
 from .fair_lock import FairLock
@@ -85,6 +88,19 @@ class SharedModel:
     def encode_steps(self) -> int:
         """Steps that encoding a source takes; 0 where it is done at once."""
         return self.pipeline.engine.encode_steps()
+
+    @property
+    def moves_whole_photos(self) -> bool:
+        """Whether the model can move the photo around the face, too."""
+        return isinstance(self.pipeline.engine, WarpEngine)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What a job may render, see `composing`; what suits the model best first."""
+        if self.moves_whole_photos:
+            return (WHOLE_OUTPUT, MODEL_OUTPUT, SOURCE_OUTPUT)
+        has_open_reader = self.pipeline.face_reader.face_model.name == OpenFaceModel.name
+        return (MODEL_OUTPUT, SOURCE_OUTPUT) if has_open_reader else (MODEL_OUTPUT,)
 
     def sampling(self, quality: str | None) -> Sampling:
         """How a quality is rendered; None is the model's own way.
@@ -156,11 +172,16 @@ class SharedModel:
         frame_rate: float,
         sampling: Sampling,
         hooks: StreamHooks = NO_HOOKS,
+        pipeline: DiffusionActPipeline | None = None,
     ) -> Iterator[ReenactedFrame]:
-        """`DiffusionActPipeline.stream`, giving way to other jobs after every chunk."""
+        """`DiffusionActPipeline.stream`, giving way to other jobs after every chunk.
+
+        `pipeline` takes the place of the model's own: the same one for output of another size.
+        """
+        pipeline = pipeline or self.pipeline
         steps, scheduler = sampling.num_inference_steps, sampling.scheduler
         chunk_size = self.costs.chunk_size(self.steps_per_frame(sampling))
-        frames = self.pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk_size, hooks)
+        frames = pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk_size, hooks)
         with closing(frames):
             while True:
                 with self._turns:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from comfy_api.latest import InputImpl, io, ui
 from torch import Tensor
 
-from ..diffusionact import images
+from ..diffusionact.pipelines.full_resolution import SOURCE_SIZE
 from ..diffusionact.types import CropTransform, map_tensors
 from .comfy.conversion import one_frame, to_frames, to_image, to_model, warping_device
 from .comfy.face_reading import make_reader, tracker_input
+from .comfy.full_resolution import MODEL_SIZE, SizedFrames, detailed_images, moved_images, resolution_input
 from .comfy.inputs import (
     chosen_sampling,
     inversion_steps_input,
@@ -25,8 +25,8 @@ from .comfy.model_management import LoadedModel
 from .comfy.pasting import Pasting, check_faces, crop_of
 from .comfy.progress import NodeProgress
 from .comfy.rendering import encode, stream
-from .comfy.schema import ESSENTIALS_CATEGORY, ModelSocket, SourceSocket, make_schema
-from .comfy.values import Source
+from .comfy.schema import ESSENTIALS_CATEGORY, ModelSocket, PoseSocket, SourceSocket, make_schema
+from .comfy.values import Pose, Source
 from .comfy.video import open_driving, temporary_video, write_video
 
 
@@ -58,6 +58,7 @@ class ReenactVideo(io.ComfyNode):
                 ),
                 tracker_input(optional=True),
                 *trim_inputs(),
+                resolution_input(with_model_size=True),
             ],
             outputs=[io.Video.Output("video", tooltip="The reenacted video, a file in the temporary folder.")],
         )
@@ -77,15 +78,18 @@ class ReenactVideo(io.ComfyNode):
         tracker: str = "open",
         start: float = 0.0,
         end: float = 0.0,
+        resolution: str = MODEL_SIZE,
         **motion: Any,
     ) -> io.NodeOutput:
         """Encode, then write frame after frame into a file."""
         clip, options, reader = open_driving(driving, 0.0, start, end), pose_options(**motion), make_reader(tracker)
         source = encode(model, one_frame(image), "largest", inversion_steps, reader)
         sampling = chosen_sampling(model.pipeline.presets, preset, steps, scheduler)
-        faces = stream(model, source, reader, clip, options, sampling, chunk_size)
+        pasting = Pasting(on_warping_device(source.codes.crop)) if paste_back else None
+        sized = SizedFrames(model, source, resolution, pasting)
+        frames = stream(sized.model, source, reader, clip, options, sampling, chunk_size)
         path = temporary_video()
-        write_video(path, finished(faces, source, paste_back), clip)
+        write_video(path, map(sized.finish, frames), clip)
         shown = ui.SavedResult(path.name, "", io.FolderType.temp)
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), ui=ui.PreviewVideo([shown]))
 
@@ -129,6 +133,19 @@ class PasteBack(io.ComfyNode):
                     optional=True,
                     tooltip="Only this part is pasted. Of the size of the whole image, or square over the face.",
                 ),
+                PoseSocket.Input(
+                    "pose",
+                    optional=True,
+                    tooltip="The pose that Reenact had. With it the faces get the fine detail of the source's image, "
+                    "at its own resolution, before they are pasted.",
+                ),
+                io.Boolean.Input(
+                    "whole_image",
+                    default=False,
+                    optional=True,
+                    tooltip="For the model photo, with a pose: the whole image moves, with hair and neck and without "
+                    "any edge. It is rendered anew at its own resolution; image, feather and match_colour do nothing.",
+                ),
             ],
             outputs=[
                 io.Image.Output("image_out", display_name="image", tooltip="The whole images."),
@@ -145,23 +162,17 @@ class PasteBack(io.ComfyNode):
         match_colour: bool,
         originals: Tensor | None = None,
         mask: Tensor | None = None,
+        pose: Pose | None = None,
+        whole_image: bool = False,
     ) -> io.NodeOutput:
         """Paste every frame; only the results are all in memory."""
         full = source.image[None] if originals is None else originals
+        if whole_image:
+            return io.NodeOutput(*moved_images(source, pose, full, mask))
+        image = image if pose is None else detailed_images(image, source, pose, SOURCE_SIZE)
         check_faces(full, image)
         pasting = Pasting(on_warping_device(crop_of(source, full)), feather, match_colour, mask)
         return io.NodeOutput(*pasted(pasting, full, image))
-
-
-def finished(faces: Iterator[Tensor], source: Source, paste_back: bool) -> Iterator[Tensor]:
-    """Yield uint8 frames (H, W, 3) of faces (1, 3, S, S) in [-1, 1]: the faces alone, or over the source's image."""
-    pasting = Pasting(on_warping_device(source.codes.crop)) if paste_back else None
-    for face in faces:
-        if pasting is None:
-            yield images.model_to_uint8(face)[0]
-        else:
-            unit = pasting.frame(source.image, face.to(pasting.crop.matrix.device), 0)
-            yield images.unit_to_uint8(unit)[0].cpu()
 
 
 def pasted(pasting: Pasting, full: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ FITTING: dict[str, tuple[object, ...]] = {
     "smoothing": (0.3, 0.0),
     "threshold": (0.5,),
     "scheduler": ("ddim",),
+    "output_size": (None,),
 }
 
 

@@ -9,27 +9,25 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from .. import images
 from ..checks import check_in_range
-from ..face.paste_back import paste_back
 from ..generation import Sampling
 from ..pipelines import DiffusionActPipeline, OfficialProcedure, ReenactedFrame
+from ..pipelines.full_resolution import check_pipeline
 from ..pipelines.official import NUM_INFERENCE_STEPS
-from ..types import SourceCodes
 from ..video import FrameSource, VideoWriter, open_frames
 from ..weights import DEMO_NAME
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
 from .official_options import settle_official_options
+from .output_frames import OutputFrames, check_output_options, output_size
 from .reenactment_report import ReenactmentReport
 
 logger = logging.getLogger(__name__)
 
 DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
-MIN_PANEL_SIZE = 256
 OUTPUT_SUFFIXES = (".mp4", ".mov", ".mkv", ".png", "")
 
 
@@ -56,14 +54,12 @@ def run(options: argparse.Namespace) -> None:
     _check_single_image(options, driving)
     pipeline = load_pipeline(options)
     begin = _begin_exact if options.exact else _begin
-    source, image, frames = begin(options, pipeline, driving)
+    output, frames = begin(options, pipeline, driving)
     started = time.perf_counter()
     counter = _FrameCounter()
-    stream = counter.watch(frames)
-    report = ReenactmentReport(pipeline, source) if options.report else None
-    if report is not None:
-        stream = report.watch(stream)
-    _write(options, driving, _compose(options, pipeline, source, image, driving, stream))
+    report = ReenactmentReport(pipeline, output.source) if options.report else None
+    stream = output.finish(counter.watch(frames), driving, report)
+    _write(options, driving, stream)
     seconds = time.perf_counter() - started - (report.seconds if report else 0.0)
     per_frame = seconds / counter.frames
     count, without_face = counter.frames, counter.without_face
@@ -90,26 +86,29 @@ def _open_driving(options: argparse.Namespace) -> FrameSource:
 
 def _begin(
     options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource
-) -> tuple[SourceCodes, Tensor | None, Iterator[ReenactedFrame]]:
-    """The encoded source, its image, None for a saved one, and the frames to come."""
+) -> tuple[OutputFrames, Iterator[ReenactedFrame]]:
+    """What finishes the frames, and the frames to come."""
     how, rate = pose_options(options), float(driving.frame_rate)
-    # A number of steps that the engine rejects is found before the source is encoded.
+    # What the engine rejects is found before the source is encoded.
     pipeline.engine.check_sampling(Sampling(options.steps, options.scheduler))
+    if options.output_size is not None:
+        check_pipeline(pipeline, output_size(options.output_size))
     source, image = load_source(pipeline, options.source, options)
-    frames = pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, options.chunk_size)
-    return source, image, frames
+    output = OutputFrames(options, pipeline, source, image)
+    frames = output.pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, options.chunk_size)
+    return output, frames
 
 
 def _begin_exact(
     options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource
-) -> tuple[SourceCodes, Tensor, Iterator[ReenactedFrame]]:
+) -> tuple[OutputFrames, Iterator[ReenactedFrame]]:
     """As `_begin`, by the official procedure."""
     exact = OfficialProcedure(pipeline)
     pipeline.scheduler.set_timesteps(options.steps or NUM_INFERENCE_STEPS)
     image = images.load_image(options.source)
     with inversion_progress() as on_step:
         source = exact.encode_source(image, options.inversion_steps, on_step)
-    return source, image, exact.stream(source, driving, options.steps)
+    return OutputFrames(options, pipeline, source, image), exact.stream(source, driving, options.steps)
 
 
 class _FrameCounter:
@@ -132,22 +131,13 @@ def _check(options: argparse.Namespace) -> None:
         prepare_output(options.report, (".json",), overwrite=options.overwrite)
     pose_options(options)  # its values are checked where it is made
     check_in_range("--chunk-size", options.chunk_size, 1, 4096)
-    check_in_range("--feather", options.feather, 0.0, 0.5)
     check_in_range("--threshold", options.threshold, 0.0, 1.0)
     if options.steps is not None:
         # The solvers of diffusers need one timestep more than they take steps.
         check_in_range("--steps", options.steps, 1, 1000 if options.scheduler == "ddim" else 999)
     if options.inversion_steps is not None:
         check_in_range("--inversion-steps", options.inversion_steps, 1, 1000)
-    if options.paste_back and options.side_by_side:
-        raise ValueError(
-            "Expected --paste-back or --side-by-side, received both. Leave one out: they make different images."
-        )
-    if options.paste_back and options.source.suffix == ".safetensors":
-        raise ValueError(
-            f"Expected a source image for --paste-back, received the saved source {options.source}. "
-            "Give the image itself."
-        )
+    check_output_options(options)
 
 
 def _check_single_image(options: argparse.Namespace, driving: FrameSource) -> None:
@@ -157,30 +147,6 @@ def _check_single_image(options: argparse.Namespace, driving: FrameSource) -> No
             f"of {driving.frame_count or 'many'} frames. Choose an output ending in .mp4, or without suffix for a "
             "folder of images."
         )
-
-
-def _compose(
-    options: argparse.Namespace,
-    pipeline: DiffusionActPipeline,
-    source: SourceCodes,
-    image: Tensor | None,
-    driving: FrameSource,
-    stream: Iterator[ReenactedFrame],
-) -> Iterator[Tensor]:
-    """Turn reenacted frames into uint8 (H, W, 3) output frames: as they are, beside the driver, or pasted back."""
-    if options.paste_back:
-        full = image.to(pipeline.device)[None]
-        for frame in stream:
-            yield paste_back(full, frame.image, source.crop, options.feather, options.match_colour)[0]
-    elif options.side_by_side:
-        size = max(MIN_PANEL_SIZE, pipeline.sample_size)
-        source_panel = images.middle_square(images.model_to_uint8(source.image)[0], size)
-        for frame, driving_frame in zip(stream, driving, strict=True):
-            shown = (driving_frame, images.model_to_uint8(frame.image)[0])
-            yield torch.cat([source_panel, *(images.middle_square(panel, size) for panel in shown)], dim=1)
-    else:
-        for frame in stream:
-            yield images.model_to_uint8(frame.image)[0]
 
 
 def _write(options: argparse.Namespace, driving: FrameSource, frames: Iterator[Tensor]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -41,13 +40,11 @@ class ReenactmentReport:
         self.frames_without_driver = 0
         self.seconds = 0.0
 
-    def watch(self, stream: Iterator[ReenactedFrame]) -> Iterator[ReenactedFrame]:
-        """Pass frames through and note what is seen in them."""
-        for frame in stream:
-            started = time.perf_counter()
-            self._add(frame)
-            self.seconds += time.perf_counter() - started
-            yield frame
+    def add(self, frame: ReenactedFrame) -> None:
+        """Note what is seen in a frame: the aligned face, of any size."""
+        started = time.perf_counter()
+        self._add(frame)
+        self.seconds += time.perf_counter() - started
 
     def figures(self, seconds_per_frame: float) -> dict[str, str | float | int | None]:
         """The report: correlations with the driver, landmark error, identity, speed and memory; None: not measured.

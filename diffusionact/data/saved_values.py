@@ -15,17 +15,20 @@ from torch import Tensor
 
 from ..images import written_under_temporary_name
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes
+from .packed_images import pack_images, unpack_images
 
 KINDS = {kind.__name__: kind for kind in (SourceCodes, FacePose)}
 NESTED = {"crop": CropTransform, "frame": CropTransform, "coefficients": FaceCoefficients}
 CODES = "codes"
 # Of files that do not list their codes: those of version 0.1, which knew one engine.
 FIRST_CODES = ("semantic_code", "stochastic_code")
-FORMAT = "2"
-# Files of this format do not name the face model.
+# 2 had no packed images; 1 does not name the face model either.
+FORMAT = "3"
+OLD_FORMATS = ("1", "2")
 FORMAT_WITHOUT_FACE_MODEL = "1"
 FACE_MODEL = "coefficients.face_model"
 ATTACHED = "attached."
+PACKED = "packed"
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,9 @@ def save_value(
     """
     tensors, numbers = _flatten(value)
     tensors |= {ATTACHED + name: tensor.cpu().contiguous() for name, tensor in (attached or {}).items()}
+    tensors, packed = pack_images(tensors)
     metadata = {"kind": type(value).__name__, "format": FORMAT, "model": model, "numbers": json.dumps(numbers)}
+    metadata[PACKED] = json.dumps(packed)
     metadata[CODES] = json.dumps(list(getattr(value, CODES, ())))
     metadata["notes"] = json.dumps(dict(notes or {}))
     with written_under_temporary_name(path) as temporary:
@@ -86,8 +91,10 @@ def load_attachments(path: Path) -> Attachments:
     with safe_open(path, framework="pt") as file:
         metadata = _with_face_model(file)
         names = [name for name in file.keys() if name.startswith(ATTACHED)]  # noqa: SIM118 - not a dict
-        tensors = {name.removeprefix(ATTACHED): file.get_tensor(name) for name in names}
-    return Attachments(metadata.get("model", ""), json.loads(metadata.get("notes", "{}")), tensors)
+        tensors = {name: file.get_tensor(name) for name in names}
+    tensors = unpack_images(tensors, json.loads(metadata.get(PACKED, "{}")))
+    attached = {name.removeprefix(ATTACHED): tensor for name, tensor in tensors.items()}
+    return Attachments(metadata.get("model", ""), json.loads(metadata.get("notes", "{}")), attached)
 
 
 def load_value(path: Path, kind: type, model: str = "") -> Any:
@@ -107,7 +114,8 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = _with_face_model(file)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            names = [name for name in file.keys() if not name.startswith(ATTACHED)]  # noqa: SIM118 - not a dict
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
             f"Expected a safetensors file with {kind.__name__}, received {path} ({error}). Make the file again."
@@ -125,7 +133,11 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
             "model and face reader, or choose those it was made with."
         )
     try:
-        return _build(kind, tensors, numbers, "")
+        return _build(kind, unpack_images(tensors, json.loads(metadata.get(PACKED, "{}"))), numbers, "")
+    except OSError as error:
+        raise ValueError(
+            f"Expected whole images in {kind.__name__}, received {path} ({error}). Make the file again."
+        ) from error
     except KeyError as error:
         raise ValueError(
             f"Expected every part of {kind.__name__}, received {path} without {error}. Make the file again."
@@ -134,7 +146,7 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
 
 def _numbers(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     """What a file holds beside tensors: numbers, names, and which tensors are codes."""
-    if metadata.get("format", FORMAT) not in (FORMAT, FORMAT_WITHOUT_FACE_MODEL):
+    if metadata.get("format", FORMAT) not in (FORMAT, *OLD_FORMATS):
         raise ValueError(
             f"Expected a file of format {FORMAT} or older, received {path} of format {metadata['format']}. Update this "
             "package, or make the file again."

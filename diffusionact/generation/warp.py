@@ -5,11 +5,12 @@ It shows what the photo shows, at the photo's own sharpness, and cannot know wha
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import operator
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ ENGINE_NAME = "warp"
 FACE_MODEL = "open"
 # The parts of a prepared source stand among the codes under their own names behind this.
 PREFIX = "warp."
-# Parts with fewer numbers are kept in float32: geometry, not images.
+# Parts in [0, 1] that are as large as the canvas.
+LAYERS = ("texture", "inside", "matte", "colour", "background", "background_seen")
+# Of the others, those with fewer numbers are kept in float32: geometry, not images.
 SMALL = 2**16
 
 
@@ -82,6 +85,9 @@ class WarpEngine:
         self._directions = load_directions()
         self._preparer = PhotoPreparer()
         self.fingerprint = _fingerprint(self.config, self._directions)
+        # What `render` shows, see `at_output`.
+        self._size: int | tuple[int, int] = self.sample_size
+        self._to_output: Tensor | None = None
         # The source that was rendered last: its textures at the output's size are kept for the next chunk.
         self._last: tuple[tuple[Tensor, ...], int, WarpRenderer] | None = None
 
@@ -113,7 +119,7 @@ class WarpEngine:
         Raises:
             ValueError: if the side is none.
         """
-        return WarpEngine(WarpConfig(sample_size)).to(self.device)
+        return WarpEngine(replace(self.config, sample_size=sample_size)).to(self.device)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> WarpEngine:
         """See `Engine`; geometry is computed in float32 whatever the dtype."""
@@ -122,13 +128,24 @@ class WarpEngine:
         self._preparer.to(self.device)
         return self
 
+    def at_output(self, size: int | tuple[int, int], to_output: Tensor | None = None) -> WarpEngine:
+        """The same engine, with the same sources and conditioning, whose frames have another size or place.
+
+        Args:
+            size: side of the frames, or (height, width), pixels.
+            to_output: (2, 3) px of the aligned crop of 256 px -> px of the frames; None shows the aligned crop.
+        """
+        other = copy.copy(self)
+        other._size, other._to_output, other._last = size, to_output, None
+        return other
+
     def encode(
         self, source: AlignedSource, num_inversion_steps: int | None = None, on_step: StepCallback | None = None
     ) -> dict[str, Tensor]:
         """See `Engine`; finds the mesh of each face, and makes its photo ready to be warped."""
         self._check_face_model(source.pose.coefficients)
         prepared = [self._prepare(source, row) for row in range(len(source.image))]
-        return {PREFIX + name: torch.stack([_stored(part[name]) for part in prepared]) for name in prepared[0]}
+        return {PREFIX + name: torch.stack([_stored(name, part[name]) for part in prepared]) for name in prepared[0]}
 
     def condition(self, source: SourceCodes, pose: FacePose) -> dict[str, Tensor]:
         """See `Engine`."""
@@ -183,7 +200,8 @@ class WarpEngine:
 
     def activation_bytes(self, num_frames: int) -> int:
         """See `Engine`: about forty float32 values per pixel, one frame after the other."""
-        return 40 * 4 * self.sample_size**2
+        height, width = (self._size, self._size) if isinstance(self._size, int) else self._size
+        return 40 * 4 * height * width
 
     def _prepare(self, source: AlignedSource, row: int) -> dict[str, Tensor]:
         """The parts of one prepared source."""
@@ -211,9 +229,8 @@ class WarpEngine:
         codes, last = tuple(source.codes.values()), self._last
         if last is not None and last[1] == row and all(map(operator.is_, last[0], codes)):
             return last[2]
-        parts = {name.removeprefix(PREFIX): tensor[row] for name, tensor in source.codes.items()}
-        prepared = WarpSource(**{name: _restored(part).to(self.device) for name, part in parts.items()})
-        renderer = WarpRenderer(prepared, self.sample_size, relight=self.config.relight)
+        prepared = warp_source(source, row).to(self.device)
+        renderer = WarpRenderer(prepared, self._size, self._to_output, relight=self.config.relight)
         self._last = (codes, row, renderer)
         return renderer
 
@@ -226,6 +243,13 @@ class WarpEngine:
             )
 
 
+def warp_source(source: SourceCodes, row: int = 0) -> WarpSource:
+    """The prepared source behind the codes of this engine."""
+    check_made_for(ENGINE_NAME, source.codes, (PREFIX + "texture",))
+    parts = {name: tensor[row] for name, tensor in source.codes.items() if name.startswith(PREFIX)}
+    return WarpSource(**{name.removeprefix(PREFIX): _restored(part) for name, part in parts.items()})
+
+
 def _fingerprint(config: WarpConfig, directions: Tensor) -> str:
     """Other settings, directions or parts of a source are another model."""
     parts = [field.name for field in fields(WarpSource)]
@@ -233,10 +257,14 @@ def _fingerprint(config: WarpConfig, directions: Tensor) -> str:
     return hashlib.sha256(text + directions.numpy().tobytes()).hexdigest()[:16]
 
 
-def _stored(part: Tensor) -> Tensor:
-    """Half of the memory and of the file for what is as large as an image; its error is far below a level of 8 bits."""
+def _stored(name: str, part: Tensor) -> Tensor:
+    """The layers of the canvas with 8 bits, as photos have them; half of the memory for what else is large."""
+    if name in LAYERS:
+        return (part * 255).round().clamp(0, 255).to(torch.uint8)
     return part.half() if part.is_floating_point() and part.numel() > SMALL else part
 
 
 def _restored(part: Tensor) -> Tensor:
+    if part.dtype == torch.uint8:
+        return part.float() / 255
     return part.float() if part.is_floating_point() else part

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from ..face.readers.registry import FACE_READERS, load_face_reader, register_face_reader, usable_face_readers
+from .full_resolution import SizedOutput
 from .official import OfficialProcedure
 from .reenactment import DiffusionActPipeline, ReenactedFrame
 from .stream_hooks import StreamHooks
@@ -13,6 +14,7 @@ __all__ = [
     "DiffusionActPipeline",
     "OfficialProcedure",
     "ReenactedFrame",
+    "SizedOutput",
     "StreamHooks",
     "load_face_reader",
     "register_face_reader",

@@ -140,6 +140,12 @@ class DiffusionActPipeline:
         other.face_device = face_reader.device
         return other
 
+    def with_engine(self, engine: Engine) -> DiffusionActPipeline:
+        """The same face reader with another engine; this pipeline stays as it is."""
+        other = type(self)(engine, self.face_reader)
+        other.face_device = self.face_device
+        return other
+
     @property
     def faces(self) -> FaceReader:
         """The face reader, by its name of version 0.1."""

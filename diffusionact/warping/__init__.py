@@ -6,10 +6,11 @@ from .reading import FaceReading, read_face
 from .renderer import WarpRenderer
 from .source import prepare_source, with_matte
 from .values import WarpedFrames, WarpMotion, WarpSource
-from .whole_photo import lay_on_photo, photo_output
+from .whole_photo import PhotoRegion, lay_on_photo, photo_output, photo_region
 
 __all__ = [
     "FaceReading",
+    "PhotoRegion",
     "WarpMotion",
     "WarpRenderer",
     "WarpSource",
@@ -19,6 +20,7 @@ __all__ = [
     "lay_on_photo",
     "mesh_motion",
     "photo_output",
+    "photo_region",
     "prepare_source",
     "read_face",
     "with_matte",

@@ -39,7 +39,7 @@ def aligned_to_grid(crop_side: int, device: torch.device) -> Tensor:
 
 def crop_side_of(aligned: Tensor) -> int:
     """Side of the aligned crop on the canvas: the photo's own resolution within limits; `aligned` as in `lay_out`."""
-    return int(min(max(round(_photo_side(aligned)), MIN_CROP_SIDE), MAX_CROP_SIDE))
+    return int(min(max(round(photo_side(aligned)), MIN_CROP_SIDE), MAX_CROP_SIDE))
 
 
 def lay_out(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Tensor]:
@@ -58,7 +58,7 @@ def lay_out(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Ten
     mirrored = sample(photo, _to_grid(positions, size), "bicubic", "reflection").clamp(0.0, 1.0)
     beyond = (torch.maximum(-positions, positions - positions.new_tensor([size[1] - 1.0, size[0] - 1.0]))).amax(-1)
     inside = (1.0 - BORDER_PX - beyond).clamp(0.0, 1.0)
-    far = beyond / (BLUR_RAMP * _photo_side(aligned))
+    far = beyond / (BLUR_RAMP * photo_side(aligned))
     if far.amax() <= 0:
         return mirrored, inside[None]
     blurred = blur(mirrored, BLUR_SHARE * crop_side)
@@ -77,7 +77,7 @@ def _shrunk(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Ten
     side = canvas_side(crop_side)
     from_photo = compose_transforms(aligned_to_canvas(crop_side).to(aligned)[None], aligned[None])
     positions = apply(invert_transform(from_photo)[0], pixel_centres(side, side, photo.device))
-    shrink = _photo_side(aligned) / crop_side
+    shrink = photo_side(aligned) / crop_side
     if shrink > 1.05:  # without aliasing
         size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
         photo = F.interpolate(photo[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0]
@@ -89,6 +89,6 @@ def _to_grid(positions: Tensor, size: tuple[int, int]) -> Tensor:
     return (positions + 0.5) * positions.new_tensor([2.0 / size[1], 2.0 / size[0]]) - 1.0
 
 
-def _photo_side(aligned: Tensor) -> float:
+def photo_side(aligned: Tensor) -> float:
     """Side of the aligned crop in the photo, px."""
     return ALIGNED_SIZE / torch.linalg.det(aligned[:, :2]).abs().sqrt().item()

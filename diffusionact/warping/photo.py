@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import images
+from ..face.geometry.alignment import compose_transforms, invert_transform
+from ..face.geometry.resize import resize_transform
 from ..face.readers.open.landmarker import FaceLandmarker
 from ..types import FaceCoefficients
+from .canvas import MAX_CROP_SIDE, photo_side
 from .matte import extract_matte
+from .placement import ALIGNED_SIZE, transform_mesh
 from .reading import FaceReading, find_face
 from .segmenter import PersonSegmenter
 from .source import prepare_source, with_matte
 from .values import WarpSource
+
+# Photos of more pixels are cut to this square around the face, in sides of its crop: it holds the canvas, however it
+# is turned, and the widest cut of the segmenter.
+MAX_PIXELS = 2_000_000
+PART_SIDES = 2.5
 
 
 class PhotoPreparer(nn.Module):
@@ -40,8 +52,41 @@ class PhotoPreparer(nn.Module):
             NoFaceFoundError: if the mesh net finds no face.
         """
         faces, row = find_face(photo, self.landmarker, landmarks)
-        mesh = faces.points[row]
-        source = prepare_source(photo, FaceReading(mesh, aligned, coefficients, gaze))
-        image = images.uint8_to_unit(photo[None]).movedim(-1, 1)
+        part, to_part = working_part(photo, aligned)
+        mesh = transform_mesh(faces.points[row : row + 1], to_part[None])[0]
+        in_part = compose_transforms(aligned[None], invert_transform(to_part[None]))[0]
+        source = prepare_source(part, FaceReading(mesh, in_part, coefficients, gaze))
+        image = images.uint8_to_unit(part[None]).movedim(-1, 1)
         matte = extract_matte(image, self.segmenter.look(image, mesh), mesh)
-        return with_matte(source, matte.alpha, matte.foreground, matte.background)
+        source = with_matte(source, matte.alpha, matte.foreground, matte.background)
+        return replace(source, aligned=aligned.to(source.aligned))
+
+
+def working_part(photo: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:
+    """What of a photo the canvas can show, so that work and memory do not grow with a large photo.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        aligned: (2, 3) photo px -> aligned px.
+
+    Returns:
+        (h, w, 3) uint8, the photo itself where it is not large; and (2, 3) photo px -> its px.
+    """
+    height, width = photo.shape[:2]
+    side = photo_side(aligned)
+    left, top, right, bottom = 0, 0, width, height
+    if height * width > MAX_PIXELS:
+        middle = aligned.new_tensor([ALIGNED_SIZE / 2, ALIGNED_SIZE / 2, 1.0])
+        x, y = (invert_transform(aligned[None])[0] @ middle).tolist()
+        reach = PART_SIDES / 2 * side
+        left, top = max(0, int(x - reach)), max(0, int(y - reach))
+        right, bottom = min(width, int(x + reach) + 1), min(height, int(y + reach) + 1)
+    part = photo[top:bottom, left:right]
+    shift = aligned.new_tensor([[1.0, 0.0, -left], [0.0, 1.0, -top]])
+    shrink = side / MAX_CROP_SIDE
+    if shrink <= 1.0:
+        return part, shift
+    size = tuple(max(1, round(length / shrink)) for length in part.shape[:2])
+    resized = F.interpolate(images.uint8_to_model(part[None]), size=size, mode="bicubic", antialias=True)
+    to_size = resize_transform(tuple(part.shape[:2]), size).to(aligned)
+    return images.model_to_uint8(resized)[0], compose_transforms(to_size, shift[None])[0]

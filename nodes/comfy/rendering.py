@@ -11,6 +11,7 @@ from ...diffusionact import PoseOptions
 from ...diffusionact.face.readers.reader import FaceReader
 from ...diffusionact.generation import Conditioning, Sampling
 from ...diffusionact.generation.chunks import in_chunks
+from ...diffusionact.pipelines import ReenactedFrame
 from ...diffusionact.types import FacePose, concatenate, map_tensors
 from .face_reading import reader_of
 from .model_management import LoadedModel
@@ -76,8 +77,8 @@ def stream(
     options: PoseOptions,
     sampling: Sampling,
     chunk_size: int,
-) -> Iterator[Tensor]:
-    """Yield an image (1, 3, H, W) in [-1, 1] for every frame of a driving clip; nothing grows with its length.
+) -> Iterator[ReenactedFrame]:
+    """Yield a frame, where the model works, for every frame of a driving clip; nothing grows with its length.
 
     Args:
         model: renders.
@@ -93,7 +94,7 @@ def stream(
     """
     pipeline = model.pipeline.with_face_reader(reader)
     progress = NodeProgress(clip.frame_count * pipeline.engine.steps_per_frame(sampling))
-    frames = pipeline.stream(
+    return pipeline.stream(
         pipeline.source_to_device(source.codes),
         clip.frames,
         options,
@@ -103,4 +104,3 @@ def stream(
         chunk_size,
         model.hooks(progress),
     )
-    return (frame.image.cpu() for frame in frames)

@@ -33,7 +33,8 @@ def report_of(reader, portrait, changes=(same, same)):
     report = ReenactmentReport(pipeline, source)
     aligned = uint8_to_model(reader.read_source(portrait, "largest").aligned[None])
     frames = [ReenactedFrame(change(aligned), pose) for change in changes]
-    assert list(report.watch(iter(frames))) == frames
+    for frame in frames:
+        report.add(frame)
     return report
 
 

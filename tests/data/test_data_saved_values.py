@@ -38,6 +38,43 @@ def test_codes_of_any_engine_come_back_under_their_names(source, tmp_path):
     assert loaded.keys() == codes.keys() and all(torch.equal(loaded[name], codes[name]) for name in codes)
 
 
+@pytest.fixture
+def layers():
+    """8-bit images as the codes of an engine: a ramp and a mask."""
+    ramp = torch.arange(300, dtype=torch.float32).expand(1, 3, 300, 300).div(2).to(torch.uint8)
+    return {"texture": ramp, "mask": (ramp[:, :1] > 80) * torch.tensor(255, dtype=torch.uint8)}
+
+
+def test_images_are_packed_without_loss(source, layers, tmp_path):
+    path, photo = tmp_path / "source.safetensors", torch.randint(0, 9, (150, 160, 3), dtype=torch.uint8)
+    save_value(replace(source, codes=layers), path, attached={"picture": photo})
+    loaded, attached = load_value(path, SourceCodes), load_attachments(path)
+    assert all(torch.equal(loaded.codes[name], layer) for name, layer in layers.items())
+    assert torch.equal(attached.tensors["picture"], photo)
+    assert path.stat().st_size < 0.25 * sum(layer.numel() for layer in layers.values())
+
+
+def test_a_damaged_packed_image_is_rejected(source, layers, tmp_path):
+    path = tmp_path / "source.safetensors"
+    save_value(replace(source, codes=layers), path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    tensors["codes.texture"] = tensors["codes.texture"][:100].clone()
+    save_file(tensors, path, metadata)
+    with pytest.raises(ValueError, match="Expected whole images"):
+        load_value(path, SourceCodes)
+
+
+def test_files_of_the_second_format_still_load(source, layers, tmp_path):
+    path = tmp_path / "source.safetensors"
+    save_value(source, path)
+    with safe_open(path, framework="pt") as file:
+        metadata = {name: text for name, text in file.metadata().items() if name != "packed"} | {"format": "2"}
+    save_file(load_file(path) | {"codes.stochastic_code": layers["texture"]}, path, metadata)
+    assert torch.equal(load_value(path, SourceCodes).codes["stochastic_code"], layers["texture"])
+
+
 def test_a_source_of_version_0_1_still_loads(source, tmp_path):
     path = tmp_path / "source.safetensors"
     save_value(source, path, "model-a")

@@ -49,7 +49,7 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
     crop_side = crop_side_of(aligned)
     texture, inside = lay_out(photo.to(aligned.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
     geometry = _geometry(face, aligned, crop_side)
-    points = geometry.pop("mesh")
+    points, plane = geometry.pop("mesh"), geometry.pop("plane")
     mouth_frame, mouth_inside = prepare_mouth(texture, points)
     whole = torch.ones_like(inside)
     return WarpSource(
@@ -66,7 +66,7 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
         **vars(prepare_eyes(texture, points)),
         mouth_frame=mouth_frame,
         mouth_inside=mouth_inside,
-        skin_light=skin_light(texture, whole, geometry["positions"]),
+        skin_light=skin_light(texture, whole, geometry["positions"], plane),
         light=_light(texture, points),
         rotation_values=face.coefficients.rotation,
         camera=face.coefficients.camera,
@@ -76,7 +76,7 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
 
 
 def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, Tensor]:
-    """The fields of `WarpSource` that the mesh alone decides, and `mesh` (478, 2), its grid coordinates."""
+    """The fields of `WarpSource` that the mesh alone decides, `mesh` (478, 2), its grid coordinates, and `plane`."""
     mesh = transform_mesh(face.mesh.float()[None], aligned[None])
     placement = fit_placement(mesh_to_plane(mesh))
     origin = model_origin(OpenFaceModel.from_bundled()).to(mesh)
@@ -88,6 +88,7 @@ def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, T
     placed = placement.place(torch.cat([shape[:NUM_FACE], rings.points])[None])[0]
     return {
         "mesh": points,
+        "plane": placed[:NUM_FACE],
         "to_grid": to_grid,
         "shape": shape,
         **vars(placement),
@@ -123,9 +124,10 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     colours, _ = lay_out(torch.cat([foreground, background]), source.aligned, int(source.crop_side))
     matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
     matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
+    plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
     changed = {
         "ring_skirt": source.ring_skirt * between_person(sample(matte, source.positions[NUM_FACE:])[0]),
-        "skin_light": skin_light(source.texture, matte, source.positions),
+        "skin_light": skin_light(source.texture, matte, source.positions, plane),
         "matte": matte,
         "colour": _continued(colours[:3], matte),
         "background": colours[3:],

@@ -11,6 +11,7 @@ from ..face.geometry.alignment import invert_transform
 from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
 from .drawing import Drawing
 from .eye_painting import paint_eyes
+from .hidden_side import draw_hidden_side, find_hidden_side, giving_way, turned_back
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
@@ -70,6 +71,7 @@ class WarpRenderer:
         self._pixels = pixel_centres(height, width, device)
         self._still = still_plane(source)
         self._unseen = find_unseen_skin(source, self._topology)
+        self._hidden = find_hidden_side(source, self._topology)
         density = float(source.crop_side / (256 * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()))
         self._zoom = 1 / density
         self._edges = inverse_edges(source.positions * (source.texture.shape[-1] / 2))
@@ -94,15 +96,22 @@ class WarpRenderer:
         plane = moved_vertices(source, placement, change, self._still)
         screen = plane_to_output(plane, self.to_output)
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
-        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified))
-        # 2. Colours, and how far they may be trusted.
         amount = self._separation(placement)
+        turned = turned_back(self._hidden, source, placement) * amount
+        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned))
+        # 2. Colours, and how far they may be trusted.
         bent = bool(amount <= 0)  # the photo bends as a whole
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
-        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, self._background, amount)
+        background, background_seen = self._background, self._background_seen
+        if turned > 0:
+            behind = (background, background_seen)
+            background, background_seen = draw_hidden_side(
+                self._hidden, self._textures, screen, placement, change, self.to_output, behind, turned
+            )
+        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
-        confidence = trust if cover is None else mix(self._background_seen * amount, trust, cover)
+        confidence = trust if cover is None else mix(background_seen * amount, trust, cover)
         # 3. Eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
@@ -123,11 +132,15 @@ class WarpRenderer:
         grid = interpolate(positions, triangle, self._pixels)
         return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
-    def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor) -> Tensor:
-        """(N, 7) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal, light."""
+    def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, turned: Tensor) -> Tensor:
+        """(N, 7) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal, light.
+
+        The skirt is 1 where skin is drawn out over what was background, -1 where the hidden side comes out.
+        """
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
-        near = near * smoothstep(*SKIRT_STRETCH, magnified)
+        gives_way = giving_way(self._hidden, magnified, turned)
+        near = near * smoothstep(*SKIRT_STRETCH, magnified) * (1 - gives_way) - gives_way
         face = face_normals(plane)
         normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])
         light = torch.ones_like(near) if self._light is None else self._light.ratio(normal)
@@ -153,7 +166,7 @@ class WarpRenderer:
         x, y, z = normal
         squared = (x * x).addcmul_(y, y).addcmul_(z, z)
         normal = normal * squared.clamp_(min=1e-12).rsqrt_()
-        return values[0].contiguous(), None if bent else values[4].clamp(0, 1), values[-1] if relit else None, normal
+        return values[0].contiguous(), None if bent else values[4].clamp(-1, 1), values[-1] if relit else None, normal
 
     def _separation(self, placement: HeadPlacement) -> Tensor:
         """() 0 where the photo bends as a whole, 1 where the matte decides."""

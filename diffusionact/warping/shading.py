@@ -84,7 +84,8 @@ def draw_surfaces(
         textures: see `textures_for`.
         topology: of the mesh.
         visible: what is seen.
-        skirt: (H, W) how far skin is drawn out over background; None if the photo bends as a whole.
+        skirt: (H, W) how far skin is drawn out over background; below 0, how far the photo gives way to it; None if the
+            photo bends as a whole.
         background: (3, H, W) what lies behind.
         amount: () how far the person is cut out of the background.
 
@@ -122,8 +123,8 @@ def _shade(
         return (image, None) if hit.all() else (mix(background, image, hit.float()), hit.float())
     hit, around = hit.float(), label == SURROUNDINGS
     matte = torch.where(around, sample(textures.matte, grid)[0].clamp(0, 1), hit)
-    matte = torch.maximum(matte, skirt * around)
-    soft = (around & (matte > 0.01) & ((matte < 0.99) | (skirt > 0.01))).nonzero()[:, 0]
+    matte = torch.maximum(matte, skirt * around) * (1 + (skirt * around).clamp(max=0))
+    soft = (around & (matte > 0.01) & ((matte < 0.99) | (skirt.abs() > 0.01))).nonzero()[:, 0]
     own = image.clone() if amount < 1 else image
     own[:, soft] = sample(textures.colour, grid[soft], "bicubic")
     cut = mix(background, own, matte)

@@ -53,7 +53,7 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
     points, plane = geometry.pop("mesh"), geometry.pop("plane")
     mouth_frame, mouth_inside = prepare_mouth(texture, points)
     whole = torch.ones_like(inside)
-    skin = skin_light(texture, whole, geometry["positions"])
+    skin = skin_light(texture, whole, geometry["positions"], plane[:NUM_FACE])
     shown = geometry["seen"] * sample(inside, geometry["positions"])[0]
     return WarpSource(
         aligned=aligned,
@@ -131,9 +131,10 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     colours, _ = lay_out(torch.cat([foreground, background]), source.aligned, int(source.crop_side))
     matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
     matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
+    plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
     changed = {
         "ring_skirt": source.ring_skirt * between_person(sample(matte, source.positions[NUM_FACE:])[0]),
-        "skin_light": skin_light(source.texture, matte, source.positions),
+        "skin_light": skin_light(source.texture, matte, source.positions, plane),
         "matte": matte,
         "colour": _continued(colours[:3], matte),
         "background": colours[3:],

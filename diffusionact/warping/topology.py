@@ -98,12 +98,6 @@ def load_topology(device: torch.device | str = "cpu") -> Topology:
     ).to(torch.device(device))
 
 
-def mirrored_rings(device: torch.device | str = "cpu") -> Tensor:
-    """(K,) for each vertex of the rings the one at the same place of the other half, counted from the first ring."""
-    ring = -torch.arange(SPOKES, device=device) % SPOKES
-    return (torch.arange(RINGS, device=device)[:, None] * SPOKES + ring).flatten()
-
-
 def _face_labels(faces: Tensor) -> Tensor:
     """A triangle belongs to an eye or to the mouth if all its corners lie on the ring around it."""
     labels = torch.full((len(faces),), SKIN)

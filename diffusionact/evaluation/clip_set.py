@@ -179,7 +179,7 @@ def longest_shot(numbers: Sequence[int], crops: CropTransform) -> list[int]:
     """
     middle = crops.matrix.new_full((1, 1, 2), (crops.size - 1) / 2)
     centres = transform_points(invert_transform(crops.matrix), middle)[:, 0]
-    sides = crops.size / crops.matrix[:, 0].norm(dim=-1)
+    sides = crops.size / crops.matrix[:, :, 0].norm(dim=-1)
     shots: list[list[int]] = [[]]
     for number in numbers:
         if shots[-1]:

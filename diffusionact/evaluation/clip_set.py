@@ -69,7 +69,8 @@ class ClipFrame:
 
     def photo(self) -> Photo:
         """See `KnownFrame`; the clip is read again up to this frame."""
-        return Photo(next(islice(open_frames(self.path), self.facts.frame, None)), self.crop)
+        image = next(islice(open_frames(self.path), self.facts.frame, None))
+        return Photo(self.facts.key, image, self.crop)
 
 
 @dataclass(frozen=True)

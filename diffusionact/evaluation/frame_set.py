@@ -30,10 +30,12 @@ class Photo:
     """What a frame was cut from.
 
     Attributes:
+        name: of the frame.
         image: uint8 (H, W, 3).
         crop: photo -> the frame's image, one row.
     """
 
+    name: str
     image: Tensor
     crop: CropTransform
 

@@ -25,6 +25,8 @@ from .protocols import RANDOM, Steps
 from .targets import Target
 
 ValueT = TypeVar("ValueT")
+# Encoded photos that are kept, for protocols that share their sources.
+MAX_KEPT_PHOTOS = 16
 
 
 @runtime_checkable
@@ -87,6 +89,7 @@ class Renderer:
         self.batch_size = batch_size
         self.scheduler = None if scheduler == "ddim" else scheduler
         self.landmark_frame = LandmarkFrame(engine.landmark_frame, engine.sample_size)
+        self._photos: dict[tuple[str, Steps], SourceCodes] = {}
 
     @torch.no_grad()
     def reenact(self, jobs: list[Job], steps: Steps) -> list[Tensor]:
@@ -95,7 +98,7 @@ class Renderer:
             # Codes of photos may differ in size, and are too large to have one for each frame.
             return [images for job in jobs for images in self.reenact([job], steps)]
         size = jobs[0].source.shape[-1]
-        source = self._encode(jobs, steps, size)
+        source = self._encode_photo(jobs[0], steps) if jobs[0].photo else self._encode(jobs, steps, size)
         wanted = self._in_landmark_frame([job.target.wanted for job in jobs], size)
         # Which source each frame is rendered from.
         owner = torch.tensor([number for number, job in enumerate(jobs) for _ in job.target.driving])
@@ -115,6 +118,15 @@ class Renderer:
             self.engine.reconstruct(large[rows], steps.inversion, sampling) for rows in self._batches(len(large))
         ]
         return resize(torch.cat(decoded), images.shape[-1]).cpu()
+
+    def _encode_photo(self, job: Job, steps: Steps) -> SourceCodes:
+        """The source of one job, encoded or kept from an earlier one."""
+        key = (job.photo.name, steps)
+        if key not in self._photos or steps.inversion == RANDOM:
+            if len(self._photos) >= MAX_KEPT_PHOTOS:
+                del self._photos[next(iter(self._photos))]
+            self._photos[key] = self._encode([job], steps, job.source.shape[-1])
+        return self._photos[key]
 
     def _encode(self, jobs: list[Job], steps: Steps, size: int) -> SourceCodes:
         """The sources of all jobs, a row each."""

@@ -103,7 +103,7 @@ class Renderer:
         # Which source each frame is rendered from.
         owner = torch.tensor([number for number, job in enumerate(jobs) for _ in job.target.driving])
         rendered = [
-            self._render(source if len(jobs) == 1 else rows_of(source, owner[rows]), rows_of(wanted, rows), steps)
+            self._render(source if jobs[0].photo else rows_of(source, owner[rows]), rows_of(wanted, rows), steps)
             for rows in self._batches(len(owner))
         ]
         images = resize(torch.cat(rendered), size).cpu()

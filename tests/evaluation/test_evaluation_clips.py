@@ -191,7 +191,8 @@ def test_the_photo_model_is_evaluated_on_clips(clips, tmp_path):
     assert main(words) == 0
     results = json.loads((tmp_path / "report" / "results.json").read_text())
     tables = {table["name"]: {row["label"]: row for row in table["rows"]} for table in results["tables"]}
-    assert list(tables) == ["self", "self_small", "cross", "cross_small", "temporal"] or "cross_medium" in tables
+    assert [name for name in tables if "_" not in name] == ["self", "cross", "temporal"]
+    assert "self_small" in tables and tables["self_small"]["photo"]["frames"] <= tables["self"]["photo"]["frames"]
     rows = tables["self"]
     assert list(rows) == ["copied source", "warped source", "photo"]
     columns = {"PSNR", "PSNR equal", "PSNR face", "PSNR background", "SSIM", "features", "CSIM", "NME", "sharpness"}
@@ -199,7 +200,7 @@ def test_the_photo_model_is_evaluated_on_clips(clips, tmp_path):
     assert rows["photo"]["values"]["PSNR face"] > rows["copied source"]["values"]["PSNR face"] + 1
     assert rows["photo"]["values"]["CSIM"] > 0.7 and rows["photo"]["values"]["sharpness"] > 0.8
     assert tables["cross"]["copied source"]["values"]["CSIM"] == pytest.approx(1, abs=1e-4)
-    assert tables["cross"]["copied driver"]["values"]["CSIM"] < 0.7
+    assert tables["cross"]["copied driver"]["values"]["CSIM"] < 0.9, "mirrored and in other colours"
     assert tables["temporal"]["copied source"]["values"]["flicker"] == 0
     assert any("not a cosine" in note for note in results["notes"])
     assert results["settings"]["identity"]["network"] == "photo"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -82,12 +82,14 @@ class ReadClip:
         numbers: of the frames, from 0, in order.
         faces: a row each, px of the whole frames.
         looked_at: how many frames were looked at.
+        crop: whole frame -> aligned image, one row; None as long as it is not chosen.
     """
 
     path: Path
     numbers: tuple[int, ...]
     faces: FaceObservation
     looked_at: int
+    crop: CropTransform | None = None
 
 
 def load_clip_set(
@@ -114,11 +116,12 @@ def load_clip_set(
     for path in found:
         clip = read_clip(path)
         looked_at += clip.looked_at if clip else 0
-        if clip is None or len(clip.numbers) < 2:
+        if clip is None or not clip.numbers:
             continue
-        chosen = cut_clip(clip, face_model, size)
-        kept += len(chosen)
-        _add_clip(chosen, clip, frames_per_video, frames, used)
+        clip = inside_crop(clip, size)
+        kept += len(clip.numbers)
+        if len(clip.numbers) > 1:
+            _add_clip(clip, face_model, frames_per_video, frames, used)
     if not used:
         raise ValueError(
             f"Expected clips that show a face in at least two frames, received {len(found)} without any. Check the "
@@ -192,20 +195,31 @@ def longest_shot(numbers: Sequence[int], crops: CropTransform) -> list[int]:
     return max(shots, key=len)
 
 
-def cut_clip(clip: ReadClip, face_model: OpenFaceModel, size: int) -> list[ClipFrame]:
-    """Cut all frames of a clip with the crop of the frame that is nearest to the front; faces stay inside of it."""
+def inside_crop(clip: ReadClip, size: int) -> ReadClip:
+    """The same clip, cut with the crop of the frame that is nearest to the front, without faces that leave the crop."""
     front = nearest_to_front(clip.faces.head_pose)
     crop = crop_transform(clip.faces.landmarks[front : front + 1], size)
     points = transform_points(crop.matrix, clip.faces.landmarks)
-    is_inside = ((points >= 0) & (points <= size - 1)).all(dim=-1).all(dim=-1)
-    rows = {clip.numbers[row]: row for row in is_inside.nonzero()[:, 0].tolist()}
+    rows = ((points >= 0) & (points <= size - 1)).all(dim=-1).all(dim=-1).nonzero()[:, 0].tolist()
+    return replace(
+        clip,
+        numbers=tuple(clip.numbers[row] for row in rows),
+        faces=map_tensors(clip.faces, lambda values: values[rows]),
+        crop=crop,
+    )
+
+
+def cut_frames(clip: ReadClip, positions: Sequence[int], face_model: OpenFaceModel) -> list[ClipFrame]:
+    """Cut some of a clip's usable frames, positions in order."""
+    wanted = {clip.numbers[position]: position for position in positions}
     frames = []
     for number, image in enumerate(islice(open_frames(clip.path), MAX_FRAMES)):
-        if number in rows:
-            row = slice(rows[number], rows[number] + 1)
+        if number in wanted:
+            row = slice(wanted[number], wanted[number] + 1)
             face = map_tensors(clip.faces, lambda values, row=row: values[row])
-            facts, aligned = _facts(clip.path, number, face, crop, face_model), cut_crop(image, crop, size).numpy()
-            frames.append(ClipFrame(facts, aligned, clip.path, crop, tuple(image.shape[:2])))
+            facts = _facts(clip.path, number, face, clip.crop, face_model)
+            aligned = cut_crop(image, clip.crop, clip.crop.size).numpy()
+            frames.append(ClipFrame(facts, aligned, clip.path, clip.crop, tuple(image.shape[:2])))
     return frames
 
 
@@ -236,16 +250,14 @@ def _facts(
 
 
 def _add_clip(
-    cut: list[ClipFrame], clip: ReadClip, count: int | None, frames: list[ClipFrame], videos: list[Video]
+    clip: ReadClip, face_model: OpenFaceModel, count: int | None, frames: list[ClipFrame], videos: list[Video]
 ) -> None:
     """Append the frames that are used, and their video."""
-    if len(cut) < 2:
-        return
-    source = nearest_to_front(torch.from_numpy(np.stack([frame.facts.head_pose for frame in cut])))
-    neighbours = neighbouring([frame.facts.frame for frame in cut], source, count)
-    spaced = spaced_positions(len(cut), count)
-    rows = {index: len(frames) + row for row, index in enumerate(sorted({source, *spaced, *neighbours}))}
-    frames.extend(cut[index] for index in rows)
+    source = nearest_to_front(clip.faces.head_pose)
+    neighbours = neighbouring(clip.numbers, source, count)
+    spaced = spaced_positions(len(clip.numbers), count)
+    rows = {position: len(frames) + row for row, position in enumerate(sorted({source, *spaced, *neighbours}))}
+    frames.extend(cut_frames(clip, list(rows), face_model))
     name = clip.path.stem
     videos.append(
         Video(name, name, tuple(rows[i] for i in spaced), tuple(rows[i] for i in neighbours), source=rows[source])

@@ -19,7 +19,7 @@ from .frame_set import FrameSet
 from .plan import Row, table_rows, task_of
 from .protocols import Protocol
 from .result_store import Line
-from .turns import TURNED, TURNS, lines_in_turn
+from .turns import TURNED, TURNS, lines_in_turn, unsure_frames
 
 PAPER_FILE = Path(__file__).with_name("paper_tables.json")
 # Those of photos among them; without photos they have no values and are left out.
@@ -138,11 +138,7 @@ def summary(row: Row, lines: Sequence[Line]) -> TableRow:
         errors={name: value for name, value in errors.items() if np.isfinite(value)},
         frames=frames,
         without_face=sum(not found for line in lines for found in line["found"]),
-        without_identity=sum(
-            found and value is None
-            for line in lines
-            for found, value in zip(line["found"], line["values"].get("CSIM", line["found"]), strict=True)
-        ),
+        without_identity=sum(line.get("unsure", unsure_frames(line)) for line in lines),
         without_driver=sum(len(line["without_driver"]) for line in lines),
     )
 

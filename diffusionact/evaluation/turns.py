@@ -76,6 +76,13 @@ def shared_figures(methods: Sequence[Sequence[Line]]) -> dict[tuple[str, str, st
     return shared
 
 
+def unsure_frames(line: Line, positions: Sequence[int] | None = None) -> int:
+    """In how many frames of a result, or of some positions in it, there is a face, but not sure enough for CSIM."""
+    likeness = line["values"].get("CSIM", line["found"])
+    chosen = range(len(line["found"])) if positions is None else positions
+    return sum(line["found"][position] and likeness[position] is None for position in chosen)
+
+
 def turn_deg(first: Tensor, second: Tensor) -> Tensor:
     """Angle (B,) in degrees between head poses (B, 3) yaw, pitch, roll in degrees."""
     between = head_pose_to_matrix(first.double()) @ head_pose_to_matrix(second.double()).transpose(-1, -2)
@@ -101,4 +108,6 @@ def _cut(line: Line, positions: Sequence[int], shared: Mapping[tuple[str, str, s
     values = {column: [value(column, position) for position in positions] for column in line["values"]}
     rows = {name: [line[name][position] for position in positions] for name in PER_FRAME}
     seconds = line["seconds"] * len(positions) / max(len(line["driving"]), 1)
-    return {**line, **rows, "values": values, "clip_values": {}, "without_driver": [], "seconds": seconds}
+    changes = {"values": values, "clip_values": {}, "without_driver": [], "seconds": seconds}
+    # Counted here: a figure that another method lacks is no unsure face of this one.
+    return {**line, **rows, **changes, "unsure": unsure_frames(line, positions)}

@@ -63,6 +63,7 @@ def test_a_figure_is_over_the_frames_that_all_methods_have(frames):
     assert kept[second][0]["values"] == {"APD": [10.0, None], "CSIM": [None, 0.6]}
     assert kept[first][0]["values"]["CSIM"] == [None, 0.6]
     assert kept[driver][0]["values"]["CSIM"] == [0.5, 0.6], "it does not compete"
+    assert [summary(method, kept[method]).without_identity for method in (first, second)] == [0, 1]
     assert summary(second, kept[second]).values["APD"] == 10.0
     assert summary(first, kept[first]).without_face == 1
 

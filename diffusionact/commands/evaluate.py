@@ -31,9 +31,11 @@ from ..evaluation import (
     read_pairs,
     write_report,
 )
+from ..evaluation.clip_set import load_clip_set
 from ..evaluation.markdown_page import table_text
+from ..evaluation.observer import MIN_SURE
 from ..evaluation.report import HTML_NAME, MARKDOWN_NAME, missing_page_packages
-from ..perception.identity_networks import JUDGE, load_identity_network
+from ..perception.identity_networks import JUDGE, PHOTO_JUDGE, load_identity_network
 from ..perception.lpips_files import load_lpips
 from ..schedulers import SCHEDULERS
 from .evaluated_models import LoadedModels, read_models, weights_fingerprint
@@ -43,6 +45,11 @@ logger = logging.getLogger(__name__)
 INTERRUPTED = 130
 RESULTS_FORMAT = 1
 LPIPS_BACKBONE = "alex"
+DISTANCE_NOTE = (
+    "CSIM is 1 - the Euclidean distance of the identity network's embeddings, not a cosine, and the network is not "
+    f"ArcFace: it does not compare with CSIM of papers. Frames of which the face reader is unsure (confidence below "
+    f"{MIN_SURE}) have none."
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,11 @@ class Share:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments, for `diffusionact evaluate` and for `train/evaluate.py`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder of shards; its test split where there is one")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="folder of shards; its test split where there is one")
+    data.add_argument(
+        "--clips", type=Path, nargs="+", metavar="CLIP", help="clips of a person each, or folders of them, as photos"
+    )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder of the report; goes on from what is there"
     )
@@ -71,6 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", type=int, help="the first so many videos only")
     parser.add_argument("--frames-per-video", type=int, help="so many frames of each, evenly spaced")
     parser.add_argument("--pairs", type=Path, help="JSON list of pairs instead of ours; see pairs.json of a report")
+    parser.add_argument(
+        "--size", type=int, default=256, help="side of the images of --clips, px (default: %(default)s)"
+    )
     parser.add_argument("--cross-pairs", type=int, default=35, help="random pairs of people (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the random pairs (default: %(default)s)")
     group = parser.add_argument_group("steps")
@@ -87,7 +101,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows of inversion_steps, beside random x_T",
     )
     group = parser.add_argument_group("machine")
-    group.add_argument("--identity", default=JUDGE, help="portrait (bundled), or a file with ArcFace IR-SE50")
+    group.add_argument(
+        "--identity",
+        help="photo or portrait (bundled), arcface, insightface, or a file; default: photo with --clips, else portrait",
+    )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     group.add_argument(
         "--dtype", default="auto", choices=("auto", "float32", "float16", "bfloat16"), help="of the UNets"
@@ -136,16 +153,17 @@ class Evaluation:
         check_options(options)
         warn_of_missing_pages()
         self.options, self.share = options, share
-        self.frames = load_frame_set(options.data, options.videos, options.frames_per_video)
+        self.frames = load_frames(options)
+        self.identity_name = str(options.identity or (PHOTO_JUDGE if self.frames.has_photos else JUDGE))
         self.protocols = make_protocols(options, self.frames)
         self.models = LoadedModels(read_models(options.model), share.device, options.dtype)
-        self.identity = load_identity_network(options.identity, read_network_file).to(share.device)
+        self.identity = load_identity_network(self.identity_name, read_network_file).to(share.device)
         self.lpips_network, self.without_lpips = find_lpips(share.device)
         self.settings = {
             "format": RESULTS_FORMAT,
             "data": self.frames.fingerprint,
             "picture_size": self.frames.size,
-            "identity": {"network": str(options.identity), "weights": weights_fingerprint(self.identity)},
+            "identity": {"network": self.identity_name, "weights": weights_fingerprint(self.identity)},
             "lpips": LPIPS_BACKBONE if self.lpips_network else None,
             "scheduler": options.scheduler,
             "steps": options.steps,
@@ -185,15 +203,19 @@ class Evaluation:
 
     def write_report(self, store: ResultStore) -> None:
         """Write the pages and print where they are, with the first table."""
+        data = self.options.data or ", ".join(map(str, self.options.clips))
         facts = {
-            "data": f"{self.options.data}, {len(self.frames.videos)} videos, {len(self.frames)} frames of "
+            "data": f"{data}, {len(self.frames.videos)} videos, {len(self.frames)} frames of "
             f"{self.frames.size} px" + (", rendered" if self.frames.is_rendered else ""),
             **{f"model {name}": self.describe(name) for name in self.models.paths},
             "sampler": self.options.scheduler,
             "landmarks, head pose, expression, gaze": "the bundled open face reader",
-            "identity": str(self.options.identity),
+            "identity": self.identity_name,
         }
-        notes = [self.without_lpips] if self.without_lpips else []
+        notes = list(self.frames.notes)
+        if getattr(self.identity, "compared_by", "cosine") == "distance":
+            notes.append(DISTANCE_NOTE)
+        notes += [self.without_lpips] if self.without_lpips else []
         report = write_report(store, self.frames, self.protocols, list(self.models.paths), facts, notes)
         logger.info("%s\n", table_text(report.sections[0].table))
         logger.info("Report: %s", self.options.output / (MARKDOWN_NAME if missing_page_packages() else HTML_NAME))
@@ -216,6 +238,7 @@ def read_part(word: str | None) -> tuple[int, int]:
 def check_options(options: argparse.Namespace) -> None:
     """Raise ValueError for numbers that no evaluation can use."""
     check_in_range("--batch-size", options.batch_size, 1, 4096)
+    check_in_range("--size", options.size, 64, 1024)
     check_in_range("--cross-pairs", options.cross_pairs, 1, 10**6)
     counts = {"--videos": options.videos, "--steps": options.steps, "--inversion-steps": options.inversion_steps}
     for name, value in counts.items():
@@ -247,6 +270,13 @@ def warn_of_missing_pages() -> None:
             "Run `pip install diffusionact[evaluate]` for them.",
             " and ".join(missing),
         )
+
+
+def load_frames(options: argparse.Namespace) -> FrameSet:
+    """The frames of --data or --clips."""
+    if options.clips:
+        return load_clip_set(options.clips, options.size, options.videos, options.frames_per_video)
+    return load_frame_set(options.data, options.videos, options.frames_per_video)
 
 
 def find_lpips(device: torch.device) -> tuple[nn.Module | None, str]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..face.expression_names import EXPRESSION_NAMES
-from ..metrics import aed, apd, csim, l1, lpips, nme, psnr, ssim, tg_id, tl_id
+from ..metrics import aed, apd, closeness, csim, l1, lpips, nme, psnr, ssim, tg_id, tl_id
 from .frame_set import FrameSet
 from .observer import Seen
 
@@ -28,6 +28,8 @@ INNER = slice(17, None)
 OUTER_EYE_CORNERS = (36, 45)
 
 LpipsNetwork = Callable[[Tensor, Tensor], Tensor]
+# By the `compared_by` of a network of face recognition: embeddings (B, D) of results and of the person -> (B,).
+LIKENESSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cosine": csim, "distance": closeness}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def measure(
     person: Seen,
     images: tuple[Tensor, Tensor] | None,
     lpips_network: LpipsNetwork | None,
+    compared_by: str = "cosine",
+    region: Tensor | None = None,
 ) -> Measured:
     """Compare results with what was asked for.
 
@@ -65,16 +69,19 @@ def measure(
         images: results and truth (F, 3, H, H) in [-1, 1], on the device of `lpips_network`; None where there is no
             truth.
         lpips_network: None leaves LPIPS out.
+        compared_by: how embeddings are compared, key of `LIKENESSES`.
+        region: (F, 1, H, H) bool, on the images' device: the pixels that count in PSNR, SSIM and L1; None is all.
     """
     values = {
-        "CSIM": csim(seen.embedding, person.embedding),
+        "CSIM": LIKENESSES[compared_by](seen.embedding, person.embedding),
         "APD": apd(seen.head_pose, driving.head_pose),
         "AED": aed(seen.expression, driving.expression),
         "gaze": gaze_error_deg(seen.gaze, driving.gaze),
     }
     clip_values = {}
     if images is not None:
-        values |= {"PSNR": psnr(*images).clamp(max=EQUAL_DB), "SSIM": ssim(*images), "L1": l1(*images)}
+        values["PSNR"] = psnr(*images, region).clamp(max=EQUAL_DB)
+        values |= {"SSIM": ssim(*images, region), "L1": l1(*images, region)}
         values["NME"] = nme_where_seen(seen, driving)
         if lpips_network is not None:
             values["LPIPS"] = lpips(*images, lpips_network)

@@ -22,6 +22,10 @@ from .frame_set import FrameSet
 OBSERVED_SIZE = 256
 BATCH = 8
 
+# Below this the face reader is unsure: the crop of face recognition would show no face, and such crops resemble each
+# other. Held against networks whose embeddings are compared by distance.
+MIN_SURE = 0.7
+
 # Images (B, 3, H, H) in [-1, 1] and landmarks (B, 68, 2) px -> embeddings (B, D).
 IdentityNetwork = Callable[[Tensor, Tensor], Tensor]
 
@@ -36,7 +40,8 @@ class Seen:
         head_pose: (B, 3) yaw, pitch, roll in degrees.
         gaze: (B, 2) pitch, yaw in radians.
         expression: (B, 52) in [0, 1].
-        embedding: (B, D) of the person; D is 0 for observers without a network of face recognition.
+        embedding: (B, D) of the person; D is 0 for observers without a network of face recognition. NaN, too, where
+            the network is compared by distance and the face reader is unsure.
     """
 
     found: Tensor
@@ -57,10 +62,14 @@ class Observer:
     Args:
         identity: network of face recognition; None leaves embeddings out.
         device: where the networks run; results are on the CPU.
+
+    Attributes:
+        compared_by: how embeddings are compared: "cosine" or "distance".
     """
 
     def __init__(self, identity: IdentityNetwork | None, device: torch.device):
         self.identity = identity or no_identity
+        self.compared_by = getattr(identity, "compared_by", "cosine")
         self.device = device
         self.tracker = OpenFaceTracker("largest", "error").to(device)
 
@@ -74,6 +83,8 @@ class Observer:
         landmarks = faces.landmarks.to(images)
         # A network may not take NaN: faces that are not there are embedded from any crop and then marked.
         embedding = self.identity(images, torch.where(found[:, None, None], landmarks, landmarks.new_zeros(())))
+        if self.compared_by == "distance":
+            embedding = embedding.masked_fill((faces.confidence < MIN_SURE)[:, None], torch.nan)
         seen = Seen(found, landmarks, faces.head_pose, faces.gaze, faces.expression, embedding)
         blank = {
             name: value.float().masked_fill(~found.reshape(-1, *[1] * (value.ndim - 1)), torch.nan).cpu()
@@ -119,7 +130,7 @@ class FrameSetObserver(Observer):
         """What is seen in frames of the frame set; every frame is looked at once."""
         new = [row for row in dict.fromkeys(rows) if row not in self._remembered]
         if new:
-            seen = self.look(self.frames.images(new))
+            seen = self.look(self.frames.without_padding(new))
             self._remembered |= {row: seen.rows([index]) for index, row in enumerate(new)}
         return join([self._remembered[row] for row in rows])
 

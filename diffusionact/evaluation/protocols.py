@@ -125,18 +125,20 @@ def pair_list(name: str) -> str:
 
 
 def self_pairs(frames: FrameSet, options: ProtocolOptions) -> tuple[Pair, ...]:
-    """The first frame of each video drives nothing, all others drive it (section 4.2)."""
-    return tuple(Pair(video.spaced[0], video.spaced[1:], True) for video in frames.videos)
+    """The source of each video, its first frame or of photos that nearest to the front, drives nothing; all others
+    drive it (section 4.2).
+    """
+    return tuple(Pair(video.source, _others(video.spaced, video.source), True) for video in frames.videos)
 
 
 def temporal_pairs(frames: FrameSet, options: ProtocolOptions) -> tuple[Pair, ...]:
     """As `self_pairs`, with neighbouring frames; clips of two frames or more."""
-    clips = [Pair(video.leading[0], video.leading[1:], True) for video in frames.videos]
+    clips = [Pair(video.source, _others(video.leading, video.source), True) for video in frames.videos]
     return tuple(clip for clip in clips if len(clip.driving) > 1)
 
 
 def cross_pairs(frames: FrameSet, options: ProtocolOptions) -> tuple[Pair, ...]:
-    """Random pairs of videos of different people: the first frame of one, driven by the frames of the other."""
+    """Random pairs of videos of different people: the source of one, driven by the frames of the other."""
     randomness = np.random.default_rng(options.seed)
     order = randomness.permutation(len(frames.videos))
     # Neighbours of a shuffled ring, with growing distance where more pairs are asked for than there are videos.
@@ -145,7 +147,7 @@ def cross_pairs(frames: FrameSet, options: ProtocolOptions) -> tuple[Pair, ...]:
         for source, driving in zip(order, np.roll(order, -shift), strict=True):
             first, second = frames.videos[source], frames.videos[driving]
             if first.identity != second.identity:
-                pairs.append(Pair(first.spaced[0], second.spaced, False))
+                pairs.append(Pair(first.source, second.spaced, False))
             if len(pairs) == options.cross_pairs:
                 return tuple(pairs)
     return tuple(pairs)
@@ -157,6 +159,10 @@ def large_pose_pairs(frames: FrameSet, options: ProtocolOptions) -> tuple[Pair, 
     """
     pairs = (_widest_pair(frames, video) for video in frames.videos)
     return tuple(pair for pair in pairs if pair is not None)
+
+
+def _others(rows: Sequence[int], row: int) -> tuple[int, ...]:
+    return tuple(other for other in rows if other != row)
 
 
 def _widest_pair(frames: FrameSet, video: Video) -> Pair | None:

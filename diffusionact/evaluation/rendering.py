@@ -14,16 +14,19 @@ import torch
 from torch import Tensor
 
 from ..face.geometry.alignment import transform_points
-from ..face.geometry.resize import resize_points
+from ..face.geometry.resize import resize_crop, resize_points
 from ..face.pose.extraction import LandmarkFrame
 from ..face.readers.open.face_model import ALIGNED_SIZE
 from ..generation import AlignedSource, Conditioning, Engine, Sampling
 from ..images import resize
 from ..types import CropTransform, FacePose, SourceCodes, concatenate, map_tensors
+from .frame_set import Photo
 from .protocols import RANDOM, Steps
 from .targets import Target
 
 ValueT = TypeVar("ValueT")
+# Encoded photos that are kept, for protocols that share their sources.
+MAX_KEPT_PHOTOS = 16
 
 
 @runtime_checkable
@@ -63,11 +66,13 @@ class Job:
         name: seeds the noise where x_T is random.
         source: (1, 3, H, H) in [-1, 1].
         target: the poses of F driving frames, px of the same size.
+        photo: what the source was cut from; None where nobody knows.
     """
 
     name: str
     source: Tensor
     target: Target
+    photo: Photo | None = None
 
 
 class Renderer:
@@ -84,17 +89,21 @@ class Renderer:
         self.batch_size = batch_size
         self.scheduler = None if scheduler == "ddim" else scheduler
         self.landmark_frame = LandmarkFrame(engine.landmark_frame, engine.sample_size)
+        self._photos: dict[tuple[str, Steps], SourceCodes] = {}
 
     @torch.no_grad()
     def reenact(self, jobs: list[Job], steps: Steps) -> list[Tensor]:
         """Images (F, 3, H, H) of each job: the paper's inference, with the source's codes or random ones."""
+        if len(jobs) > 1 and any(job.photo for job in jobs):
+            # Codes of photos may differ in size, and are too large to have one for each frame.
+            return [images for job in jobs for images in self.reenact([job], steps)]
         size = jobs[0].source.shape[-1]
-        source = self._encode(jobs, steps, size)
+        source = self._encode_photo(jobs[0], steps) if jobs[0].photo else self._encode(jobs, steps, size)
         wanted = self._in_landmark_frame([job.target.wanted for job in jobs], size)
         # Which source each frame is rendered from.
         owner = torch.tensor([number for number, job in enumerate(jobs) for _ in job.target.driving])
         rendered = [
-            self._render(rows_of(source, owner[rows]), rows_of(wanted, rows), steps)
+            self._render(source if jobs[0].photo else rows_of(source, owner[rows]), rows_of(wanted, rows), steps)
             for rows in self._batches(len(owner))
         ]
         images = resize(torch.cat(rendered), size).cpu()
@@ -110,6 +119,15 @@ class Renderer:
         ]
         return resize(torch.cat(decoded), images.shape[-1]).cpu()
 
+    def _encode_photo(self, job: Job, steps: Steps) -> SourceCodes:
+        """The source of one job, encoded or kept from an earlier one."""
+        key = (job.photo.name, steps)
+        if key not in self._photos or steps.inversion == RANDOM:
+            if len(self._photos) >= MAX_KEPT_PHOTOS:
+                del self._photos[next(iter(self._photos))]
+            self._photos[key] = self._encode([job], steps, job.source.shape[-1])
+        return self._photos[key]
+
     def _encode(self, jobs: list[Job], steps: Steps, size: int) -> SourceCodes:
         """The sources of all jobs, a row each."""
         images = self._at_sample_size(torch.cat([job.source for job in jobs]))
@@ -118,13 +136,19 @@ class Renderer:
             codes = self.engine.random_codes([_seed(job.name) for job in jobs])
         else:
             parts = [
-                self.engine.encode(AlignedSource(images[rows], rows_of(own, rows)), steps.inversion)
+                self.engine.encode(self._aligned(images[rows], rows_of(own, rows), jobs[rows]), steps.inversion)
                 for rows in self._batches(len(jobs))
             ]
             codes = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        # The frames of a set are all there is: they lie in no photo.
+        # Where results lie in the photo is not asked for.
         crop = CropTransform(torch.eye(2, 3).expand(len(jobs), 2, 3), self.engine.sample_size)
         return SourceCodes(images, crop, own.coefficients, own.frame, own.gaze, codes)
+
+    def _aligned(self, images: Tensor, own: FacePose, jobs: list[Job]) -> AlignedSource:
+        photo = jobs[0].photo
+        if photo is None:
+            return AlignedSource(images, own)
+        return AlignedSource(images, own, photo.image, resize_crop(photo.crop, self.engine.sample_size))
 
     def _render(self, source: SourceCodes, pose: FacePose, steps: Steps) -> Tensor:
         conditioning = Conditioning(self.engine.condition(source, pose))

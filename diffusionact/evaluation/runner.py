@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from tqdm import tqdm
 
 from ..generation import Engine
 from ..images import model_to_uint8, save_png
-from .figures import LpipsNetwork, measure
+from .figures import LpipsNetwork, Measured, measure
 from .frame_set import FrameSet
 from .landmark_warp import warp_by_landmarks
 from .observer import FrameSetObserver, Seen
+from .photo_figures import PhotoMeasure
 from .plan import BASELINES, COPIED_DRIVER, COPIED_SOURCE, RECONSTRUCTION, Task, all_tasks
 from .protocols import RANDOM, Protocol
 from .rendering import Abilities, Job, Renderer
@@ -104,6 +105,7 @@ class Runner:
         self.store = store
         self.options = options
         self.targets = TargetMaker(frames, observer)
+        self.photo_measure = PhotoMeasure(frames, observer.device) if frames.has_photos else None
         self.tasks = {
             method: [task for task in tasks if method in BASELINES or self._entry(method).can_make(method, task)]
             for method, tasks in all_tasks(frames, protocols, list(models)).items()
@@ -158,7 +160,8 @@ class Runner:
         own = target.own.landmarks.expand(len(target.driving), -1, -1)
         images = warp_by_landmarks(self.frames.images(copied), own, target.wanted.landmarks)
         seconds = time.perf_counter() - started
-        self._add(method, task, target, images, self.observer.look(images), seconds)
+        seen = self.observer.look(images * self.frames.real(self._crops(task, target)))
+        self._add(method, task, target, images, seen, seconds)
 
     def _model(self, method: str, tasks: list[Task], renderer: Renderer) -> None:
         """Render pairs together; all with the same steps."""
@@ -173,7 +176,8 @@ class Runner:
         parts = self._render(method, usable, renderer)
         counts = [len(target.driving) for _, target in usable]
         seconds = (time.perf_counter() - started) / sum(counts)
-        seen = self.observer.look(torch.cat(parts))
+        crops = [row for task, target in usable for row in self._crops(task, target)]
+        seen = self.observer.look(torch.cat(parts) * self.frames.real(crops))
         for (task, target), images, rows in zip(usable, parts, torch.arange(sum(counts)).split(counts), strict=True):
             self._add(method, task, target, images, seen.rows(rows.tolist()), seconds * len(rows))
 
@@ -182,24 +186,46 @@ class Runner:
         if method.endswith(RECONSTRUCTION):
             truth = self.frames.images([row for _, target in usable for row in target.driving])
             return list(renderer.reconstruct(truth, steps).split([len(target.driving) for _, target in usable]))
-        jobs = [Job(task.key, self.frames.images([task.pair.source]), target) for task, target in usable]
+        jobs = [
+            Job(task.key, self.frames.images([task.pair.source]), target, self.frames.photo(task.pair.source))
+            for task, target in usable
+        ]
         return renderer.reenact(jobs, steps)
+
+    @staticmethod
+    def _crops(task: Task, target: Target) -> Sequence[int]:
+        """True frames in whose crops the results lie: those of the same person, else the source."""
+        return target.driving if task.pair.is_same_person else [task.pair.source] * len(target.driving)
 
     def _add(self, method: str, task: Task, target: Target, images: Tensor, seen: Seen, seconds: float) -> None:
         """Measure and keep one pair."""
         pair, count = task.pair, len(target.driving)
         driving = self.observer.look_at_true_frames(target.driving)
         person = driving if pair.is_same_person else self.observer.look_at_true_frames([pair.source] * count)
-        compared = None
+        compared = region = None
         if pair.is_same_person:  # where the network of LPIPS runs
             compared = tuple(side.to(self.observer.device) for side in (images, self.frames.images(target.driving)))
-        measured = measure(seen, driving, person, compared, self.lpips_network)
+            region = self.frames.real(target.driving).to(self.observer.device) if self.frames.has_photos else None
+        compared_by = self.observer.compared_by
+        measured = measure(seen, driving, person, compared, self.lpips_network, compared_by, region)
+        if self.photo_measure is not None:
+            measured = self._with_photo_figures(measured, method, task, target, images)
         if pair in self.examples:
             save_example(self.store.folder, method, task, images)
         line = {"method": method, "key": task.key, "source": self.frames.keys[pair.source]}
         line |= {"driving": [self.frames.keys[row] for row in target.driving], "seconds": round(seconds, 4)}
         line |= {"without_driver": [self.frames.keys[row] for row in pair.driving if row not in target.driving]}
         self.store.add(line | _finite(vars(measured)))
+
+    def _with_photo_figures(
+        self, measured: Measured, method: str, task: Task, target: Target, images: Tensor
+    ) -> Measured:
+        """The same with the figures of `photo_figures.py`; the driver itself has none."""
+        if method == COPIED_DRIVER:
+            return measured
+        values, clip_values = self.photo_measure(images, task.pair, target, is_source=method == COPIED_SOURCE)
+        values = {name: value.tolist() for name, value in values.items()}
+        return replace(measured, values=measured.values | values, clip_values=measured.clip_values | clip_values)
 
     def _add_nothing(self, method: str, task: Task) -> None:
         line: Line = {"method": method, "key": task.key, "source": self.frames.keys[task.pair.source], "driving": []}

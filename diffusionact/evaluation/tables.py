@@ -19,21 +19,25 @@ from .frame_set import FrameSet
 from .plan import Row, table_rows, task_of
 from .protocols import Protocol
 from .result_store import Line
+from .turns import TURNED, TURNS, lines_in_turn, unsure_frames
 
 PAPER_FILE = Path(__file__).with_name("paper_tables.json")
-IMAGE_COLUMNS = ("PSNR", "SSIM", "CSIM", "LPIPS", "L1", "NME", "APD", "AED")
+# Those of photos among them; without photos they have no values and are left out.
+PSNR_COLUMNS = ("PSNR", "PSNR equal", "PSNR face", "PSNR background")
+IMAGE_COLUMNS = (*PSNR_COLUMNS, "SSIM", "features", "CSIM", "LPIPS", "L1", "NME", "APD", "AED")
 CORRELATIONS = tuple(f"{motion} r" for motion in MOTIONS)
 COLUMNS = {
-    "self": (*IMAGE_COLUMNS, "gaze", *CORRELATIONS),
-    "large_pose": (*IMAGE_COLUMNS, "gaze"),
-    "cross": ("CSIM", "APD", "AED", "gaze", *CORRELATIONS),
+    "self": (*IMAGE_COLUMNS, "gaze", "sharpness", *CORRELATIONS),
+    "large_pose": (*IMAGE_COLUMNS, "gaze", "sharpness"),
+    "cross": ("CSIM", "APD", "AED", "gaze", "sharpness", *CORRELATIONS),
     "steps": ("PSNR", "SSIM", "CSIM", "LPIPS", "APD", "AED", "seconds"),
     "inversion_steps": ("PSNR", "SSIM", "CSIM", "LPIPS", "APD", "AED", "seconds"),
-    "temporal": ("TL-ID", "TG-ID", "seconds"),
+    "temporal": ("flicker", "TL-ID", "TG-ID", "seconds"),
     "ablation": ("CSIM", "PSNR", "SSIM", "APD", "AED"),
     "truth": CORRELATIONS,
 }
-CLIP_COLUMNS = ("TL-ID", "TG-ID")
+COLUMNS |= {f"{name}_{turn.name}": COLUMNS[name] for name in TURNED for turn in TURNS}
+CLIP_COLUMNS = ("TL-ID", "TG-ID", "flicker")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class TableRow:
         errors: column -> standard error over videos.
         frames: measured.
         without_face: how many of them show no face in the result.
+        without_identity: how many show one, but the face reader is too unsure of it, or of the truth's, for CSIM.
         without_driver: driving frames that were left out because they, or the source, show no face.
     """
 
@@ -56,6 +61,7 @@ class TableRow:
     errors: dict[str, float] = field(default_factory=dict)
     frames: int = 0
     without_face: int = 0
+    without_identity: int = 0
     without_driver: int = 0
 
 
@@ -64,7 +70,8 @@ class Table:
     """A protocol's figures.
 
     Attributes:
-        name: the protocol, "ablation" (several models side by side) or "truth" (correlations with a renderer's facts).
+        name: the protocol, with "_small", "_medium" or "_large" for the frames of a turn; "ablation" (several models
+            side by side) or "truth" (correlations with a renderer's facts).
         columns: those that some row of ours has a value for.
         rows: ours.
         paper: the paper's own, not comparable.
@@ -94,6 +101,8 @@ def make_tables(
         lines = {row: found for row, found in lines.items() if found}  # an engine may be unable to make some
         rows = [summary(row, found) for row, found in lines.items()]
         tables.append(_table(protocol.name, rows))
+        if frames.has_photos and protocol.name in TURNED:
+            tables += _tables_by_turn(frames, protocol.name, lines)
         if protocol.name == "self":
             if len(models) > 1:
                 tables.append(_table("ablation", [row for row in rows if row.method in models]))
@@ -129,6 +138,7 @@ def summary(row: Row, lines: Sequence[Line]) -> TableRow:
         errors={name: value for name, value in errors.items() if np.isfinite(value)},
         frames=frames,
         without_face=sum(not found for line in lines for found in line["found"]),
+        without_identity=sum(line.get("unsure", unsure_frames(line)) for line in lines),
         without_driver=sum(len(line["without_driver"]) for line in lines),
     )
 
@@ -152,6 +162,16 @@ def columns_of(lines: Sequence[Line], name: str) -> torch.Tensor:
 def correlations(seen: torch.Tensor, wanted: torch.Tensor) -> dict[str, float]:
     """Pearson's r of each motion."""
     return {name: pearson(seen[:, index], wanted[:, index]) for index, name in enumerate(CORRELATIONS)}
+
+
+def _tables_by_turn(frames: FrameSet, protocol: str, lines: Mapping[Row, Sequence[Line]]) -> list[Table]:
+    """A protocol's table for each range of turns that some frame lies in."""
+    tables = []
+    for turn in TURNS:
+        rows = [summary(row, found) for row, found in lines_in_turn(frames, lines, turn).items() if found]
+        if rows:
+            tables.append(_table(f"{protocol}_{turn.name}", rows))
+    return tables
 
 
 def _truth_rows(frames: FrameSet, lines: Mapping[Row, Sequence[Line]]) -> list[TableRow]:

@@ -10,6 +10,7 @@ from ..metrics import METRICS
 from .figures import MOTIONS
 from .plan import COPIED_DRIVER, RECONSTRUCTION
 from .tables import PAPER, Table, TableRow
+from .turns import TURNED, TURNS
 
 TITLES = {
     "self": "Self reenactment",
@@ -22,7 +23,8 @@ TITLES = {
     "truth": "Self reenactment against the renderer's truth",
 }
 ABOUT = {
-    "self": "The first frame of each video is the source; the others drive it and are the truth.",
+    "self": "The first frame of each video, of photos the frame nearest to the front, is the source; the others drive "
+    "it and are the truth.",
     "cross": "Source and driver are different people, in a fixed random list. CSIM is against the source, APD, AED and "
     "gaze against the driver. There is no truth: the copied source keeps the identity and no pose, the copied driver "
     "the pose and no identity.",
@@ -34,6 +36,13 @@ ABOUT = {
     "ablation": "The same results as in self reenactment, with the columns of the paper's ablation.",
     "truth": "Pearson's r between what the face reader sees in the result and what the renderer drew. The last row is "
     "what the face reader reaches on the true frames: no result can be expected above it.",
+}
+TITLES |= {f"{name}_{turn.name}": f"{TITLES[name]}, {turn.words}" for name in TURNED for turn in TURNS}
+ABOUT |= {
+    f"{name}_{turn.name}": "The turn is the angle between the heads of source and driver. Each figure is over the "
+    "frames for which all methods have it."
+    for name in TURNED
+    for turn in TURNS
 }
 PAPER_NOTE = "The row of the paper is on VoxCeleb1, measured with other networks: not comparable."
 
@@ -56,7 +65,8 @@ class Column:
 MEANINGS = {
     "PSNR": "peak signal-to-noise ratio, dB, against the true frame",
     "SSIM": "structural similarity to the true frame, up to 1",
-    "CSIM": "cosine of identity embeddings: with the true frame, or with the source of another person; up to 1",
+    "CSIM": "likeness of identity embeddings (cosine; with the judge of photos 1 - Euclidean distance): with the true "
+    "frame, or with the source of another person; up to 1",
     "LPIPS": "distance of deep features (AlexNet) to the true frame",
     "L1": "mean absolute difference from the true frame, of values from -1 to 1",
     "NME": "distance of the landmarks from those of the true frame, thousandths of the face's size",
@@ -72,6 +82,16 @@ COLUMNS = {
 COLUMNS |= {
     "gaze": Column(1, False, "angle between the directions of gaze, degrees, as the face reader sees them"),
     "seconds": Column(2, False, "seconds per frame on this machine, inversion included"),
+}
+COLUMNS |= {
+    "PSNR equal": Column(2, True, "PSNR of all methods blurred to 0.6 of the true frame's sharpness, dB"),
+    "PSNR face": Column(2, True, "PSNR between jaw and brows, dB"),
+    "PSNR background": Column(2, True, "PSNR where the segmenter sees no person in the true frame, dB"),
+    "features": Column(
+        3, False, "distance of the identity network's features to the true frame's: as LPIPS, not LPIPS"
+    ),
+    "sharpness": Column(2, True, "fine detail of the face over the true frame's, or the source's; 1 is as sharp"),
+    "flicker": Column(2, False, "second difference over time, over that of the real clip; 1 is as steady"),
 }
 COLUMNS |= {f"{motion} r": Column(2, True, f"Pearson's r of {motion} with the driver's") for motion in MOTIONS}
 
@@ -123,6 +143,8 @@ def lost(row: TableRow) -> str:
     words = []
     if row.without_face:
         words.append(f"{row.without_face} results without a face")
+    if row.without_identity:
+        words.append(f"{row.without_identity} without CSIM, as the face reader is unsure")
     if row.without_driver:
         words.append(f"{row.without_driver} driving frames left out")
     return ", ".join(words)

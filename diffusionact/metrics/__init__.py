@@ -5,9 +5,10 @@ embeddings, landmarks and coefficients come in as tensors.
 """
 
 from .face_pose import aed, apd, nme
-from .identity import csim, tg_id, tl_id
+from .identity import closeness, csim, tg_id, tl_id
 from .images import l1, psnr, ssim
-from .perceptual_distance import lpips
+from .perceptual_distance import feature_distance, lpips
+from .sharpness import blur, flicker, sharpness, soften
 from .table import METRICS, Metric
 
 __all__ = [
@@ -15,11 +16,17 @@ __all__ = [
     "Metric",
     "aed",
     "apd",
+    "blur",
+    "closeness",
     "csim",
+    "feature_distance",
+    "flicker",
     "l1",
     "lpips",
     "nme",
     "psnr",
+    "sharpness",
+    "soften",
     "ssim",
     "tg_id",
     "tl_id",

@@ -1,4 +1,4 @@
-"""Metrics of images in [-1, 1] against the truth: PSNR, SSIM and L1, one value per image.
+"""Metrics of images in [-1, 1] against the truth: PSNR, SSIM and L1, one value per image, or of a region of it.
 
 A data set's figure is the mean over its images, not the figure of the pooled error, which is smaller for PSNR.
 """
@@ -6,6 +6,7 @@ A data set's figure is the mean over its images, not the figure of the pooled er
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from kornia.metrics import ssim as ssim_map
 from torch import Tensor
 
@@ -17,12 +18,13 @@ DATA_RANGE = 2.0
 SSIM_WINDOW_PX = 11
 
 
-def psnr(images: Tensor, truth: Tensor) -> Tensor:
+def psnr(images: Tensor, truth: Tensor, region: Tensor | None = None) -> Tensor:
     """Peak signal-to-noise ratio, 10 log10(L^2 / MSE) with L = 2; higher is better.
 
     Args:
         images: (B, 3, H, W) in [-1, 1].
         truth: the same shape and range.
+        region: (B, 1, H, W) bool, the pixels that count; None is all of them. A row without any gives NaN.
 
     Returns:
         (B,) dB, at least 0; infinite for equal images.
@@ -31,11 +33,11 @@ def psnr(images: Tensor, truth: Tensor) -> Tensor:
         ValueError: if the shapes differ or an image is out of range.
     """
     _check(images, truth)
-    error = (images - truth).square().flatten(1).mean(dim=1)
+    error = region_mean((images - truth).square(), region)
     return 10.0 * torch.log10(DATA_RANGE**2 / error)
 
 
-def ssim(images: Tensor, truth: Tensor) -> Tensor:
+def ssim(images: Tensor, truth: Tensor, region: Tensor | None = None) -> Tensor:
     """Structural similarity (Wang et al. 2004) of each colour channel, averaged; higher is better.
 
     SSIM = (2 m_x m_y + c_1)(2 s_xy + c_2) / ((m_x^2 + m_y^2 + c_1)(s_x^2 + s_y^2 + c_2)), with means m and variances s
@@ -45,6 +47,7 @@ def ssim(images: Tensor, truth: Tensor) -> Tensor:
     Args:
         images: (B, 3, H, W) in [-1, 1], at least 11 px high and wide.
         truth: the same shape and range.
+        region: (B, 1, H, W) bool, windows count that lie in it; None is all of them. A row without any gives NaN.
 
     Returns:
         (B,) in [-1, 1]; 1 for equal images.
@@ -60,10 +63,13 @@ def ssim(images: Tensor, truth: Tensor) -> Tensor:
         )
     levels, true_levels = images.float() + 1.0, truth.float() + 1.0
     similarity = ssim_map(levels, true_levels, SSIM_WINDOW_PX, max_val=DATA_RANGE, eps=0.0, padding="valid")
-    return similarity.flatten(1).mean(dim=1)
+    if region is not None:
+        # A window counts where none of its pixels lies outside.
+        region = F.max_pool2d((~region).float(), SSIM_WINDOW_PX, stride=1) == 0
+    return region_mean(similarity, region)
 
 
-def l1(images: Tensor, truth: Tensor) -> Tensor:
+def l1(images: Tensor, truth: Tensor, region: Tensor | None = None) -> Tensor:
     """Mean absolute difference of all values; lower is better.
 
     In the range [-1, 1], twice that of [0, 1]: only so the paper's L1 (0.14) fits its PSNR (19.7 dB).
@@ -71,6 +77,7 @@ def l1(images: Tensor, truth: Tensor) -> Tensor:
     Args:
         images: (B, 3, H, W) in [-1, 1].
         truth: the same shape and range.
+        region: (B, 1, H, W) bool, the pixels that count; None is all of them. A row without any gives NaN.
 
     Returns:
         (B,) in [0, 2]; 0 for equal images.
@@ -79,7 +86,15 @@ def l1(images: Tensor, truth: Tensor) -> Tensor:
         ValueError: if the shapes differ or an image is out of range.
     """
     _check(images, truth)
-    return (images - truth).abs().flatten(1).mean(dim=1)
+    return region_mean((images - truth).abs(), region)
+
+
+def region_mean(values: Tensor, region: Tensor | None) -> Tensor:
+    """Mean (B,) of values (B, C, H, W) over a region (B, 1, H, W) bool, or all; NaN where it is empty."""
+    if region is None:
+        return values.flatten(1).mean(dim=1)
+    weight = region.to(values)
+    return (values * weight).sum(dim=(1, 2, 3)) / (weight.sum(dim=(1, 2, 3)) * values.shape[1])
 
 
 def _check(images: Tensor, truth: Tensor) -> None:

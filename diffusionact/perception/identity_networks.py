@@ -11,10 +11,14 @@ from .insightface_arcface import GRAPH
 from .network_files import SAFETENSORS_SUFFIX, TensorReader, read_imported
 from .open_perception import load_portrait_net
 from .perception_files import find_perception_file, load_network
+from .photo_identity import load_photo_identity
 from .portrait_net import PortraitNet
 
-# The bundled judge: trained apart from the network that losses use, so that a metric does not praise its own loss.
+# The bundled judge of rendered portraits: trained apart from the network that losses use, so that a metric does not
+# praise its own loss.
 JUDGE = "portrait"
+# The bundled judge of photos, whose embeddings are compared by distance.
+PHOTO_JUDGE = "photo"
 # Files of the catalogue with such a network; the first is the paper's.
 IDENTITY_FILES = ("arcface", "insightface")
 # As insightface publishes its networks.
@@ -37,12 +41,13 @@ def load_identity_network(name_or_path: str | Path, read: TensorReader = read_im
     """A network that says who is on an image: frozen, in evaluation mode, on the CPU.
 
     Its `forward(images, landmarks)` takes images (B, 3, H, W) RGB in [-1, 1] and landmarks (B, 68, 2) px of them,
-    and gives embeddings (B, D) of unit length, differentiable in the images.
+    and gives embeddings (B, D) of unit length, differentiable in the images; those of "photo" have other lengths and
+    are compared by Euclidean distance, which its attribute `compared_by` says.
 
     Args:
-        name_or_path: "portrait", the bundled judge; "arcface" or "insightface", from the weights folder; or the path of
-            a file with ArcFace IR-SE50 or of one of insightface's recognition networks (ONNX), as published or
-            imported.
+        name_or_path: "photo" or "portrait", the bundled judges of photos and of rendered portraits; "arcface" or
+            "insightface", from the weights folder; or the path of a file with ArcFace IR-SE50 or of one of
+            insightface's recognition networks (ONNX), as published or imported.
         read: reads a file; as it stands, imported files only.
 
     Raises:
@@ -52,13 +57,16 @@ def load_identity_network(name_or_path: str | Path, read: TensorReader = read_im
     name = str(name_or_path)
     if name == JUDGE:
         return PortraitIdentity(load_portrait_net("judge"))
+    if name == PHOTO_JUDGE:
+        return load_photo_identity()
     if name in IDENTITY_FILES:
         return load_network(name, find_perception_file(name), read)
     path = Path(name_or_path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"Expected {JUDGE}, {', '.join(IDENTITY_FILES)} or the path of a network of face recognition, received "
-            f"{name_or_path}, which is no file. `diffusionact weights list` says where such files come from."
+            f"Expected {PHOTO_JUDGE}, {JUDGE}, {', '.join(IDENTITY_FILES)} or the path of a network of face "
+            f"recognition, received {name_or_path}, which is no file. `diffusionact weights list` says where "
+            "such files come from."
         )
     return load_network("insightface" if _is_of_insightface(path) else "arcface", path, read)
 

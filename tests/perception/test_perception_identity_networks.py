@@ -36,7 +36,7 @@ def test_safetensors_with_arcface_are_told_from_insightfaces(tmp_path):
 
 def test_an_unknown_name_lists_the_names():
     with pytest.raises(
-        FileNotFoundError, match="^Expected portrait, arcface, insightface or the path .*received facenet"
+        FileNotFoundError, match="^Expected photo, portrait, arcface, insightface or the path .*received facenet"
     ):
         load_identity_network("facenet")
 

@@ -23,8 +23,8 @@ SAME_COLOUR, OTHER_COLOUR = 0.08, 0.30
 FADE_SHARE = 1 / 128
 
 
-# A band of frequencies counts as shown by the engine where it has this share of the photo's energy; the side at which
-# frames are split is not halved below the last.
+# A band of frequencies counts as shown by the engine if its frames hold this share of what the photo has there; the
+# side at which frames are split is not halved below the last.
 SHOWN_SHARE = 0.6
 MIN_SPLIT = 32
 
@@ -38,8 +38,9 @@ def split_side(frames: Tensor, warped: Tensor, confidence: Tensor) -> int:
     side = frames.shape[-1]
     while side // 2 >= MIN_SPLIT:
         sure = _shrink(confidence, side) > MAX_CONFIDENCE
-        shown, wanted = ((_band(images, side).square() * sure).sum() for images in (frames, warped))
-        if shown >= SHOWN_SHARE * wanted:
+        shown, wanted = _band(frames, side), _band(warped, side)
+        # Only what both show at the same place counts: noise of the frames does not.
+        if (shown * wanted * sure).sum() >= SHOWN_SHARE * (wanted.square() * sure).sum():
             break
         side //= 2
     return side

@@ -95,7 +95,8 @@ def measure_clip(
     frames = frames[options.source_frame :] + frames[: options.source_frame]
     source = pipeline.encode_source(frames[0])
     step = max(1, (len(frames) - 1) // options.frames)
-    shots = list(shots_of(pipeline, source, frames[step::step][: options.frames]))
+    # A single image drives itself: then the figures are those of its own pose.
+    shots = list(shots_of(pipeline, source, frames[step::step][: options.frames] or frames))
     rows = []
     for size in options.sizes:
         if size > MAX_ENLARGEMENT * output_side(source, SOURCE_SIZE):

@@ -11,7 +11,7 @@ from ..face.pose.extraction import LandmarkFrame
 from ..face.pose.retargeting import face_pose
 from ..face.readers.open.face_model import OpenFaceModel
 from ..types import FacePose, SourceCodes, map_tensors
-from ..warping import WarpedFrames, add_detail
+from ..warping import WarpedFrames, add_detail, split_side
 from .conditioning import Conditioning
 from .engine import AlignedSource
 from .warp import FACE_MODEL, PREFIX, WarpEngine
@@ -38,6 +38,7 @@ class PhotoDetail:
         source = map_tensors(source, lambda tensor: tensor.to(engine.device))
         self._source = source if has_warp(source) else _with_warp(engine, source, photo)
         self._warp = engine.at_output(side)
+        self._split: int | None = None
 
     @torch.no_grad()
     def warped(self, pose: FacePose) -> WarpedFrames:
@@ -49,6 +50,8 @@ class PhotoDetail:
     @torch.no_grad()
     def add(self, frames: Tensor, pose: FacePose) -> Tensor:
         """Frames with detail, one after the other, so that memory does not grow with their number.
+
+        The first frame decides how soft the engine's frames are, for all that follow.
 
         Args:
             frames: (F, 3, h, w) in [-1, 1], the engine's aligned crops, not larger than the wanted side.
@@ -69,7 +72,10 @@ class PhotoDetail:
 
     def _add_one(self, frames: Tensor, pose: FacePose, row: slice) -> Tensor:
         warped = self.warped(map_tensors(pose, lambda tensor: tensor[row]))
-        return add_detail(frames[row].to(warped.images), warped.images, warped.confidence)
+        frame = frames[row].to(warped.images)
+        if self._split is None:  # of the first frame, so that it does not change within a clip
+            self._split = split_side(frame, warped.images, warped.confidence)
+        return add_detail(frame, warped.images, warped.confidence, self._split)
 
 
 def has_warp(source: SourceCodes) -> bool:

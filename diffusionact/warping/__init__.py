@@ -1,6 +1,6 @@
 """A photo re-rendered in a driver's pose by geometry alone: mesh, textures, own rules for eyes and mouth."""
 
-from .detail import add_detail
+from .detail import add_detail, split_side
 from .motion import coefficient_motion, mesh_motion
 from .reading import FaceReading, read_face
 from .renderer import WarpRenderer
@@ -23,5 +23,6 @@ __all__ = [
     "photo_region",
     "prepare_source",
     "read_face",
+    "split_side",
     "with_matte",
 ]

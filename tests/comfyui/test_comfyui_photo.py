@@ -9,7 +9,7 @@ from PIL import Image
 FRAMES, SIZE, PHOTO_SIZE = 10, 512, 512
 SOURCE_FILE = "diffusionact/photo_source_00001_.safetensors [output]"
 POSE_FILE = "diffusionact/photo_pose_00001_.safetensors [output]"
-MAX_SOURCE_FILE = 16_000_000  # bytes; the demo photo has 11.7 million
+MAX_SOURCE_FILE = 8_000_000  # bytes; the demo photo has 6.3 million
 
 
 def photo_graph(client, frames: int = FRAMES) -> Graph:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from diffusionact.images import uint8_to_model
-from diffusionact.warping import add_detail
+from diffusionact.warping import add_detail, split_side
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,16 @@ def test_detail_stops_where_the_engine_shows_something_else(face):
     result = add_detail(other, sharp, torch.ones(1, 1, 256, 256))
     enlarged = F.interpolate(other, size=(256, 256), mode="bicubic").clamp(-1, 1)
     assert (result - enlarged)[..., 96:160, 96:160].abs().mean() < 0.25 * (result - enlarged)[..., :48, :].abs().mean()
+
+
+def test_soft_frames_are_split_lower_and_become_sharper(face):
+    sharp, low = face
+    sure = torch.ones(1, 1, 256, 256)
+    soft = F.interpolate(F.interpolate(low, size=(32, 32), mode="area"), size=(64, 64), mode="bicubic").clamp(-1, 1)
+    assert split_side(low, sharp, sure) == 64 and split_side(soft, sharp, sure) == 32
+    plain, split = (add_detail(soft, sharp, sure, side) for side in (None, 32))
+    assert sharpness(split) > sharpness(plain)
+    assert (split - sharp).square().mean() < 0.7 * (plain - sharp).square().mean()
 
 
 def test_shapes_that_do_not_belong_together_are_rejected(face):

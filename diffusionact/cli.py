@@ -110,7 +110,7 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
 
 def _add_demo(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("demo", help="reenact the bundled source with the bundled driving clip")
-    parser.add_argument("-o", "--output", type=Path, default=Path("output/demo.mp4"), help="default: %(default)s")
+    parser.add_argument("-o", "--output", type=Path, default=reenact.DEMO_OUTPUT, help="default: %(default)s")
     _add_model_options(parser)
     _add_source_options(parser)
     _add_driver_options(parser)

@@ -36,6 +36,7 @@ def run_demo(options: argparse.Namespace) -> None:
     names = ("source.png", "driving.mp4") if options.model == DEMO_NAME else ("photo.jpg", "photo_driving.mp4")
     options.source, options.driving = (DEMO_MEDIA / name for name in names)
     options.side_by_side = not options.paste_back
+    options.overwrite |= options.output == DEMO_OUTPUT  # which the demo alone writes
     run(options)
 
 

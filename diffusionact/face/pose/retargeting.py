@@ -29,7 +29,7 @@ class MotionOptions:
         camera: the head's size and position in the image: "motion" takes the driver's, in relative motion its change;
             "change" lays the driver's change since the reference frame on the source's; "source" keeps the source's.
         turn_limit: a source whose own head is turned by more than this, degrees, keeps the rest of its turn in absolute
-            motion.
+            motion; from twice as much on, a little more than the rest.
 
     Raises:
         ValueError: if there is no such camera, or the limit is out of range.
@@ -150,7 +150,8 @@ def _limited_rotation(source: Tensor, driver: Tensor, limit: float) -> Tensor:
     turn = source.norm(dim=-1, keepdim=True)
     if (turn <= limit).all():
         return driver
-    kept = axis_angle_to_matrix(source * (1 - limit / turn.clamp(min=limit)))
+    undone = limit * (2 * limit / turn).clamp(max=1.0)  # the more a head is turned, the less is known of its far side
+    kept = axis_angle_to_matrix(source * (1 - (undone / turn).clamp(max=1.0)))
     return matrix_to_axis_angle(kept @ axis_angle_to_matrix(driver))
 
 

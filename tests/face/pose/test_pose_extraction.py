@@ -14,7 +14,7 @@ from diffusionact.face.readers.reader import CroppedFace
 from diffusionact.types import CropTransform, FaceCoefficients, FaceObservation, SourceCodes
 
 MODEL = OpenFaceModel.from_bundled()
-TURNED_DEG = 40.0
+TURNED_DEG = 30.0
 
 
 def face(yaw_deg: float, scale: float) -> CroppedFace:

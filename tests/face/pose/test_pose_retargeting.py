@@ -86,12 +86,14 @@ def test_change_lays_the_drivers_travel_and_growth_alone_on_the_source():
 
 def test_a_turned_source_keeps_the_turn_beyond_the_limit():
     source, driver = coefficients(1, 0), coefficients(2, 1)
-    sideways = torch.tensor([[0.0, math.radians(40), 0.0]])
+    sideways = torch.tensor([[0.0, math.radians(30), 0.0]])
     frontal = replace(driver, rotation=torch.zeros(2, 3))
     limited = MotionOptions(turn_limit=15.0)
     mixed = recombine(MODEL, replace(source, rotation=sideways), frontal, limited)
-    assert torch.allclose(mixed.rotation, torch.tensor([0.0, math.radians(25), 0.0]).expand(2, 3), atol=1e-5)
-    hardly_turned = replace(source, rotation=0.25 * sideways)
+    assert torch.allclose(mixed.rotation, torch.tensor([0.0, math.radians(15), 0.0]).expand(2, 3), atol=1e-5)
+    further = recombine(MODEL, replace(source, rotation=2 * sideways), frontal, limited)
+    assert torch.allclose(further.rotation[:, 1], torch.tensor(math.radians(60 - 7.5)), atol=1e-5)
+    hardly_turned = replace(source, rotation=0.4 * sideways)
     assert torch.equal(recombine(MODEL, hardly_turned, driver, limited).rotation, driver.rotation)
 
 

@@ -28,6 +28,7 @@ from .reenactment_report import ReenactmentReport
 logger = logging.getLogger(__name__)
 
 DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
+DEMO_OUTPUT = Path("output/demo.mp4")
 OUTPUT_SUFFIXES = (".mp4", ".mov", ".mkv", ".png", "")
 
 

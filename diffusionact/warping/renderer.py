@@ -83,19 +83,18 @@ class WarpRenderer:
         screen = plane_to_output(plane, self.to_output)
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         amount = self._separation(placement)
-        turned = turned_back(self._hidden, source, placement) * amount
+        turned = turned_back(source, placement) * amount * (len(self._hidden.faces) > 0)
         visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned))
         # 2. Colours, and how far they may be trusted.
         trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
-        background, background_seen = self._background, self._background_seen
+        behind = self._background, self._background_seen
         if turned > 0:
-            background, background_seen = draw_hidden_side(
-                self._hidden, self._textures, screen, placement, change, self.to_output, (background, background_seen), turned
-            )
-        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
+            rings = self._hidden.place(placement, change, self.to_output)
+            behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)
+        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, behind[0], amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
-        confidence = mix(background_seen * amount, trust, cover)
+        confidence = mix(behind[1] * amount, trust, cover)
         # 3. Eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
@@ -116,7 +115,7 @@ class WarpRenderer:
     def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, turned: Tensor) -> Tensor:
         """(N, 6) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal.
 
-        The skirt is 1 where skin is drawn out over what was background, -1 where the photo gives way to the hidden side.
+        The skirt is 1 where skin is drawn out over background, -1 where the photo gives way to the hidden side.
         """
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])

@@ -12,7 +12,9 @@ from ..face.readers.open.face_model import OpenFaceModel
 from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out, lay_out_matte
 from .confidence import facing, visible
 from .eyes import prepare_eyes
+from .far_half import seen_aside
 from .mouth import prepare_mouth
+from .outline import depth_on_outline, find_outline
 from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
 from .reading import FaceReading
 from .sampling import apply, blur, fill, mix, sample, smoothstep
@@ -50,6 +52,7 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
     texture, inside = lay_out(photo.to(aligned.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
     geometry = _geometry(face, aligned, crop_side)
     points, plane = geometry.pop("mesh"), geometry.pop("plane")
+    aside = seen_aside(geometry["rotation"][0], geometry["shape"][:NUM_FACE], plane)
     mouth_frame, mouth_inside = prepare_mouth(texture, points)
     whole = torch.ones_like(inside)
     return WarpSource(
@@ -66,7 +69,7 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
         **vars(prepare_eyes(texture, points)),
         mouth_frame=mouth_frame,
         mouth_inside=mouth_inside,
-        skin_light=skin_light(texture, whole, geometry["positions"], plane),
+        skin_light=skin_light(texture, whole, geometry["positions"], plane, aside),
         light=_light(texture, points),
         rotation_values=face.coefficients.rotation,
         camera=face.coefficients.camera,
@@ -125,9 +128,12 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
     matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
     plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
+    aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
+    fitted = depth_on_outline(source, find_outline(source, matte))
     changed = {
+        "ring_points": fitted,
         "ring_skirt": source.ring_skirt * between_person(sample(matte, source.positions[NUM_FACE:])[0]),
-        "skin_light": skin_light(source.texture, matte, source.positions, plane),
+        "skin_light": skin_light(source.texture, matte, source.positions, plane, aside),
         "matte": matte,
         "colour": _continued(colours[:3], matte),
         "background": colours[3:],

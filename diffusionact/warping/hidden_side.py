@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .far_half import seen_aside, spread
 from .rasteriser import interpolate, rasterise, value_planes
 from .sampling import mix, sample, smoothstep
 from .shading import Textures
@@ -20,18 +21,18 @@ from .topology import NUM_FACE, OVAL, RINGS, SPOKES, Topology
 from .values import HeadPlacement, WarpSource
 from .view import plane_to_output
 
-# Turn of the photo's head, and turn back from it, degrees, over which the mirrored side fades in.
-PHOTO_TURN_DEG, TURN_BACK_DEG = (4.0, 10.0), (2.0, 9.0)
-# The far half begins between these distances from the middle of the face, cm.
-FAR_CM = (1.5, 4.0)
+# Turn back from the photo's pose, degrees, over which the mirrored side fades in.
+TURN_BACK_DEG = (2.0, 9.0)
 # Below the face only a strip beside the oval is mirrored, not the shoulder: distances and heights, cm.
-STRIP_CM, SHOULDER_CM = (4.0, 2.0), (-6.0, -3.0)
+STRIP_CM, SHOULDER_CM = (2.5, 1.2), (-6.0, -3.0)
 # Share of the head's motion that mirrored rings must have.
 MOVING = (0.5, 0.9)
 # Magnification of the texture over which the photo's own strip gives way.
-GIVE_WAY = (1.15, 1.9)
+GIVE_WAY = (1.1, 1.7)
 # Distance from the oval over which the light of the far cheek fades into that of the mirrored side, cm.
 LIGHT_FADE_CM = 1.5
+# Nearer to the oval than this the strip gives way as the oval does: it may be background seen beside the cheek.
+BESIDE_CM = 2.0
 HIDDEN_CONFIDENCE = 0.3
 
 
@@ -44,19 +45,24 @@ class HiddenSide:
         points: (K, 3) cm, head space.
         follow: (K,) share of the oval's displacement.
         values: (N, 6) of all vertices: grid place on the near half (2), strength, change of light (3).
-        side: () 1 if the photo hardly shows the subject's right, -1 if the left; its size tells how sure that is.
+        beside: (N,) 1 on the oval, falling away from it.
     """
 
     faces: Tensor
     points: Tensor
     follow: Tensor
     values: Tensor
-    side: Tensor
+    beside: Tensor
 
     @property
     def strength(self) -> Tensor:
         """(N,) how far the mirrored side may replace the photo at each vertex."""
         return self.values[:, 2]
+
+    def place(self, placement: HeadPlacement, change: Tensor, to_output: Tensor) -> Tensor:
+        """The rings (K, 3) px in an output, of a placement of one row and the mesh's displacement (478, 3) cm."""
+        moved = self.points + self.follow[:, None] * spokes(change[list(OVAL)]).repeat(RINGS, 1)
+        return plane_to_output(placement.place(moved[None])[0], to_output)
 
 
 def mirror_rings(vertices: Tensor) -> Tensor:
@@ -73,25 +79,29 @@ def find_hidden_side(source: WarpSource, topology: Topology) -> HiddenSide:
     gap = far - mirror_rings(spokes(source.shape[oval]).repeat(RINGS, 1))[:SPOKES] * flip
     points = mirror_rings(source.ring_points) * flip + follow[:, None] * gap.repeat(RINGS, 1)
     away = mirror_rings(_distance(source))
-    ray = source.rotation[0, 2]
-    side = ray[0].sign() * smoothstep(*PHOTO_TURN_DEG, torch.rad2deg(ray[0].abs().asin()))
+    shape = source.shape[:NUM_FACE]
+    aside = seen_aside(source.rotation[0], shape, source.placement.place(shape[None])[0])
+    on_face = spread(aside[:, None], topology)
     beside = torch.maximum(smoothstep(*STRIP_CM, away), smoothstep(*SHOULDER_CM, points[:, 1]))
     moving = smoothstep(*MOVING, mirror_rings(source.weight[NUM_FACE:]))
     near = mirror_rings(source.positions[NUM_FACE:])
     shown = sample(source.inside, near)[0].clamp(0, 1)
-    half = smoothstep(*FAR_CM, -side.sign() * far[:, 0]).repeat(RINGS)
-    strength = beside * moving * shown * half * side.abs()
-    light = sample(source.skin_light, spokes(source.positions[oval])).T
-    change = (light - mirror_rings(light.repeat(RINGS, 1))[:SPOKES]).repeat(RINGS, 1)
-    change = change * (-(away / LIGHT_FADE_CM).square()).exp()[:, None]
-    rings = torch.cat([near, strength[:, None], change], dim=1)
-    face = rings.new_zeros(NUM_FACE, rings.shape[1])
-    face[:, :2] = source.positions[topology.mirror]
-    face[oval, 2:] = rings[:SPOKES:2, 2:]
-    values = torch.cat([face, rings])
-    used = (values[:, 2] > 0)[topology.faces].any(1)
-    used[: topology.num_face_triangles] = False
-    return HiddenSide(topology.faces[used], points, follow, values, side)
+    strength = beside * moving * shown * spokes(on_face[oval])[:, 0].repeat(RINGS)
+    here, there = source.positions[:NUM_FACE], source.positions[topology.mirror]
+    light = (sample(source.skin_light, here) - sample(source.skin_light, there)).T
+    faded = spokes(light[oval]).repeat(RINGS, 1) * (-(away / LIGHT_FADE_CM).square()).exp()[:, None]
+    values = torch.cat(
+        [
+            torch.cat([there, on_face, light], dim=1),
+            torch.cat([near, strength[:, None], faded], dim=1),
+        ]
+    )
+    # A contour's pixels look beyond the oval from either side: the skin's triangles at the oval are drawn as well.
+    at_oval = torch.isin(topology.faces, topology.faces.new_tensor(oval)).any(1)
+    at_oval[topology.num_face_triangles :] = True
+    used = (values[:, 2] > 0)[topology.faces].any(1) & at_oval
+    beside = torch.cat([torch.ones_like(on_face[:, 0]), (-(_distance(source) / BESIDE_CM).square()).exp()])
+    return HiddenSide(topology.faces[used], points, follow, values, beside)
 
 
 def _distance(source: WarpSource) -> Tensor:
@@ -101,19 +111,17 @@ def _distance(source: WarpSource) -> Tensor:
     return (source.positions[NUM_FACE:] - oval).norm(dim=1) / to_plane / source.scale
 
 
-def turned_back(hidden: HiddenSide, source: WarpSource, placement: HeadPlacement) -> Tensor:
-    """() in [0, 1], how far the head is turned back from its turn in the photo, so that the hidden side comes out."""
+def turned_back(source: WarpSource, placement: HeadPlacement) -> Tensor:
+    """() in [0, 1], how far the head is turned back from the photo's pose, so that the hidden side comes out."""
     before, after = (torch.rad2deg(r[0, 2, 0].clamp(-1, 1).asin()) for r in (source.rotation, placement.rotation))
-    return smoothstep(*TURN_BACK_DEG, (before - after) * hidden.side.sign()) * (hidden.side != 0)
+    return smoothstep(*TURN_BACK_DEG, (before - after) * before.sign())
 
 
 def draw_hidden_side(
     hidden: HiddenSide,
     textures: Textures,
     screen: Tensor,
-    placement: HeadPlacement,
-    change: Tensor,
-    to_output: Tensor,
+    rings: Tensor,
     behind: tuple[Tensor, Tensor],
     share: Tensor,
 ) -> tuple[Tensor, Tensor]:
@@ -123,9 +131,7 @@ def draw_hidden_side(
         hidden: made ready.
         textures: of the source.
         screen: (N, 3) px, all vertices of the frame.
-        placement: one row.
-        change: (478, 3) cm.
-        to_output: aligned px -> px of the output.
+        rings: (K, 3) px, see `HiddenSide.place`.
         behind: (3, H, W) the background and (H, W) its confidence.
         share: () how far the mirrored side has come out.
 
@@ -134,8 +140,6 @@ def draw_hidden_side(
     """
     background, sure = (part.clone() for part in behind)
     height, width = sure.shape
-    moved = hidden.points + hidden.follow[:, None] * spokes(change[list(OVAL)]).repeat(RINGS, 1)
-    rings = plane_to_output(placement.place(moved[None])[0], to_output)
     screen = torch.cat([screen[:NUM_FACE], rings])
     triangle = rasterise(screen, hidden.faces, height, width).flatten()
     pixels = (triangle >= 0).nonzero()[:, 0]
@@ -157,4 +161,7 @@ def giving_way(hidden: HiddenSide, magnified: Tensor, share: Tensor) -> Tensor:
         magnified: (N,) magnification of the texture.
         share: () how far the mirrored side has come out.
     """
-    return hidden.strength * smoothstep(*GIVE_WAY, magnified) * share
+    drawn = smoothstep(*GIVE_WAY, magnified)
+    at_oval = spokes(drawn[list(OVAL), None])[:, 0].repeat(RINGS)
+    beside = torch.cat([drawn[:NUM_FACE], hidden.beside[NUM_FACE:] * at_oval])
+    return hidden.strength * torch.maximum(drawn, beside) * share

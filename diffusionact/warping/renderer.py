@@ -97,21 +97,19 @@ class WarpRenderer:
         screen = plane_to_output(plane, self.to_output)
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         amount = self._separation(placement)
-        turned = turned_back(self._hidden, source, placement) * amount
+        turned = turned_back(source, placement) * amount * (len(self._hidden.faces) > 0)
         visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned))
         # 2. Colours, and how far they may be trusted.
         bent = bool(amount <= 0)  # the photo bends as a whole
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
-        background, background_seen = self._background, self._background_seen
+        behind = self._background, self._background_seen
         if turned > 0:
-            behind = (background, background_seen)
-            background, background_seen = draw_hidden_side(
-                self._hidden, self._textures, screen, placement, change, self.to_output, behind, turned
-            )
-        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
+            rings = self._hidden.place(placement, change, self.to_output)
+            behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)
+        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, behind[0], amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
-        confidence = trust if cover is None else mix(background_seen * amount, trust, cover)
+        confidence = trust if cover is None else mix(behind[1] * amount, trust, cover)
         # 3. Eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]

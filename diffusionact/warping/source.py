@@ -12,8 +12,10 @@ from ..face.readers.open.face_model import OpenFaceModel
 from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out, lay_out_matte
 from .confidence import facing, visible
 from .eyes import prepare_eyes
+from .far_half import seen_aside
 from .light import light_on_skin
 from .mouth import prepare_mouth
+from .outline import depth_on_outline, find_outline
 from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
 from .reading import FaceReading
 from .sampling import apply, blur, fill, mix, sample, smoothstep
@@ -51,9 +53,11 @@ def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
     texture, inside = lay_out(photo.to(aligned.device).permute(2, 0, 1).float() / 255.0, aligned, crop_side)
     geometry = _geometry(face, aligned, crop_side)
     points, plane = geometry.pop("mesh"), geometry.pop("plane")
+    face_plane = plane[:NUM_FACE]
+    aside = seen_aside(geometry["rotation"][0], geometry["shape"][:NUM_FACE], face_plane)
     mouth_frame, mouth_inside = prepare_mouth(texture, points)
     whole = torch.ones_like(inside)
-    skin = skin_light(texture, whole, geometry["positions"], plane[:NUM_FACE])
+    skin = skin_light(texture, whole, geometry["positions"], face_plane, aside)
     shown = geometry["seen"] * sample(inside, geometry["positions"])[0]
     return WarpSource(
         aligned=aligned,
@@ -132,9 +136,12 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
     matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
     plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
+    aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
+    fitted = depth_on_outline(source, find_outline(source, matte))
     changed = {
+        "ring_points": fitted,
         "ring_skirt": source.ring_skirt * between_person(sample(matte, source.positions[NUM_FACE:])[0]),
-        "skin_light": skin_light(source.texture, matte, source.positions, plane),
+        "skin_light": skin_light(source.texture, matte, source.positions, plane, aside),
         "matte": matte,
         "colour": _continued(colours[:3], matte),
         "background": colours[3:],

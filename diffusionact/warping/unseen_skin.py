@@ -8,18 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .confidence import face_normals
+from .far_half import seen_aside, spread
 from .rasteriser import gather, interpolate, rasterise, value_planes
 from .sampling import blur, fill, mix, pixel_centres, polygon_coverage, sample, smoothstep
 from .shading import Visible
 from .topology import NUM_FACE, OVAL, SKIN, Topology, load_topology
 from .values import WarpSource
 
-# Cosine between skin and camera in the photo, and magnification of the texture, where the fill takes over.
-WELL_SEEN, BARELY_SEEN = 0.65, 0.25
-MIN_STRETCH, MAX_STRETCH = 1.1, 1.7
-# Skin that looks away more than this does not tell the light beside it.
-LIT_COSINE = (0.3, 0.5)
+# How well skin was seen, and how much its texture is magnified, where smooth skin takes over.
+WELL_SEEN, BARELY_SEEN = 0.75, 0.25
+MIN_STRETCH, MAX_STRETCH = 1.3, 2.2
+# The same magnification on the far half of a turned face, whose other half is known.
+FAR_MIN_STRETCH, FAR_MAX_STRETCH = 1.1, 1.7
 # The broad light of the skin: side of the map on the canvas, blur in its px.
 LIGHT_SIDE, LIGHT_SIGMA = 160, 1.6
 # Part of the oval, from its middle, whose colours are skin that was seen.
@@ -37,7 +37,8 @@ class UnseenSkin:
     Attributes:
         triangles: (T,) the rank of each triangle among those concerned, -1 for the others.
         faces: (M, 3) the triangles concerned.
-        values: (N, 4) of each vertex: grid place on the other half (2), how well either half was seen.
+        values: (N, 5) of each vertex: grid place on the other half (2), need of other skin where it is drawn out much
+            and where a little, how well its counterpart was seen.
     """
 
     triangles: Tensor
@@ -45,7 +46,7 @@ class UnseenSkin:
     values: Tensor
 
 
-def skin_light(texture: Tensor, matte: Tensor, positions: Tensor, plane: Tensor) -> Tensor:
+def skin_light(texture: Tensor, matte: Tensor, positions: Tensor, plane: Tensor, aside: Tensor) -> Tensor:
     """The skin's broad colour where the photo shows it well, continued beyond, (3, LIGHT_SIDE, LIGHT_SIDE).
 
     Args:
@@ -53,6 +54,7 @@ def skin_light(texture: Tensor, matte: Tensor, positions: Tensor, plane: Tensor)
         matte: (1, side, side), how much of a pixel is the person.
         positions: (N, 2) grid coordinates of the vertices.
         plane: (468, 3) the face on the plane.
+        aside: (468,) see `seen_aside`.
     """
     small = F.interpolate(torch.cat([texture, matte])[None], size=(LIGHT_SIDE, LIGHT_SIDE), mode="area")[0]
     small, person = small[:3], small[3:]
@@ -60,43 +62,33 @@ def skin_light(texture: Tensor, matte: Tensor, positions: Tensor, plane: Tensor)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
     oval = positions[list(OVAL)]
     skin = polygon_coverage(grid, mix(oval.mean(0), oval, SKIN_SHARE), 2 / LIGHT_SIDE)[None]
-    lit = ((skin > 0.9) & (person > SURELY_PERSON)).float() * _lit(positions[:NUM_FACE], plane)
+    lit = ((skin > 0.9) & (person > SURELY_PERSON)).float() * _lit(positions[:NUM_FACE], plane, aside)
     return blur(fill(small, lit, (LIGHT_SIGMA, 3 * LIGHT_SIGMA, 9 * LIGHT_SIGMA)), LIGHT_SIGMA)
 
 
-def _lit(positions: Tensor, plane: Tensor) -> Tensor:
-    """(1, LIGHT_SIDE, LIGHT_SIDE) how well the photo's pixels show the face that lies there."""
+def _lit(positions: Tensor, plane: Tensor, aside: Tensor) -> Tensor:
+    """(1, LIGHT_SIDE, LIGHT_SIDE) 1 where pixels show the face, 0 where they show it from aside on the far half."""
     topology = load_topology(plane.device)
     faces = topology.faces[: topology.num_face_triangles]
     screen = torch.cat([(positions + 1) * (LIGHT_SIDE / 2) - 0.5, plane[:, 2:] * LIGHT_SIDE], dim=1)
     triangle = rasterise(screen, faces, LIGHT_SIDE, LIGHT_SIDE)
     pixels = pixel_centres(LIGHT_SIDE, LIGHT_SIDE, plane.device)
-    cosine = interpolate(value_planes(screen, faces, face_normals(plane)[:, 2:]), triangle, pixels)[..., 0]
-    return smoothstep(*LIT_COSINE, cosine)[None] * (triangle >= 0)
+    return interpolate(value_planes(screen, faces, 1 - aside[:, None]), triangle, pixels)[None, ..., 0] * (
+        triangle >= 0
+    )
 
 
 def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
     """Find the skin that was not well seen."""
-    positions, known = source.positions.clone(), _known(source, topology)
-    positions[:NUM_FACE] = positions[topology.mirror]
-    other = known.clone()
-    other[:NUM_FACE] = known[topology.mirror]
-    poor = (known < 1)[topology.faces].any(1) & (topology.labels == SKIN)
+    positions, seen = source.positions.clone(), source.seen.clone()
+    positions[:NUM_FACE], seen[:NUM_FACE] = positions[topology.mirror], seen[topology.mirror]
+    plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
+    aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
+    needs = torch.stack([smoothstep(WELL_SEEN, BARELY_SEEN, source.seen[:NUM_FACE]), aside], dim=1)
+    needs = torch.cat([spread(needs, topology), needs.new_zeros(len(positions) - NUM_FACE, 2)])
+    poor = (needs > 0).any(1)[topology.faces].any(1) & (topology.labels == SKIN)
     triangles = torch.where(poor, poor.cumsum(0) - 1, -1)
-    values = torch.cat([positions, known[:, None], other[:, None]], dim=1)
-    return UnseenSkin(triangles, topology.faces[poor], values)
-
-
-def _known(source: WarpSource, topology: Topology) -> Tensor:
-    """(N,) how well the photo shows the skin around each vertex; what hides it is a step, which neighbours smooth."""
-    faces = topology.faces[: topology.num_face_triangles]
-    cosine = face_normals(source.placement.place(source.shape[None, :NUM_FACE])[0])[:, 2]
-    known = torch.minimum(smoothstep(BARELY_SEEN, WELL_SEEN, cosine), source.seen[:NUM_FACE])
-    least = known[faces].amin(1)
-    known = known.scatter_reduce(0, faces.flatten(), least.repeat_interleave(3), "amin")
-    total = torch.zeros_like(known).index_add_(0, faces.flatten(), known[faces].mean(1).repeat_interleave(3))
-    count = torch.zeros_like(known).index_add_(0, faces.flatten(), torch.ones_like(least).repeat_interleave(3))
-    return torch.cat([total / count.clamp(min=1), torch.ones_like(source.seen[NUM_FACE:])])
+    return UnseenSkin(triangles, topology.faces[poor], torch.cat([positions, needs, seen[:, None]], dim=1))
 
 
 def fill_unseen_skin(
@@ -128,8 +120,11 @@ def fill_unseen_skin(
     positions = torch.stack([pixels % width, pixels // width], dim=-1).float()
     vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
     values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank[pixels], positions)
-    there, (seen, other, stretch) = values[:, :2], values[:, 2:].unbind(1)
-    share = smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * (1 - seen).clamp(0, 1)
+    there, (need, far_need, other, stretch) = values[:, :2], values[:, 2:].unbind(1)
+    share = torch.maximum(
+        smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
+        smoothstep(FAR_MIN_STRETCH, FAR_MAX_STRETCH, stretch) * far_need,
+    ).clamp(0, 1)
     used = (share > MIN_SHARE).nonzero()[:, 0]
     pixels, there, other, share = pixels[used], there[used], other[used], share[used]
     detail = sample(texture, there, "bicubic") - sample(source.skin_light, there)

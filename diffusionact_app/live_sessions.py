@@ -69,7 +69,7 @@ class LiveSessions:
             NoFaceFoundError: if the photo shows no face.
             ValueError: if it is no image, or a value is out of range.
         """
-        options = LiveOptions(smoothing, sampling=self.model.preview_sampling)
+        options = LiveOptions(smoothing, sampling=self.model.quickest_sampling)
         if photo is not None:
             self.model.encode(photo)  # kept there, so that the first frame need not wait
         visitor = self._visitor(session)

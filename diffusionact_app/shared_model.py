@@ -38,6 +38,7 @@ from .fair_lock import FairLock
 logger = logging.getLogger(__name__)
 
 MAX_SOURCES = 16
+MAX_QUICK_STEPS = 4
 DEFAULT_QUALITY = "balanced"
 WARM_UP_STEPS = 2
 
@@ -83,6 +84,12 @@ class SharedModel:
         """Name of the preset to begin with; None where there are none."""
         names = list(self.presets)
         return DEFAULT_QUALITY if DEFAULT_QUALITY in names else next(iter(names), None)
+
+    @property
+    def quickest_sampling(self) -> Sampling:
+        """How to render where somebody waits for every frame: the quickest preset, in a few steps at most."""
+        quickest = min(self.presets.values(), key=self.steps_per_frame, default=Sampling())
+        return Sampling(min(MAX_QUICK_STEPS, self.steps_per_frame(quickest)), quickest.scheduler)
 
     @property
     def encode_steps(self) -> int:

@@ -131,6 +131,22 @@ class FrameSource:
         return Pace(self.frame_rate, self.is_even).time_base
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Frames of a file from `first` to `stop`, at a rate; a value, so that jobs with it can go to another process."""
+
+    stored: StoredFrames
+    first: Fraction
+    stop: Fraction | None
+    rate: Fraction | None
+
+    def __call__(self) -> Iterator[TimedFrame]:
+        part = self.stored.timed(self.first)
+        if self.first or self.stop is not None:
+            part = trimmed(part, self.first, self.stop)
+        return part if self.rate is None else at_constant_rate(part, self.rate)
+
+
 def select(stored: StoredFrames, start: Fraction, end: Fraction | None, rate: Fraction | None) -> FrameSource:
     """The part of stored frames that was asked for; see `open_frames`.
 
@@ -141,13 +157,6 @@ def select(stored: StoredFrames, start: Fraction, end: Fraction | None, rate: Fr
         raise ValueError(f"Expected 0 <= start < end in seconds, received {_words(start, end)}; correct them.")
 
     first, stop = max(start - TIME_TOLERANCE, Fraction(0)), None if end is None else end - TIME_TOLERANCE
-
-    def frames() -> Iterator[TimedFrame]:
-        part = stored.timed(first)
-        if first or stop is not None:
-            part = trimmed(part, first, stop)
-        return part if rate is None else at_constant_rate(part, rate)
-
     begin = Fraction(0)
     if first:
         begin = next((time.start for time, _ in stored.timed(first) if time.start >= first), None)
@@ -171,7 +180,7 @@ def select(stored: StoredFrames, start: Fraction, end: Fraction | None, rate: Fr
         has_audio=stored.has_audio,
         begin=stored.first_second + begin,
         problems=stored.problems,
-        _frames=frames,
+        _frames=_Part(stored, first, stop, rate),
     )
 
 

@@ -60,7 +60,7 @@ def test_options_of_the_api_are_those_the_page_begins_with(page, context):
         tab = AnimateTab(context)
     begun = {name: tab.controls[name].value for name in DEFAULTS}
     assert begun == DEFAULTS
-    assert set(DEFAULTS) | {"source", "driving", "quality", "frames", "relative"} == set(
+    assert set(DEFAULTS) | {"source", "driving", "quality", "frames", "relative", "output"} == set(
         tab.controls.values({component: None for component in tab.controls.all()})
     )
 

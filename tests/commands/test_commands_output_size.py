@@ -64,7 +64,7 @@ def test_the_whole_photo_moves_at_its_own_resolution(files, tmp_path):
     photo, (still, moved) = load_image(files[0]).numpy(), frames(tmp_path / "out")
     assert still.shape == photo.shape
     assert np.abs(still.astype(float) - photo).mean() < 1.5
-    assert np.array_equal(moved[-20:], photo[-20:]) and np.abs(moved.astype(float) - photo)[60:200].mean() > 3
+    assert np.array_equal(moved[-20:], photo[-20:]) and np.abs(moved.astype(float) - photo)[60:200].mean() > 1.5
 
 
 def test_a_soft_edge_asks_for_a_paste(files, tmp_path):
@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_rejected(files, tmp_path, capsys, words, message):
 
 def test_a_saved_source_of_the_warp_is_enough(files, tmp_path, toy_model, capsys):
     for model, code in (("photo", 0), (toy_model, 2)):
-        saved = tmp_path / "saved.safetensors"
+        saved = tmp_path / f"saved_{code}.safetensors"
         assert main(["encode", str(files[0]), "-o", str(saved), "--model", model, "--device", "cpu"]) == 0
         words = ["--output-size", "source", "--model", model]
         assert reenact((saved, files[1]), tmp_path / f"out_{code}", *words) == code

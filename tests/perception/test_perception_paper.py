@@ -143,7 +143,7 @@ def test_the_perceptual_loss_with_lpipss_maps_is_lpips(folder, backbone):
 def test_unknown_choices_are_rejected(folder):
     with pytest.raises(ValueError, match="^Expected perceptual .*lpips-squeeze"):
         load_paper_perception(only("perceptual"), folder, perceptual="lpips-squeeze")
-    with pytest.raises(FileNotFoundError, match="^Expected portrait, arcface, insightface or the path .*facenet"):
+    with pytest.raises(FileNotFoundError, match="^Expected photo, portrait, .* or the path .*facenet"):
         load_paper_perception(only("identity"), folder, identity="facenet")
 
 

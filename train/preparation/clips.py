@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from diffusionact.checks import check_choice
-from diffusionact.video.reading import IMAGE_SUFFIXES
+from diffusionact.video.stills import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}
 # Folders of the usual VoxCeleb preparation that hold the same clips; the first one that is there counts.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .behind import Behind, draw_behind
 from .far_half import seen_aside, spread
-from .rasteriser import interpolate, rasterise, value_planes
-from .sampling import mix, sample, smoothstep
+from .sampling import sample, smoothstep
 from .shading import Textures
 from .surroundings import spokes
 from .topology import NUM_FACE, OVAL, RINGS, SPOKES, Topology
@@ -118,39 +118,20 @@ def turned_back(source: WarpSource, placement: HeadPlacement) -> Tensor:
 
 
 def draw_hidden_side(
-    hidden: HiddenSide,
-    textures: Textures,
-    screen: Tensor,
-    rings: Tensor,
-    behind: tuple[Tensor, Tensor],
-    share: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Background with the mirrored side on it.
+    hidden: HiddenSide, textures: Textures, screen: Tensor, rings: Tensor, behind: Behind, share: Tensor
+) -> Behind:
+    """The mirrored side on the background.
 
     Args:
         hidden: made ready.
         textures: of the source.
         screen: (N, 3) px, all vertices of the frame.
         rings: (K, 3) px, see `HiddenSide.place`.
-        behind: (3, H, W) the background and (H, W) its confidence.
+        behind: the background.
         share: () how far the mirrored side has come out.
-
-    Returns:
-        (3, H, W) and (H, W).
     """
-    background, sure = (part.clone() for part in behind)
-    height, width = sure.shape
     screen = torch.cat([screen[:NUM_FACE], rings])
-    triangle = rasterise(screen, hidden.faces, height, width).flatten()
-    pixels = (triangle >= 0).nonzero()[:, 0]
-    places = torch.stack([pixels % width, pixels // width], dim=-1).float()
-    values = interpolate(value_planes(screen, hidden.faces, hidden.values), triangle[pixels], places)
-    grid, strength, light = values.split([2, 1, 3], dim=1)
-    cover = sample(textures.matte, grid)[0].clamp(0, 1) * strength[:, 0].clamp(0, 1) * share
-    colours = sample(textures.colour, grid, "bicubic") + light.T
-    background.view(3, -1)[:, pixels] = mix(background.view(3, -1)[:, pixels], colours.clamp(0, 1), cover)
-    sure.view(-1)[pixels] = mix(sure.view(-1)[pixels], HIDDEN_CONFIDENCE, cover)
-    return background, sure
+    return draw_behind(behind, textures, screen, hidden.faces, hidden.values, share, HIDDEN_CONFIDENCE)
 
 
 def giving_way(hidden: HiddenSide, magnified: Tensor, share: Tensor) -> Tensor:

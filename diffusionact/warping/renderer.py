@@ -8,9 +8,11 @@ from torch import Tensor
 
 from ..checks import check_positive_int
 from ..face.geometry.alignment import invert_transform
+from .behind import Behind
 from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
 from .drawing import Drawing
 from .eye_painting import paint_eyes
+from .head_shell import draw_shell, find_shell, turned_away
 from .hidden_side import draw_hidden_side, find_hidden_side, giving_way, turned_back
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
@@ -59,6 +61,7 @@ class WarpRenderer:
         self._pixels = pixel_centres(height, width, device)
         self._still = still_plane(source)
         self._unseen = find_unseen_skin(source, self._topology)
+        self._shell = find_shell(source)
         self._hidden = find_hidden_side(source, self._topology)
         density = float(source.crop_side / (256 * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()))
         self._zoom = 1 / density
@@ -87,14 +90,11 @@ class WarpRenderer:
         visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned))
         # 2. Colours, and how far they may be trusted.
         trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
-        behind = self._background, self._background_seen
-        if turned > 0:
-            rings = self._hidden.place(placement, change, self.to_output)
-            behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)
-        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, behind[0], amount)
+        behind = self._uncovered(screen, placement, change, amount, turned)
+        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, behind.image, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
-        confidence = mix(behind[1] * amount, trust, cover)
+        confidence = mix(behind.sure * amount, trust, cover)
         # 3. Eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
@@ -102,6 +102,19 @@ class WarpRenderer:
         paint_eyes(source, self._textures.photo, drawing)
         paint_mouth(source, drawing, self.to_output)
         return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label.to(torch.uint8), normals
+
+    def _uncovered(
+        self, screen: Tensor, placement: HeadPlacement, change: Tensor, amount: Tensor, turned: Tensor
+    ) -> Behind:
+        """The background with what a turn uncovers of the head: its back, and the far side of a turned photo."""
+        behind = Behind(self._background, self._background_seen)
+        away = turned_away(self.source, placement) * amount
+        if away > 0 and len(self._shell.faces):
+            behind = draw_shell(self._shell, self._textures, self._shell.place(placement, self.to_output), behind, away)
+        if turned > 0:
+            rings = self._hidden.place(placement, change, self.to_output)
+            behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)
+        return behind
 
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
         """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""

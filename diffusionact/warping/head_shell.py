@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .behind import Behind, draw_behind
+from .far_half import far_half, no_profile
 from .outline import Outline, find_outline
 from .sampling import smoothstep
 from .shading import Textures
@@ -30,6 +31,8 @@ BAND_SHARE, BAND_CM = 0.6, 2.5
 TURN_DEG = (6.0, 14.0)
 # Heights in head space below which hair hangs and is no shell, cm.
 HANGING_CM = (-3.0, 1.0)
+# The shell's own outline is soft as hair is: cosines with the view.
+SOFT_EDGE = (0.05, 0.4)
 SHELL_CONFIDENCE = 0.2
 
 
@@ -40,16 +43,14 @@ class HeadShell:
     Attributes:
         faces: (T, 3).
         points: (K, 3) cm, head space.
+        normals: (K, 3) unit, head space.
         values: (K, 6) grid place on the canvas (2), strength, change of colour (3), which is none.
     """
 
     faces: Tensor
     points: Tensor
+    normals: Tensor
     values: Tensor
-
-    def place(self, placement: HeadPlacement, to_output: Tensor) -> Tensor:
-        """The vertices (K, 3) px in an output, of a placement of one row."""
-        return plane_to_output(placement.place(self.points[None])[0], to_output)
 
 
 def find_shell(source: WarpSource) -> HeadShell:
@@ -71,12 +72,19 @@ def find_shell(source: WarpSource) -> HeadShell:
     band = (BAND_SHARE * outline.reach).clamp(max=BAND_CM)
     shown = outline.reach - band * torch.tanh(inside / band)
     places = _grid_at(source, outline, shown)
-    strength = outline.sure * smoothstep(*HANGING_CM, points[..., 1]) * smoothstep(1.0, 0.85, angle / angle[-1])
+    far = spokes(far_half(source.rotation[0], source.shape[list(OVAL)])[:, None])[:, 0]
+    strength = (
+        outline.sure * (1 - far) * smoothstep(*HANGING_CM, points[..., 1]) * smoothstep(1.0, 0.85, angle / angle[-1])
+    )
     values = torch.cat([places, strength[..., None], torch.zeros_like(points)], dim=-1)
     faces = _faces(ray.device)
     values = values.flatten(0, 1)
     used = (values[:, 2] > 0)[faces].any(1)
-    return HeadShell(faces[used], points.flatten(0, 1), values)
+    # 3. Which way it looks.
+    normals = (angle.cos() / (outline.start + outline.reach))[..., None] * direction
+    normals = normals - (angle.sin() / radius)[..., None] * ray
+    normals = normals / normals.norm(dim=-1, keepdim=True)
+    return HeadShell(faces[used], points.flatten(0, 1), normals.flatten(0, 1), values)
 
 
 def _outwards(source: WarpSource, centre: Tensor, ray: Tensor) -> Tensor:
@@ -108,6 +116,26 @@ def turned_away(source: WarpSource, placement: HeadPlacement) -> Tensor:
     return smoothstep(*TURN_DEG, torch.rad2deg(cosine.acos()))
 
 
-def draw_shell(shell: HeadShell, textures: Textures, screen: Tensor, behind: Behind, share: Tensor) -> Behind:
-    """The shell on the background; `screen` (K, 3) px as `HeadShell.place` has it, `share` () as `turned_away`."""
-    return draw_behind(behind, textures, screen, shell.faces, shell.values, share, SHELL_CONFIDENCE)
+def draw_shell(
+    shell: HeadShell,
+    textures: Textures,
+    placement: HeadPlacement,
+    to_output: Tensor,
+    behind: Behind,
+    share: Tensor,
+) -> Behind:
+    """The shell on the background.
+
+    Args:
+        shell: made ready.
+        textures: of the source.
+        placement: one row.
+        to_output: (2, 3) aligned px -> px of the output.
+        behind: the background.
+        share: () how far the shell has come out.
+    """
+    screen = plane_to_output(placement.place(shell.points[None])[0], to_output)
+    facing = smoothstep(*SOFT_EDGE, shell.normals @ placement.rotation[0, 2])
+    grid, strength, light = shell.values.split([2, 1, 3], dim=1)
+    values = torch.cat([grid, strength * facing[:, None], light], dim=1)
+    return draw_behind(behind, textures, screen, shell.faces, values, share, SHELL_CONFIDENCE)

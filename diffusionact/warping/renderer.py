@@ -13,7 +13,7 @@ from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, 
 from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .head_shell import draw_shell, find_shell, turned_away
-from .hidden_side import draw_hidden_side, find_hidden_side, giving_way, turned_back
+from .hidden_side import TURN_BACK_DEG, draw_hidden_side, find_hidden_side, giving_way, turn_back
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
 from .sampling import apply, mix, pixel_centres, sample, smoothstep
@@ -86,8 +86,9 @@ class WarpRenderer:
         screen = plane_to_output(plane, self.to_output)
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         amount = self._separation(placement)
-        turned = turned_back(source, placement) * amount * (len(self._hidden.faces) > 0)
-        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned))
+        turn = turn_back(source, placement)
+        turned = smoothstep(*TURN_BACK_DEG, turn) * amount * (len(self._hidden.faces) > 0)
+        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned, turn))
         # 2. Colours, and how far they may be trusted.
         trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
         behind = self._uncovered(screen, placement, change, amount, turned)
@@ -110,7 +111,7 @@ class WarpRenderer:
         behind = Behind(self._background, self._background_seen)
         away = turned_away(self.source, placement) * amount
         if away > 0 and len(self._shell.faces):
-            behind = draw_shell(self._shell, self._textures, self._shell.place(placement, self.to_output), behind, away)
+            behind = draw_shell(self._shell, self._textures, placement, self.to_output, behind, away)
         if turned > 0:
             rings = self._hidden.place(placement, change, self.to_output)
             behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)
@@ -125,14 +126,16 @@ class WarpRenderer:
         grid = interpolate(positions, triangle, self._pixels)
         return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
-    def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, turned: Tensor) -> Tensor:
+    def _smooth_vertices(
+        self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, turned: Tensor, turn: Tensor
+    ) -> Tensor:
         """(N, 6) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal.
 
         The skirt is 1 where skin is drawn out over background, -1 where the photo gives way to the hidden side.
         """
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
-        gives_way = giving_way(self._hidden, magnified, turned)
+        gives_way = giving_way(self._hidden, magnified, turned, turn)
         near = near * smoothstep(*SKIRT_STRETCH, magnified) * (1 - gives_way) - gives_way
         face = face_normals(plane)
         normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])

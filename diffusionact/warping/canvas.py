@@ -15,8 +15,8 @@ MIN_CROP_SIDE, MAX_CROP_SIDE = 256, 1024
 MARGIN = 0.375
 # The photo's outermost pixels are often dark or blurred.
 BORDER_PX = 1.0
-# Beyond the photo: sigma of the blur, and the distance over which it sets in, as shares of the crop's side.
-BLUR_SHARE, BLUR_RAMP = 0.05, 0.12
+# Beyond the photo: sigmas of the blurs, and the distances over which they set in, as shares of the crop's side.
+BLURS = ((0.03, (0.0, 0.03)), (0.12, (0.02, 0.12)))
 
 
 def canvas_side(crop_side: int) -> int:
@@ -51,18 +51,21 @@ def lay_out(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Ten
         crop_side: side of the aligned crop on the canvas, px.
 
     Returns:
-        (C, side, side) in [0, 1], mirrored and increasingly blurred beyond the photo; (1, side, side) 1 where the photo
-        is.
+        (C, side, side) in [0, 1], beyond the photo its border's colours, increasingly blurred; (1, side, side) 1 where
+        the photo is.
     """
     photo, positions, size = _shrunk(photo, aligned, crop_side)
-    mirrored = sample(photo, _to_grid(positions, size), "bicubic", "reflection").clamp(0.0, 1.0)
+    # Not mirrored: a photo cut close would show a second face there.
+    laid = sample(photo, _to_grid(positions, size), "bicubic").clamp(0.0, 1.0)
     beyond = (torch.maximum(-positions, positions - positions.new_tensor([size[1] - 1.0, size[0] - 1.0]))).amax(-1)
     inside = (1.0 - BORDER_PX - beyond).clamp(0.0, 1.0)
-    far = beyond / (BLUR_RAMP * photo_side(aligned))
+    far = beyond / photo_side(aligned)
     if far.amax() <= 0:
-        return mirrored, inside[None]
-    blurred = blur(mirrored, BLUR_SHARE * crop_side)
-    return mix(mirrored, blurred, smoothstep(0.0, 1.0, far)), inside[None]
+        return laid, inside[None]
+    result = laid
+    for sigma, ramp in BLURS:
+        result = mix(result, blur(laid, sigma * crop_side), smoothstep(*ramp, far))
+    return result, inside[None]
 
 
 def lay_out_matte(matte: Tensor, aligned: Tensor, crop_side: int) -> Tensor:

@@ -84,7 +84,7 @@ def stretch(inverse: Tensor, screen: Tensor, zoom: Tensor) -> Tensor:
     a, b, c, d = ux * p + vx * r, ux * q + vx * s, uy * p + vy * r, uy * q + vy * s
     half, area = (a * a + b * b + c * c + d * d) / 2, a * d - b * c
     largest = (half + (half * half - area * area).clamp(min=0).sqrt()).sqrt()
-    largest = (largest / zoom).clamp(max=MAX_STRETCH)
+    largest = (largest / zoom.clamp(min=1e-9)).clamp(max=MAX_STRETCH)
     corners = faces.flatten()
     sums = torch.stack([largest, torch.ones_like(largest)], dim=1).repeat_interleave(3, 0)
     total, count = screen.new_zeros(len(screen), 2).index_add_(0, corners, sums).unbind(1)

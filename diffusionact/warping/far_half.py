@@ -11,10 +11,23 @@ from .topology import Topology
 
 # Turn of the photo's head, degrees, over which one half becomes the far one.
 PHOTO_TURN_DEG = (4.0, 10.0)
+# Beyond these the photo shows half a face, and the mesh guesses where the rest lies.
+PROFILE_DEG = (46.0, 36.0)
 # The far half begins between these distances from the middle of the face, cm.
 FAR_CM = (1.0, 3.5)
 # Cosine of skin with the view, from seen well to hardly seen.
 WELL_SEEN, BARELY_SEEN = 0.65, 0.25
+
+
+def far_half(rotation: Tensor, points: Tensor) -> Tensor:
+    """(N,) 1 for points (N, 3) cm of head space on the far half of a head that a photo shows in a rotation (3, 3)."""
+    ray = rotation[2, 0]
+    turn = torch.rad2deg(ray.clamp(-1, 1).abs().asin())
+    return (
+        smoothstep(*PHOTO_TURN_DEG, turn)
+        * smoothstep(*PROFILE_DEG, turn)
+        * smoothstep(*FAR_CM, -ray.sign() * points[:, 0])
+    )
 
 
 def seen_aside(rotation: Tensor, shape: Tensor, plane: Tensor) -> Tensor:
@@ -26,12 +39,20 @@ def seen_aside(rotation: Tensor, shape: Tensor, plane: Tensor) -> Tensor:
         plane: (468, 3) the same on the plane.
 
     Returns:
-        (468,) in [0, 1]; 0 on all of a face that looks ahead.
+        (468,) in [0, 1]; 0 on all of a face that looks ahead, and of one in profile.
     """
-    ray = rotation[2, 0]
-    turn = smoothstep(*PHOTO_TURN_DEG, torch.rad2deg(ray.clamp(-1, 1).abs().asin()))
-    half = smoothstep(*FAR_CM, -ray.sign() * shape[:, 0])
-    return turn * half * smoothstep(WELL_SEEN, BARELY_SEEN, face_normals(plane)[:, 2])
+    return (
+        far_half(rotation, shape) * no_profile(rotation) * smoothstep(WELL_SEEN, BARELY_SEEN, face_normals(plane)[:, 2])
+    )
+
+
+def no_profile(rotation: Tensor) -> Tensor:
+    """() 0 for a photo that shows the head in profile, in a rotation (3, 3)."""
+    return smoothstep(*PROFILE_DEG, _turn_deg(rotation[2, 0]))
+
+
+def _turn_deg(ray: Tensor) -> Tensor:
+    return torch.rad2deg(ray.clamp(-1, 1).abs().asin())
 
 
 def spread(values: Tensor, topology: Topology) -> Tensor:

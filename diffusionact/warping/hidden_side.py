@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .behind import Behind, draw_behind
 from .far_half import seen_aside, spread
-from .rasteriser import interpolate, rasterise, value_planes
-from .sampling import mix, sample, smoothstep
+from .sampling import sample, smoothstep
 from .shading import Textures
 from .surroundings import spokes
 from .topology import NUM_FACE, OVAL, RINGS, SPOKES, Topology
@@ -30,9 +30,10 @@ MOVING = (0.5, 0.9)
 # Magnification of the texture over which the photo's own strip gives way.
 GIVE_WAY = (1.1, 1.7)
 # Distance from the oval over which the light of the far cheek fades into that of the mirrored side, cm.
-LIGHT_FADE_CM = 1.5
-# Nearer to the oval than this the strip gives way as the oval does: it may be background seen beside the cheek.
-BESIDE_CM = 2.0
+LIGHT_FADE_CM = 1.0
+# Nearer to the oval than this, cm, the strip gives way as the oval does: it may be background seen beside the cheek, or
+# the far glass of spectacles. With the turn back, degrees, it grows from the first to the second width.
+BESIDE_CM, WIDE_TURN_DEG = (2.0, 5.0), (20.0, 30.0)
 HIDDEN_CONFIDENCE = 0.3
 
 
@@ -45,14 +46,14 @@ class HiddenSide:
         points: (K, 3) cm, head space.
         follow: (K,) share of the oval's displacement.
         values: (N, 6) of all vertices: grid place on the near half (2), strength, change of light (3).
-        beside: (N,) 1 on the oval, falling away from it.
+        away: (N,) cm from the oval, 0 on the face.
     """
 
     faces: Tensor
     points: Tensor
     follow: Tensor
     values: Tensor
-    beside: Tensor
+    away: Tensor
 
     @property
     def strength(self) -> Tensor:
@@ -100,8 +101,7 @@ def find_hidden_side(source: WarpSource, topology: Topology) -> HiddenSide:
     at_oval = torch.isin(topology.faces, topology.faces.new_tensor(oval)).any(1)
     at_oval[topology.num_face_triangles :] = True
     used = (values[:, 2] > 0)[topology.faces].any(1) & at_oval
-    beside = torch.cat([torch.ones_like(on_face[:, 0]), (-(_distance(source) / BESIDE_CM).square()).exp()])
-    return HiddenSide(topology.faces[used], points, follow, values, beside)
+    return HiddenSide(topology.faces[used], points, follow, values, torch.cat([0 * on_face[:, 0], _distance(source)]))
 
 
 def _distance(source: WarpSource) -> Tensor:
@@ -111,57 +111,40 @@ def _distance(source: WarpSource) -> Tensor:
     return (source.positions[NUM_FACE:] - oval).norm(dim=1) / to_plane / source.scale
 
 
-def turned_back(source: WarpSource, placement: HeadPlacement) -> Tensor:
-    """() in [0, 1], how far the head is turned back from the photo's pose, so that the hidden side comes out."""
+def turn_back(source: WarpSource, placement: HeadPlacement) -> Tensor:
+    """() degrees by which a head is turned back from the photo's pose, so that the hidden side comes out."""
     before, after = (torch.rad2deg(r[0, 2, 0].clamp(-1, 1).asin()) for r in (source.rotation, placement.rotation))
-    return smoothstep(*TURN_BACK_DEG, (before - after) * before.sign())
+    return (before - after) * before.sign()
 
 
 def draw_hidden_side(
-    hidden: HiddenSide,
-    textures: Textures,
-    screen: Tensor,
-    rings: Tensor,
-    behind: tuple[Tensor, Tensor],
-    share: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Background with the mirrored side on it.
+    hidden: HiddenSide, textures: Textures, screen: Tensor, rings: Tensor, behind: Behind, share: Tensor
+) -> Behind:
+    """The mirrored side on the background.
 
     Args:
         hidden: made ready.
         textures: of the source.
         screen: (N, 3) px, all vertices of the frame.
         rings: (K, 3) px, see `HiddenSide.place`.
-        behind: (3, H, W) the background and (H, W) its confidence.
+        behind: the background.
         share: () how far the mirrored side has come out.
-
-    Returns:
-        (3, H, W) and (H, W).
     """
-    background, sure = (part.clone() for part in behind)
-    height, width = sure.shape
     screen = torch.cat([screen[:NUM_FACE], rings])
-    triangle = rasterise(screen, hidden.faces, height, width).flatten()
-    pixels = (triangle >= 0).nonzero()[:, 0]
-    places = torch.stack([pixels % width, pixels // width], dim=-1).float()
-    values = interpolate(value_planes(screen, hidden.faces, hidden.values), triangle[pixels], places)
-    grid, strength, light = values.split([2, 1, 3], dim=1)
-    cover = sample(textures.matte, grid)[0].clamp(0, 1) * strength[:, 0].clamp(0, 1) * share
-    colours = sample(textures.colour, grid, "bicubic") + light.T
-    background.view(3, -1)[:, pixels] = mix(background.view(3, -1)[:, pixels], colours.clamp(0, 1), cover)
-    sure.view(-1)[pixels] = mix(sure.view(-1)[pixels], HIDDEN_CONFIDENCE, cover)
-    return background, sure
+    return draw_behind(behind, textures, screen, hidden.faces, hidden.values, share, HIDDEN_CONFIDENCE)
 
 
-def giving_way(hidden: HiddenSide, magnified: Tensor, share: Tensor) -> Tensor:
+def giving_way(hidden: HiddenSide, magnified: Tensor, share: Tensor, turn_deg: Tensor) -> Tensor:
     """(N,) how far the photo's own surface gives way to the mirrored side at each vertex.
 
     Args:
         hidden: made ready.
         magnified: (N,) magnification of the texture.
         share: () how far the mirrored side has come out.
+        turn_deg: () see `turn_back`.
     """
     drawn = smoothstep(*GIVE_WAY, magnified)
     at_oval = spokes(drawn[list(OVAL), None])[:, 0].repeat(RINGS)
-    beside = torch.cat([drawn[:NUM_FACE], hidden.beside[NUM_FACE:] * at_oval])
+    width = BESIDE_CM[0] + (BESIDE_CM[1] - BESIDE_CM[0]) * smoothstep(*WIDE_TURN_DEG, turn_deg)
+    beside = torch.cat([drawn[:NUM_FACE], at_oval]) * (-(hidden.away / width).square()).exp()
     return hidden.strength * torch.maximum(drawn, beside) * share

@@ -46,6 +46,12 @@ class Outline:
     away: Tensor
     depth: Tensor
 
+    def depth_radius(self, least: Tensor) -> Tensor:
+        """(S,) cm, half the head's depth behind the outline: the ellipse's own, but at least a plain skull's."""
+        inner = self.start / (self.start + self.reach)
+        own = self.depth / (1 - inner.square()).clamp(min=1e-6).sqrt()
+        return torch.maximum(own.clamp(max=1.3 * least), least)
+
     def fall(self, share: Tensor) -> Tensor:
         """(*R, S) depth, cm from the skull's centre, at distances from the oval as shares (*R, S) of the reach."""
         inner = self.start / (self.start + self.reach)

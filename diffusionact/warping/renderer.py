@@ -8,10 +8,12 @@ from torch import Tensor
 
 from ..checks import check_in_range, check_positive_int
 from ..face.geometry.alignment import invert_transform
+from .behind import Behind
 from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
 from .drawing import Drawing
 from .eye_painting import paint_eyes
-from .hidden_side import draw_hidden_side, find_hidden_side, giving_way, turned_back
+from .head_shell import draw_shell, find_shell, turned_away
+from .hidden_side import TURN_BACK_DEG, draw_hidden_side, find_hidden_side, giving_way, turn_back
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
@@ -71,6 +73,7 @@ class WarpRenderer:
         self._pixels = pixel_centres(height, width, device)
         self._still = still_plane(source)
         self._unseen = find_unseen_skin(source, self._topology)
+        self._shell = find_shell(source)
         self._hidden = find_hidden_side(source, self._topology)
         density = float(source.crop_side / (256 * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()))
         self._zoom = 1 / density
@@ -97,19 +100,17 @@ class WarpRenderer:
         screen = plane_to_output(plane, self.to_output)
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         amount = self._separation(placement)
-        turned = turned_back(source, placement) * amount * (len(self._hidden.faces) > 0)
-        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned))
+        turn = turn_back(source, placement)
+        turned = smoothstep(*TURN_BACK_DEG, turn) * amount * (len(self._hidden.faces) > 0)
+        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned, turn))
         # 2. Colours, and how far they may be trusted.
         bent = bool(amount <= 0)  # the photo bends as a whole
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
-        behind = self._background, self._background_seen
-        if turned > 0:
-            rings = self._hidden.place(placement, change, self.to_output)
-            behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)
-        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, behind[0], amount)
+        behind = self._uncovered(screen, placement, change, amount, turned)
+        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, behind.image, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
-        confidence = trust if cover is None else mix(behind[1] * amount, trust, cover)
+        confidence = trust if cover is None else mix(behind.sure * amount, trust, cover)
         # 3. Eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
@@ -121,6 +122,19 @@ class WarpRenderer:
             image.mul_(light if cover is None else mix(1.0, light, cover))
         return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label, normals
 
+    def _uncovered(
+        self, screen: Tensor, placement: HeadPlacement, change: Tensor, amount: Tensor, turned: Tensor
+    ) -> Behind:
+        """The background with what a turn uncovers of the head: its back, and the far side of a turned photo."""
+        behind = Behind(self._background, self._background_seen)
+        away = turned_away(self.source, placement) * amount
+        if away > 0 and len(self._shell.faces):
+            behind = draw_shell(self._shell, self._textures, placement, self.to_output, behind, away)
+        if turned > 0:
+            rings = self._hidden.place(placement, change, self.to_output)
+            behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)
+        return behind
+
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
         """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""
         faces = self._topology.faces
@@ -130,14 +144,16 @@ class WarpRenderer:
         grid = interpolate(positions, triangle, self._pixels)
         return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
-    def _smooth_vertices(self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, turned: Tensor) -> Tensor:
+    def _smooth_vertices(
+        self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, turned: Tensor, turn: Tensor
+    ) -> Tensor:
         """(N, 7) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal, light.
 
         The skirt is 1 where skin is drawn out over what was background, -1 where the hidden side comes out.
         """
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
-        gives_way = giving_way(self._hidden, magnified, turned)
+        gives_way = giving_way(self._hidden, magnified, turned, turn)
         near = near * smoothstep(*SKIRT_STRETCH, magnified) * (1 - gives_way) - gives_way
         face = face_normals(plane)
         normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])

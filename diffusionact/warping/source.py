@@ -18,9 +18,10 @@ from .mouth import prepare_mouth
 from .outline import depth_on_outline, find_outline
 from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
 from .reading import FaceReading
-from .sampling import apply, blur, fill, mix, sample, smoothstep
+from .regions import dilate
+from .sampling import apply, blur, fill, mix, polygon_distance, sample, smoothstep
 from .surroundings import between_person, crown_limit, surround
-from .topology import NUM_FACE, NUM_MESH
+from .topology import NUM_FACE, NUM_MESH, OVAL
 from .unseen_skin import skin_light
 from .values import WarpSource
 
@@ -28,6 +29,9 @@ from .values import WarpSource
 SKIN_POINTS = (50, 101, 280, 330, 9, 151, 108, 337, 205, 425)
 # Pixels with less of the person than this show the background as it is.
 FREE_OF_PERSON = 0.02
+# Background seen between strands: difference from the background's colour, distance from the outline and heights, cm;
+# the blur of the differences, px of the small canvas.
+OTHER_COLOUR, GAP_CM, JAW_CM, GAP_BLUR = (0.16, 0.08), 1.5, (-9.0, -6.0), 0.7
 # Side of the small canvas on which the person's colour is continued.
 WORK_SIDE = 224
 
@@ -137,6 +141,7 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
     plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
     aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
+    matte = _without_gaps(source, matte, colours[3:])
     fitted = depth_on_outline(source, find_outline(source, matte))
     changed = {
         "ring_points": fitted,
@@ -161,6 +166,29 @@ def _crown(source: WarpSource, matte: Tensor) -> Tensor:
     edge = (inside > 0.99) & (blur(inside[None], 2.0)[0] < 0.99)
     limit = crown_limit(source.placement, plane, ((small > 0.5) & edge).flatten()).view(1, 1, WORK_SIDE, WORK_SIDE)
     return F.interpolate(limit, size=source.inside.shape[1:], mode="bilinear")[0]
+
+
+def _without_gaps(source: WarpSource, matte: Tensor, background: Tensor) -> Tensor:
+    """The matte without what is background seen between strands of hair: close to the outline, and of its colour."""
+    cm = float(torch.linalg.det(source.to_grid[:, :2]).abs().sqrt() * 128 * source.scale * WORK_SIDE / 2)
+    layers = torch.cat([source.texture, background, matte])[None]
+    small = F.interpolate(layers, size=(WORK_SIDE, WORK_SIDE), mode="area")[0]
+    like = smoothstep(*OTHER_COLOUR, blur((small[:3] - small[3:6]).abs(), GAP_BLUR).amax(0))
+    outside = dilate((small[None, 6:] < FREE_OF_PERSON).float(), max(1, round(GAP_CM * cm)))[0]
+    gap = like * blur(outside, GAP_BLUR) * _beside_head(source)
+    gap = F.interpolate(gap[None], size=matte.shape[1:], mode="bilinear")[0]
+    return matte * (1 - gap)
+
+
+def _beside_head(source: WarpSource) -> Tensor:
+    """(1, WORK_SIDE, WORK_SIDE) 1 outside of the face oval and above the jaw."""
+    axis = (torch.arange(WORK_SIDE, device=source.device) + 0.5) / WORK_SIDE * 2 - 1
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
+    away = -polygon_distance(grid, source.positions[list(OVAL)]) * WORK_SIDE / 2
+    aligned = apply(invert_transform(source.to_grid[None])[0], grid.view(-1, 2))
+    plane = mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))
+    height = source.placement.to_head(plane[None])[0, :, 1].view_as(away)
+    return (smoothstep(1.0, 3.0, away) * smoothstep(*JAW_CM, height))[None]
 
 
 def _continued(colour: Tensor, matte: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ def render(model: SharedModel, example: Example) -> None:
         options=PoseOptions(relative=example.relative),
         sampling=model.sampling(None),
         frames=example.frames,
+        output=model.outputs[0],
     )
     deque(animate(model, job), maxlen=0)
 

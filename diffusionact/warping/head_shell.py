@@ -14,7 +14,7 @@ from torch import Tensor
 from .behind import Behind, draw_behind
 from .far_half import far_half
 from .outline import Outline, find_outline
-from .sampling import smoothstep
+from .sampling import sample, smoothstep
 from .shading import Textures
 from .surroundings import SKULL_CENTRE, SKULL_RADII, spokes
 from .topology import NUM_FACE, OVAL, RINGS, SPOKES
@@ -73,9 +73,8 @@ def find_shell(source: WarpSource) -> HeadShell:
     shown = outline.reach - band * torch.tanh(inside / band)
     places = _grid_at(source, outline, shown)
     far = spokes(far_half(source.rotation[0], source.shape[list(OVAL)])[:, None])[:, 0]
-    strength = (
-        outline.sure * (1 - far) * smoothstep(*HANGING_CM, points[..., 1]) * smoothstep(1.0, 0.85, angle / angle[-1])
-    )
+    strength = outline.sure * (1 - far) * no_profile(source.rotation[0]) * smoothstep(*HANGING_CM, points[..., 1])
+    strength = strength * smoothstep(1.0, 0.85, angle / angle[-1]) * sample(source.inside, places)[0].clamp(0, 1)
     values = torch.cat([places, strength[..., None], torch.zeros_like(points)], dim=-1)
     faces = _faces(ray.device)
     values = values.flatten(0, 1)

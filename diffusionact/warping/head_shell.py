@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .behind import Behind, draw_behind
-from .far_half import far_half
+from .far_half import far_half, no_profile
 from .outline import Outline, find_outline
 from .sampling import sample, smoothstep
 from .shading import Textures

@@ -29,8 +29,9 @@ STRIP_CM, SHOULDER_CM = (2.5, 1.2), (-6.0, -3.0)
 MOVING = (0.5, 0.9)
 # Magnification of the texture over which the photo's own strip gives way.
 GIVE_WAY = (1.1, 1.7)
-# Distance from the oval over which the light of the far cheek fades into that of the mirrored side, cm.
-LIGHT_FADE_CM = 1.0
+# Distance from the oval over which the light of the far cheek fades into that of the mirrored side, cm;
+# beside the face, and below it, where the neck lies farther back.
+LIGHT_FADE_CM, NECK_FADE_CM = 1.0, 0.35
 # Nearer to the oval than this, cm, the strip gives way as the oval does: it may be background seen beside the cheek, or
 # the far glass of spectacles. With the turn back, degrees, it grows from the first to the second width.
 BESIDE_CM, WIDE_TURN_DEG = (2.0, 5.0), (20.0, 30.0)
@@ -90,7 +91,8 @@ def find_hidden_side(source: WarpSource, topology: Topology) -> HiddenSide:
     strength = beside * moving * shown * spokes(on_face[oval])[:, 0].repeat(RINGS)
     here, there = source.positions[:NUM_FACE], source.positions[topology.mirror]
     light = (sample(source.skin_light, here) - sample(source.skin_light, there)).T
-    faded = spokes(light[oval]).repeat(RINGS, 1) * (-(away / LIGHT_FADE_CM).square()).exp()[:, None]
+    width = NECK_FADE_CM + (LIGHT_FADE_CM - NECK_FADE_CM) * smoothstep(*SHOULDER_CM, points[:, 1])
+    faded = spokes(light[oval]).repeat(RINGS, 1) * (-(away / width).square()).exp()[:, None]
     values = torch.cat(
         [
             torch.cat([there, on_face, light], dim=1),

@@ -12,7 +12,7 @@ from .behind import Behind
 from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
 from .drawing import Drawing
 from .eye_painting import paint_eyes
-from .head_shell import draw_shell, find_shell, turned_away
+from .head_shell import draw_shell, find_shell
 from .hidden_side import TURN_BACK_DEG, draw_hidden_side, find_hidden_side, giving_way, turn_back
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
@@ -109,9 +109,8 @@ class WarpRenderer:
     ) -> Behind:
         """The background with what a turn uncovers of the head: its back, and the far side of a turned photo."""
         behind = Behind(self._background, self._background_seen)
-        away = turned_away(self.source, placement) * amount
-        if away > 0 and len(self._shell.faces):
-            behind = draw_shell(self._shell, self._textures, placement, self.to_output, behind, away)
+        if amount > 0 and len(self._shell.faces):
+            behind = draw_shell(self._shell, self._textures, placement, self.to_output, behind, amount)
         if turned > 0:
             rings = self._hidden.place(placement, change, self.to_output)
             behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)

@@ -93,7 +93,7 @@ def find_shell(source: WarpSource) -> HeadShell:
 
 
 def _outwards(source: WarpSource, outline: Outline, centre: Tensor, ray: Tensor) -> tuple[Tensor, Tensor]:
-    """From the skull's centre to the outline, across the view: unit vectors (S, 3) in head space, and lengths (S,) cm."""
+    """From the skull's centre to the outline across the view: unit vectors (S, 3) of head space, lengths (S,) cm."""
     aligned = apply(invert_transform(source.to_grid[None])[0], _grid_at(source, outline, outline.reach))
     plane = mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))
     flat = source.placement.to_head(plane[None])[0] - centre

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .far_half import seen_aside, spread
+from .far_half import far_half, seen_aside, spread
 from .rasteriser import gather, interpolate, rasterise, value_planes
 from .sampling import blur, fill, mix, pixel_centres, polygon_coverage, sample, smoothstep
 from .shading import Visible
@@ -80,12 +80,16 @@ def _lit(positions: Tensor, plane: Tensor, aside: Tensor) -> Tensor:
 
 def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
     """Find the skin that was not well seen."""
+    oval = list(OVAL)
     positions, seen = source.positions.clone(), source.seen.clone()
     positions[:NUM_FACE], seen[:NUM_FACE] = positions[topology.mirror], seen[topology.mirror]
     plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
     aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
     needs = torch.stack([smoothstep(WELL_SEEN, BARELY_SEEN, source.seen[:NUM_FACE]), aside], dim=1)
-    needs = torch.cat([spread(needs, topology), needs.new_zeros(len(positions) - NUM_FACE, 2)])
+    needs = spread(needs, topology)
+    # Where the photo goes on beside the face, no edge of the fill may show.
+    needs[oval, 0] *= far_half(source.rotation[0], source.shape[oval])
+    needs = torch.cat([needs, needs.new_zeros(len(positions) - NUM_FACE, 2)])
     poor = (needs > 0).any(1)[topology.faces].any(1) & (topology.labels == SKIN)
     triangles = torch.where(poor, poor.cumsum(0) - 1, -1)
     return UnseenSkin(triangles, topology.faces[poor], torch.cat([positions, needs, seen[:, None]], dim=1))

@@ -37,7 +37,7 @@ def draw_behind(
         faces: (T, 3).
         values: (N, 6) of the vertices: grid place on the canvas (2), strength, change of colour (3).
         share: () how far the surface has come out.
-        confidence: of what is drawn.
+        confidence: of what is drawn, at most; where what lies behind is known less, no more is known now.
     """
     image, sure = behind.image.clone(), behind.sure.clone()
     height, width = sure.shape
@@ -50,5 +50,6 @@ def draw_behind(
     colours = (sample(textures.colour, grid, "bicubic") + light.T).clamp(0, 1)
     flat = image.view(3, -1)
     flat[:, pixels] = mix(flat[:, pixels], colours, cover)
-    sure.view(-1)[pixels] = mix(sure.view(-1)[pixels], confidence, cover)
+    known = sure.view(-1)[pixels]
+    sure.view(-1)[pixels] = mix(known, known.clamp(max=confidence), cover)
     return Behind(image, sure)

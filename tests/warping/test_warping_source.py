@@ -141,6 +141,42 @@ def test_a_photo_turned_aside_gives_a_source_that_can_look_ahead(source, directi
     assert (aside.seen > 0.5).float().mean() > 0.6
 
 
+def test_beyond_the_photo_its_border_goes_on_and_nothing_is_mirrored(photo, reading):
+    height, width = photo.shape[:2]
+    marked = photo.clone()
+    left = int(reading.mesh[:, 0].min()) - 20
+    cut = marked[:, left:].contiguous()
+    cut[:, :3], cut[:, 8:24] = 20, 255  # a bright stripe close to the cut
+    aligned = reading.aligned.clone()
+    aligned[:, 2] += aligned[:, :2] @ torch.tensor([float(left), 0.0])
+    mesh = reading.mesh - torch.tensor([float(left), 0.0, 0.0])
+    source = prepare_source(cut, replace(reading, mesh=mesh, aligned=aligned))
+    beyond = (source.inside[0] < 0.5).float().cumprod(1).bool()  # left of the photo
+    side = source.texture.shape[-1]
+    rows = slice(side // 2 - 40, side // 2 + 40)
+    assert beyond[rows].any(1).all()
+    colours = source.texture.mean(0)[rows][beyond[rows]]
+    assert colours.max() < 0.75 and colours.min() < 0.2
+
+
+def test_background_between_strands_is_no_part_of_the_person(bare_source, photo, reading):
+    """A gap beside the head that shows the background's colour is dropped, though the net calls it person."""
+    image = photo.permute(2, 0, 1)[None] / 255.0
+    y, x = torch.meshgrid(torch.arange(photo.shape[0]), torch.arange(photo.shape[1]), indexing="ij")
+    low, high = reading.mesh[:, :2].amin(0), reading.mesh[:, :2].amax(0)
+    size = high - low
+    middle = (low + high) / 2
+    alpha = (((x - middle[0]).abs() < 0.8 * size[0]) & ((y - middle[1]).abs() < 0.7 * size[1])).float()[None, None]
+    background = torch.full_like(image, 0.5)
+    gap = ((x - high[0] - 0.22 * size[0]).abs() < 0.06 * size[0]) & ((y - middle[1]).abs() < 0.2 * size[1])
+    shown = torch.where(gap, 0.5, image)
+    source = with_matte(prepare_source((shown[0].permute(1, 2, 0) * 255).byte(), reading), alpha, shown, background)
+    at = torch.stack([high[0] + 0.22 * size[0], middle[1]])[None]
+    place = apply(source.to_grid, apply(source.aligned, torch.cat([at, middle[None]])))
+    inside = F.grid_sample(source.matte[None], place[None, None], align_corners=False)[0, 0, 0]
+    assert inside[0] < 0.3 and inside[1] > 0.95
+
+
 def test_fill_keeps_what_is_valid_and_continues_it():
     image = torch.zeros(1, 16, 16)
     image[:, :, :8] = 0.7

@@ -9,7 +9,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from .rasteriser import interpolate, rasterise, value_planes
+from .rasteriser import gather, interpolate, rasterise, value_planes
 from .sampling import mix, sample
 from .shading import Textures
 from .topology import SURROUNDINGS
@@ -51,8 +51,9 @@ class Surface:
 def surface(screen: Tensor, faces: Tensor, values: Tensor, share: Tensor, confidence: float) -> Surface:
     """A surface of vertices with a grid place (2), strength and change of colour (3) that has come out by a share."""
     grid, strength, light = values.split([2, 1, 3], dim=1)
-    sure = torch.full_like(strength, confidence)
-    return Surface(screen, faces, torch.cat([grid, strength * share, sure, light], dim=1))
+    strength, sure = strength * share, torch.full_like(strength, confidence)
+    drawn = gather(strength[:, 0] > 0, faces).any(1)
+    return Surface(screen, faces[drawn], torch.cat([grid, strength, sure, light], dim=1))
 
 
 def may_show(label: Tensor) -> Tensor:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from .rasteriser import interpolate, rasterise, value_planes
+from .rasteriser import gather, interpolate, rasterise, value_planes
 from .sampling import mix, sample
 from .shading import Textures
+from .topology import SURROUNDINGS
+
+MIN_COVER = 0.01
 
 
 @dataclass(frozen=True)
@@ -19,37 +24,66 @@ class Behind:
     Attributes:
         image: (3, H, W) in [0, 1].
         sure: (H, W) its confidence.
+        shown: (H * W,) bool, pixels where it may be seen.
     """
 
     image: Tensor
     sure: Tensor
+    shown: Tensor
 
 
-def draw_behind(
-    behind: Behind, textures: Textures, screen: Tensor, faces: Tensor, values: Tensor, share: Tensor, confidence: float
-) -> Behind:
-    """A surface of the person on what lies behind it.
+@dataclass(frozen=True)
+class Surface:
+    """A surface of the person in a frame.
 
-    Args:
-        behind: what is there already.
-        textures: of the source.
+    Attributes:
         screen: (N, 3) px of the output.
         faces: (T, 3).
-        values: (N, 6) of the vertices: grid place on the canvas (2), strength, change of colour (3).
-        share: () how far the surface has come out.
-        confidence: of what is drawn, at most; where what lies behind is known less, no more is known now.
+        values: (N, 7) of the vertices: grid place on the canvas (2), how far it covers what lies behind it, confidence
+            at most, change of the photo's colour (3).
     """
-    image, sure = behind.image.clone(), behind.sure.clone()
-    height, width = sure.shape
+
+    screen: Tensor
+    faces: Tensor
+    values: Tensor
+
+
+def surface(screen: Tensor, faces: Tensor, values: Tensor, share: Tensor, confidence: float) -> Surface:
+    """A surface of vertices with a grid place (2), strength and change of colour (3) that has come out by a share."""
+    grid, strength, light = values.split([2, 1, 3], dim=1)
+    strength, sure = strength * share, torch.full_like(strength, confidence)
+    drawn = gather(strength[:, 0] > 0, faces).any(1)
+    return Surface(screen, faces[drawn], torch.cat([grid, strength, sure, light], dim=1))
+
+
+def may_show(label: Tensor) -> Tensor:
+    """(H * W,) where the parts (H, W) of a frame leave what lies behind to be seen: beside the face and at its edge."""
+    around = label >= SURROUNDINGS
+    shown = around.clone()
+    for axis in (0, 1):
+        count = label.shape[axis] - 1
+        shown.narrow(axis, 0, count).logical_or_(around.narrow(axis, 1, count))
+        shown.narrow(axis, 1, count).logical_or_(around.narrow(axis, 0, count))
+    return shown.flatten()
+
+
+def draw_behind(behind: Behind, textures: Textures, surfaces: Sequence[Surface]) -> None:
+    """Draw surfaces of the person on what lies behind them, in place; they hide each other by their depth."""
+    starts = [0, *accumulate(len(surface.screen) for surface in surfaces)]
+    faces = torch.cat([surface.faces + start for surface, start in zip(surfaces, starts, strict=False)])
+    screen, values = (torch.cat([getattr(surface, name) for surface in surfaces]) for name in ("screen", "values"))
+    height, width = behind.sure.shape
     triangle = rasterise(screen, faces, height, width).flatten()
-    pixels = (triangle >= 0).nonzero()[:, 0]
+    pixels = ((triangle >= 0) & behind.shown).nonzero()[:, 0]
     places = torch.stack([pixels % width, pixels // width], dim=-1).float()
-    drawn = interpolate(value_planes(screen, faces, values), triangle[pixels], places)
-    grid, strength, light = drawn.split([2, 1, 3], dim=1)
-    cover = sample(textures.matte, grid)[0].clamp(0, 1) * strength[:, 0].clamp(0, 1) * share
-    colours = (sample(textures.colour, grid, "bicubic") + light.T).clamp(0, 1)
-    flat = image.view(3, -1)
-    flat[:, pixels] = mix(flat[:, pixels], colours, cover)
-    known = sure.view(-1)[pixels]
-    sure.view(-1)[pixels] = mix(known, known.clamp(max=confidence), cover)
-    return Behind(image, sure)
+    planes = value_planes(screen, faces, values)
+    grid, strength, sure, light = interpolate(planes, triangle[pixels], places).split([2, 1, 1, 3], dim=1)
+    cover = sample(textures.matte, grid)[0].clamp(0, 1) * strength[:, 0].clamp(0, 1)
+    drawn = (cover > MIN_COVER).nonzero()[:, 0]
+    parts = (pixels, grid, light, cover, sure[:, 0])
+    pixels, grid, light, cover, sure = (part.index_select(0, drawn) for part in parts)
+    colours = (sample(textures.colour, grid) + light.T).clamp(0, 1)
+    image, known = behind.image.view(3, -1), behind.sure.view(-1)
+    image[:, pixels] = mix(image[:, pixels], colours, cover)
+    before = known[pixels]
+    known[pixels] = mix(before, torch.minimum(before, sure), cover)

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from ..face.geometry.alignment import invert_transform
-from .behind import Behind, draw_behind
+from .behind import Surface, surface
 from .far_half import far_half, no_profile
 from .outline import Outline, find_outline
 from .placement import mesh_to_plane
 from .sampling import apply, sample, smoothstep
-from .shading import Textures
 from .surroundings import SKULL_CENTRE, SKULL_RADII, spokes
 from .topology import NUM_FACE, OVAL, RINGS, SPOKES
 from .values import HeadPlacement, WarpSource
@@ -118,27 +117,16 @@ def _faces(device: torch.device) -> Tensor:
     return torch.cat([torch.stack([corner.flatten() for corner in triangle], dim=1) for triangle in corners])
 
 
-def draw_shell(
-    shell: HeadShell,
-    textures: Textures,
-    placement: HeadPlacement,
-    to_output: Tensor,
-    behind: Behind,
-    share: Tensor,
-) -> Behind:
-    """The shell on the background.
+def place_shell(shell: HeadShell, placement: HeadPlacement, to_output: Tensor, share: Tensor) -> Surface:
+    """The shell in a frame.
 
     Args:
         shell: made ready.
-        textures: of the source.
         placement: one row.
         to_output: (2, 3) aligned px -> px of the output.
-        behind: the background.
         share: () how far the person is cut out of the background.
     """
     screen = plane_to_output(placement.place(shell.points[None])[0], to_output)
     ray = placement.rotation[0, 2]
     facing = smoothstep(*SOFT_EDGE, shell.normals @ ray) * smoothstep(*UNCOVERED, shell.outwards @ ray)
-    grid, strength, light = shell.values.split([2, 1, 3], dim=1)
-    values = torch.cat([grid, strength * facing[:, None], light], dim=1)
-    return draw_behind(behind, textures, screen, shell.faces, values, share, SHELL_CONFIDENCE)
+    return surface(screen, shell.faces, shell.values, share * facing[:, None], SHELL_CONFIDENCE)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .behind import Behind, draw_behind
+from .behind import Surface, surface
 from .far_half import seen_aside, spread
 from .sampling import sample, smoothstep
-from .shading import Textures
 from .surroundings import spokes
 from .topology import NUM_FACE, OVAL, RINGS, SPOKES, Topology
 from .values import HeadPlacement, WarpSource
@@ -60,11 +59,6 @@ class HiddenSide:
     def strength(self) -> Tensor:
         """(N,) how far the mirrored side may replace the photo at each vertex."""
         return self.values[:, 2]
-
-    def place(self, placement: HeadPlacement, change: Tensor, to_output: Tensor) -> Tensor:
-        """The rings (K, 3) px in an output, of a placement of one row and the mesh's displacement (478, 3) cm."""
-        moved = self.points + self.follow[:, None] * spokes(change[list(OVAL)]).repeat(RINGS, 1)
-        return plane_to_output(placement.place(moved[None])[0], to_output)
 
 
 def mirror_rings(vertices: Tensor) -> Tensor:
@@ -119,21 +113,22 @@ def turn_back(source: WarpSource, placement: HeadPlacement) -> Tensor:
     return (before - after) * before.sign()
 
 
-def draw_hidden_side(
-    hidden: HiddenSide, textures: Textures, screen: Tensor, rings: Tensor, behind: Behind, share: Tensor
-) -> Behind:
-    """The mirrored side on the background.
+def place_hidden_side(
+    hidden: HiddenSide, screen: Tensor, placement: HeadPlacement, change: Tensor, to_output: Tensor, share: Tensor
+) -> Surface:
+    """The mirrored side in a frame.
 
     Args:
         hidden: made ready.
-        textures: of the source.
         screen: (N, 3) px, all vertices of the frame.
-        rings: (K, 3) px, see `HiddenSide.place`.
-        behind: the background.
+        placement: one row.
+        change: (478, 3) cm.
+        to_output: (2, 3) aligned px -> px of the output.
         share: () how far the mirrored side has come out.
     """
-    screen = torch.cat([screen[:NUM_FACE], rings])
-    return draw_behind(behind, textures, screen, hidden.faces, hidden.values, share, HIDDEN_CONFIDENCE)
+    moved = hidden.points + hidden.follow[:, None] * spokes(change[list(OVAL)]).repeat(RINGS, 1)
+    rings = plane_to_output(placement.place(moved[None])[0], to_output)
+    return surface(torch.cat([screen[:NUM_FACE], rings]), hidden.faces, hidden.values, share, HIDDEN_CONFIDENCE)
 
 
 def giving_way(hidden: HiddenSide, magnified: Tensor, share: Tensor, turn_deg: Tensor) -> Tensor:

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from ..checks import check_in_range, check_positive_int
 from ..face.geometry.alignment import invert_transform
-from .behind import Behind
+from .behind import Behind, draw_behind, may_show
 from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
 from .drawing import Drawing
 from .eye_painting import paint_eyes
-from .head_shell import draw_shell, find_shell
-from .hidden_side import TURN_BACK_DEG, draw_hidden_side, find_hidden_side, giving_way, turn_back
+from .head_shell import find_shell, place_shell
+from .hidden_side import TURN_BACK_DEG, find_hidden_side, giving_way, place_hidden_side, turn_back
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
@@ -106,11 +106,11 @@ class WarpRenderer:
         # 2. Colours, and how far they may be trusted.
         bent = bool(amount <= 0)  # the photo bends as a whole
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
-        behind = self._uncovered(screen, placement, change, amount, turned)
-        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, behind.image, amount)
+        background, background_seen = self._uncovered(screen, visible.label, placement, change, (amount, turned))
+        image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
-        confidence = trust if cover is None else mix(behind.sure * amount, trust, cover)
+        confidence = trust if cover is None else mix(background_seen * amount, trust, cover)
         # 3. Eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
@@ -123,16 +123,20 @@ class WarpRenderer:
         return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label, normals
 
     def _uncovered(
-        self, screen: Tensor, placement: HeadPlacement, change: Tensor, amount: Tensor, turned: Tensor
-    ) -> Behind:
-        """The background with what a turn uncovers of the head: its back, and the far side of a turned photo."""
-        behind = Behind(self._background, self._background_seen)
+        self, screen: Tensor, label: Tensor, placement: HeadPlacement, change: Tensor, shares: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The background and its confidence, with what a turn uncovers: the head's back, a turned photo's far side."""
+        amount, turned = shares
+        surfaces = []
         if amount > 0 and len(self._shell.faces):
-            behind = draw_shell(self._shell, self._textures, placement, self.to_output, behind, amount)
+            surfaces.append(place_shell(self._shell, placement, self.to_output, amount))
         if turned > 0:
-            rings = self._hidden.place(placement, change, self.to_output)
-            behind = draw_hidden_side(self._hidden, self._textures, screen, rings, behind, turned)
-        return behind
+            surfaces.append(place_hidden_side(self._hidden, screen, placement, change, self.to_output, turned))
+        if not surfaces:
+            return self._background, self._background_seen
+        behind = Behind(self._background.clone(), self._background_seen.clone(), may_show(label))
+        draw_behind(behind, self._textures, surfaces)
+        return behind.image, behind.sure
 
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
         """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""

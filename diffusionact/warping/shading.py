@@ -16,6 +16,8 @@ from .values import WarpSource
 
 # The texture has at most this many pixels for one of the output, so that fine patterns do not alias.
 MAX_DENSITY = 1.2
+# Less of the person than this is not drawn.
+MIN_COVER = 0.01
 
 
 @dataclass(frozen=True)
@@ -117,17 +119,23 @@ def _shade(
     textures: Textures, grid: Tensor, label: Tensor, skirt: Tensor | None, background: Tensor, amount: Tensor
 ) -> tuple[Tensor, Tensor | None]:
     """`draw_surfaces` for a list of P positions, without a closer look."""
-    image = sample(textures.photo, grid, "bicubic")
     hit = label != BACKGROUND
     if skirt is None:
+        image = sample(textures.photo, grid, "bicubic")
         return (image, None) if hit.all() else (mix(background, image, hit.float()), hit.float())
     hit, around = hit.float(), label == SURROUNDINGS
     matte = torch.where(around, sample(textures.matte, grid)[0].clamp(0, 1), hit)
     matte = torch.maximum(matte, skirt * around) * (1 + (skirt * around).clamp(max=0))
-    soft = (around & (matte > 0.01) & ((matte < 0.99) | (skirt.abs() > 0.01))).nonzero()[:, 0]
-    own = image.clone() if amount < 1 else image
-    own[:, soft] = sample(textures.colour, grid[soft], "bicubic")
-    cut = mix(background, own, matte)
-    if amount >= 1:
+    soft = around & (matte > MIN_COVER) & ((matte < 1 - MIN_COVER) | (skirt > MIN_COVER))
+    if amount >= 1:  # where the person does not lie, the photo need not be looked up
+        shown = ((matte > MIN_COVER) & ~soft).nonzero()[:, 0]
+        soft = soft.nonzero()[:, 0]
+        cut = background.clone()
+        cut[:, shown] = mix(background[:, shown], sample(textures.photo, grid[shown], "bicubic"), matte[shown])
+        cut[:, soft] = mix(background[:, soft], sample(textures.colour, grid[soft], "bicubic"), matte[soft])
         return cut, matte
-    return mix(mix(background, image, hit), cut, amount), mix(hit, matte, amount)
+    image = sample(textures.photo, grid, "bicubic")
+    soft = soft.nonzero()[:, 0]
+    own = image.clone()
+    own[:, soft] = sample(textures.colour, grid[soft], "bicubic")
+    return mix(mix(background, image, hit), mix(background, own, matte), amount), mix(hit, matte, amount)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .behind import Surface, surface
+from .behind import Surface, covering_surface
 from .far_half import seen_aside, spread
 from .sampling import sample, smoothstep
 from .surroundings import spokes
@@ -34,6 +34,8 @@ LIGHT_FADE_CM, NECK_FADE_CM = 1.0, 0.35
 # Nearer to the oval than this, cm, the strip gives way as the oval does: it may be background seen beside the cheek, or
 # the far glass of spectacles. With the turn back, degrees, it grows from the first to the second width.
 BESIDE_CM, WIDE_TURN_DEG = (2.0, 5.0), (20.0, 30.0)
+# The mirrored side grows outwards from the oval to this distance, cm, with a soft rim of this share of it.
+WIDEST_CM, GROWTH = 8.0, 0.4
 HIDDEN_CONFIDENCE = 0.3
 
 
@@ -128,7 +130,9 @@ def place_hidden_side(
     """
     moved = hidden.points + hidden.follow[:, None] * spokes(change[list(OVAL)]).repeat(RINGS, 1)
     rings = plane_to_output(placement.place(moved[None])[0], to_output)
-    return surface(torch.cat([screen[:NUM_FACE], rings]), hidden.faces, hidden.values, share, HIDDEN_CONFIDENCE)
+    return covering_surface(
+        torch.cat([screen[:NUM_FACE], rings]), hidden.faces, hidden.values, share, HIDDEN_CONFIDENCE
+    )
 
 
 def giving_way(hidden: HiddenSide, magnified: Tensor, share: Tensor, turn_deg: Tensor) -> Tensor:

@@ -32,6 +32,9 @@ SKIRT_STRETCH = (1.5, 2.5)
 # of the face against the background, cm, or turn of the head, degrees.
 FADE_CM, FADE_TURN_DEG = (0.6, 1.4), (8.0, 16.0)
 
+# How far the person must be cut out of the background until what a photo's far side hides comes out.
+CUT_OUT = (0.5, 1.0)
+
 
 class WarpRenderer:
     """Renders one source at one size. Holds the textures at that size and the still background.
@@ -87,7 +90,7 @@ class WarpRenderer:
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         amount = self._separation(placement)
         turn = turn_back(source, placement)
-        turned = smoothstep(*TURN_BACK_DEG, turn) * amount * (len(self._hidden.faces) > 0)
+        turned = smoothstep(*TURN_BACK_DEG, turn) * smoothstep(*CUT_OUT, amount) * (len(self._hidden.faces) > 0)
         visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned, turn))
         # 2. Colours, and how far they may be trusted.
         trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
@@ -117,7 +120,8 @@ class WarpRenderer:
         if not surfaces:
             return self._background, self._background_seen
         behind = Behind(self._background.clone(), self._background_seen.clone(), may_show(label))
-        draw_behind(behind, self._textures, surfaces)
+        for surface in surfaces:  # one by one, as both are soft where the one goes over into the other
+            draw_behind(behind, self._textures, surface)
         return behind.image, behind.sure
 
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:

@@ -13,7 +13,7 @@ from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, 
 from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .head_shell import find_shell, place_shell
-from .hidden_side import TURN_BACK_DEG, find_hidden_side, giving_way, place_hidden_side, turn_back
+from .hidden_side import find_hidden_side, giving_way, growth, place_hidden_side, turn_back
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
 from .sampling import apply, mix, pixel_centres, sample, smoothstep
@@ -31,9 +31,6 @@ SKIRT_STRETCH = (1.5, 2.5)
 # Below these the photo bends as a whole; above them the person is cut out and the background stands still: movement
 # of the face against the background, cm, or turn of the head, degrees.
 FADE_CM, FADE_TURN_DEG = (0.6, 1.4), (8.0, 16.0)
-
-# How far the person must be cut out of the background until what a photo's far side hides comes out.
-CUT_OUT = (0.5, 1.0)
 
 
 class WarpRenderer:
@@ -90,11 +87,11 @@ class WarpRenderer:
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         amount = self._separation(placement)
         turn = turn_back(source, placement)
-        turned = smoothstep(*TURN_BACK_DEG, turn) * smoothstep(*CUT_OUT, amount) * (len(self._hidden.faces) > 0)
-        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned, turn))
+        grown = growth(self._hidden, turn, amount) * source.separable
+        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, grown, turn))
         # 2. Colours, and how far they may be trusted.
         trust, skirt, normals = self._smooth_values(visible.triangle, smooth_planes)
-        background, background_seen = self._uncovered(screen, visible.label, placement, change, (amount, turned))
+        background, background_seen = self._uncovered(screen, visible.label, placement, change, amount, grown)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
@@ -108,15 +105,14 @@ class WarpRenderer:
         return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label.to(torch.uint8), normals
 
     def _uncovered(
-        self, screen: Tensor, label: Tensor, placement: HeadPlacement, change: Tensor, shares: tuple[Tensor, Tensor]
+        self, screen: Tensor, label: Tensor, placement: HeadPlacement, change: Tensor, amount: Tensor, grown: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The background and its confidence, with what a turn uncovers: the head's back, a turned photo's far side."""
-        amount, turned = shares
         surfaces = []
         if amount > 0 and len(self._shell.faces):
             surfaces.append(place_shell(self._shell, placement, self.to_output, amount))
-        if turned > 0:
-            surfaces.append(place_hidden_side(self._hidden, screen, placement, change, self.to_output, turned))
+        if len(self._hidden.faces) and grown.amax() > 0:
+            surfaces.append(place_hidden_side(self._hidden, screen, placement, change, self.to_output, grown))
         if not surfaces:
             return self._background, self._background_seen
         behind = Behind(self._background.clone(), self._background_seen.clone(), may_show(label))
@@ -134,7 +130,7 @@ class WarpRenderer:
         return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
     def _smooth_vertices(
-        self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, turned: Tensor, turn: Tensor
+        self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, grown: Tensor, turn: Tensor
     ) -> Tensor:
         """(N, 6) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal.
 
@@ -142,7 +138,7 @@ class WarpRenderer:
         """
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
-        gives_way = giving_way(self._hidden, magnified, turned, turn)
+        gives_way = giving_way(self._hidden, magnified, grown, turn)
         near = near * smoothstep(*SKIRT_STRETCH, magnified) * (1 - gives_way) - gives_way
         face = face_normals(plane)
         normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])

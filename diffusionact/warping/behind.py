@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -48,7 +46,7 @@ class Surface:
     values: Tensor
 
 
-def surface(screen: Tensor, faces: Tensor, values: Tensor, share: Tensor, confidence: float) -> Surface:
+def covering_surface(screen: Tensor, faces: Tensor, values: Tensor, share: Tensor, confidence: float) -> Surface:
     """A surface of vertices with a grid place (2), strength and change of colour (3) that has come out by a share."""
     grid, strength, light = values.split([2, 1, 3], dim=1)
     strength, sure = strength * share, torch.full_like(strength, confidence)
@@ -67,16 +65,14 @@ def may_show(label: Tensor) -> Tensor:
     return shown.flatten()
 
 
-def draw_behind(behind: Behind, textures: Textures, surfaces: Sequence[Surface]) -> None:
-    """Draw surfaces of the person on what lies behind them, in place; they hide each other by their depth."""
-    starts = [0, *accumulate(len(surface.screen) for surface in surfaces)]
-    faces = torch.cat([surface.faces + start for surface, start in zip(surfaces, starts, strict=False)])
-    screen, values = (torch.cat([getattr(surface, name) for surface in surfaces]) for name in ("screen", "values"))
+def draw_behind(behind: Behind, textures: Textures, surface: Surface) -> None:
+    """Draw a surface of the person on what lies behind it, in place."""
+    screen, faces = surface.screen, surface.faces
     height, width = behind.sure.shape
     triangle = rasterise(screen, faces, height, width).flatten()
     pixels = ((triangle >= 0) & behind.shown).nonzero()[:, 0]
     places = torch.stack([pixels % width, pixels // width], dim=-1).float()
-    planes = value_planes(screen, faces, values)
+    planes = value_planes(screen, faces, surface.values)
     grid, strength, sure, light = interpolate(planes, triangle[pixels], places).split([2, 1, 1, 3], dim=1)
     cover = sample(textures.matte, grid)[0].clamp(0, 1) * strength[:, 0].clamp(0, 1)
     drawn = (cover > MIN_COVER).nonzero()[:, 0]

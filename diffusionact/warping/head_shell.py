@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..face.geometry.alignment import invert_transform
-from .behind import Surface, surface
+from .behind import Surface, covering_surface
 from .far_half import far_half, no_profile
 from .outline import Outline, find_outline
 from .placement import mesh_to_plane
@@ -129,4 +129,4 @@ def place_shell(shell: HeadShell, placement: HeadPlacement, to_output: Tensor, s
     screen = plane_to_output(placement.place(shell.points[None])[0], to_output)
     ray = placement.rotation[0, 2]
     facing = smoothstep(*SOFT_EDGE, shell.normals @ ray) * smoothstep(*UNCOVERED, shell.outwards @ ray)
-    return surface(screen, shell.faces, shell.values, share * facing[:, None], SHELL_CONFIDENCE)
+    return covering_surface(screen, shell.faces, shell.values, share * facing[:, None], SHELL_CONFIDENCE)

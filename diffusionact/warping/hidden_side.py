@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .behind import Surface, surface
+from .behind import Surface, covering_surface
 from .far_half import seen_aside, spread
 from .sampling import sample, smoothstep
 from .surroundings import spokes
@@ -34,6 +34,9 @@ LIGHT_FADE_CM, NECK_FADE_CM = 1.0, 0.35
 # Nearer to the oval than this, cm, the strip gives way as the oval does: it may be background seen beside the cheek, or
 # the far glass of spectacles. With the turn back, degrees, it grows from the first to the second width.
 BESIDE_CM, WIDE_TURN_DEG = (2.0, 5.0), (20.0, 30.0)
+# The mirrored side grows outwards from the oval to this distance, cm, with a soft rim of this share of it.
+# It does so while the person is cut out of the background by these shares.
+WIDEST_CM, GROWTH, CUT_OUT = 8.0, 0.4, (0.5, 1.0)
 HIDDEN_CONFIDENCE = 0.3
 
 
@@ -113,8 +116,25 @@ def turn_back(source: WarpSource, placement: HeadPlacement) -> Tensor:
     return (before - after) * before.sign()
 
 
+def growth(hidden: HiddenSide, turn_deg: Tensor, separation: Tensor) -> Tensor:
+    """How far the mirrored side has come out: beside the cheek with the turn back, then outwards from there.
+
+    Args:
+        hidden: made ready.
+        turn_deg: () see `turn_back`.
+        separation: () how far the person is cut out of the background.
+
+    Returns:
+        (N,) in [0, 1] of all vertices.
+    """
+    turned = smoothstep(*TURN_BACK_DEG, turn_deg)
+    wide = smoothstep(*CUT_OUT, separation) * turned
+    grown = smoothstep(0.0, GROWTH, (1 + GROWTH) * wide - (hidden.away / WIDEST_CM).clamp(max=1))
+    return torch.maximum(grown, turned * (-(hidden.away / BESIDE_CM[0]).square()).exp())
+
+
 def place_hidden_side(
-    hidden: HiddenSide, screen: Tensor, placement: HeadPlacement, change: Tensor, to_output: Tensor, share: Tensor
+    hidden: HiddenSide, screen: Tensor, placement: HeadPlacement, change: Tensor, to_output: Tensor, grown: Tensor
 ) -> Surface:
     """The mirrored side in a frame.
 
@@ -124,24 +144,25 @@ def place_hidden_side(
         placement: one row.
         change: (478, 3) cm.
         to_output: (2, 3) aligned px -> px of the output.
-        share: () how far the mirrored side has come out.
+        grown: (N,) see `growth`.
     """
     moved = hidden.points + hidden.follow[:, None] * spokes(change[list(OVAL)]).repeat(RINGS, 1)
     rings = plane_to_output(placement.place(moved[None])[0], to_output)
-    return surface(torch.cat([screen[:NUM_FACE], rings]), hidden.faces, hidden.values, share, HIDDEN_CONFIDENCE)
+    screen = torch.cat([screen[:NUM_FACE], rings])
+    return covering_surface(screen, hidden.faces, hidden.values, grown[:, None], HIDDEN_CONFIDENCE)
 
 
-def giving_way(hidden: HiddenSide, magnified: Tensor, share: Tensor, turn_deg: Tensor) -> Tensor:
+def giving_way(hidden: HiddenSide, magnified: Tensor, grown: Tensor, turn_deg: Tensor) -> Tensor:
     """(N,) how far the photo's own surface gives way to the mirrored side at each vertex.
 
     Args:
         hidden: made ready.
         magnified: (N,) magnification of the texture.
-        share: () how far the mirrored side has come out.
+        grown: (N,) see `growth`.
         turn_deg: () see `turn_back`.
     """
     drawn = smoothstep(*GIVE_WAY, magnified)
     at_oval = spokes(drawn[list(OVAL), None])[:, 0].repeat(RINGS)
     width = BESIDE_CM[0] + (BESIDE_CM[1] - BESIDE_CM[0]) * smoothstep(*WIDE_TURN_DEG, turn_deg)
     beside = torch.cat([drawn[:NUM_FACE], at_oval]) * (-(hidden.away / width).square()).exp()
-    return hidden.strength * torch.maximum(drawn, beside) * share
+    return hidden.strength * torch.maximum(drawn, beside) * grown

@@ -13,7 +13,7 @@ from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, 
 from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .head_shell import find_shell, place_shell
-from .hidden_side import TURN_BACK_DEG, find_hidden_side, giving_way, place_hidden_side, turn_back
+from .hidden_side import find_hidden_side, giving_way, growth, place_hidden_side, turn_back
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
@@ -101,12 +101,12 @@ class WarpRenderer:
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         amount = self._separation(placement)
         turn = turn_back(source, placement)
-        turned = smoothstep(*TURN_BACK_DEG, turn) * amount * (len(self._hidden.faces) > 0)
-        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, turned, turn))
+        grown = growth(self._hidden, turn, amount) * source.separable
+        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, grown, turn))
         # 2. Colours, and how far they may be trusted.
-        bent = bool(amount <= 0)  # the photo bends as a whole
+        bent = bool(amount <= 0) and not bool((grown > 0).any())  # the photo bends as a whole
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
-        background, background_seen = self._uncovered(screen, visible.label, placement, change, (amount, turned))
+        background, background_seen = self._uncovered(screen, visible.label, placement, change, amount, grown)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
@@ -123,19 +123,19 @@ class WarpRenderer:
         return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label, normals
 
     def _uncovered(
-        self, screen: Tensor, label: Tensor, placement: HeadPlacement, change: Tensor, shares: tuple[Tensor, Tensor]
+        self, screen: Tensor, label: Tensor, placement: HeadPlacement, change: Tensor, amount: Tensor, grown: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The background and its confidence, with what a turn uncovers: the head's back, a turned photo's far side."""
-        amount, turned = shares
         surfaces = []
         if amount > 0 and len(self._shell.faces):
             surfaces.append(place_shell(self._shell, placement, self.to_output, amount))
-        if turned > 0:
-            surfaces.append(place_hidden_side(self._hidden, screen, placement, change, self.to_output, turned))
+        if len(self._hidden.faces) and grown.amax() > 0:
+            surfaces.append(place_hidden_side(self._hidden, screen, placement, change, self.to_output, grown))
         if not surfaces:
             return self._background, self._background_seen
         behind = Behind(self._background.clone(), self._background_seen.clone(), may_show(label))
-        draw_behind(behind, self._textures, surfaces)
+        for surface in surfaces:  # one by one, as both are soft where the one goes over into the other
+            draw_behind(behind, self._textures, surface)
         return behind.image, behind.sure
 
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
@@ -148,7 +148,7 @@ class WarpRenderer:
         return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
     def _smooth_vertices(
-        self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, turned: Tensor, turn: Tensor
+        self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, grown: Tensor, turn: Tensor
     ) -> Tensor:
         """(N, 7) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal, light.
 
@@ -156,7 +156,7 @@ class WarpRenderer:
         """
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
-        gives_way = giving_way(self._hidden, magnified, turned, turn)
+        gives_way = giving_way(self._hidden, magnified, grown, turn)
         near = near * smoothstep(*SKIRT_STRETCH, magnified) * (1 - gives_way) - gives_way
         face = face_normals(plane)
         normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])

@@ -124,8 +124,9 @@ def _shade(
         image = sample(textures.photo, grid, "bicubic")
         return (image, None) if hit.all() else (mix(background, image, hit.float()), hit.float())
     hit, around = hit.float(), label == SURROUNDINGS
+    gives_way = (-skirt).clamp(min=0) * around
     matte = torch.where(around, sample(textures.matte, grid)[0].clamp(0, 1), hit)
-    matte = torch.maximum(matte, skirt * around) * (1 + (skirt * around).clamp(max=0))
+    matte = torch.maximum(matte, skirt * around) * (1 - gives_way)
     soft = around & (matte > MIN_COVER) & ((matte < 1 - MIN_COVER) | (skirt > MIN_COVER))
     if amount >= 1:  # where the person does not lie, the photo need not be looked up
         shown = ((matte > MIN_COVER) & ~soft).nonzero()[:, 0]
@@ -138,4 +139,5 @@ def _shade(
     soft = soft.nonzero()[:, 0]
     own = image.clone()
     own[:, soft] = sample(textures.colour, grid[soft], "bicubic")
+    amount = torch.maximum(amount, gives_way)  # what is hidden comes out also where the rest of the photo still bends
     return mix(mix(background, image, hit), mix(background, own, matte), amount), mix(hit, matte, amount)

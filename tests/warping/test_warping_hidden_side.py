@@ -11,7 +11,14 @@ from diffusionact.images import model_to_uint8
 from diffusionact.types import FaceCoefficients
 from diffusionact.warping import WarpRenderer, coefficient_motion, prepare_source, read_face, with_matte
 from diffusionact.warping.far_half import far_half, seen_aside, spread
-from diffusionact.warping.hidden_side import HIDDEN_CONFIDENCE, find_hidden_side, giving_way, mirror_rings, turn_back
+from diffusionact.warping.hidden_side import (
+    HIDDEN_CONFIDENCE,
+    find_hidden_side,
+    giving_way,
+    growth,
+    mirror_rings,
+    turn_back,
+)
 from diffusionact.warping.topology import NUM_FACE, RINGS, SPOKES, SURROUNDINGS, load_topology
 
 SIZE = 192
@@ -83,11 +90,21 @@ def test_a_straight_photo_has_no_hidden_side(source):
 
 def test_the_strip_gives_way_where_it_is_drawn_out(aside):
     hidden = find_hidden_side(aside, load_topology())
-    one, turned = torch.ones(()), torch.tensor(15.0)
+    one, turned = torch.ones_like(hidden.strength), torch.tensor(15.0)
     drawn = giving_way(hidden, torch.full_like(hidden.strength, 3.0), one, turned)
     assert drawn.max() > 0.9 and torch.allclose(drawn, hidden.strength)
     assert giving_way(hidden, torch.ones_like(drawn), one, turned).max() == 0
     assert giving_way(hidden, torch.full_like(drawn, 3.0), 0 * one, turned).max() == 0
+
+
+def test_the_mirrored_side_grows_outwards_from_the_cheek(aside):
+    hidden = find_hidden_side(aside, load_topology())
+    none, half, whole = (growth(hidden, torch.tensor(12.0), torch.tensor(share)) for share in (0.0, 0.75, 1.0))
+    near, far = hidden.away < 0.3, hidden.away > 6.0
+    assert none[near].min() > 0.9 and none[far].max() < 0.01
+    assert half[(hidden.away > 2.5) & (hidden.away < 3)].min() > 0.1 and half[far].max() < 0.5
+    assert whole.min() > 0.99
+    assert growth(hidden, torch.tensor(1.0), torch.tensor(1.0)).max() == 0
 
 
 def test_turning_back_counts_and_turning_on_does_not(source, aside):

@@ -113,11 +113,11 @@ def _shade(
 ) -> tuple[Tensor, Tensor]:
     """`draw_surfaces` for a list of P positions, without a closer look."""
     hit = (label != BACKGROUND).float()
-    around = label == SURROUNDINGS
-    gives_way = (-skirt).clamp(min=0) * around
-    if amount <= 0 and not gives_way.any():
+    if amount <= 0 and not (skirt < 0).any():
         image = sample(textures.photo, grid, "bicubic")
         return mix(background, image, hit), hit
+    around = label == SURROUNDINGS
+    gives_way = (-skirt).clamp(min=0) * around
     matte = torch.where(around, sample(textures.matte, grid)[0].clamp(0, 1), hit)
     matte = torch.maximum(matte, skirt * around) * (1 - gives_way)
     soft = around & (matte > MIN_COVER) & ((matte < 1 - MIN_COVER) | (skirt > MIN_COVER))

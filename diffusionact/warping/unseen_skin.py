@@ -85,7 +85,8 @@ def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
     plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
     aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
     needs = torch.stack([smoothstep(WELL_SEEN, BARELY_SEEN, source.seen[:NUM_FACE]), aside], dim=1)
-    needs = torch.cat([spread(needs, topology), needs.new_zeros(len(positions) - NUM_FACE, 2)])
+    needs = spread(needs, topology) if aside.any() else needs
+    needs = torch.cat([needs, needs.new_zeros(len(positions) - NUM_FACE, 2)])
     poor = (needs > 0).any(1)[topology.faces].any(1) & (topology.labels == SKIN)
     triangles = torch.where(poor, poor.cumsum(0) - 1, -1)
     return UnseenSkin(triangles, topology.faces[poor], torch.cat([positions, needs, seen[:, None]], dim=1))

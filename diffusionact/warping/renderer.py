@@ -13,7 +13,7 @@ from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, 
 from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .head_shell import find_shell, place_shell
-from .hidden_side import find_hidden_side, giving_way, growth, place_hidden_side, turn_back
+from .hidden_side import TURN_BACK_DEG, find_hidden_side, giving_way, growth, place_hidden_side, turn_back
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
@@ -100,11 +100,12 @@ class WarpRenderer:
         screen = plane_to_output(plane, self.to_output)
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
         amount = self._separation(placement)
-        turn = turn_back(source, placement)
-        grown = growth(self._hidden, turn, amount) * source.separable
+        turn, grown = turn_back(source, placement), None
+        if len(self._hidden.faces) and turn > TURN_BACK_DEG[0] and source.separable > 0:
+            grown = growth(self._hidden, turn, amount)
         visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, grown, turn))
         # 2. Colours, and how far they may be trusted.
-        bent = bool(amount <= 0) and not bool((grown > 0).any())  # the photo bends as a whole
+        bent = bool(amount <= 0) and grown is None  # the photo bends as a whole
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
         background, background_seen = self._uncovered(screen, visible.label, placement, change, amount, grown)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
@@ -123,13 +124,19 @@ class WarpRenderer:
         return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label, normals
 
     def _uncovered(
-        self, screen: Tensor, label: Tensor, placement: HeadPlacement, change: Tensor, amount: Tensor, grown: Tensor
+        self,
+        screen: Tensor,
+        label: Tensor,
+        placement: HeadPlacement,
+        change: Tensor,
+        amount: Tensor,
+        grown: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """The background and its confidence, with what a turn uncovers: the head's back, a turned photo's far side."""
         surfaces = []
         if amount > 0 and len(self._shell.faces):
             surfaces.append(place_shell(self._shell, placement, self.to_output, amount))
-        if len(self._hidden.faces) and grown.amax() > 0:
+        if grown is not None:
             surfaces.append(place_hidden_side(self._hidden, screen, placement, change, self.to_output, grown))
         if not surfaces:
             return self._background, self._background_seen
@@ -148,7 +155,7 @@ class WarpRenderer:
         return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
     def _smooth_vertices(
-        self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, grown: Tensor, turn: Tensor
+        self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, grown: Tensor | None, turn: Tensor
     ) -> Tensor:
         """(N, 7) of each vertex: how well it was seen, how far the texture is drawn out, skirt, normal, light.
 
@@ -156,8 +163,10 @@ class WarpRenderer:
         """
         source = self.source
         near = torch.cat([torch.zeros_like(source.seen[:NUM_FACE]), source.ring_skirt])
-        gives_way = giving_way(self._hidden, magnified, grown, turn)
-        near = near * smoothstep(*SKIRT_STRETCH, magnified) * (1 - gives_way) - gives_way
+        near = near * smoothstep(*SKIRT_STRETCH, magnified)
+        if grown is not None:
+            gives_way = giving_way(self._hidden, magnified, grown, turn)
+            near = near * (1 - gives_way) - gives_way
         face = face_normals(plane)
         normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])
         light = torch.ones_like(near) if self._light is None else self._light.ratio(normal)

@@ -30,7 +30,7 @@ STILL_BORDER = 0.25
 DEPTH_FADE_CM, CHANGE_FADE_CM = 2.5, 3.0
 
 # Beyond the photo hair ends within a multiple of the skull's radii between these, at heights above these, cm.
-CROWN_REACH, CROWN_RAMP, CROWN_HEIGHT_CM = (1.2, 1.6), 0.1, (-5.0, 0.0)
+CROWN_REACH, CROWN_RAMP, CROWN_HEIGHT_CM = (1.1, 1.5), 0.35, (-5.0, 0.0)
 # Beside the oval, up to these distances, a turning head may draw out skin over what was background.
 SKIRT_CM = (0.9, 2.0)
 SKIRT_RINGS = RINGS // 2

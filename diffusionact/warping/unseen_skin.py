@@ -86,7 +86,7 @@ def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
     plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
     aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
     needs = torch.stack([smoothstep(WELL_SEEN, BARELY_SEEN, source.seen[:NUM_FACE]), aside], dim=1)
-    needs = spread(needs, topology)
+    needs = spread(needs, topology) if aside.any() else needs
     # Where the photo goes on beside the face, no edge of the fill may show.
     needs[oval, 0] *= far_half(source.rotation[0], source.shape[oval])
     needs = torch.cat([needs, needs.new_zeros(len(positions) - NUM_FACE, 2)])

@@ -6,7 +6,7 @@ Drives the browser that is installed (CHROMIUM names another one); nothing is do
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -31,12 +31,12 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def launched_browser() -> Iterator:
-    """A headless browser process, as playwright's Browser."""
+def launched_browser(driver=None) -> Iterator:
+    """A headless browser process, as playwright's Browser; of a running playwright, where one is given."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as driver:
-        process = driver.chromium.launch(executable_path=chromium_path(), headless=True, args=FLAGS)
+    with sync_playwright() if driver is None else nullcontext(driver) as running:
+        process = running.chromium.launch(executable_path=chromium_path(), headless=True, args=FLAGS)
         try:
             yield process
         finally:
@@ -57,12 +57,19 @@ def open_page_in(browser, url: str, width: int = 1280, height: int = 800, locale
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator:
-    """One browser process for all tests."""
-    pytest.importorskip("playwright.sync_api", reason="playwright (dev extra) is absent")
+def playwright_driver() -> Iterator:
+    """The one playwright of all tests, as a second one in a process does not start."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (dev extra) is absent")
     if chromium_path() is None:
         pytest.skip(f"no Chromium: none of {', '.join(NAMES)} is on the path, and CHROMIUM is not set")
-    with launched_browser() as process:
+    with sync_api.sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(playwright_driver) -> Iterator:
+    """One browser process for all tests."""
+    with launched_browser(playwright_driver) as process:
         yield process
 
 

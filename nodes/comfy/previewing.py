@@ -95,9 +95,12 @@ def edited_jpeg(name: str, sliders: dict[str, float]) -> bytes | None:
 
 
 def register_route() -> None:
-    """Let the page ask for previews."""
+    """Let the page ask for previews, where a server has one."""
+    server = getattr(PromptServer, "instance", None)
+    if server is None:  # nodes that another program loads
+        return
 
-    @PromptServer.instance.routes.post(ROUTE)
+    @server.routes.post(ROUTE)
     async def edit_preview(request: web.Request) -> web.Response:
         asked = await request.json()
         try:

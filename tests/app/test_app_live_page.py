@@ -4,7 +4,6 @@ import re
 
 import av
 import pytest
-from browser import chromium_path
 from fake_camera import launch_with_camera, write_camera_file
 from running_app import start_app
 from visitor import Visitor
@@ -23,14 +22,11 @@ def photo_app(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def camera_browser(tmp_path_factory):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (dev extra) is absent")
-    if chromium_path() is None:
-        pytest.skip("no Chromium on the path, and CHROMIUM is not set")
-    with sync_api.sync_playwright() as driver:
-        browser = launch_with_camera(driver, write_camera_file(tmp_path_factory.mktemp("camera") / "face.mjpeg"))
-        yield browser
-        browser.close()
+def camera_browser(playwright_driver, tmp_path_factory):
+    camera = write_camera_file(tmp_path_factory.mktemp("camera") / "face.mjpeg")
+    browser = launch_with_camera(playwright_driver, camera)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

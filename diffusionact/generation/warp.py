@@ -22,9 +22,11 @@ from ..checks import check_in_range, check_positive_int
 from ..devices import face_device
 from ..face.geometry.alignment import invert_transform, transform_points
 from ..face.geometry.resize import resize_crop
+from ..face.readers.open.face_model import OpenFaceModel
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes, map_tensors
 from ..warping import WarpedFrames, WarpMotion, WarpRenderer, WarpSource, coefficient_motion
 from ..warping.expression_directions import load_directions
+from ..warping.following import follow_landmarks
 from ..warping.photo import PhotoPreparer
 from ..warping.placement import ALIGNED_SIZE
 from ..warping.renderer import RELIGHT
@@ -37,6 +39,10 @@ ENGINE_NAME = "warp"
 FACE_MODEL = "open"
 # The parts of a prepared source stand among the codes under their own names behind this.
 PREFIX = "warp."
+CONDITIONS = ("rotation", "camera", "expression", "gaze", "landmarks", "pupils", "seen")
+# Landmarks that lie farther than this from what the coefficients draw, px of the aligned crop of 256 px, root mean
+# square of a face, were seen rather than drawn.
+MAX_DRAWN_PX = 0.25
 # Parts in [0, 1] that are as large as the canvas.
 LAYERS = ("texture", "inside", "matte", "colour", "background", "background_seen")
 # Of the others, those with fewer numbers are kept in float32: geometry, not images.
@@ -67,7 +73,8 @@ class WarpEngine:
     """Warps the source photo; see `Engine`.
 
     Codes: "warp.NAME" (1, ...) for every part of a `WarpSource`. Conditioning: "rotation" (F, 3), "camera" (F, 3),
-    "expression" (F, 52) and "gaze" (F, 2) of the open face model.
+    "expression" (F, 52) and "gaze" (F, 2) of the open face model; "landmarks" (F, 68, 2) and "pupils" (F, 2, 2), px of
+    the aligned crop of 256 px, which are followed where "seen" (F,) bool.
 
     Args:
         config: of the model folder.
@@ -83,7 +90,7 @@ class WarpEngine:
         self.sample_size = self.config.sample_size
         self.device = torch.device("cpu")
         self._directions = load_directions()
-        self._preparer = PhotoPreparer()
+        self._preparer, self._face_model = PhotoPreparer(), OpenFaceModel.from_bundled()
         self.fingerprint = _fingerprint(self.config, self._directions)
         # What `render` shows, see `at_output`.
         self._size: int | tuple[int, int] = self.sample_size
@@ -126,6 +133,7 @@ class WarpEngine:
         self.device, self._last = face_device(torch.device(device)), None
         self._directions = self._directions.to(self.device)
         self._preparer.to(self.device)
+        self._face_model.to(self.device)
         return self
 
     def at_output(self, size: int | tuple[int, int], to_output: Tensor | None = None) -> WarpEngine:
@@ -148,11 +156,16 @@ class WarpEngine:
         return {PREFIX + name: torch.stack([_stored(name, part[name]) for part in prepared]) for name in prepared[0]}
 
     def condition(self, source: SourceCodes, pose: FacePose) -> dict[str, Tensor]:
-        """See `Engine`."""
+        """See `Engine`; landmarks that the coefficients did not draw were seen, and are followed."""
         check_made_for(self.name, source.codes, (PREFIX + "texture",))
         self._check_face_model(pose.coefficients)
         parts = pose.coefficients
         named = {"rotation": parts.rotation, "camera": parts.camera, "expression": parts.expression, "gaze": pose.gaze}
+        to_aligned = invert_transform(pose.frame.matrix)
+        marks, pupils = (transform_points(to_aligned, points) for points in (pose.landmarks, pose.pupils))
+        drawn = self._face_model.landmarks(map_tensors(parts, lambda tensor: tensor.to(self.device)), ALIGNED_SIZE)
+        miss = (marks.to(drawn) - drawn).square().sum(-1).mean(-1).sqrt()
+        named |= {"landmarks": marks, "pupils": pupils, "seen": miss > MAX_DRAWN_PX}
         return {name: tensor.to(self.device) for name, tensor in named.items()}
 
     def render(
@@ -174,7 +187,7 @@ class WarpEngine:
     def warp(self, source: SourceCodes, conditioning: Conditioning) -> WarpedFrames:
         """The frames with their confidence, labels and normals; one source, or one for each frame."""
         check_made_for(self.name, source.codes, (PREFIX + "texture",))
-        check_made_for(self.name, conditioning.tensors, ("rotation", "camera", "expression", "gaze"))
+        check_made_for(self.name, conditioning.tensors, CONDITIONS)
         rows = len(source.codes[PREFIX + "texture"])
         # One by one: products of a batch round differently, and no frame may depend on its neighbours.
         parts = [
@@ -223,7 +236,10 @@ class WarpEngine:
         parts = {name: conditioning[name] for name in ("expression", "rotation", "camera")}
         nothing = parts["camera"].new_zeros(len(conditioning), 0)  # the warp takes the shape from the photo
         coefficients = FaceCoefficients(shape=nothing, face_model=FACE_MODEL, **parts)
-        return coefficient_motion(prepared, self._directions, coefficients, conditioning["gaze"])
+        motion = coefficient_motion(prepared, self._directions, coefficients, conditioning["gaze"])
+        if not bool(conditioning["seen"].all()):
+            return motion
+        return follow_landmarks(prepared, motion, conditioning["landmarks"], conditioning["pupils"])
 
     def _renderer(self, source: SourceCodes, row: int) -> WarpRenderer:
         codes, last = tuple(source.codes.values()), self._last

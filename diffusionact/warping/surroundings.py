@@ -23,7 +23,9 @@ RING_GROWTH = 1.7
 # The outermost ring, as a share of the canvas' half diagonal.
 REACH = 1.02
 # Share of the head's motion: all of it inside this many skull radii, none beyond the second number.
-WHOLE_MOTION, NO_MOTION = 1.25, 2.3
+WHOLE_MOTION, NO_MOTION = 1.15, 1.9
+# Below the chin, at this height in head space, cm, the neck bends and shoulders stay: each cm counts for so much more.
+CHIN_CM, NECK_SHARE = -9.0, 0.8
 # The canvas' outer edge stands still, so that the result joins the photo around it: width as a share of its half side.
 STILL_BORDER = 0.25
 # The oval's depth and displacement fade over these distances, cm.
@@ -82,7 +84,8 @@ def surround(mesh: Tensor, shape: Tensor, placement: HeadPlacement, half_side: f
     head = head + (gap * (-(cm / DEPTH_FADE_CM).square()).exp())[..., None] * ray
     middle = 128 - 0.5
     border = (aligned - middle).abs().amax(-1) / half_side
-    weight = smoothstep(NO_MOTION, WHOLE_MOTION, silhouette.view(RINGS, SPOKES))
+    below = NECK_SHARE * (CHIN_CM - head[..., 1]).clamp(min=0) / SKULL_RADII[1]
+    weight = smoothstep(NO_MOTION, WHOLE_MOTION, silhouette.view(RINGS, SPOKES) + below)
     weight = weight * smoothstep(1.0, 1.0 - STILL_BORDER, border)
     follow = (-(cm / CHANGE_FADE_CM).square()).exp()
     skirt = smoothstep(*reversed(SKIRT_CM), cm)

@@ -14,6 +14,8 @@ from torch import Tensor
 MIN_AREA = 1e-6
 # Barycentric coordinates may be so far below 0 that no pixel falls between two triangles.
 TOLERANCE = 1e-4
+# Factor that carries a limit out of the image, px.
+FAR = 1e9
 # Depth is compared in whole levels: this many between the nearest and the farthest point.
 DEPTH_LEVELS = 2**30
 
@@ -109,19 +111,18 @@ def _spans(x: Tensor, y: Tensor, area: Tensor, item: Tensor, row: Tensor, width:
     slope, along = (top - bottom) / area[:, None], (behind - ahead) / area[:, None]
     constant = (ahead * bottom - behind * top) / area[:, None] + TOLERANCE
     flat = slope.abs() < 1e-9
-    # On the edge x = factor * y + offset. A flat edge takes or leaves the whole row.
-    divisor = torch.where(flat, -1.0, -slope)
-    edges = torch.cat([along / divisor, constant / divisor, slope.sign() * ~flat], dim=1).index_select(0, item)
-    lower = torch.full(row.shape, -1.0, device=x.device)
-    upper = torch.full(row.shape, float(width), device=x.device)
-    for corner in range(3):
-        factor, offset, side = edges[:, corner], edges[:, 3 + corner], edges[:, 6 + corner]
-        limit = torch.addcmul(offset, factor, row)
-        empty = (side == 0) & (limit > 0)  # limit is -(along * y + constant) there
-        lower = torch.where((side > 0) | empty, torch.maximum(lower, torch.where(empty, float(width), limit)), lower)
-        upper = torch.where(side < 0, torch.minimum(upper, limit), upper)
-    start = lower.ceil().clamp(0, width)
-    return start.long(), upper.floor().clamp(-1, width - 1).long()
+    # On the edge x = factor * y + offset. A flat edge takes or leaves the whole row: its limit lies far aside.
+    divisor = torch.where(flat, -1.0 / FAR, -slope)
+    edges = torch.stack([along / divisor, constant / divisor])
+    to_left = (flat | (slope > 0))[None]
+    lower = torch.where(to_left, edges, edges.new_tensor([0.0, -1.0])[:, None, None])
+    upper = torch.where(to_left, edges.new_tensor([0.0, float(width)])[:, None, None], edges)
+    limits = torch.cat([lower, upper], dim=2).permute(1, 0, 2).flatten(1).index_select(0, item)  # (M, 12)
+    factor, offset = limits.view(-1, 2, 6).unbind(1)
+    at = torch.addcmul(offset, factor, row[:, None])
+    start = torch.maximum(torch.maximum(at[:, 0], at[:, 1]), at[:, 2]).ceil_().clamp_(0, width)
+    stop = torch.minimum(torch.minimum(at[:, 3], at[:, 4]), at[:, 5]).floor_().clamp_(-1, width - 1)
+    return start.long(), stop.long()
 
 
 def _depth_plane(x: Tensor, y: Tensor, z: Tensor, area: Tensor) -> Tensor:

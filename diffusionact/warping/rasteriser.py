@@ -45,7 +45,7 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
     row_of, row, start, stop = (part.index_select(0, filled) for part in (row_of, row, start, stop))
 
     # Depth and triangle in one integer: the largest at a pixel is the nearest triangle, the same on every device.
-    bits = max(1, (len(faces) - 1).bit_length())
+    bits = max(1, len(faces).bit_length())
     far = z.amin() if len(z) else 0.0
     factor = DEPTH_LEVELS / (z.amax() - far + 1e-9) if len(z) else 1.0
     by_x, by_y, constant = _depth_plane(x, y, z - far, area).mul(factor).index_select(0, row_of).unbind(1)
@@ -54,13 +54,14 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
     counts = stop - start + 1
     begin = counts.cumsum(0) - counts
     # The n-th pixel in the list of all rows has index n + offset and key n * step + key.
-    key = level + shown.index_select(0, row_of) - step * begin
+    key = level + shown.index_select(0, row_of) + 1 - step * begin
     rows = torch.stack([row * width + start - begin, step, key], dim=1)
     offset, step, key = torch.repeat_interleave(rows, counts, dim=0).unbind(1)
     number = torch.arange(len(offset), device=screen.device)
-    best = torch.full((height * width,), -1, dtype=torch.int64, device=screen.device)
-    best.scatter_reduce_(0, number + offset, torch.addcmul(key, number, step), "amax")
-    return torch.where(best >= 0, best & ((1 << bits) - 1), best).view(height, width)
+    best = torch.zeros(height * width, dtype=torch.int64, device=screen.device)
+    keys = torch.addcmul(key, number, step)
+    best.scatter_reduce_(0, number.add_(offset), keys, "amax")
+    return best.bitwise_and_((1 << bits) - 1).sub_(1).view(height, width)  # 0 is where nothing lies
 
 
 def gather(values: Tensor, index: Tensor) -> Tensor:

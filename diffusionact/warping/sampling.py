@@ -15,8 +15,8 @@ from torch import Tensor
 
 def smoothstep(low: float, high: float, values: Tensor) -> Tensor:
     """0 below `low`, 1 above `high`, 3 t^2 - 2 t^3 between; falls if `high` is below `low`."""
-    share = ((values - low) * (1.0 / (high - low))).clamp_(0.0, 1.0)
-    return (share * share).mul_(share.mul_(-2.0).add_(3.0))
+    share = (values - low).mul_(1.0 / (high - low)).clamp_(0.0, 1.0)
+    return torch.rsub(share, 3.0, alpha=2.0).mul_(share).mul_(share)
 
 
 def mix(first: Tensor | float, second: Tensor | float, share: Tensor | float) -> Tensor:

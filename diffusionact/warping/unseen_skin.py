@@ -116,14 +116,21 @@ def fill_unseen_skin(
         trust: (H, W).
     """
     drawn = (magnified > MIN_STRETCH)[unseen.faces].any(1)
+    if not drawn.any():
+        return
     rank = torch.where(drawn, torch.arange(len(drawn), device=drawn.device), -1)
     rank = torch.cat([rank, rank.new_tensor([-1])])[unseen.triangles]  # -1 takes the last entry
-    rank = torch.where(visible.triangle >= 0, gather(rank, visible.triangle.clamp(min=0)), -1).flatten()
-    pixels = (rank >= 0).nonzero()[:, 0]
+    rank = torch.cat([rank.new_tensor([-1]), rank])  # of no triangle, and of each
+    corner, extent = _box(visible.screen[unseen.faces[drawn].flatten(), :2], visible.triangle.shape)
+    rows, columns = (slice(low, low + size) for low, size in zip(corner, extent, strict=True))
+    rank = gather(rank, visible.triangle[rows, columns] + 1).flatten()
+    inside = (rank >= 0).nonzero()[:, 0]
     width = visible.triangle.shape[1]
-    positions = torch.stack([pixels % width, pixels // width], dim=-1).float()
+    y, x = inside // extent[1] + corner[0], inside % extent[1] + corner[1]
+    pixels, rank = y * width + x, rank[inside]
+    positions = torch.stack([x, y], dim=-1).float()
     vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
-    values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank[pixels], positions)
+    values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank, positions)
     there, (need, far_need, other, stretch) = values[:, :2], values[:, 2:].unbind(1)
     share = torch.maximum(
         smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
@@ -137,3 +144,12 @@ def fill_unseen_skin(
     colours, sure = image.view(3, -1), trust.view(-1)
     colours[:, pixels] = mix(colours[:, pixels], skin, share)
     sure[pixels] = torch.maximum(sure[pixels], share * other * FILLED_CONFIDENCE)
+
+
+def _box(points: Tensor, shape: torch.Size) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First row and column, and how many, of an image that hold points (N, 2) px."""
+    height, width = shape
+    (left, top), (right, bottom) = torch.stack([points.amin(0).floor(), points.amax(0).ceil()]).tolist()
+    top, bottom = (int(min(max(value, 0), height - 1)) for value in (top, bottom))
+    left, right = (int(min(max(value, 0), width - 1)) for value in (left, right))
+    return (top, left), (bottom - top + 1, right - left + 1)

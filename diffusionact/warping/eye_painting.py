@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -19,7 +22,7 @@ from .eyes import (
     opening,
 )
 from .sampling import apply, length, mix, polygon_coverage, sample, segment_distance, smooth_outline, smoothstep
-from .topology import EYE_RINGS, IRISES
+from .topology import EYE_RINGS, IRISES, index_of
 from .values import WarpSource
 
 EYE_CORNERS = (0, 8)
@@ -39,6 +42,23 @@ IRIS_STAYS, IRIS_MOVES = 0.06, 0.2
 OPENING_STAYS, OPENING_CHANGES = 0.06, 0.2
 
 
+@dataclass(frozen=True)
+class OwnEye:
+    """An eye in the photo.
+
+    Attributes:
+        opening: () height for width.
+        axes: (2, 2) see `iris_axes`, grid coordinates of the canvas.
+        place: (2,) middle of the iris in the eye's patch.
+        radius: () of the iris there.
+    """
+
+    opening: Tensor
+    axes: Tensor
+    place: Tensor
+    radius: Tensor
+
+
 def paint_eyes(source: WarpSource, iris_source: Tensor, drawing: Drawing) -> None:
     """Paint both eyes into the drawing.
 
@@ -52,8 +72,8 @@ def paint_eyes(source: WarpSource, iris_source: Tensor, drawing: Drawing) -> Non
 
 
 def _paint_eye(source: WarpSource, texture: Tensor, drawing: Drawing, eye: int) -> None:
-    ring = drawing.points[list(EYE_RINGS[eye])]
-    now, before = opening(drawing.head, EYE_RINGS[eye]), opening(source.shape, EYE_RINGS[eye]).clamp(min=0.02)
+    ring = _ring(drawing, eye)
+    now, before = opening(drawing.head, EYE_RINGS[eye]), _own_eyes(source)[eye].opening
     closed = (1 - now / before).clamp(0.0, 1.0)
     width = (ring[0] - ring[8]).norm().clamp(min=2.0)
     reach = BOX_REACH * width
@@ -85,7 +105,7 @@ def _paint_eyeball(
     source: WarpSource, texture: Tensor, drawing: Drawing, eye: int, box: tuple[slice, slice], ratio: Tensor
 ) -> None:
     """The white and the iris, where the opening shows them."""
-    ring = drawing.points[list(EYE_RINGS[eye])]
+    ring = _ring(drawing, eye)
     pixels, patch = drawing.pixels[box], apply(source.eye_frames[eye], drawing.grid[box])
     cover = polygon_coverage(pixels, smooth_outline(ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
     eyeball, (moved, known) = _eyeball(source, texture, drawing, eye, pixels, patch, ratio)
@@ -102,22 +122,19 @@ def _eyeball(
     source: WarpSource, texture: Tensor, drawing: Drawing, eye: int, pixels: Tensor, patch: Tensor, ratio: Tensor
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Colours (3, h, w) of the white and the iris; how much they are needed () and known (h, w)."""
-    points, frame = drawing.points, source.eye_frames[eye]
-    iris = list(IRISES[eye])
-    axes = iris_axes(points[iris])
-    unit = (pixels - points[iris[0]]) @ torch.linalg.inv(axes).T
+    frame, own = source.eye_frames[eye], _own_eyes(source)[eye]
+    iris = drawing.points.index_select(0, index_of(IRISES[eye], drawing.points.device))
+    unit = (pixels - iris[0]) @ torch.linalg.inv(iris_axes(iris)).T
     radius = length(unit)
     # The source's iris in the canvas' grid, and the colours there.
-    own_points = source.irises[eye]
-    own_axes = iris_axes(own_points)
-    positions = own_points[0] + unit @ own_axes.T
-    own = sample(texture, positions, "bicubic").clamp(0, 1)
+    positions = source.irises[eye, 0] + unit @ own.axes.T
+    shown = sample(texture, positions, "bicubic").clamp(0, 1)
     seen = smoothstep(0.5, 0.95, _clear_of_lids(source.eye_masks[eye, :1], apply(frame, positions)))
-    colour = mix(_ring_colours(source.iris_rings[eye], radius), own, seen)
+    colour = mix(_ring_colours(source.iris_rings[eye], radius), shown, seen)
     disc = smoothstep(1.14, 0.98, radius)
     white = sample(source.eye_white[eye], patch)
     # How far the iris sits from where the lids' warp would put it, in radii.
-    shift = _iris_shift(source, drawing, eye, own_points, own_axes)
+    shift = (apply(eye_frame(_ring(drawing, eye)), iris[0]) - own.place).norm() / own.radius
     moved = smoothstep(IRIS_STAYS, IRIS_MOVES, shift)
     moved = torch.maximum(moved, smoothstep(OPENING_STAYS, OPENING_CHANGES, (1 - ratio).abs()))
     return mix(white, colour, disc), (moved, seen * disc)
@@ -129,13 +146,20 @@ def _clear_of_lids(mask: Tensor, places: Tensor) -> Tensor:
     return torch.minimum(sample(mask, places - rim)[0], sample(mask, places + rim)[0])
 
 
-def _iris_shift(source: WarpSource, drawing: Drawing, eye: int, own: Tensor, own_axes: Tensor) -> Tensor:
-    """() distance of the iris in its eye from the source's, in radii: both measured from the corners of the lids."""
-    ring = list(EYE_RINGS[eye])
-    now = apply(eye_frame(drawing.points[ring]), drawing.points[IRISES[eye][0]])
-    before = apply(source.eye_frames[eye], own[0])
-    radius = (source.eye_frames[eye, :, :2] @ own_axes[:, 0]).norm().clamp(min=1e-6)
-    return (now - before).norm() / radius
+def _ring(drawing: Drawing, eye: int) -> Tensor:
+    """(16, 2) px, the lids' edges in the frame."""
+    return drawing.points.index_select(0, index_of(EYE_RINGS[eye], drawing.points.device))
+
+
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
+def _own_eyes(source: WarpSource) -> tuple[OwnEye, ...]:
+    """Both eyes in the photo."""
+    eyes = []
+    for frame, iris, ring in zip(source.eye_frames, source.irises, EYE_RINGS, strict=True):
+        axes = iris_axes(iris)
+        radius = (frame[:, :2] @ axes[:, 0]).norm().clamp(min=1e-6)
+        eyes.append(OwnEye(opening(source.shape, ring).clamp(min=0.02), axes, apply(frame, iris[0]), radius))
+    return tuple(eyes)
 
 
 def _ring_colours(rings: Tensor, radius: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from .drawing import Drawing
 from .mouth import LIP_CORNERS, lip_opening, shows_inside
 from .sampling import apply, mix, polygon_distance, sample, smooth_outline, smoothstep
 from .teeth import MouthPlace, arch_depth, draw_mouth, lit_gum, shaded
-from .topology import LIP_RING
+from .topology import LIP_RING, index_of
 from .values import WarpSource
 from .view import output_to_plane, source_grid
 
@@ -48,10 +48,11 @@ BRIGHT_WHITE, WHITE_SHARE, MIN_WHITE = 0.95, 0.97, 0.85
 
 def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None:
     """Paint the mouth into the drawing, in place; `to_output` (2, 3) is aligned px -> px of the drawing."""
-    lips = drawing.points[list(LIP_RING)]
+    ring = index_of(LIP_RING, drawing.points.device)
+    lips = drawing.points.index_select(0, ring)
     box = drawing.box(lips.amin(0) - 2, lips.amax(0) + 2)
     now = lip_opening(drawing.head)
-    other = smoothstep(SAME_LIPS_CM, OTHER_LIPS_CM, drawing.change[list(LIP_RING), :2].square().sum(1).mean().sqrt())
+    other = smoothstep(SAME_LIPS_CM, OTHER_LIPS_CM, drawing.change.index_select(0, ring)[:, :2].square().sum(1).mean().sqrt())
     if box is None or other <= 0:
         return
     rows, columns = box
@@ -66,10 +67,10 @@ def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None
     # 2. Its colours.
     colours, known = _inside(source, drawing, teeth, max(1.2 * pixel_cm, photo_cm), now)
     shade = mix(LIP_SHADE, 1.0, smoothstep(-0.25, 1.0, inside * (pixel_cm / LIP_SHADE_CM)))
-    colours = colours * shaded(mix(shade, 1.0, torch.maximum(known, OWN_LIT * shows_inside(source.shape))))
+    colours = colours * shaded(mix(shade, 1.0, torch.maximum(known, OWN_LIT * _shows(source))))
     drawing.image[:, rows, columns] = mix(drawing.image[:, rows, columns], colours, cover * other)
     drawing.confidence[box] *= mix(1.0, mix(1.0, 0.6 * known, other), cover)
-    _draw_seam(source, drawing, box, inside * pixel_cm, shows_inside(source.shape) * smoothstep(PARTED, MET, now))
+    _draw_seam(source, drawing, box, inside * pixel_cm, _shows(source) * smoothstep(PARTED, MET, now))
 
 
 def _draw_seam(source: WarpSource, drawing: Drawing, box: tuple[slice, slice], inside: Tensor, amount: Tensor) -> None:
@@ -92,7 +93,7 @@ def _on_teeth(source: WarpSource, drawing: Drawing, pixels: Tensor, to_output: T
     ray = placement.rotation[0, 2]  # the camera's z axis in head space
     ray = ray / ray[2].clamp(min=0.2)
     on_front = start + (front - start[..., 2:]) * ray
-    middle = source.shape[list(MIDLINE), 0].mean()
+    middle = _middle(source)
     behind = arch_depth(on_front[..., 0] - middle)
     # The depth at the place that the depth itself moves aside: two steps towards the fixed point.
     for _ in range(2):
@@ -109,13 +110,13 @@ def _inside(
     x, y = teeth[..., 0], teeth[..., 1]
     lip = _height_at(head, UPPER_LIP, x)
     place = MouthPlace(
-        x=x - shape[list(MIDLINE), 0].mean(),
+        x=x - _middle(source),
         y=y,
         seam=shape[[13, 13, 78, 308], 1].mean() - 0.25 * (shape[13, 1] - shape[14, 1]),
         upper_lip=lip,
         jaw_drop=jaw[1],
     )
-    shows = shows_inside(shape)
+    shows = _shows(source)
     light = _light_beside(source, place.x)
     drawn, upper_tooth = draw_mouth(place, light, softness, 1 - shows, _tooth_limit(source))
     drawn = drawn * mix(SLIT_LIGHT, 1.0, smoothstep(SLIT, LIT, opening))
@@ -133,6 +134,18 @@ def _inside(
     hidden = drawn * (1 - shows * upper_tooth) + shows * upper_tooth * _cavity(source)[:, None, None]
     colours = mix(hidden, own * shaded(mix(under_lip, 1.0, seen)), above)
     return mix(colours, own, seen * shows), seen * shows
+
+
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
+def _shows(source: WarpSource) -> Tensor:
+    """() see `shows_inside`, of the photo."""
+    return shows_inside(source.shape)
+
+
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
+def _middle(source: WarpSource) -> Tensor:
+    """() x of the mouth's middle, cm."""
+    return source.shape[list(MIDLINE), 0].mean()
 
 
 def _light_beside(source: WarpSource, x: Tensor) -> Tensor:
@@ -196,7 +209,7 @@ def _cavity(source: WarpSource) -> Tensor:
 
 def _height_at(points: Tensor, line: tuple[int, ...], x: Tensor) -> Tensor:
     """Height (h, w) of a line of mesh points, from the image's left to its right, at x (h, w); cm."""
-    at, height = points[list(line), 0], points[list(line), 1]
+    at, height, _ = points.index_select(0, index_of(line, points.device)).unbind(1)
     at = torch.cummax(at, 0).values + 1e-4 * torch.arange(len(at), device=at.device)
     right = torch.searchsorted(at, x.contiguous()).clamp(1, len(line) - 1)
     share = ((x - at[right - 1]) / (at[right] - at[right - 1])).clamp(0, 1)

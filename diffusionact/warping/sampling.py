@@ -7,6 +7,7 @@ edges of the outer pixels, x right, y down.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -133,15 +134,21 @@ def polygon_coverage(points: Tensor, polygon: Tensor, softness: float = 1.0) -> 
 
 def smooth_outline(polygon: Tensor, corners: tuple[int, ...], parts: int = 3) -> Tensor:
     """A closed outline (K, 2) with `parts` points an edge on a Catmull-Rom curve; `corners` stay sharp."""
-    count = len(polygon)
+    return _outline_weights(len(polygon), corners, parts, polygon.device).to(polygon) @ polygon
+
+
+@lru_cache(maxsize=8)
+def _outline_weights(count: int, corners: tuple[int, ...], parts: int, device: torch.device) -> Tensor:
+    """(count * parts, count) weights of an outline's points in those of its curve."""
+    polygon = torch.eye(count, device=device)
     before, after = polygon.roll(1, 0), polygon.roll(-1, 0)
     tangent = (after - before) / 2
     incoming, outgoing = tangent.clone(), tangent.clone()
     for corner in corners:
         outgoing[corner] = after[corner] - polygon[corner]
         incoming[corner] = polygon[corner] - before[corner]
-    t = torch.arange(parts, device=polygon.device, dtype=polygon.dtype)[None, :, None] / parts
+    t = torch.arange(parts, device=device, dtype=polygon.dtype)[None, :, None] / parts
     p0, p1 = polygon[:, None], after[:, None]
     m0, m1 = outgoing[:, None], incoming.roll(-1, 0)[:, None]
     curve = (2 * t**3 - 3 * t**2 + 1) * p0 + (t**3 - 2 * t**2 + t) * m0 + (3 * t**2 - 2 * t**3) * p1
-    return (curve + (t**3 - t**2) * m1).reshape(count * parts, 2)
+    return (curve + (t**3 - t**2) * m1).reshape(count * parts, count)

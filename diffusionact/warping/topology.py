@@ -98,6 +98,12 @@ def load_topology(device: torch.device | str = "cpu") -> Topology:
     ).to(torch.device(device))
 
 
+@lru_cache(maxsize=64)
+def index_of(points: tuple[int, ...], device: torch.device) -> Tensor:
+    """(K,) int64, some of the points above, to be taken by `index_select`: a fifth of the time of a list of numbers."""
+    return torch.tensor(points, device=device)
+
+
 def _face_labels(faces: Tensor) -> Tensor:
     """A triangle belongs to an eye or to the mouth if all its corners lie on the ring around it."""
     labels = torch.full((len(faces),), SKIN)

@@ -32,12 +32,14 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
     Returns:
         (height, width) int64, index of the nearest triangle, -1 where there is none.
     """
-    x, y, z = gather(screen, faces).unbind(-1)  # (T, 3) each
+    corners = gather(screen, faces).permute(2, 0, 1).contiguous()
+    x, y, z = corners  # (T, 3) each
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])
     low, high = y.amin(1).ceil().clamp(min=0), y.amax(1).floor().clamp(max=height - 1)
     shown = (area < -MIN_AREA) & (high >= low) & (x.amax(1) >= 0) & (x.amin(1) <= width - 1)
     shown = shown.nonzero()[:, 0]
-    x, y, z, area, low, high = (part.index_select(0, shown) for part in (x, y, z, area, low, high))
+    x, y, z = corners.index_select(1, shown)
+    area, low, high = (part.index_select(0, shown) for part in (area, low, high))
 
     row_of, row = _enumerate(low.long(), (high - low + 1).long())
     start, stop = _spans(x, y, area, row_of, row, width)
@@ -66,7 +68,7 @@ def rasterise(screen: Tensor, faces: Tensor, height: int, width: int) -> Tensor:
 
 def gather(values: Tensor, index: Tensor) -> Tensor:
     """values[index] for values (N, *C) and index (*S); `index_select` is several times faster than indexing."""
-    return values.index_select(0, index.reshape(-1)).view(*index.shape, *values.shape[1:])
+    return values.contiguous().index_select(0, index.reshape(-1)).view(*index.shape, *values.shape[1:])
 
 
 def value_planes(screen: Tensor, faces: Tensor, values: Tensor) -> Tensor:
@@ -106,8 +108,7 @@ def _enumerate(first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
 
 def _spans(x: Tensor, y: Tensor, area: Tensor, item: Tensor, row: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """First and last pixel (M,) int64 of each row of a triangle; the last lies before the first if it shows none."""
-    ahead, behind = x[:, [1, 2, 0]], x[:, [2, 0, 1]]
-    top, bottom = y[:, [1, 2, 0]], y[:, [2, 0, 1]]
+    ahead, top, behind, bottom = x.roll(-1, 1), y.roll(-1, 1), x.roll(1, 1), y.roll(1, 1)
     # Barycentric coordinate of each corner: slope * x + along * y + constant >= 0 inside.
     slope, along = (top - bottom) / area[:, None], (behind - ahead) / area[:, None]
     constant = (ahead * bottom - behind * top) / area[:, None] + TOLERANCE

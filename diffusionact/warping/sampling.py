@@ -31,7 +31,7 @@ def sample(image: Tensor, grid: Tensor, mode: str = "bilinear", beyond: str = "b
     """Values (C, *S) of an image (C, H, W) at grid coordinates (*S, 2); the border is held, or mirrored."""
     rows = grid.reshape(1, 1, -1, 2) if grid.ndim != 3 else grid[None]
     values = F.grid_sample(image[None], rows, mode=mode, padding_mode=beyond, align_corners=False)[0]
-    return values.reshape(len(image), *grid.shape[:-1])
+    return values if grid.ndim == 3 else values.reshape(len(image), *grid.shape[:-1])
 
 
 def length(vectors: Tensor) -> Tensor:
@@ -49,7 +49,8 @@ def pixels_to_grid(side: int, device: torch.device) -> Tensor:
 
 def apply(matrix: Tensor, points: Tensor) -> Tensor:
     """Points (*S, 2) through an affine map (2, 3)."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
+    moved = points.reshape(-1, 2)
+    return torch.addmm(matrix[:, 2], moved, matrix[:, :2].T).view(points.shape)
 
 
 def pixel_centres(height: int, width: int, device: torch.device) -> Tensor:

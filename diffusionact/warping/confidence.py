@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -85,7 +87,11 @@ def stretch(inverse: Tensor, screen: Tensor, zoom: Tensor) -> Tensor:
     half, area = (a * a + b * b + c * c + d * d) / 2, a * d - b * c
     largest = (half + (half * half - area * area).clamp(min=0).sqrt()).sqrt()
     largest = (largest / zoom.clamp(min=1e-9)).clamp(max=MAX_STRETCH)
-    corners = faces.flatten()
-    sums = torch.stack([largest, torch.ones_like(largest)], dim=1).repeat_interleave(3, 0)
-    total, count = screen.new_zeros(len(screen), 2).index_add_(0, corners, sums).unbind(1)
-    return total / count.clamp(min=1)
+    total = screen.new_zeros(len(screen)).index_add_(0, faces.flatten(), largest.repeat_interleave(3))
+    return total * _inverse_counts(len(screen), screen.device)
+
+
+@lru_cache(maxsize=4)
+def _inverse_counts(vertices: int, device: torch.device) -> Tensor:
+    """(N,) 1 over the number of triangles at each vertex."""
+    return 1 / load_topology(device).faces.flatten().bincount(minlength=vertices).clamp(min=1)

@@ -83,6 +83,7 @@ class WarpRenderer:
         background = sample(torch.cat([source.background, source.background_seen]), still)
         self._background, self._background_seen = background[:3], background[3]
         face = source.placement.place(source.shape[None, :NUM_FACE])[0]
+        self._before = face[:, :2].contiguous()
         self._light = Relighting(source, face, relight) if relight > 0 else None
 
     def render(self, motion: WarpMotion) -> WarpedFrames:
@@ -197,9 +198,8 @@ class WarpRenderer:
     def _separation(self, placement: HeadPlacement) -> Tensor:
         """() 0 where the photo bends as a whole, 1 where the matte decides."""
         source = self.source
-        shape = source.shape[None, :NUM_FACE]
-        before, after = source.placement.place(shape)[..., :2], placement.place(shape)[..., :2]
-        way = (after - before).norm(dim=-1).mean() / placement.scale[0].clamp(min=1e-6)
+        after = placement.place(source.shape[None, :NUM_FACE])[0, :, :2]
+        way = (after - self._before).norm(dim=-1).mean() / placement.scale[0].clamp(min=1e-6)
         trace = (source.rotation[0] * placement.rotation[0]).sum()
         turn = torch.rad2deg(((trace - 1) / 2).clamp(-1, 1).acos())
         fade = torch.maximum(smoothstep(*FADE_CM, way), smoothstep(*FADE_TURN_DEG, turn))

@@ -18,13 +18,17 @@ async function show(values) {
   figure.querySelector('figcaption').textContent = preview.caption;
 }
 
+function restSoon() {
+  clearTimeout(rest);
+  rest = setTimeout(() => trigger('rest'), REST_MS);
+}
+
 async function follow(values) {
   document.querySelector('#hero-clip video')?.pause();  // it would take the time of the previews
   if (String(values) === latest) return;  // the mouse moved by less than a step of the slider
   latest = String(values);
   waiting = values;
-  clearTimeout(rest);
-  rest = setTimeout(() => trigger('rest'), REST_MS);
+  restSoon();
   if (busy) return;
   busy = true;
   try {
@@ -35,6 +39,7 @@ async function follow(values) {
     }
   } finally {
     busy = false;
+    restSoon();  // a preview that came late stands where the finished image was
   }
 }
 

@@ -185,6 +185,9 @@ class EditTab:
         if session is None or len(values) != len(NAMES) + 1:
             return {}
         self._latest[session], shown = values, self._shown[session]
+        if session in self._rendered and values == _sliders(self._rendered[session]):
+            return {}  # the finished image is there
+        self._rendered.pop(session, None)  # the preview takes its place
         *amounts, full_frame = values
         try:
             edit = _edit(dict(zip(NAMES, amounts, strict=True)))
@@ -208,10 +211,11 @@ class EditTab:
         model = self.context.model
         sampling = model.sampling(model.default_quality)
         path = check_photo(values["source"], self.context.limits)
-        self._rendered[session], self._latest[session] = values, _sliders(values)
+        self._latest[session] = _sliders(values)
         edited = self.context.edit(path, "largest", _edit(values), sampling)
         if self._latest.get(session) != _sliders(values):  # they moved on meanwhile
             return gr.skip()
+        self._rendered[session] = values
         photo, crop = shrunk_source(load_image(path), edited.crop, self.context.limits.output_side_px)
         before, after = _pair(edited, photo, crop, values["full_frame"])
         file = self.context.sessions.new_folder(session) / "edited.png"

@@ -53,7 +53,7 @@ watch('value', () => {
   image.hidden = !value.src;
   element.querySelector('.live-empty').hidden = !!value.src;
   put('note', value.note);
-  put('recorded', value.recorded === null ? '' : `recording ${value.recorded.toFixed(0)} s`);
+  put('recorded', value.recorded === null ? '' : `recording ${Math.floor(value.recorded)} s`);
   if (!value.src) return;
   image.src = value.src;
   if (!shown.length) document.querySelector('#hero-clip video')?.pause();  // the processor is needed here

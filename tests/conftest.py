@@ -1,5 +1,6 @@
 """Fixtures shared by every room of the tests."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,17 @@ SHARED = REPOSITORY.parent / "shared"
 
 # Tiny networks on shared cores: one OpenMP thread can be ten times faster than two.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def root_logger_as_before() -> Iterator[None]:
+    """Commands set up the log of their process; a handler that outlives its test writes to a stream that is closed."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

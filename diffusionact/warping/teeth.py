@@ -82,7 +82,7 @@ def draw_mouth(
 
     tooth = lit(TOOTH, (TOOTH_BASE + TOOTH_GAIN * brightness).clamp(max=limit))
     soft_parts = 0.25 + 0.8 * brightness
-    drawn = _behind(place, lower_edge, lit(CAVITY, 0.35 + brightness), lit(TONGUE, soft_parts))
+    drawn = _behind(place, (upper_edge, lower_edge), lit(CAVITY, 0.35 + brightness), lit(TONGUE, soft_parts))
     lower, shade = _row(place.x, lower_edge - place.y, LOWER_WIDTHS, LOWER_RISE, soft)
     drawn = mix(drawn, tooth * shaded(0.78 * shade * under_lip), lower * lower_teeth)
     inwards = place.y - upper_edge
@@ -124,11 +124,17 @@ def _row(
     return cover, tone * rounded * bevel / away + gleam
 
 
-def _behind(place: MouthPlace, lower_edge: Tensor, cavity: Tensor, tongue: Tensor) -> Tensor:
-    """Colours (3, h, w) of cavity and tongue: a low hill with a furrow, soft above and dark at the sides."""
-    inside = cavity * (1 - 0.4 * smoothstep(0.9, 2.3, place.x.abs()))
-    below = lower_edge + 0.5 - 0.35 * place.jaw_drop - 0.22 * place.x.square() - place.y
-    wide = smoothstep(2.2, 0.9, place.x.abs())
-    furrow = 1 - 0.09 * (-(place.x / 0.16).square()).exp() * smoothstep(0.2, 0.6, below)
-    shade = (0.3 + 0.7 * smoothstep(-0.1, 0.8, below)) * furrow * (0.6 + 0.4 * wide)
-    return mix(inside, tongue * shaded(shade), 0.95 * smoothstep(-0.3, 0.45, below) * wide)
+def _behind(place: MouthPlace, edges: tuple[Tensor, Tensor], cavity: Tensor, tongue: Tensor) -> Tensor:
+    """Colours (3, h, w) of cavity and tongue: a round hill that rises from the lower teeth, moist, in the upper's shade.
+
+    `edges` are heights (h, w) or () of the upper and lower teeth.
+    """
+    away = place.x.abs()
+    below = edges[1] + 0.45 - 0.35 * place.jaw_drop - 0.3 * place.x.square() - place.y
+    wide = smoothstep(1.9, 1.1, away)
+    cover = smoothstep(-0.15, 0.35, below) * wide
+    furrow = 1 - 0.1 * (-(place.x / 0.2).square()).exp() * smoothstep(0.25, 0.7, below)
+    shade = (0.42 + 0.58 * smoothstep(0.0, 0.75, below)) * furrow * (0.7 + 0.3 * wide)
+    sheen = 0.16 * (-((below - 0.62) / 0.2).square() - ((away - 0.42) / 0.26).square()).exp()
+    under_teeth = mix(0.55, 1.0, smoothstep(0.0, 0.55, edges[0] - place.y))
+    return mix(cavity, tongue * shaded(shade) + tongue.mean(0) * sheen, cover) * shaded(under_teeth)

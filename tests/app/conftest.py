@@ -19,6 +19,15 @@ def app(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
+def photo_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """An app with the model photo."""
+    process, running = start_app(Path("photo"), tmp_path_factory.mktemp("photo_app"))
+    yield running
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture(scope="session")
 def source_file() -> Path:
     """The demo's source photo."""
     return DEMO_MEDIA / "source.png"

@@ -4,7 +4,6 @@ import itertools
 import time
 
 import pytest
-from running_app import start_app
 from visitor import Visitor
 
 from diffusionact.pipelines.preview import PREVIEW_SIZE, PREVIEW_TITLE
@@ -135,16 +134,11 @@ def test_no_photo_and_no_face_leave_words_in_the_panel(open_page, app, faceless_
     visitor.wait_for_text("edit-compare", "Choose a photo")
 
 
-def test_photo_model_follows_the_slider_and_renders_at_its_size(open_page, tmp_path):
-    process, running = start_app("photo", tmp_path)
-    try:
-        visitor = Visitor(open_page(running.url))
-        visitor.tab("Edit")
-        visitor.page.locator("#edit-faces button").nth(1).click()
-        visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
-        assert len(drag(visitor.page, "edit-yaw", 3.0)) >= 4
-        visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
-        assert visitor.page.errors == []
-    finally:
-        process.terminate()
-        process.wait(30)
+def test_photo_model_follows_the_slider_and_renders_at_its_size(open_page, photo_app):
+    visitor = Visitor(open_page(photo_app.url))
+    visitor.tab("Edit")
+    visitor.page.locator("#edit-faces button").nth(1).click()
+    visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
+    assert len(drag(visitor.page, "edit-yaw", 3.0)) >= 4
+    visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
+    assert visitor.page.errors == []

@@ -5,20 +5,10 @@ import re
 import av
 import pytest
 from fake_camera import launch_with_camera, write_camera_file
-from running_app import start_app
 from visitor import Visitor
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def photo_app(tmp_path_factory):
-    """An app with the model photo."""
-    process, running = start_app("photo", tmp_path_factory.mktemp("live"))
-    yield running
-    process.terminate()
-    process.wait(30)
 
 
 @pytest.fixture(scope="module")

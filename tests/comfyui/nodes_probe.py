@@ -1,13 +1,16 @@
-"""Runs inside ComfyUI's own Python: `nodes_probe.py COMFYUI BASE PROBE` loads the pack as ComfyUI does, prints JSON.
+"""Runs inside ComfyUI's own Python: `nodes_probe.py COMFYUI BASE` loads the pack as ComfyUI does.
 
-A probe calls the nodes' classes in a running ComfyUI without a server, and looks at what a server does not show.
+It reads names of probes from stdin, a line each, and answers each with a line of JSON. A probe calls the nodes' classes
+in a running ComfyUI without a server, looks at what a server does not show, and leaves everything as it was.
 """
 
 import asyncio
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
@@ -183,8 +186,8 @@ def warping_devices(session: Session) -> dict:
 
     found, conversion = {}, session.adapter("conversion")
     for name in ("cuda:0", "mps", "cpu"):
-        management.get_torch_device = lambda name=name: torch.device(name)
-        found[name] = str(conversion.warping_device())
+        with patch.object(management, "get_torch_device", return_value=torch.device(name)):
+            found[name] = str(conversion.warping_device())
     return found
 
 
@@ -192,8 +195,8 @@ def photo_device(session: Session) -> dict:
     """Where the bundled model photo works, and where what it has lies, when ComfyUI works on a Mac's graphics."""
     import comfy.model_management as management
 
-    management.get_torch_device = lambda: torch.device("mps")
-    model = session.run("LoadModel", model="photo", dtype="float32")[0]
+    with patch.object(management, "get_torch_device", return_value=torch.device("mps")):
+        model = session.run("LoadModel", model="photo", dtype="float32")[0]
     engine = model.pipeline.engine
     lies = {str(value.device) for value in vars(engine).values() if isinstance(value, torch.Tensor)}
     return {"works": str(model.pipeline.device), "lies": sorted(lies), "managed": model.patcher is not None}
@@ -222,6 +225,7 @@ def low_memory(session: Session) -> dict:
     fetched = sum(getattr(module, "comfy_cast_weights", False) for module in patcher.model.modules())
     loaded, partial = patcher.loaded_size() / patcher.model_size(), patcher.model.model_lowvram
     difference = (decode() - plain).abs().max().item()
+    patcher.detach()
     return {"unloaded": unloaded, "fetched": fetched, "loaded": loaded, "partial": partial, "difference": difference}
 
 
@@ -296,6 +300,15 @@ def tensors_of(value) -> list[torch.Tensor]:
     return [tensor for name in names for tensor in tensors_of(getattr(value, name))]
 
 
+def answer(session: Session, name: str) -> str:
+    """What a probe found as JSON, {"failed": traceback} if it could not."""
+    try:
+        return json.dumps(globals()[name](session))
+    except Exception:
+        return json.dumps({"failed": traceback.format_exc()})
+
+
 if __name__ == "__main__":
-    probe = globals()[sys.argv[3]]
-    print("PROBE " + json.dumps(probe(Session())))
+    session = Session()
+    for line in sys.stdin:
+        print("PROBE " + answer(session, line.strip()), flush=True)

@@ -11,24 +11,35 @@ from comfyui_process import PACK_FOLDER, copy_pack
 PROBES = Path(__file__).with_name("nodes_probe.py")
 
 
-@pytest.fixture
-def probe(comfyui_installation, comfyui_base):
-    """Run one function of nodes_probe.py in ComfyUI's Python; returns what it found."""
+@pytest.fixture(scope="module")
+def probing(comfyui_installation, comfyui_base):
+    """nodes_probe.py in ComfyUI's Python, waiting for names of probes."""
     if not (comfyui_base / "custom_nodes" / PACK_FOLDER).exists():
         copy_pack(comfyui_base / "custom_nodes" / PACK_FOLDER)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON"))}
+    with subprocess.Popen(
+        [comfyui_installation.python, PROBES, comfyui_installation.comfyui, comfyui_base],
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def probe(probing):
+    """Run one function of nodes_probe.py; returns what it found."""
 
     def run(name: str) -> dict:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON"))}
-        done = subprocess.run(
-            [comfyui_installation.python, PROBES, comfyui_installation.comfyui, comfyui_base, name],
-            env=environment | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=300,
-        )
-        found = [line for line in done.stdout.splitlines() if line.startswith("PROBE ")]
-        assert found, done.stderr[-3000:]
-        return json.loads(found[0].removeprefix("PROBE "))
+        probing.stdin.write(f"{name}\n")
+        probing.stdin.flush()
+        said = next((line for line in probing.stdout if line.startswith("PROBE ")), None)
+        assert said, f"the process ended with {probing.wait()}"
+        found = json.loads(said.removeprefix("PROBE "))
+        assert "failed" not in found, found
+        return found
 
     return run
 

@@ -24,20 +24,36 @@ WORDS = (
 )
 FEW = ("--frames-per-video", "2")
 ONE = ("--videos", "1", *FEW)
+BOTH = ("--protocol", "self", "cross", *FEW)
 PROTOCOLS = ("self", "cross", "steps", "inversion_steps", "temporal")
 
 
-@pytest.fixture
-def evaluate(data_folder, identity_file, tiny_model_folder, tmp_path):
+@pytest.fixture(scope="module")
+def evaluate_into(data_folder, identity_file, tiny_model_folder):
     """Run the command; returns exit code and output folder."""
 
-    def run(*options, output="report", model=None):
-        folder = tmp_path / output
+    def run(folder, *options, model=None):
         words = ["evaluate", "--data", str(data_folder), "-o", str(folder), "--identity", str(identity_file)]
         words += ["--model", model or f"tiny={tiny_model_folder}", "--device", "cpu", "--dtype", "float32", *WORDS]
         return main([*words, *options]), folder
 
     return run
+
+
+@pytest.fixture
+def evaluate(evaluate_into, tmp_path):
+    """The same, into folders of the test."""
+
+    def run(*options, output="report", model=None):
+        return evaluate_into(tmp_path / output, *options, model=model)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(evaluate_into, tmp_path_factory):
+    """The report of a run that nothing broke off; do not write into it."""
+    return evaluate_into(tmp_path_factory.mktemp("whole") / "report", *BOTH)[1]
 
 
 def tables(folder):
@@ -102,8 +118,7 @@ def test_evaluate_without_the_extra_leaves_out_page_and_plots(evaluate, monkeypa
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_ends_with_the_same_figures(evaluate, monkeypatch):
-    _, whole = evaluate(*FEW, output="whole")
+def test_a_killed_run_goes_on_and_ends_with_the_same_figures(evaluate, whole, monkeypatch):
     finished = []
     add = Runner._add
 
@@ -115,25 +130,23 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_figures(evaluate, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(Runner, "_add", interrupted)
-        code, folder = evaluate(*FEW, output="resumed")
+        code, folder = evaluate(*BOTH, output="resumed")
     assert code == 130 and not (folder / "report.html").exists()
     (path,) = parts(folder)
     before = path.read_bytes()
     assert before.count(b"\n") == 5
     path.write_bytes(before + b'{"method": "tiny", "key')
-    assert evaluate(*FEW, output="resumed")[0] == 0
+    assert evaluate(*BOTH, output="resumed")[0] == 0
     assert path.read_bytes().startswith(before)  # what was finished was not made again
     assert figures(folder) == pytest.approx(figures(whole), rel=1e-4, abs=1e-4)
     assert counts(folder) == counts(whole)
 
 
 @pytest.mark.slow
-def test_parts_made_apart_have_the_figures_of_the_whole(evaluate):
-    words = ("--protocol", "self", "cross", *FEW)
-    _, whole = evaluate(*words, output="whole")
-    code, folder = evaluate(*words, "--part", "2/2", output="parts")
+def test_parts_made_apart_have_the_figures_of_the_whole(evaluate, whole):
+    code, folder = evaluate(*BOTH, "--part", "2/2", output="parts")
     assert code == 0 and not (folder / "report.html").exists()
-    assert evaluate(*words, "--part", "1/2", output="parts")[0] == 0
+    assert evaluate(*BOTH, "--part", "1/2", output="parts")[0] == 0
     assert [path.name for path in parts(folder)] == ["part-000-of-002.jsonl", "part-001-of-002.jsonl"]
     assert figures(folder) == pytest.approx(figures(whole), rel=1e-4, abs=1e-4)
     assert counts(folder) == counts(whole)

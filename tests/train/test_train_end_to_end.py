@@ -83,8 +83,7 @@ def test_from_nothing_to_a_reenacted_clip(tmp_path):
     assert "PSNR" in (report / "report.md").read_text(encoding="utf-8")
     clip = tmp_path / "clip.mp4"
     media = [str(DEMO_MEDIA / name) for name in ("source.png", "driving.mp4")]
-    steps = ("--steps", "2", "--inversion-steps", "2")
+    steps = ("--steps", "2", "--inversion-steps", "2", "--end", "1")
     run(sys.executable, "-m", "diffusionact", "reenact", *media, "-o", str(clip), "--model", str(third), *steps)
-    with av.open(str(clip)) as container, av.open(media[1]) as driving:
-        frames, expected = (sum(1 for _ in video.decode(video=0)) for video in (container, driving))
-    assert frames == expected
+    with av.open(str(clip)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 25

@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import EXPRESSION_NAMES, write_shards
 from safetensors.torch import load_file
 from test_train_loop import logged_losses, train
+from tiny_shards import EXPRESSION_NAMES, write_shards
 
 from diffusionact.perception.open_perception import read_portrait_net
 from diffusionact.perception.portrait_net import PortraitNet

@@ -32,6 +32,9 @@ SKIRT_STRETCH = (1.5, 2.5)
 # Below these the photo bends as a whole; above them the person is cut out and the background stands still: movement
 # of the face against the background, cm, or turn of the head, degrees.
 FADE_CM, FADE_TURN_DEG = (0.6, 1.4), (8.0, 16.0)
+# Skin that the photo hardly saw is filled in from the first of these turns on, degrees; an expression alone draws out
+# what was seen.
+FILL_TURN_DEG = (2.0, 8.0)
 # How far the light follows the turn by default, see `docs/photo_warp.md`.
 RELIGHT = 0.8
 
@@ -100,7 +103,8 @@ class WarpRenderer:
         plane = moved_vertices(source, placement, change, self._still)
         screen = plane_to_output(plane, self.to_output)
         magnified = stretch(self._edges, screen[:, :2], placement.scale[0] / source.scale[0] * self._zoom)
-        amount = self._separation(placement)
+        away = self._degrees_away(placement)
+        amount = self._separation(placement, away)
         turn, grown = turn_back(source, placement), None
         if len(self._hidden.faces) and turn > TURN_BACK_DEG[0] and source.separable > 0:
             grown = growth(self._hidden, turn, amount)
@@ -110,7 +114,8 @@ class WarpRenderer:
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
         background, background_seen = self._uncovered(screen, visible.label, placement, change, amount, grown)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
-        fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, image, trust)
+        needed = smoothstep(*FILL_TURN_DEG, away)
+        fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, needed, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
         confidence = trust if cover is None else mix(background_seen * amount, trust, cover)
         # 3. Eyes and mouth.
@@ -195,12 +200,15 @@ class WarpRenderer:
         normal = normal * squared.clamp_(min=1e-12).rsqrt_()
         return values[0].contiguous(), None if bent else values[4].clamp(-1, 1), values[-1] if relit else None, normal
 
-    def _separation(self, placement: HeadPlacement) -> Tensor:
-        """() 0 where the photo bends as a whole, 1 where the matte decides."""
+    def _degrees_away(self, placement: HeadPlacement) -> Tensor:
+        """() degrees between the head's rotation and the photo's."""
+        trace = (self.source.rotation[0] * placement.rotation[0]).sum()
+        return torch.rad2deg(((trace - 1) / 2).clamp(-1, 1).acos())
+
+    def _separation(self, placement: HeadPlacement, away: Tensor) -> Tensor:
+        """() 0 where the photo bends as a whole, 1 where the matte decides; `away` is () degrees from the photo."""
         source = self.source
         after = placement.place(source.shape[None, :NUM_FACE])[0, :, :2]
         way = (after - self._before).norm(dim=-1).mean() / placement.scale[0].clamp(min=1e-6)
-        trace = (source.rotation[0] * placement.rotation[0]).sum()
-        turn = torch.rad2deg(((trace - 1) / 2).clamp(-1, 1).acos())
-        fade = torch.maximum(smoothstep(*FADE_CM, way), smoothstep(*FADE_TURN_DEG, turn))
+        fade = torch.maximum(smoothstep(*FADE_CM, way), smoothstep(*FADE_TURN_DEG, away))
         return fade * source.separable

@@ -125,7 +125,7 @@ def _row(
 
 
 def _behind(place: MouthPlace, edges: tuple[Tensor, Tensor], cavity: Tensor, tongue: Tensor) -> Tensor:
-    """Colours (3, h, w) of cavity and tongue: a round hill that rises from the lower teeth, moist, in the upper's shade.
+    """Colours (3, h, w) of cavity and tongue: a round, moist hill above the lower teeth, in the upper's shade.
 
     `edges` are heights (h, w) or () of the upper and lower teeth.
     """

@@ -12,7 +12,7 @@ from .far_half import far_half, seen_aside, spread
 from .rasteriser import gather, interpolate, rasterise, value_planes
 from .sampling import blur, fill, mix, pixel_centres, polygon_coverage, sample, smoothstep
 from .shading import Visible
-from .topology import NUM_FACE, OVAL, SKIN, Topology, load_topology
+from .topology import NUM_FACE, OVAL, SKIN, SURROUNDINGS, Topology, load_topology
 from .values import WarpSource
 
 # How well skin was seen, and how much its texture is magnified, where smooth skin takes over.
@@ -28,6 +28,8 @@ SURELY_PERSON = 0.98
 MAX_DETAIL = 0.12
 MIN_SHARE = 0.02
 FILLED_CONFIDENCE = 0.4
+# Weights of a pixel and its neighbours, row by row.
+BINOMIAL = tuple(a * b / 16 for a in (1, 2, 1) for b in (1, 2, 1))
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def fill_unseen_skin(
     texture: Tensor,
     visible: Visible,
     magnified: Tensor,
+    needed: Tensor,
     image: Tensor,
     trust: Tensor,
 ) -> None:
@@ -112,11 +115,12 @@ def fill_unseen_skin(
         texture: (3, side, side) the photo.
         visible: what each pixel shows.
         magnified: (N,) magnification of the texture at the vertices.
+        needed: () in [0, 1], how much of it all is wanted.
         image: (3, H, W).
         trust: (H, W).
     """
     drawn = (magnified > MIN_STRETCH)[unseen.faces].any(1)
-    if not drawn.any():
+    if needed <= 0 or not drawn.any():
         return
     rank = torch.where(drawn, torch.arange(len(drawn), device=drawn.device), -1)
     rank = torch.cat([rank, rank.new_tensor([-1])])[unseen.triangles]  # -1 takes the last entry
@@ -135,7 +139,7 @@ def fill_unseen_skin(
     share = torch.maximum(
         smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
         smoothstep(FAR_MIN_STRETCH, FAR_MAX_STRETCH, stretch) * far_need,
-    ).clamp(0, 1)
+    ).clamp(0, 1) * needed
     used = (share > MIN_SHARE).nonzero()[:, 0]
     pixels, there, other, share = pixels[used], there[used], other[used], share[used]
     detail = sample(texture, there, "bicubic") - sample(source.skin_light, there)
@@ -144,6 +148,28 @@ def fill_unseen_skin(
     colours, sure = image.view(3, -1), trust.view(-1)
     colours[:, pixels] = mix(colours[:, pixels], skin, share)
     sure[pixels] = torch.maximum(sure[pixels], share * other * FILLED_CONFIDENCE)
+    soften_end(visible.label, pixels, image)
+
+
+def soften_end(label: Tensor, filled: Tensor, image: Tensor) -> None:
+    """Blur the contour where filled pixels (P,) end before what lies behind the face, in place: it has no steps."""
+    behind = (label >= SURROUNDINGS).flatten()
+    around = _around(filled, label.shape)
+    contour = torch.zeros_like(behind)
+    contour[around[:, behind[around].any(0)].flatten()] = True
+    around = _around(contour.nonzero()[:, 0], label.shape)
+    colours = image.view(3, -1)
+    weights = image.new_tensor(BINOMIAL).view(1, -1, 1)
+    colours[:, around[len(BINOMIAL) // 2]] = (colours[:, around] * weights).sum(1)
+
+
+def _around(pixels: Tensor, shape: torch.Size) -> Tensor:
+    """(9, P) flat indices of pixels (P,) and their neighbours, row by row."""
+    height, width = shape
+    y, x = pixels // width, pixels % width
+    steps = (-1, 0, 1)
+    rows, columns = ([(at + step).clamp(0, size - 1) for step in steps] for at, size in ((y, height), (x, width)))
+    return torch.stack([row * width + column for row in rows for column in columns])
 
 
 def _box(points: Tensor, shape: torch.Size) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -7,8 +7,8 @@ import torch
 from diffusionact.warping import WarpRenderer, coefficient_motion
 from diffusionact.warping.confidence import inverse_edges, stretch
 from diffusionact.warping.surroundings import between_person, crown_limit
-from diffusionact.warping.topology import RINGS, SKIN, SPOKES, SURROUNDINGS, load_topology
-from diffusionact.warping.unseen_skin import find_unseen_skin
+from diffusionact.warping.topology import BACKGROUND, RINGS, SKIN, SPOKES, SURROUNDINGS, load_topology
+from diffusionact.warping.unseen_skin import find_unseen_skin, soften_end
 
 
 def test_hair_beyond_the_photo_ends_above_the_head_and_shoulders_do_not(source):
@@ -48,6 +48,27 @@ def test_barely_seen_skin_is_smooth_once_it_is_drawn_out(source, own, turn, dire
         return frames.images.abs().mean(1, keepdim=True)[near_cheek].mean()
 
     assert contrast(turn(yaw=40.0)) < 0.8 * contrast(own)
+
+
+def test_an_expression_alone_fills_no_skin(source, turn, directions):
+    """Glasses that stand before the far cheek of a turned head stay whole while the mouth opens."""
+    hidden = replace(source, seen=source.seen * 0)
+    images = [
+        WarpRenderer(each, 96).render(coefficient_motion(each, directions, turn(jawOpen=0.8), each.gaze)).images
+        for each in (source, hidden)
+    ]
+    assert torch.equal(*images)
+
+
+def test_a_filled_contour_is_blurred_and_nothing_else_is():
+    label = torch.full((6, 8), SKIN, dtype=torch.uint8)
+    label[:, 5:] = BACKGROUND
+    image = (label == SKIN).float().expand(3, 6, 8).clone()
+    before = image.clone()
+    soften_end(label, (label == SKIN).flatten().nonzero()[:, 0], image)
+    assert torch.equal(image[:, :, 4], torch.full((3, 6), 0.75))
+    assert torch.equal(image[:, :, 5], torch.full((3, 6), 0.25))
+    assert torch.equal(image[:, :, :4], before[:, :, :4]) and torch.equal(image[:, :, 6:], before[:, :, 6:])
 
 
 def test_normals_go_over_smoothly_from_the_face_to_the_skull(source, own, directions):

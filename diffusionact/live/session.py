@@ -19,7 +19,7 @@ from ..face.pose.extraction import PoseExtractor
 from ..face.pose.options import PoseOptions
 from ..face.readers.following import make_follower
 from ..face.readers.reader import CroppedFace
-from ..generation import Engine, Sampling
+from ..generation import Sampling
 from ..pipelines import DiffusionActPipeline
 from ..types import FacePose, SourceCodes
 from .smoothing import LiveSmoother
@@ -205,9 +205,4 @@ def live_pipeline(pipeline: DiffusionActPipeline, size: int) -> DiffusionActPipe
     """
     check_choice("size", str(size), [str(each) for each in SIZES])
     with_size = getattr(pipeline.engine, "with_size", None)
-    if with_size is None:
-        return pipeline
-    engine: Engine = with_size(size)
-    other = DiffusionActPipeline(engine, pipeline.face_reader)
-    other.face_device = pipeline.face_device
-    return other
+    return pipeline if with_size is None else pipeline.with_engine(with_size(size))

@@ -72,8 +72,6 @@ RESIDUAL_BLOCKS_PER_STAGE = (3, 4, 6, 3)
 # EMOCA's checkpoint, and gaze_estimation_model.tar.
 ENCODER_ENDS = {"layers.0": "hidden", "layers.2": "out"}
 ENCODERS = {"deca.E_flame.": "shape_and_pose.", "deca.E_expression.": "expression."}
-# deca_model.tar; keys carry the name of their part.
-DECA_ENCODER = "E_flame."
 GAZE_ENDS = {"gaze_fc.0": "out"}
 
 # Beginnings of keys that may be there and are left out, with the reason.
@@ -131,9 +129,9 @@ def coefficient_encoder_names(state: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def deca_encoder_names(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """Official key -> our key, for the encoder of deca_model.tar in `state`."""
+    """Official key -> our key, for the encoder in `state`, the part E_flame of deca_model.tar."""
     inside = _residual("encoder.", "trunk.") | ENCODER_ENDS
-    return _parameters({DECA_ENCODER + theirs: f"encoder.{ours}" for theirs, ours in inside.items()}, state)
+    return _parameters({theirs: f"encoder.{ours}" for theirs, ours in inside.items()}, state)
 
 
 def gaze_net_names(state: Mapping[str, Tensor]) -> dict[str, str]:
@@ -159,8 +157,7 @@ def face_network_state(network: str, state: Mapping[str, Tensor], origin: str) -
 
     Args:
         network: attribute of `EmocaNetworks` or `DecaNetworks`, but `flame`.
-        state: the bare state dict; for the encoders that of EMOCA's checkpoint, with keys `deca.*`; for DECA's the part
-            E_flame, with keys `E_flame.*`.
+        state: the bare state dict; for the encoders that of EMOCA's checkpoint, with keys `deca.*`.
         origin: where it comes from, for the message.
 
     Raises:

@@ -10,7 +10,6 @@ before truncation, which so scales it too; A has a bias; the inversion adds no a
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -169,9 +168,7 @@ class DirectionsEngine:
         return ACTIVATION_LAYERS * num_frames * self.generator.config.channels[-1] * self.sample_size**2 * 4
 
     def _tune(self, image: Tensor, w_plus: Tensor, steps: int, on_step: StepCallback | None) -> dict[str, Tensor]:
-        is_full = self.generator.constant.dtype == torch.float32
-        generator = self.generator if is_full else copy.deepcopy(self.generator).float()
-        return tune_generator(generator, image, self.truncate(w_plus), steps, on_step, self.perceptual_distance)
+        return tune_generator(self.generator, image, self.truncate(w_plus), steps, on_step, self.perceptual_distance)
 
     def _draw(self, w_plus: Tensor, tuned: list[dict[str, Tensor]]) -> Tensor:
         """Images (F, 3, S, S) of truncated codes, with no tuned weights, one set of them, or one for each frame."""

@@ -43,7 +43,7 @@ def tune_generator(
     """Weights with which the generator draws one image better: Adam on 100 * mean squared error, and LPIPS.
 
     Args:
-        generator: stays as it is; in float32.
+        generator: stays as it is, in any dtype.
         image: (1, 3, S, S) in [-1, 1].
         w_plus: (1, R, style_dim), truncated.
         num_steps: of Adam.
@@ -51,15 +51,16 @@ def tune_generator(
         perceptual: added with weight 1, as in the official code; None leaves it out.
 
     Returns:
-        Name of a parameter -> its tuned value, on the generator's device.
+        Name of a parameter -> its tuned value in float32, on the generator's device.
     """
-    parameters = dict(generator.named_parameters())
-    tuned = {name: nn.Parameter(parameters[name].detach().float().clone()) for name in tuned_names(generator)}
-    optimiser = torch.optim.Adam(tuned.values(), lr=LEARNING_RATE)
-    w_plus = w_plus.detach().clone()
-    with torch.enable_grad():
+    # ComfyUI runs nodes in inference mode, whose tensors take part in no gradient: copies do, made outside of it.
+    with torch.inference_mode(False), torch.enable_grad():
+        weights = {name: tensor.detach().float().clone() for name, tensor in generator.state_dict().items()}
+        tuned = {name: nn.Parameter(weights[name]) for name in tuned_names(generator)}
+        optimiser = torch.optim.Adam(tuned.values(), lr=LEARNING_RATE)
+        image, w_plus = image.detach().clone(), w_plus.detach().clone()
         for step in range(num_steps):
-            drawn = functional_call(generator, tuned, (w_plus,))
+            drawn = functional_call(generator, weights | tuned, (w_plus,))
             loss = PIXEL_WEIGHT * F.mse_loss(drawn, image)
             if perceptual is not None:
                 loss = loss + perceptual(drawn, image)

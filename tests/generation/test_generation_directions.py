@@ -83,6 +83,15 @@ def test_tuning_draws_the_source_better_and_changes_no_model(pipeline, source, p
     assert error(tuned) < 0.9 * error(source)
 
 
+def test_the_generator_is_tuned_in_inference_mode_too(model, portrait):
+    with torch.inference_mode():
+        pipeline = DiffusionActPipeline.from_pretrained(model)
+        tuned = pipeline.encode_source(portrait, num_inversion_steps=2)
+    names = [name for name in tuned.codes if name.startswith("tuned.")]
+    before = pipeline.generator.state_dict()
+    assert any((tuned.codes[name][0] != before[name.removeprefix("tuned.")]).any() for name in names)
+
+
 def test_a_tuned_source_survives_its_file(pipeline, portrait, tmp_path):
     tuned = pipeline.encode_source(portrait, num_inversion_steps=1)
     save_value(tuned, tmp_path / "source.safetensors", pipeline.fingerprint)

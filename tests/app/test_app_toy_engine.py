@@ -67,6 +67,6 @@ def test_directions_animate_and_warm_up(source_file, driving_file, tmp_path):
     pipeline = DiffusionActPipeline(DirectionsEngine(make_tiny_directions()))
     context = make_context(SharedModel(pipeline, "directions"), Limits(), Sessions(tmp_path / "results", 60))
     context.model.warm_up()
-    values = DEFAULTS | {"quality": context.model.default_quality, "frames": 2}
+    values = DEFAULTS | {"quality": context.model.default_quality, "frames": 2, "relative": False}
     job = make_job(context, values, source_file, open_frames(driving_file), tmp_path)
     assert list(context.animate(job))[-1].stage == "done"

@@ -95,16 +95,20 @@ def save_directions(components: DirectionsComponents, folder: str | Path, overwr
     Raises:
         FileExistsError: if `folder` is there and not empty, without `overwrite`.
     """
-    index: dict[str, Any] = {"_class_name": "DiffusionActPipeline", "_diffusers_version": diffusers.__version__}
-    index |= {name: [INDEX_SECTION, kind.__name__] for name, kind in NETWORKS.items()}
-    index[INDEX_SECTION] = {"engine": ENGINE_NAME, **asdict(components.config)}
     with model_folder_writer(folder, overwrite, NETWORKS) as temporary:
         for name in NETWORKS:
             network = getattr(components, name)
             write_network(network, network.state_dict(), temporary / name)
-        table = components.of_named_values.detach().cpu().contiguous()
-        save_file({TABLE_NAME: table}, temporary / TABLE_FILE)
-        (temporary / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
+        write_table_and_index(temporary, components)
+
+
+def write_table_and_index(folder: Path, components: DirectionsComponents) -> None:
+    """Write what a model folder holds beside its networks, whose sub-folders are there."""
+    save_file({TABLE_NAME: components.of_named_values.detach().cpu().contiguous()}, folder / TABLE_FILE)
+    index: dict[str, Any] = {"_class_name": "DiffusionActPipeline", "_diffusers_version": diffusers.__version__}
+    index |= {name: [INDEX_SECTION, kind.__name__] for name, kind in NETWORKS.items()}
+    index[INDEX_SECTION] = {"engine": ENGINE_NAME, **asdict(components.config)}
+    (folder / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
 
 
 def check_fitting(components: DirectionsComponents, origin: str) -> None:

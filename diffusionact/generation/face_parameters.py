@@ -56,6 +56,12 @@ def normalise(angles_deg: Tensor, jaw_and_expression: Tensor) -> Tensor:
     return torch.cat([angles_deg * (LIMIT / degrees), scaled.to(angles_deg)], dim=-1)
 
 
+def units_per_parameter(like: Tensor) -> Tensor:
+    """(15,) degrees, radians or expression values that one unit of a normalised parameter is."""
+    extents = [high - low for low, high in RANGES.values()]
+    return like.new_tensor([degrees / LIMIT for degrees in ANGLES_DEG.values()] + [e / (2 * LIMIT) for e in extents])
+
+
 def parameters_of(coefficients: FaceCoefficients, of_named_values: Tensor) -> Tensor:
     """Normalised parameters (B, 15) of a face.
 

@@ -46,6 +46,15 @@ def golden_dir(shared_dir: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def golden_fd(shared_dir: Path) -> Path:
+    """Outputs of the official code of "Finding Directions" for weights filled by rule."""
+    folder = shared_dir / "golden_fd"
+    if not folder.is_dir():
+        pytest.skip("reference outputs ../shared/golden_fd are absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def portrait() -> torch.Tensor:
     """A real face without a licence question, uint8 (256, 256, 3): NASA's portrait inside scikit-image."""
     data = pytest.importorskip("skimage.data", reason="scikit-image (dev extra) is absent")

@@ -22,7 +22,7 @@ def parameter(key: str, shape: tuple[int, ...]) -> Tensor:
     """
     if key.endswith("num_batches_tracked"):
         return torch.zeros(shape, dtype=torch.int64)
-    noise = _generator(key).standard_normal(shape)
+    noise = seeded_generator(key).standard_normal(shape)
     if len(shape) >= 2:
         noise /= math.sqrt(math.prod(shape[1:]))
     elif key.endswith("running_var"):
@@ -36,12 +36,12 @@ def parameter(key: str, shape: tuple[int, ...]) -> Tensor:
 
 def normal_input(name: str, shape: tuple[int, ...]) -> Tensor:
     """A reference input of normal noise, float32."""
-    return torch.from_numpy(_generator(name).standard_normal(shape).astype(np.float32))
+    return torch.from_numpy(seeded_generator(name).standard_normal(shape).astype(np.float32))
 
 
 def image_input(name: str, shape: tuple[int, ...]) -> Tensor:
     """A reference image of uniform noise in [-1, 1], float32."""
-    return torch.from_numpy((2 * _generator(name).random(shape) - 1).astype(np.float32))
+    return torch.from_numpy((2 * seeded_generator(name).random(shape) - 1).astype(np.float32))
 
 
 def state_dict(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
@@ -51,7 +51,7 @@ def state_dict(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
 
 def unit_input(name: str, shape: tuple[int, ...]) -> Tensor:
     """A reference input of uniform noise in [0, 1), float32."""
-    return torch.from_numpy(_generator(name).random(shape).astype(np.float32))
+    return torch.from_numpy(seeded_generator(name).random(shape).astype(np.float32))
 
 
 # The authors' face networks: name in manifests.json, and the prefix that their keys have for the rule alone.
@@ -88,5 +88,6 @@ def write_official_checkpoint(path: Path, manifests: Path) -> None:
     torch.save(content | {"best_val_loss": np.float64(0.5)}, path)
 
 
-def _generator(name: str) -> np.random.Generator:
+def seeded_generator(name: str) -> np.random.Generator:
+    """The generator of everything with that name."""
     return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))

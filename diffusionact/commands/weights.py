@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..weights import CATALOGUE, MODEL_FOLDER_NAME, OfficialFile, catalogue_entry, weights_folder
+from ..weights import CATALOGUE, OfficialFile, catalogue_entry, weights_folder
 from .weights_report import describe, is_present, model_names, problem
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ def run_check(_: argparse.Namespace) -> int:
     """Read every part fully and build its network; 1 if one is broken."""
     logger.info("Weights folder: %s\n", weights_folder())
     num_broken = 0
-    for component in dict.fromkeys(entry.component for entry in CATALOGUE if entry.component):
+    components = dict.fromkeys(entry.component for entry in CATALOGUE if entry.component)
+    for component in components:
         entries = [entry for entry in CATALOGUE if entry.component == component]
         if not is_present(component):
             needs = "; ".join(dict.fromkeys(entry.how_to_get for entry in entries))
@@ -42,7 +43,7 @@ def run_check(_: argparse.Namespace) -> int:
             continue
         num_broken += _say(component, problem(component))
     for name in model_names():
-        if name != MODEL_FOLDER_NAME:
+        if name not in components:
             num_broken += _say(name, problem(name))
     return FAILED if num_broken else 0
 

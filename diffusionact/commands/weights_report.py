@@ -7,13 +7,13 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from ..face.readers.emoca import COMPONENTS, build_network
-from ..generation import load_components
+from ..face.readers.emoca import COMPONENTS, DECA_COMPONENTS, build_network
+from ..generation import load_engine
 from ..weights import INDEX_NAME, OfficialFile, find_weights, weights_folder
 from ..weights.provenance import Provenance, read_provenance, sha256_of_model, sha256_of_tensors
 
-# File of the tracker -> attribute of EmocaNetworks.
-NETWORKS = {file_name: name for name, (file_name, _) in COMPONENTS.items()}
+# File of the tracker -> attribute of EmocaNetworks or DecaNetworks.
+NETWORKS = {file_name: name for name, (file_name, _) in (COMPONENTS | DECA_COMPONENTS).items()}
 
 
 def is_present(component: str) -> bool:
@@ -58,7 +58,7 @@ def model_names() -> list[str]:
 
 
 def _check_model(path: Path) -> str:
-    load_components(path)
+    load_engine(path)
     return sha256_of_model(path)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 # What the authors' checkpoints may name besides tensors and plain values: module and name. Lightning's and OmegaConf's
 # classes are replaced by inert stand-ins; neither package is needed here.
 FOREIGN_CLASSES = (
+    ("argparse", "Namespace"),
     ("omegaconf.base", "ContainerMetadata"),
     ("omegaconf.base", "Metadata"),
     ("omegaconf.dictconfig", "DictConfig"),

@@ -85,6 +85,7 @@ UNUSED_KEYS: dict[str, dict[str, str]] = {
         "deca.flametex.": "skin texture; nothing is rendered",
     },
     "gaze_net": {"gaze_network.fc.": "ImageNet's classes; its output is never asked for"},
+    "deca_encoder": {},
 }
 # Endings likewise.
 UNUSED_ENDINGS = {"num_batches_tracked": "counts training steps; absent from files of old PyTorch versions"}
@@ -127,17 +128,24 @@ def coefficient_encoder_names(state: Mapping[str, Tensor]) -> dict[str, str]:
     return _parameters(modules, state)
 
 
+def deca_encoder_names(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Official key -> our key, for the encoder in `state`, the part E_flame of deca_model.tar."""
+    inside = _residual("encoder.", "trunk.") | ENCODER_ENDS
+    return _parameters({theirs: f"encoder.{ours}" for theirs, ours in inside.items()}, state)
+
+
 def gaze_net_names(state: Mapping[str, Tensor]) -> dict[str, str]:
     """Official key -> our key, for every weight of the gaze network in `state`."""
     return _parameters(_residual("gaze_network.", "trunk.") | GAZE_ENDS, state)
 
 
-# Attribute of `EmocaNetworks` -> its table.
+# Attribute of `EmocaNetworks` or `DecaNetworks` -> its table.
 FACE_NETWORK_NAMES = {
     "detector": face_detector_names,
     "landmark_net": landmark_net_names,
     "encoders": coefficient_encoder_names,
     "gaze_net": gaze_net_names,
+    "deca_encoder": deca_encoder_names,
 }
 
 
@@ -148,7 +156,7 @@ def face_network_state(network: str, state: Mapping[str, Tensor], origin: str) -
     must be known; whatever else it was trained with is left out.
 
     Args:
-        network: attribute of `EmocaNetworks`, but `flame`.
+        network: attribute of `EmocaNetworks` or `DecaNetworks`, but `flame`.
         state: the bare state dict; for the encoders that of EMOCA's checkpoint, with keys `deca.*`.
         origin: where it comes from, for the message.
 

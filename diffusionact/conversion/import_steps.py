@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ..face.readers.emoca import build_network
+from ..generation.face_parameters import jaw_alone, named_by_flame
 from ..perception.perception_files import PERCEPTION_FILES, build_perception_network, read_tensors
 from ..weights import INDEX_NAME, OfficialFile, catalogue_entry
 from ..weights.provenance import (
@@ -22,18 +24,23 @@ from .archives import FoundFile
 from .array_pickles import read_arrays
 from .candidates import check_expression_width, emoca_settings
 from .checkpoints import read_checkpoint, state_dict_of
+from .directions_model import convert_directions
 from .face_network_names import face_network_state
 from .flame_head import CHECKPOINT_BUFFERS, CHECKPOINT_PREFIX, flame_from_checkpoint, flame_from_files
 from .official import convert_official
 from .published_networks import read_network_file, used_tensors
 
-# Entry of the catalogue -> attribute of EmocaNetworks, and where the state dict stands in the file; "" is all of it.
+# Entry of the catalogue -> attribute of EmocaNetworks or DecaNetworks, and where the state dict stands in the file; ""
+# is all of it.
 NETWORKS = {
     "s3fd": ("detector", ""),
     "fan": ("landmark_net", ""),
     "gaze": ("gaze_net", "model_state"),
     "emoca": ("encoders", "state_dict"),
+    "deca": ("deca_encoder", "E_flame"),
 }
+# Files of the model `directions`, as `convert_directions` takes them.
+DIRECTIONS_FILES = ("stylegan-voxceleb", "e4e-voxceleb", "directions")
 LAST_EXPRESSION_LAYER = "expression.out.weight"
 
 
@@ -99,6 +106,25 @@ def import_model(destination: ImportDestination, files: Mapping[str, FoundFile])
     return [_imported(entry, provenance, destination)]
 
 
+def import_directions(destination: ImportDestination, files: Mapping[str, FoundFile]) -> list[Outcome]:
+    """Generator, inversion encoder and matrix become a model folder together."""
+    entry = catalogue_entry("directions")
+    if destination.is_taken(entry):
+        return [_kept(entry, destination)]
+    missing = [catalogue_entry(name) for name in DIRECTIONS_FILES if name not in files]
+    if missing:
+        raise ValueError(
+            f"Expected {', '.join(other.file_names[0] for other in missing)} in the same import, as three files make "
+            f"the model; received {len(files)} of them. To get the rest: {missing[0].how_to_get}."
+        )
+    sources = [files[name] for name in DIRECTIONS_FILES]
+    table, note = _named_values(destination.folder)
+    convert_directions(*(file.path for file in sources), destination.path(entry), table, overwrite=True)
+    provenance = _provenance_of_several(sources, DIRECTIONS_FILES)
+    write_model_provenance(destination.path(entry), provenance)
+    return [_imported(entry, provenance, destination, note)]
+
+
 def import_network(name: str) -> Callable[[ImportDestination, Mapping[str, FoundFile]], list[Outcome]]:
     """The step of a file that becomes one network of the face reader."""
 
@@ -161,6 +187,8 @@ STEPS: tuple[Step, ...] = (
     *(Step(name, (name,), import_network(name)) for name in NETWORKS),
     *(Step(name, (name,), import_perception(name)) for name in PERCEPTION_FILES),
     Step("flame", ("emoca", "flame", "flame-landmarks"), import_flame),
+    # Behind the head, which it looks at.
+    Step("directions", DIRECTIONS_FILES, import_directions),
 )
 
 
@@ -185,13 +213,26 @@ def _write_head(
 ) -> Outcome:
     entry = catalogue_entry("flame")
     build_network("flame", tensors, sources[0].shown)
-    provenance = Provenance(
-        " + ".join(file.path.name for file in sources),
-        " + ".join(sha256_of_file(file.path) for file in sources),
-        "; ".join(catalogue_entry(name).licence for name in terms),
-    )
+    provenance = _provenance_of_several(sources, terms)
     write_tracker_file(destination.path(entry), tensors, provenance)
     return _imported(entry, provenance, destination)
+
+
+def _provenance_of_several(sources: Sequence[FoundFile], terms: Sequence[str]) -> Provenance:
+    return Provenance(
+        " + ".join(file.path.name for file in sources),
+        " + ".join(sha256_of_file(file.path) for file in sources),
+        "; ".join(dict.fromkeys(catalogue_entry(name).licence for name in terms)),
+    )
+
+
+def _named_values(weights: Path) -> tuple[Tensor, str]:
+    """What the open face reader's values mean for the directions: by FLAME, where it was imported; and a note."""
+    path = weights / catalogue_entry("flame").component
+    if not path.is_file():
+        return jaw_alone(), "without FLAME's files the face reader 'open' moves head and jaw only"
+    flame = build_network("flame", load_file(path), str(path))
+    return named_by_flame(flame), "the face reader 'open' moves expressions too, by least squares on FLAME"
 
 
 def _official_state(name: str, file: FoundFile) -> Mapping[str, Tensor]:

@@ -70,6 +70,10 @@ CHECKPOINTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "s3fd": _has("fc6.weight", "conv3_3_norm.weight", "conv7_2_mbox_loc.weight"),
     "fan": _has("m0.b1_4.bn1.weight", "m3.b2_plus_1.bn1.weight", "l3.weight"),
     "arcface": _has("input_layer.0.weight", "body.23.res_layer.5.fc1.weight", "output_layer.3.weight"),
+    "stylegan-voxceleb": _has_prefixes("g_ema", "style.1.", "convs.0.conv.modulation.", "to_rgb1."),
+    "e4e-voxceleb": _has_prefixes("e", "input_layer.", "styles.0.linear.", "latlayer1."),
+    "directions": _has_prefixes("A_matrix", "linear.weight"),
+    "deca": _has_prefixes("E_flame", "encoder.layer4.", "layers.2."),
     "face_parsing": _has("cp.resnet.conv1.weight", "ffm.convblk.conv.weight", "conv_out.conv_out.weight"),
     "farl": _has_prefixes("state_dict", "visual.proj", "visual.transformer.resblocks.0.attn.in_proj_weight"),
     # Numbers of the layers; those of the networks with batch norm are others.

@@ -130,7 +130,7 @@ def load_components(
         if kind is DDIMScheduler:
             loaded[name] = kind.from_config(_read_config(kind, folder / name / SCHEDULER_CONFIG_NAME))
         else:
-            loaded[name] = _load_network(kind, folder / name, dtype or torch.float32).to(device)
+            loaded[name] = load_network(kind, folder / name, dtype or torch.float32).to(device)
     loaded.setdefault("inversion_unet", loaded["unet"])
     return ModelComponents(**loaded, config=_read_pipeline_config(index[INDEX_SECTION], folder / INDEX_NAME))
 
@@ -200,7 +200,13 @@ def on_meta(kind: type[ConfigMixin], config: Mapping[str, Any] | None = None) ->
         return kind.from_config(dict(config or {}))
 
 
-def _load_network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype) -> ModelMixin:
+def load_network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype = torch.float32) -> ModelMixin:
+    """One network of a model folder, strictly, on the CPU and in evaluation mode.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if a file is damaged, or of another network.
+    """
     network = on_meta(kind, _read_config(kind, folder / CONFIG_NAME))
     path = existing_file(folder / SAFETENSORS_WEIGHTS_NAME)
     try:

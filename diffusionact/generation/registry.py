@@ -83,5 +83,12 @@ def _load_warp(folder: Path, index: Mapping[str, Any]) -> Engine:
     return WarpEngine.from_folder(folder, index)
 
 
+def _load_directions(folder: Path, index: Mapping[str, Any]) -> Engine:
+    from .directions import DirectionsEngine
+
+    return DirectionsEngine.from_folder(folder, index)
+
+
 register_engine(EngineEntry(ENGINE_NAME, "DiffusionAct: a diffusion autoencoder", DiffusionEngine.from_folder))
 register_engine(EngineEntry("warp", "the source photo warped by geometry; no generative network", _load_warp))
+register_engine(EngineEntry("directions", "Finding Directions: StyleGAN2, its latent code moved", _load_directions))

@@ -12,6 +12,7 @@ from .gaze import gaze_loss
 from .head_pose import head_pose_loss
 from .identity import identity_loss
 from .objective import LossWeights, ObjectiveValue, reenactment_objective
+from .openings import eye_loss, mouth_loss
 from .perceptual import perceptual_loss
 from .pixel import pixel_loss
 from .shape import shape_loss
@@ -24,9 +25,11 @@ __all__ = [
     "ObjectiveValue",
     "background_loss",
     "detail_loss",
+    "eye_loss",
     "gaze_loss",
     "head_pose_loss",
     "identity_loss",
+    "mouth_loss",
     "perceptual_loss",
     "pixel_loss",
     "reenactment_objective",

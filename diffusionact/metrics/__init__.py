@@ -4,7 +4,7 @@ Every function states formula, direction, range and unit; `METRICS` is the table
 embeddings, landmarks and coefficients come in as tensors.
 """
 
-from .face_pose import aed, apd, nme
+from .face_pose import aed, apd, nme, normalised_expression_distance
 from .identity import closeness, csim, tg_id, tl_id
 from .images import l1, psnr, ssim
 from .perceptual_distance import feature_distance, lpips
@@ -24,6 +24,7 @@ __all__ = [
     "l1",
     "lpips",
     "nme",
+    "normalised_expression_distance",
     "psnr",
     "sharpness",
     "soften",

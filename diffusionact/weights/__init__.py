@@ -16,13 +16,20 @@ from .model_folder import (
     resolve_model_folder,
     some_of,
 )
-from .official_file import EMOCA_FOLDER_NAME, MODEL_FOLDER_NAME, PERCEPTION_FOLDER_NAME, OfficialFile
+from .official_file import (
+    DIRECTIONS_FOLDER_NAME,
+    EMOCA_FOLDER_NAME,
+    MODEL_FOLDER_NAME,
+    PERCEPTION_FOLDER_NAME,
+    OfficialFile,
+)
 
 __all__ = [
     "BUNDLED_MODELS",
     "CATALOGUE",
     "DEMO_FOLDER",
     "DEMO_NAME",
+    "DIRECTIONS_FOLDER_NAME",
     "ENVIRONMENT_VARIABLE",
     "HUB_PATTERNS",
     "INDEX_NAME",

@@ -1,11 +1,12 @@
 """Every file of the authors that a user may bring: what it is for, where it comes from, and on what terms.
 
-A new file is one more entry here or in `perception_catalogue.py`, and one more recogniser in
-`conversion/recognition.py`.
+A new file is one more entry here, in `directions_catalogue.py` or in `perception_catalogue.py`, and one more
+recogniser in `conversion/recognition.py`.
 """
 
 from __future__ import annotations
 
+from .directions_catalogue import DIRECTIONS_ENTRIES
 from .official_file import EMOCA_FOLDER_NAME, MODEL_FOLDER_NAME, OfficialFile
 from .perception_catalogue import PERCEPTION_ENTRIES
 
@@ -98,7 +99,7 @@ OFFICIAL_ENTRIES: tuple[OfficialFile, ...] = (
         component=f"{EMOCA_FOLDER_NAME}/flame.safetensors",
     ),
 )
-CATALOGUE = OFFICIAL_ENTRIES + PERCEPTION_ENTRIES
+CATALOGUE = OFFICIAL_ENTRIES + DIRECTIONS_ENTRIES + PERCEPTION_ENTRIES
 
 
 def catalogue_entry(name: str) -> OfficialFile:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 MODEL_FOLDER_NAME = "diffusionact"
 EMOCA_FOLDER_NAME = "emoca"
 PERCEPTION_FOLDER_NAME = "perception"
+DIRECTIONS_FOLDER_NAME = "directions"
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
-"""The app with an engine that has no steps, presets or networks: what it asks of a model holds for any engine."""
+"""The app with an engine that has no steps, presets or networks, and with `directions`: any engine will do."""
 
 import av
 import pytest
 import torch
 import toy_engine
+from tiny_directions import make_tiny_directions
 
 gradio = pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 from diffusionact import DiffusionActPipeline  # noqa: E402
 from diffusionact.face.pose.editing import PoseEdit  # noqa: E402
 from diffusionact.generation import Sampling  # noqa: E402
+from diffusionact.generation.directions import DirectionsEngine  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
 from diffusionact_app.animate_tab import AnimateTab, make_job  # noqa: E402
 from diffusionact_app.context import make_context  # noqa: E402
@@ -59,3 +61,12 @@ def test_page_of_a_model_without_presets_hides_the_quality(context):
         quality = AnimateTab(context).controls["quality"]
     assert not quality.visible and quality.value is None
     assert context.model.sampling(quality.value) == Sampling()
+
+
+def test_directions_animate_and_warm_up(source_file, driving_file, tmp_path):
+    pipeline = DiffusionActPipeline(DirectionsEngine(make_tiny_directions()))
+    context = make_context(SharedModel(pipeline, "directions"), Limits(), Sessions(tmp_path / "results", 60))
+    context.model.warm_up()
+    values = DEFAULTS | {"quality": context.model.default_quality, "frames": 2, "relative": False}
+    job = make_job(context, values, source_file, open_frames(driving_file), tmp_path)
+    assert list(context.animate(job))[-1].stage == "done"

@@ -1,4 +1,4 @@
-"""An engine from another package in a real ComfyUI: every node works with it, and none knows it."""
+"""Engines in a real ComfyUI that its nodes do not know: one from another package, and `directions`."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from comfyui_client import ComfyUIClient
 from comfyui_process import ServerProcess, copy_demo_media
 from graphs import Graph, reenactment
 from PIL import Image
+from tiny_directions import make_tiny_directions_model
 
 from diffusionact import FacePose
 from diffusionact.data.saved_values import load_value
@@ -18,11 +19,12 @@ FRAMES = 10
 
 @pytest.fixture(scope="module")
 def client(comfyui_installation, tmp_path_factory):
-    """A ComfyUI with the toy engine's package installed, a model of it in models/diffusionact, and a driver."""
+    """A ComfyUI with the toy engine's package, a model of it and one of `directions` in its folder, and a driver."""
     base = tmp_path_factory.mktemp("toy")
     copy_demo_media(base)
     write_driver(base / "input" / "driver.mp4", FRAMES, every=8)
     toy_engine.write_model_folder(base / "models" / "diffusionact" / "toy")
+    make_tiny_directions_model(base / "models" / "diffusionact" / "directions")
     packages = toy_engine.install(base / "packages")
     server = ServerProcess(comfyui_installation, base, packages=packages)
     client = ComfyUIClient(server)
@@ -100,3 +102,15 @@ def test_sources_of_two_engines_are_kept_apart(client, wired):
     run = client.run(graph.prompt)
     assert run.error["node_id"] == "codes"
     assert "Connect the same Load DiffusionAct" in run.error["exception_message"]
+
+
+def test_wired_nodes_move_a_latent_code_along_directions(client):
+    graph = reenactment(client, "driver.mp4")
+    graph.set("model", model="directions")
+    graph.add("frames", "PreviewImage", images=["decode", 0])
+    run = client.run(graph.prompt)
+    assert run.status == "success", run.error
+    frames = shown(run, "frames")
+    assert frames.shape == (FRAMES, 32, 32, 3)
+    assert np.any(frames[0] != frames[-1])
+    assert run.progress["source"][-1] == 1, "the generator is tuned for the steps that the node asks for"

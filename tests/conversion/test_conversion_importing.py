@@ -13,7 +13,7 @@ from tiny_model import make_tiny_components
 
 from diffusionact.conversion import official
 from diffusionact.conversion.importing import import_files
-from diffusionact.face.readers.emoca import COMPONENTS, load_emoca_networks
+from diffusionact.face.readers.emoca import COMPONENTS, DECA_COMPONENTS, load_emoca_networks
 from diffusionact.generation import load_components, on_meta, save_components
 from diffusionact.perception.perception_files import PERCEPTION_FILES
 from diffusionact.weights import CATALOGUE
@@ -233,7 +233,8 @@ def test_the_model_is_converted_into_a_folder_of_its_name(bring, tmp_path, monke
 
 def test_the_catalogue_names_the_files_of_face_reader_and_losses():
     made = {entry.component for entry in CATALOGUE if entry.component.endswith(".safetensors")}
-    assert made == TRACKER_FILES | {f"perception/{name}.safetensors" for name in PERCEPTION_FILES}
+    readers = {f"emoca/{name}" for name, _ in (COMPONENTS | DECA_COMPONENTS).values()}
+    assert made == readers | {f"perception/{name}.safetensors" for name in PERCEPTION_FILES}
 
 
 def test_both_sources_of_the_head_give_the_same_tensors(official_set, bring, tmp_path):

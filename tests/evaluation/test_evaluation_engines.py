@@ -6,6 +6,7 @@ import pytest
 import torch
 import toy_engine
 from kornia.geometry import rotate
+from tiny_directions import make_tiny_directions_model
 
 from diffusionact.cli import main
 from diffusionact.evaluation import FrameSetObserver, Steps, load_frame_set
@@ -161,13 +162,15 @@ def test_a_registered_engine_is_evaluated_without_the_rows_it_lacks(data_folder,
 
 
 @pytest.mark.slow
-def test_an_engine_of_another_package_is_evaluated(data_folder, tmp_path, monkeypatch):
+def test_engines_of_another_package_and_directions_are_evaluated(data_folder, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(toy_engine.install(tmp_path / "packages"))
     model = toy_engine.write_model_folder(tmp_path / "toy")
     try:
         words = ["evaluate", "--data", str(data_folder), "-o", str(tmp_path / "report"), "--device", "cpu"]
-        assert main([*words, "--protocol", "self", "--frames-per-video", "2", "--model", str(model)]) == 0
+        words += ["--protocol", "self", "--frames-per-video", "2", "--model", str(model)]
+        assert main([*words, str(make_tiny_directions_model(tmp_path / "directions"))]) == 0
     finally:
         ENGINES.pop(toy_engine.NAME, None)
     results = json.loads((tmp_path / "report" / "results.json").read_text())
-    assert [row["label"] for row in results["tables"][0]["rows"]][-1] == "toy"
+    labels = [row["label"] for row in results["tables"][0]["rows"]]
+    assert labels[-3:] == ["toy", "directions", "directions, target reconstructed"]

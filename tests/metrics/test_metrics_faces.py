@@ -1,12 +1,16 @@
 """CSIM, TL-ID, TG-ID, NME, APD and AED: perfect at equality, constants by hand, and numpy."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from diffusionact.metrics import aed, apd, csim, nme, tg_id, tl_id
+from diffusionact.generation.face_parameters import RANGES
+from diffusionact.metrics import aed, apd, csim, nme, normalised_expression_distance, tg_id, tl_id
+
+PAIR = ("reenacted", "target")
 
 
 def random_tensor(*shape, seed=0):
@@ -133,3 +137,23 @@ def test_wrong_axes_are_rejected():
         apd(torch.zeros(3), torch.zeros(3))
     with pytest.raises(ValueError, match=r"Expected expressions \(B, E\)"):
         aed(torch.zeros(50), torch.zeros(50))
+
+
+def test_distances_of_finding_directions_are_the_official_ones(golden_fd):
+    golden = {name: torch.from_numpy(array) for name, array in np.load(golden_fd / "metrics.npz").items()}
+    printed = json.loads((golden_fd / "metrics.json").read_text())
+    jaw_first = [torch.cat([golden[f"{who}_pose"][:, 3:4], golden[f"{who}_exp"][:, :11]], 1) for who in PAIR]
+    extents = torch.tensor([high - low for low, high in RANGES.values()])
+    expression = normalised_expression_distance(*jaw_first, extents)
+    assert expression.item() == pytest.approx(printed["expression_15_directions"], rel=1e-6)
+    pose = apd(golden["reenacted_angles"], golden["target_angles"])
+    assert pose.item() == pytest.approx(printed["pose"], rel=1e-6)
+    raw = aed(golden["reenacted_exp"], golden["target_exp"])
+    assert raw.item() == pytest.approx(printed["l1_sum_of_50"], rel=1e-6)
+
+
+def test_expressions_are_compared_in_shares_of_their_ranges():
+    distance = normalised_expression_distance(torch.tensor([[1.0, 4.0]]), torch.zeros(1, 2), torch.tensor([2.0, 4.0]))
+    assert distance.tolist() == [0.75]
+    with pytest.raises(ValueError, match="above 0"):
+        normalised_expression_distance(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([1.0, 0.0]))

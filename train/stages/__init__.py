@@ -1,5 +1,6 @@
 """The stages of training, by the name that a config gives."""
 
+from .directions import TrainDirections
 from .finetune_decoder import FinetuneDecoder
 from .portrait_net import TrainPortraitNet
 from .pretrain_diffae import PretrainDiffAE
@@ -8,7 +9,8 @@ from .stage import Stage
 from .train_encoder import TrainEncoder
 
 STAGES: dict[str, type[Stage]] = {
-    stage.name: stage for stage in (PretrainDiffAE, PretrainEncoder, TrainEncoder, FinetuneDecoder, TrainPortraitNet)
+    stage.name: stage
+    for stage in (PretrainDiffAE, PretrainEncoder, TrainEncoder, FinetuneDecoder, TrainPortraitNet, TrainDirections)
 }
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "PretrainDiffAE",
     "PretrainEncoder",
     "Stage",
+    "TrainDirections",
     "TrainEncoder",
     "TrainPortraitNet",
 ]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...checks import check_choice
 from . import insightface
+from .deca import entry as deca
 from .emoca import entry as emoca
 from .entry import FaceReaderEntry
 from .open import reader as open_reader
@@ -62,7 +63,7 @@ class FaceReaderRegistry(Mapping[str, FaceReaderEntry]):
         return name in list(self)  # without loading an entry point
 
 
-FACE_READERS = FaceReaderRegistry(open_reader.ENTRY, emoca.ENTRY, insightface.ENTRY)
+FACE_READERS = FaceReaderRegistry(open_reader.ENTRY, emoca.ENTRY, insightface.ENTRY, deca.ENTRY)
 
 
 def register_face_reader(entry: FaceReaderEntry) -> None:

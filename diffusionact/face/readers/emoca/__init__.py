@@ -7,9 +7,10 @@ The weights are the user's (their licences are non-commercial). `diffusionact we
     coefficient_encoders.safetensors  `shape_and_pose.*` (E_flame) and `expression.*` (E_expression)
     gaze_net.safetensors              ETH-XGaze, names of `GazeNet`
     flame.safetensors                 names and shapes of `FlameTensors`
+    deca_encoder.safetensors          E_flame of DECA, for the face reader `deca`
 """
 
-from .components import COMPONENTS, EmocaNetworks, build_network, load_emoca_networks
+from .components import COMPONENTS, DECA_COMPONENTS, EmocaNetworks, build_network, load_emoca_networks
 from .flame import FlameModel
 
-__all__ = ["COMPONENTS", "EmocaNetworks", "FlameModel", "build_network", "load_emoca_networks"]
+__all__ = ["COMPONENTS", "DECA_COMPONENTS", "EmocaNetworks", "FlameModel", "build_network", "load_emoca_networks"]

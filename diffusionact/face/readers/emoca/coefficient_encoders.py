@@ -1,7 +1,7 @@
-"""The two encoders of EMOCA: a 224 px face crop to the coefficients of the FLAME head and its camera.
+"""The encoders of EMOCA and DECA: a 224 px face crop to the coefficients of the FLAME head and its camera.
 
-One encoder reads shape, pose and camera; the other reads the expression and replaces the first one's. Held against the
-official networks in tests/face/readers/emoca/test_emoca_coefficient_encoders.py.
+Of EMOCA one encoder reads shape, pose and camera; the other reads the expression and replaces the first one's, which is
+DECA's. Held against the official networks in tests/face/readers/emoca/test_emoca_coefficient_encoders.py.
 """
 
 from __future__ import annotations
@@ -67,6 +67,24 @@ class CoefficientEncoder(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """(B, 3, 224, 224) RGB in [0, 1), not normalised further -> (B, num_out)."""
         return self.out(F.relu(self.hidden(self.trunk(crops))))
+
+
+class DecaEncoder(nn.Module):
+    """DECA's encoder: EMOCA's first one alone, with its own expression.
+
+    Args:
+        width: channels of the first convolution; the official network has 64.
+    """
+
+    def __init__(self, width: int = OFFICIAL_WIDTH):
+        super().__init__()
+        self.encoder = CoefficientEncoder(sum(CODE_WIDTHS.values()), width)
+
+    def forward(self, crops: Tensor) -> HeadCodes:
+        """Codes of 224 px crops (B, 3, 224, 224), RGB in [0, 1); see `crops.crop_for_deca`."""
+        code = self.encoder(crops)
+        start = CODE_WIDTHS["shape"] + CODE_WIDTHS["texture"]
+        return split_codes(code, code[:, start : start + NUM_EXPRESSION])
 
 
 class CoefficientEncoders(nn.Module):

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .coefficient_encoders import CoefficientEncoders
+from .coefficient_encoders import CoefficientEncoders, DecaEncoder
 from .face_detector import FaceDetector
 from .flame import FlameModel
 from .gaze_net import GazeNet
@@ -53,6 +53,27 @@ class EmocaNetworks:
         return self
 
 
+@dataclass(frozen=True)
+class DecaNetworks:
+    """Everything that the face tracking of "Finding Directions" needs; it measures no gaze.
+
+    Attributes:
+        detector, landmark_net, flame: see `EmocaNetworks`.
+        deca_encoder: coefficients of the face.
+    """
+
+    detector: FaceDetector
+    landmark_net: LandmarkNet
+    deca_encoder: DecaEncoder
+    flame: FlameModel
+
+    def to(self, device: torch.device | str) -> DecaNetworks:
+        """The same networks, moved to a device."""
+        for network in vars(self).values():
+            network.to(device)
+        return self
+
+
 def detector_from_state(state: Mapping[str, Tensor]) -> FaceDetector:
     """Face detector of weights under our names."""
     return _filled(FaceDetector, state, len(state["trunk.0.0.weight"]))
@@ -69,6 +90,11 @@ def encoders_from_state(state: Mapping[str, Tensor]) -> CoefficientEncoders:
     return _filled(CoefficientEncoders, state, len(state["expression.out.weight"]), width)
 
 
+def deca_encoder_from_state(state: Mapping[str, Tensor]) -> DecaEncoder:
+    """DECA's encoder of weights under our names."""
+    return _filled(DecaEncoder, state, len(state["encoder.trunk.conv_in.weight"]))
+
+
 def gaze_net_from_state(state: Mapping[str, Tensor]) -> GazeNet:
     """Gaze network of weights under our names."""
     return _filled(GazeNet, state, len(state["trunk.conv_in.weight"]))
@@ -82,6 +108,13 @@ COMPONENTS: dict[str, tuple[str, Callable[[Mapping[str, Tensor]], nn.Module]]] =
     "gaze_net": ("gaze_net.safetensors", gaze_net_from_state),
     "flame": ("flame.safetensors", FlameModel.from_state),
 }
+# Likewise of DecaNetworks; three files are the same.
+DECA_COMPONENTS: dict[str, tuple[str, Callable[[Mapping[str, Tensor]], nn.Module]]] = {
+    "detector": COMPONENTS["detector"],
+    "landmark_net": COMPONENTS["landmark_net"],
+    "deca_encoder": ("deca_encoder.safetensors", deca_encoder_from_state),
+    "flame": COMPONENTS["flame"],
+}
 
 
 def weight_names(network: nn.Module) -> set[str]:
@@ -93,7 +126,7 @@ def build_network(name: str, state: Mapping[str, Tensor], origin: str) -> nn.Mod
     """One component in evaluation mode, of tensors under our names.
 
     Args:
-        name: attribute of `EmocaNetworks`.
+        name: attribute of `EmocaNetworks` or `DecaNetworks`.
         state: all its weights and nothing else.
         origin: where the tensors come from, for messages.
 
@@ -107,7 +140,7 @@ def build_network(name: str, state: Mapping[str, Tensor], origin: str) -> nn.Mod
             f"import the authors' file again."
         )
     try:
-        return COMPONENTS[name][1](state)
+        return (COMPONENTS | DECA_COMPONENTS)[name][1](state)
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"Expected the weights of the {name.replace('_', ' ')} in {origin}, received {len(state)} tensors that do "
@@ -126,11 +159,20 @@ def load_emoca_networks(folder: Path) -> EmocaNetworks:
         FileNotFoundError: if a file is missing.
         ValueError: if a file is broken, or its weights are not those of the component.
     """
+    return EmocaNetworks(**_load(COMPONENTS, folder))
+
+
+def load_deca_networks(folder: Path) -> DecaNetworks:
+    """The same for `DECA_COMPONENTS`."""
+    return DecaNetworks(**_load(DECA_COMPONENTS, folder))
+
+
+def _load(components: Mapping[str, tuple[str, Any]], folder: Path) -> dict[str, Any]:
     networks = {}
-    for name, (file_name, _) in COMPONENTS.items():
+    for name, (file_name, _) in components.items():
         path = Path(folder) / file_name
         networks[name] = build_network(name, _read(path), str(path)).requires_grad_(False)
-    return EmocaNetworks(**networks)
+    return networks
 
 
 def _read(path: Path) -> dict[str, Tensor]:

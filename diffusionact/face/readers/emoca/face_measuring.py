@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ....types import FaceCoefficients
-from .components import EmocaNetworks
+from .components import DecaNetworks, EmocaNetworks
 from .crops import crop_for_encoders
 from .face_detector import FACE_SCORE, DetectedBoxes
 from .landmark_crop import FaceSquare, crop_for_landmarks, landmarks_from_heatmaps
@@ -30,13 +30,13 @@ class MeasuredFace:
     gaze: Tensor
 
 
-def detect_faces(networks: EmocaNetworks, image: Tensor, threshold: float = FACE_SCORE) -> DetectedBoxes:
+def detect_faces(networks: EmocaNetworks | DecaNetworks, image: Tensor, threshold: float = FACE_SCORE) -> DetectedBoxes:
     """Faces of an image (1, 3, H, W) in [-1, 1], in its pixels, best score first."""
     return networks.detector.detect(to_official_levels(image), threshold)[0]
 
 
 @torch.no_grad()
-def find_landmarks(networks: EmocaNetworks, image: Tensor, box: Tensor) -> Tensor:
+def find_landmarks(networks: EmocaNetworks | DecaNetworks, image: Tensor, box: Tensor) -> Tensor:
     """Landmarks (1, 68, 2) whole px of the face in a box (4,): left, top, right, bottom, px of the image.
 
     Args:

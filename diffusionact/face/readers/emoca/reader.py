@@ -84,7 +84,7 @@ class EmocaFaceReader:
         row = FaceChooser(face).choose(_corners(boxes))
         if row is None:
             raise NoFaceFoundError(_no_source_face(face, len(boxes)))
-        read = self._read_face(frame, boxes.boxes[row], boxes.scores[row], FrameCrop())
+        read = self._read_face(frame, boxes.boxes[row], boxes.scores[row], self._frame_crop())
         if read is None:
             raise NoFaceFoundError(_no_source_face("largest", 0))
         aligned, cropped = read
@@ -110,7 +110,7 @@ class EmocaFaceReader:
     def _look(self, frames: Iterable[Tensor], options: PoseOptions, frame_rate: float) -> Iterator[CroppedFace | None]:
         """One face per frame, None where it is not seen."""
         chooser = FaceChooser(options.face)
-        crop = FrameCrop() if options.driver_crop == "frame" else ClipCrop(frame_rate)
+        crop = self._frame_crop() if options.driver_crop == "frame" else ClipCrop(frame_rate)
         for frame in frames:
             check_frames("frame", frame[None])
             frame = frame.to(self.device)
@@ -118,6 +118,14 @@ class EmocaFaceReader:
             row = chooser.choose(_corners(boxes))
             read = None if row is None else self._read_face(frame, boxes.boxes[row], boxes.scores[row], crop)
             yield None if read is None else read[1]
+
+    def _frame_crop(self) -> AlignedCrop:
+        """How a frame is cut by itself."""
+        return FrameCrop()
+
+    def _measure(self, image: Tensor, landmarks: Tensor) -> MeasuredFace:
+        """The face in an aligned image (1, 3, 256, 256) in [-1, 1] with landmarks (1, 68, 2) px."""
+        return measure_aligned(self.networks, image, landmarks)
 
     def _find(self, frame: Tensor, threshold: float) -> DetectedBoxes:
         """All faces of a frame uint8 (H, W, 3), px of the frame."""
@@ -141,7 +149,7 @@ class EmocaFaceReader:
         aligned, crop = align(frame, landmarks)
         image = uint8_to_model(aligned[None])
         inner = find_landmarks(self.networks, image, self._box_in_crop(image, box, crop))
-        face = measure_aligned(self.networks, image, inner)
+        face = self._measure(image, inner)
         return aligned, CroppedFace(
             face.coefficients, self._observe(face, score), crop, crop_frame_transform(face.landmarks)
         )

@@ -1,0 +1,31 @@
+"""A model of the engine `directions` small enough for tests: real classes, random weights, 32 px."""
+
+from pathlib import Path
+
+import torch
+
+from diffusionact.generation.directions_folder import DirectionsComponents, DirectionsConfig, save_directions
+from diffusionact.generation.face_parameters import jaw_alone
+from diffusionact.models import Directions, InversionEncoder, StyleGAN2
+
+GENERATOR = {"channels": (8, 8, 6, 4), "style_dim": 16, "mapping_layers": 2}
+ENCODER = {"sample_size": 32, "width": 4, "style_dim": 16, "num_rows": 8}
+DIRECTIONS = {"num_directions": 15, "num_rows": 4, "style_dim": 16}
+
+
+@torch.no_grad()
+def make_tiny_directions(seed: int = 0) -> DirectionsComponents:
+    """Random weights of the size at which training begins."""
+    torch.manual_seed(seed)
+    generator = StyleGAN2(**GENERATOR)
+    for layer in generator.layers:
+        layer.noise_strength.fill_(0.1)
+    generator.mean_latent.copy_(generator.sampled_mean_latent(256))
+    encoder = InversionEncoder(**ENCODER).eval()
+    return DirectionsComponents(generator, encoder, Directions(**DIRECTIONS), jaw_alone(), DirectionsConfig())
+
+
+def make_tiny_directions_model(folder: Path, seed: int = 0) -> Path:
+    """Write such a model and return its folder."""
+    save_directions(make_tiny_directions(seed), folder)
+    return folder

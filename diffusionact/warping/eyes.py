@@ -31,6 +31,11 @@ BRIGHT_SCLERA, MAX_SCLERA_GAIN = 0.6, 1.6
 # Brightness of a closed lid for that of the skin around the eye, and how much the skin may be brightened for it.
 LID_BRIGHTNESS, MAX_LID_GAIN = 0.75, 1.25
 DARK = (0.08, 0.06, 0.05)
+# Eyes that are open by less than the first show nothing but lashes, by more than the second their own colours, height
+# for width; else they are drawn: the white, and the iris by radius with pupil and rim.
+NARROW, SHOWN = 0.1, 0.15
+WHITE, BROWN = (0.79, 0.75, 0.72), (0.34, 0.22, 0.15)
+PUPIL, RIM = (0.3, 0.45), (0.82, 1.0)
 
 
 @dataclass(frozen=True)
@@ -97,15 +102,26 @@ def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[i
     axes = iris_axes(points[list(iris)])
     radius = ((pixels - points[iris[0]]) @ torch.linalg.inv(axes).T).norm(dim=-1)[None]
     lid_skin, zone = _skin(patch, pixels, lids)
+    shown = smoothstep(NARROW, SHOWN, opening(points, ring))
+    white, rings = _drawn_eye((lid_skin * mask).sum((1, 2)) / mask.sum().clamp(min=1e-3))
     return (
         frame,
         mesh[list(iris)],
-        _without_iris(patch, mask, radius),
+        mix(mix(patch, white[:, None, None], mask), _without_iris(patch, mask, radius), shown),
         lid_skin,
         torch.cat([mask, zone]),
         _lashes(patch, lid_skin, lids),
-        _iris_colours(patch, mask, radius),
+        mix(rings, _iris_colours(patch, mask, radius), shown),
     )
+
+
+def _drawn_eye(lid: Tensor) -> tuple[Tensor, Tensor]:
+    """Colours of an eye that the photo does not show, for a lid (3,): the white (3,), the iris (3, IRIS_RINGS)."""
+    light = 0.3 + 0.7 * (lid.mean() / LID_BRIGHTNESS).clamp(0.0, 1.0)
+    radius = (torch.arange(IRIS_RINGS, device=lid.device) + 0.5) / IRIS_RINGS * IRIS_REACH
+    dark, brown = (lid.new_tensor(colour)[:, None] for colour in (DARK, BROWN))
+    iris = mix(dark, brown * light, smoothstep(*PUPIL, radius))
+    return lid.new_tensor(WHITE) * light, mix(iris, 0.5 * brown * light, smoothstep(*RIM, radius))
 
 
 def _without_iris(patch: Tensor, mask: Tensor, radius: Tensor) -> Tensor:

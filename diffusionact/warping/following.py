@@ -22,7 +22,7 @@ from .values import HeadPlacement, WarpMotion, WarpSource
 STEADY = (0, 1, 2, 3, 13, 14, 15, 16, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 39, 42, 45)
 # Standard deviations for placing a head: of a landmark, cm; of a turn that landmarks ask for beyond the coefficients',
 # rad.
-LANDMARK_SIGMA_CM, TURN_SIGMA_RAD = 0.15, 0.05
+LANDMARK_SIGMA_CM, TURN_SIGMA_RAD = 0.15, 0.03
 PLACING_ROUNDS = 3
 # Weights of the landmarks, of stretching and of moving at all against bending, when displacements are spread.
 EXACTNESS, STRETCHING, MOVING = 30.0, 0.02, 1e-4

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..face.expression_names import EXPRESSION_NAMES
 from ..types import FaceCoefficients
+from .eyes import opening
 from .lips import keep_lips_apart, meet_lips
 from .placement import fit_placement, mesh_to_plane, move_placement
 from .topology import EYE_RINGS, IRISES
@@ -15,10 +16,12 @@ from .values import WarpMotion, WarpSource
 BLINK = tuple(EXPRESSION_NAMES.index(name) for name in ("eyeBlinkRight", "eyeBlinkLeft"))
 WIDE = tuple(EXPRESSION_NAMES.index(name) for name in ("eyeWideRight", "eyeWideLeft"))
 SQUINT = tuple(EXPRESSION_NAMES.index(name) for name in ("eyeSquintRight", "eyeSquintLeft"))
-# Values of eyeBlink at which the net shows open and shut eyes.
-BLINK_OPEN, BLINK_SHUT = 0.15, 0.6
+# The value of eyeBlink at which eyes are shut: their opening falls to it in a straight line, as seen in seven clips.
+BLINK_SHUT = 0.75
 WIDE_GAIN, SQUINT_LOSS = 0.25, 0.15
-MIN_OPENING, MAX_LID_RATIO = 0.03, 1.4
+MIN_OPENING = 0.03
+# Eyes open by at most this factor, or so far, height for width: half-shut ones as far as others.
+MAX_LID_RATIO, FULL_OPENING = 1.4, 0.36
 # Share of the closing that the upper lid does.
 UPPER_LID_SHARE = 0.8
 # Eyes count as at least this open, height for width, when the iris is moved up or down.
@@ -44,7 +47,8 @@ def coefficient_motion(
     )
     before, after = (torch.einsum("fe,evc->fvc", e, directions) for e in (source.expression, coefficients.expression))
     change = meet_lips(source.shape, after - before, before[0], after)
-    ratio = lid_ratio(source.expression, coefficients.expression)
+    own = torch.stack([opening(source.shape, ring) for ring in EYE_RINGS])
+    ratio = lid_ratio(source.expression, coefficients.expression, own)
     change = scale_lids(source.shape, change, ratio)
     change = move_irises(source.shape, change, source.gaze, gaze)
     return WarpMotion(placement, keep_lips_apart(source.shape, change))
@@ -62,15 +66,22 @@ def mesh_motion(source: WarpSource, meshes: Tensor) -> WarpMotion:
     return WarpMotion(placement, placement.to_head(plane) - source.shape)
 
 
-def lid_ratio(source: Tensor, target: Tensor) -> Tensor:
-    """(F, 2) by what factor the source's eyes (1, 52) open for expressions (F, 52); the right eye first."""
-    return (_lid_opening(target) / _lid_opening(source)).clamp(0.0, MAX_LID_RATIO)
+def lid_ratio(source: Tensor, target: Tensor, own: Tensor) -> Tensor:
+    """(F, 2) by what factor the source's eyes open, the right one first.
+
+    Args:
+        source: (1, 52) the source's expression.
+        target: (F, 52) the wanted ones.
+        own: (2,) how open the source's eyes are, height for width.
+    """
+    limit = (FULL_OPENING / own.clamp(min=0.01)).clamp(min=MAX_LID_RATIO)
+    return torch.minimum(_lid_opening(target) / _lid_opening(source), limit)
 
 
 def _lid_opening(expression: Tensor) -> Tensor:
     """(F, 2) how open the eyes are, about 1 at rest."""
     blink, wide, squint = (expression[:, list(names)] for names in (BLINK, WIDE, SQUINT))
-    opened = 1 - (blink - BLINK_OPEN).clamp(min=0) / (BLINK_SHUT - BLINK_OPEN)
+    opened = 1 - blink / BLINK_SHUT
     return (opened * (1 - SQUINT_LOSS * squint) + WIDE_GAIN * wide).clamp(min=MIN_OPENING)
 
 

@@ -23,9 +23,9 @@ RING_GROWTH = 1.7
 # The outermost ring, as a share of the canvas' half diagonal.
 REACH = 1.02
 # Share of the head's motion: all of it inside this many skull radii, none beyond the second number.
-WHOLE_MOTION, NO_MOTION = 1.15, 1.9
+WHOLE_MOTION, NO_MOTION = 1.25, 2.1
 # Below the chin, at this height in head space, cm, the neck bends and shoulders stay: each cm counts for so much more.
-CHIN_CM, NECK_SHARE = -9.0, 0.8
+CHIN_CM, NECK_SHARE = -9.0, 0.5
 # The canvas' outer edge stands still, so that the result joins the photo around it: width as a share of its half side.
 STILL_BORDER = 0.25
 # The oval's depth and displacement fade over these distances, cm.

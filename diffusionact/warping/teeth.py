@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ UPPER_RISE, LOWER_RISE = (0.0, 0.09, 0.02, 0.13, 0.20, 0.26), (0.0, 0.02, 0.0, 0
 MIDDLE_ROUNDING, OUTER_ROUNDING = (0.035, 0.05, 0.12, 0.09, 0.09, 0.09), (0.08, 0.11, 0.16, 0.12, 0.10, 0.10)
 # Brightness of each tooth for that of the first.
 TONES = (1.0, 0.96, 0.91, 0.85, 0.78, 0.70)
+SAME_IN_BOTH = (MIDDLE_ROUNDING, OUTER_ROUNDING, TONES)
 # Edges of the teeth below the line of the closed lips, cm; the row rises towards the corners like the lower lip.
 UPPER_EDGE_CM, LOWER_EDGE_CM = 0.38, 0.46
 ROW_RISE = 0.03  # per cm, of x^2
@@ -83,10 +85,9 @@ def draw_mouth(
     tooth = lit(TOOTH, (TOOTH_BASE + TOOTH_GAIN * brightness).clamp(max=limit))
     soft_parts = 0.25 + 0.8 * brightness
     drawn = _behind(place, (upper_edge, lower_edge), lit(CAVITY, 0.35 + brightness), lit(TONGUE, soft_parts))
-    lower, shade = _row(place.x, lower_edge - place.y, LOWER_WIDTHS, LOWER_RISE, soft)
-    drawn = mix(drawn, tooth * shaded(0.78 * shade * under_lip), lower * lower_teeth)
     inwards = place.y - upper_edge
-    upper, shade = _row(place.x, inwards, UPPER_WIDTHS, UPPER_RISE, soft)
+    (upper, lower), (shade, lower_shade) = _rows(place.x, torch.stack([inwards, lower_edge - place.y]), soft)
+    drawn = mix(drawn, tooth * shaded(0.78 * lower_shade * under_lip), lower * lower_teeth)
     gum = smoothstep(TOOTH_HEIGHT_CM - 0.08, TOOTH_HEIGHT_CM + 0.08, inwards)
     return mix(drawn, mix(tooth, lit(GUM, soft_parts), gum) * shaded(shade * under_lip), upper), upper
 
@@ -101,18 +102,16 @@ def shaded(shade: Tensor) -> Tensor:
     return shade.clamp(min=1e-3) ** shade.new_tensor(REDDENING).view(3, 1, 1)
 
 
-def _row(
-    x: Tensor, inwards: Tensor, widths: tuple[float, ...], rise: tuple[float, ...], soft: float
-) -> tuple[Tensor, Tensor]:
-    """Coverage and brightness (h, w) of a row of teeth; `inwards` is the height from the first tooth's edge."""
+def _rows(x: Tensor, inwards: Tensor, soft: float) -> tuple[Tensor, Tensor]:
+    """Coverage and brightness (2, h, w) of the upper and the lower teeth; `inwards` is above the first tooth's edge."""
     slope = (x.abs() / ARCH_RADIUS_CM).clamp(max=MAX_ARCH_X_CM / ARCH_RADIUS_CM)
     away = (1 + slope.square()).sqrt()
     along = ARCH_RADIUS_CM / 2 * (slope * away + slope.asinh())  # arc length of the parabola
-    ends = x.new_tensor(widths).cumsum(0)
-    index = torch.bucketize(along.contiguous(), ends).clamp(max=len(widths) - 1)
-    table = x.new_tensor([widths, rise, MIDDLE_ROUNDING, OUTER_ROUNDING, TONES])
-    width, start, middle, outer, tone = table[:, index]
-    local = ((along - ends[index]) / width * 2 + 1).clamp(-1, 1)  # -1 towards the middle, 1 away from it
+    ends, table = _teeth(x.device)
+    index = [torch.bucketize(along, row).clamp_(max=len(TONES) - 1) for row in ends]
+    chosen = torch.stack([table[row].index_select(1, index[row].flatten()) for row in (0, 1)], dim=1)
+    end, width, start, middle, outer, tone = chosen.view(len(chosen), *inwards.shape)
+    local = ((along - end) / width * 2 + 1).clamp(-1, 1)  # -1 towards the middle, 1 away from it
     square = local.square()
     edge = start + torch.where(local < 0, middle, outer) * square * square
     cover = smoothstep(-soft, soft, inwards - edge)
@@ -122,6 +121,15 @@ def _row(
     bevel = 0.9 + 0.1 * smoothstep(0.0, 0.22, inwards - edge)
     gleam = 0.05 * (-((local + 0.25) / 0.3).square() - ((inwards - 0.42) / 0.2).square()).exp()
     return cover, tone * rounded * bevel / away + gleam
+
+
+@lru_cache(maxsize=4)
+def _teeth(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ends (2, T) of the upper and lower teeth along the arch; (2, 6, T) further what `_rows` needs of each tooth."""
+    widths = torch.tensor([UPPER_WIDTHS, LOWER_WIDTHS], device=device)
+    rises = torch.tensor([UPPER_RISE, LOWER_RISE], device=device)
+    ends, same = widths.cumsum(1), [torch.tensor(part, device=device).expand_as(widths) for part in SAME_IN_BOTH]
+    return ends, torch.stack([ends, widths, rises, *same], dim=1)
 
 
 def _behind(place: MouthPlace, edges: tuple[Tensor, Tensor], cavity: Tensor, tongue: Tensor) -> Tensor:

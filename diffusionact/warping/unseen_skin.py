@@ -26,6 +26,8 @@ LIGHT_SIDE, LIGHT_SIGMA = 160, 1.6
 SKIN_SHARE = 0.97
 SURELY_PERSON = 0.98
 MAX_DETAIL = 0.12
+# What differs so much from the skin's broad colour is hair, a finger or a frame of glasses, and is not taken across.
+OTHER_THAN_SKIN = (0.3, 0.15)
 MIN_SHARE = 0.02
 FILLED_CONFIDENCE = 0.4
 # Weights of a pixel and its neighbours, row by row.
@@ -143,7 +145,8 @@ def fill_unseen_skin(
     used = (share > MIN_SHARE).nonzero()[:, 0]
     pixels, there, other, share = pixels[used], there[used], other[used], share[used]
     detail = sample(texture, there, "bicubic") - sample(source.skin_light, there)
-    detail = detail.clamp(-MAX_DETAIL, MAX_DETAIL) * other.clamp(0, 1)
+    like_skin = smoothstep(*OTHER_THAN_SKIN, detail.abs().amax(0))
+    detail = detail.clamp(-MAX_DETAIL, MAX_DETAIL) * (other.clamp(0, 1) * like_skin)
     skin = sample(source.skin_light, visible.grid.view(-1, 2)[pixels]) + detail
     colours, sure = image.view(3, -1), trust.view(-1)
     colours[:, pixels] = mix(colours[:, pixels], skin, share)

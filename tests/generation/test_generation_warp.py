@@ -66,6 +66,16 @@ def test_a_blink_closes_the_eyes(pipeline, source):
     assert faces_of(shut).blendshapes[0, names].mean() > faces_of(open_eyes).blendshapes[0, names].mean() + 0.2
 
 
+def test_landmarks_that_were_seen_are_followed(pipeline, source):
+    pose = source_pose(pipeline.face_reader.face_model, source)
+    moved = pose.landmarks.clone()
+    moved[:, 17:27, 1] -= 4.0  # both brows
+    drawn, seen = (pipeline.reenact(source, each) for each in (pose, replace(pose, landmarks=moved)))
+    assert not drawn["seen"].any() and seen["seen"].all()
+    brows = [faces_of(pipeline.decode(source, each)).points[0, [105, 334], 1].mean() for each in (drawn, seen)]
+    assert 2.0 < brows[0] - brows[1] < 6.0
+
+
 def test_frames_do_not_depend_on_the_chunk_size(pipeline, source, portrait):
     frames = torch.stack([torch.roll(portrait, 4 * index, dims=1) for index in range(3)])
     one, three = (

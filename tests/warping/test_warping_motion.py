@@ -50,11 +50,20 @@ def test_lids_shut_at_full_blink_and_stay_at_rest(source):
     blink = rest.clone()
     blink[0, 9:11] = 0.8  # eyeBlinkLeft, eyeBlinkRight
     still = torch.zeros(1, 478, 3)
-    shut = source.shape + scale_lids(source.shape, still, lid_ratio(rest, blink))
+    own = torch.stack([opening(source.shape, ring) for ring in EYE_RINGS])
+    shut = source.shape + scale_lids(source.shape, still, lid_ratio(rest, blink, own))
     for ring in EYE_RINGS:
         assert opening(shut[0], ring) < 0.08 * opening(source.shape, ring)
     assert scale_lids(source.shape, still, torch.ones(1, 2)).abs().max() < 1e-5
-    assert lid_ratio(blink, rest).max() <= 1.4  # a shut eye in the photo has nothing to show
+
+
+def test_half_shut_eyes_open_as_far_as_others(source):
+    rest, half = torch.zeros(1, 52), torch.zeros(1, 52)
+    half[0, 9:11] = 0.4
+    narrow = torch.full((2,), 0.15)
+    assert torch.allclose(narrow * lid_ratio(half, rest, narrow), torch.full((1, 2), 0.32), atol=0.02)
+    wide = torch.full((2,), 0.34)
+    assert (lid_ratio(half, rest, wide) <= 1.4).all()
 
 
 def test_lips_touch_but_do_not_cross(source):

@@ -69,7 +69,8 @@ def photo_door(folder: Path) -> Door:
     for suffix, kind, options in (
         ("jpg", "JPEG", {"exif": exif}), ("png", "PNG", {"exif": exif}), ("webp", "WEBP", {}), ("gif", "GIF", {}),
         ("tif", "TIFF", {"compression": "tiff_lzw"}), ("bmp", "BMP", {}), ("jp2", "JPEG2000", {}), ("ico", "ICO", {}),
-        ("avif", "AVIF", {}), ("ppm", "PPM", {}), ("tga", "TGA", {}), ("progressive.jpg", "JPEG", {"progressive": True}),
+        ("avif", "AVIF", {}), ("ppm", "PPM", {}), ("tga", "TGA", {}),
+        ("progressive.jpg", "JPEG", {"progressive": True}),
     ):  # fmt: skip
         buffer = io.BytesIO()
         face.save(buffer, kind, **options | ({"icc_profile": profile} if profile else {}))
@@ -197,7 +198,8 @@ def saved_door(folder: Path) -> Door:
     )  # fmt: skip
     image, codes = torch.rand(1, 3, 32, 32).round(), {"semantic_code": torch.rand(1, 16)}
     source = SourceCodes(image, crop(1, 32), coefficients(1), crop(1, 32), torch.rand(1, 2), codes)
-    save_value(pose, folder / "pose.safetensors", notes={"frame_rate": "25"}, attached={"waveform": torch.rand(1, 1, 9)})
+    sound = {"waveform": torch.rand(1, 1, 9)}
+    save_value(pose, folder / "pose.safetensors", notes={"frame_rate": "25"}, attached=sound)
     save_value(source, folder / "source.safetensors", model="diffusion")
     seeds = {name: (folder / name).read_bytes() for name in ("pose.safetensors", "source.safetensors")}
 
@@ -222,8 +224,7 @@ def config_door(folder: Path) -> Door:
             return mutated_bytes(content, random)
         return yaml.safe_dump(mutated_tree(yaml.safe_load(content), random)).encode()
 
-    clear = (ValueError, OSError, yaml.YAMLError)
-    return Door(seeds, mutation, lambda file, output: load_config(file, [], settings), clear)
+    return Door(seeds, mutation, lambda file, output: load_config(file, [], settings))
 
 
 def shards_door(folder: Path) -> Door:
@@ -258,7 +259,12 @@ def checkpoint_door(folder: Path) -> Door:
     def mutation(content: bytes, random: Random) -> bytes:
         return mutated_zip(content, random) if content[:2] == b"PK" else mutated_bytes(content, random)
 
-    return Door(seeds, mutation, lambda file, output: import_files([file], output, progress=False) and None)
+    def enter(file: Path, output: Path) -> None:
+        for outcome in import_files([file], output, progress=False):
+            if outcome.status == "failed":
+                raise ValueError(outcome.result)
+
+    return Door(seeds, mutation, enter)
 
 
 def upload_door(folder: Path) -> Door:

@@ -40,7 +40,8 @@ JPEG_END = b"\xff\xd9"
 JPEG_FILLER = bytes(range(1, 255)) * 4
 # What Pillow raises at damaged files, as fuzzing found.
 IMAGE_ERRORS = (
-    OSError, SyntaxError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error,
+    OSError, SyntaxError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
+    struct.error,
 )  # fmt: skip
 
 # What lies under a transparent pixel is arbitrary (often black); white is what most viewers show.

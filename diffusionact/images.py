@@ -7,6 +7,7 @@ and *model* (F, 3, H, W) float in [-1, 1] (networks). All are RGB, as sRGB files
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import struct
@@ -18,12 +19,30 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis")
 HEIF_HEAD = 64  # bytes of a file that hold its brands
 PROVENANCE = "AI-generated, DiffusionAct"
+
+# Plain images only: Pillow hands others to programs of their own (EPS to Ghostscript) or knows no more than their name.
+IMAGE_FORMATS = (
+    "AVIF", "BMP", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI",
+    "SGI", "TGA", "TIFF", "WEBP",
+)  # fmt: skip
+# A JPEG beyond the first is read at a half, a quarter or an eighth of its sides; one beyond the second is rejected.
+MAX_WHOLE_PIXELS = 64_000_000
+MAX_JPEG_PIXELS = 256_000_000
+JPEG_END = b"\xff\xd9"
+JPEG_FILLER = bytes(range(1, 255)) * 4
+# What Pillow raises at damaged files, as fuzzing found.
+IMAGE_ERRORS = (
+    OSError, SyntaxError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
+    struct.error,
+)  # fmt: skip
 
 # What lies under a transparent pixel is arbitrary (often black); white is what most viewers show.
 TRANSPARENT_BACKGROUND = (255, 255, 255, 255)
@@ -94,6 +113,9 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
     Returns:
         (H, W, 3) uint8 RGB, upright.
 
+    A JPEG of more than 64 megapixels is read at a half, a quarter or an eighth of its sides, and one that lacks nothing
+    but the mark at its end is read whole; a warning tells both.
+
     Raises:
         FileNotFoundError: if there is no file at `path`.
         ValueError: if the file is empty, truncated, too large, or no image that Pillow reads.
@@ -102,14 +124,82 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
         raise FileNotFoundError(f"Expected an image file, {describe_missing(path)}")
     prepare_heic(path)
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image_to_frame(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        with open_image(path) as opened:
+            image = _loaded(opened, path)
+    except Image.DecompressionBombError as error:
+        raise too_many_pixels(path) from error
+    except IMAGE_ERRORS as error:
         raise ValueError(
             f"Expected a complete image that Pillow can read, received {str(path)!r} of {Path(path).stat().st_size} "
             f"bytes ({error}); export it again as PNG or JPEG."
         ) from error
+    return image_to_frame(image)
+
+
+def too_many_pixels(path: str | os.PathLike[str]) -> ValueError:
+    """The error for an image that Pillow takes for a bomb."""
+    return ValueError(
+        f"Expected an image of at most {Image.MAX_IMAGE_PIXELS * 2 // 1_000_000} megapixels (JPEG: "
+        f"{MAX_JPEG_PIXELS // 1_000_000}), received {str(path)!r} of more; make it smaller."
+    )
+
+
+def open_image(path: str | os.PathLike[str]) -> Image.Image:
+    """Open an image of a plain format with Pillow; nothing of its pixels is read yet.
+
+    Raises:
+        OSError: if it is no image of IMAGE_FORMATS.
+        Image.DecompressionBombError: if it has too many pixels.
+    """
+    Image.init()  # registers all that this Pillow knows
+    try:
+        image = Image.open(path, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
+    except Image.DecompressionBombError as error:
+        image = _large_jpeg(path, error)
+    return _drafted(image, path) if image.format == "JPEG" else image
+
+
+def _large_jpeg(path: str | os.PathLike[str], error: Image.DecompressionBombError) -> Image.Image:
+    """A JPEG beyond Pillow's own limit, which only `_drafted` makes small enough."""
+    try:
+        image = JpegImagePlugin.JpegImageFile(path)
+    except (OSError, SyntaxError):
+        raise error from None
+    if image.width * image.height <= MAX_JPEG_PIXELS:
+        return image
+    image.close()
+    raise error
+
+
+def _drafted(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
+    """Let the decoder of a JPEG leave out frequencies, so that at most MAX_WHOLE_PIXELS are kept."""
+    size, scale = image.size, 1
+    while size[0] * size[1] > MAX_WHOLE_PIXELS * scale**2 and scale < 8:
+        scale *= 2
+    if scale > 1:
+        image.draft(None, (size[0] // scale, size[1] // scale))
+        logger.warning("%r of %d x %d px is read at %d x %d px", Path(path).name, *size, *image.size)
+    return image
+
+
+def _loaded(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
+    """Read the pixels of an opened image; of a JPEG that lacks the mark of its end and nothing else, too.
+
+    What follows a complete scan does not change the image: filler in place of missing data would.
+    """
+    try:
+        image.load()
+        return image
+    except OSError:
+        if image.format not in ("JPEG", "MPO"):
+            raise
+    content = Path(path).read_bytes()
+    whole = Image.open(io.BytesIO(content + JPEG_END), formats=("JPEG", "MPO"))
+    filled = Image.open(io.BytesIO(content + JPEG_FILLER + JPEG_END), formats=("JPEG", "MPO"))
+    if _drafted(whole, path).tobytes() != _drafted(filled, path).tobytes():
+        raise OSError("image file is truncated")
+    logger.warning("%r has no end; all of the image is there", Path(path).name)
+    return whole
 
 
 def prepare_heic(path: str | os.PathLike[str]) -> None:

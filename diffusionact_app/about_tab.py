@@ -6,14 +6,14 @@ from pathlib import Path
 
 import av
 import gradio as gr
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from diffusionact.images import PROVENANCE
+from diffusionact.images import IMAGE_ERRORS, PROVENANCE, open_image, prepare_heic
+from diffusionact.video.containers import opened
 from diffusionact.weights import DEMO_NAME, PHOTO_NAME
 
 from .context import Context
 from .messages import errors_as_messages
-from .settings import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 CAN = """
 ### What it does
@@ -74,7 +74,6 @@ def build_about_tab(context: Context) -> None:
             gr.Markdown("### Check a file")
             upload = gr.File(
                 label="Photo or video",
-                file_types=[*IMAGE_SUFFIXES, *VIDEO_SUFFIXES],
                 height=130,
                 elem_id="about-file",
             )
@@ -107,12 +106,21 @@ def read_notes(path: Path) -> dict[str, str]:
         ValueError: if the file is neither.
     """
     try:
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            with Image.open(path) as image:
-                return {name: value for name, value in image.info.items() if isinstance(value, str)}
-        with av.open(str(path)) as container:
+        prepare_heic(path)
+        with open_image(path) as image:
+            return {name: value for name, value in image.info.items() if isinstance(value, str)}
+    except UnidentifiedImageError:
+        pass
+    except (*IMAGE_ERRORS, Image.DecompressionBombError) as error:
+        raise _unreadable(path) from error
+    try:
+        with opened(path) as container:
             return dict(container.metadata)
-    except (OSError, SyntaxError, av.FFmpegError) as error:
-        raise ValueError(
-            f"Expected an image or a video, received {path.name!r}, which does not open. Choose another file."
-        ) from error
+    except av.FFmpegError as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> ValueError:
+    return ValueError(
+        f"Expected an image or a video, received {path.name!r}, which does not open. Choose another file."
+    )

@@ -147,7 +147,7 @@ class AnimateTab:
         driving.change(errors_as_messages(self._new_video), [driving], [self.controls["frames"]], **quiet).success(
             show_driving, [driving], shown_driving, **quiet
         )
-        for name in ("source", "driving", "quality", "frames"):
+        for name in ("source", "driving", "quality", "frames", "start", "end"):
             self.controls[name].change(estimate, inputs, [self.estimate], **quiet)
         self.gallery.select(
             self._choose_example,
@@ -198,7 +198,7 @@ class AnimateTab:
         if not (values["source"] and values["driving"]):
             return estimate_html()
         try:
-            clip = check_video(values["driving"], self.context.limits)
+            clip = check_video(values["driving"], self.context.limits, values["start"], values["end"])
         except ValueError:  # told by `_new_video`
             return estimate_html()
         frames = min(clip.frame_count or values["frames"], values["frames"])
@@ -213,7 +213,7 @@ class AnimateTab:
         """Render; every update shows what is new."""
         values = self.controls.values(data)
         source = check_photo(values["source"], self.context.limits)
-        clip = check_video(values["driving"], self.context.limits)
+        clip = check_video(values["driving"], self.context.limits, values["start"], values["end"])
         job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))
         check_time(self._seconds(values, job.total), job.total, self.context.limits)
         for progress in self.context.animate(job):
@@ -229,7 +229,7 @@ class AnimateTab:
         """A small clip of the first seconds, by geometry, before the job is begun."""
         values = self.controls.values(data)
         source = check_photo(values["source"], self.context.limits)
-        clip = check_video(values["driving"], self.context.limits)
+        clip = check_video(values["driving"], self.context.limits, values["start"], values["end"])
         yield gr.Tabs(selected="preview"), None, ready_html("Preview", PREVIEW_BEGUN)
         started = time.perf_counter()
         job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))

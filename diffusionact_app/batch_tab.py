@@ -19,7 +19,6 @@ from .controls import Controls, driver_options, quality_choice
 from .costs import in_words
 from .messages import as_message, plain
 from .run_buttons import RunButtons
-from .settings import IMAGE_SUFFIXES
 from .status import progress_html, ready_html
 
 READY = "Choose photos and a video, and press Animate all."
@@ -46,7 +45,6 @@ class BatchTab:
             gr.File(
                 label=f"Source photos, up to {self.context.limits.batch_sources}",
                 file_count="multiple",
-                file_types=list(IMAGE_SUFFIXES),
                 height=170,
                 elem_id="batch-sources",
             ),
@@ -87,7 +85,7 @@ class BatchTab:
         """Render one source after the other."""
         values = self.controls.values(data)
         sources = self._sources(values["sources"])
-        clip = check_video(values["driving"], self.context.limits)
+        clip = check_video(values["driving"], self.context.limits, values["start"], values["end"])
         frames = int(min(clip.frame_count or values["frames"], values["frames"]))
         model = self.context.model
         each = model.estimate(frames, model.sampling(values["quality"]))

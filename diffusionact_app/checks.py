@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from diffusionact.images import IMAGE_ERRORS, open_image, prepare_heic
 from diffusionact.video import FrameSource, open_frames
 
 from .costs import in_words
-from .settings import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Limits
+from .settings import Limits
 
 MEGABYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
 
 
 def check_photo(path: str | None, limits: Limits, name: str = "source") -> Path:
-    """See that an upload is a photo of usable size.
+    """See that an upload is a photo of usable size; its content says what it is, not its name.
 
     Raises:
-        ValueError: if it is absent, of another kind, too large, or unreadable.
+        ValueError: if it is absent, no photo, too large, or unreadable.
     """
     if not path:
         raise ValueError(f"Expected a {name} photo, received none. Upload one, or choose an example.")
     image = Path(path)
-    _check_file(image, f"{name} photo", IMAGE_SUFFIXES, limits)
+    _check_file(image, f"{name} photo", limits)
+    prepare_heic(image)
     try:
-        with Image.open(image) as opened:
+        with open_image(image) as opened:
             width, height = opened.size
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"Expected a {name} photo of at most {limits.image_megapixels} megapixels, received {image.name!r} "
             "of many times that. Make it smaller."
         ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except IMAGE_ERRORS as error:
         raise ValueError(
             f"Expected a {name} photo that opens, received {image.name!r}, which does not. "
             "Export it again as PNG or JPEG."
@@ -46,17 +49,22 @@ def check_photo(path: str | None, limits: Limits, name: str = "source") -> Path:
     return image
 
 
-def check_video(path: str | None, limits: Limits) -> FrameSource:
-    """See that an upload is a video of usable size, and open it.
+def check_video(path: str | None, limits: Limits, start: float = 0, end: float = 0) -> FrameSource:
+    """See that an upload is a video of usable size, and open it; its content says what it is, not its name.
+
+    Args:
+        path: of the upload.
+        limits: what a visitor may ask for.
+        start, end: seconds of the part to open; 0 as the end is the video's.
 
     Raises:
-        ValueError: if it is absent, of another kind, too large, or unreadable.
+        ValueError: if it is absent, no video, too large, unreadable, or empty between start and end.
     """
     if not path:
         raise ValueError("Expected a driving video, received none. Upload or record one, or choose an example.")
-    _check_file(Path(path), "driving video", VIDEO_SUFFIXES + IMAGE_SUFFIXES, limits)
+    _check_file(Path(path), "driving video", limits)
     _check_driving_image(Path(path), limits)
-    clip = open_frames(path, keep_damaged=True)
+    clip = open_frames(path, Fraction(start or 0), Fraction(end) if end else None, keep_damaged=True)
     height, width = clip.size
     _check_sides(width, height, limits)
     return clip
@@ -78,16 +86,16 @@ def check_time(seconds: float, frames: int, limits: Limits) -> None:
 def _check_driving_image(path: Path, limits: Limits) -> None:
     """Look at a still or an animation before `open_frames` decodes it; of videos it decodes one frame only."""
     try:
-        with Image.open(path) as opened:
-            _check_sides(*opened.size, limits)
-            count = getattr(opened, "n_frames", 1)
+        with open_image(path) as opened:
+            (width, height), count = opened.size, getattr(opened, "n_frames", 1)
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"Expected a driving image of at most {limits.video_side_px} px a side, received {path.name!r} of many "
             "times that. Make it smaller."
         ) from error
-    except (OSError, SyntaxError, EOFError):  # no image, or a broken one: `open_frames` says what is wrong
+    except IMAGE_ERRORS:  # no image, or a broken one: `open_frames` says what is wrong
         return
+    _check_sides(width, height, limits)
     if count > limits.frames:
         raise ValueError(
             f"Expected an animation of at most {limits.frames} frames, received {path.name!r} of {count}. Cut it, or "
@@ -103,11 +111,7 @@ def _check_sides(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _check_file(path: Path, what: str, suffixes: tuple[str, ...], limits: Limits) -> None:
-    if path.suffix.lower() not in suffixes:
-        raise ValueError(
-            f"Expected a {what} ending in {', '.join(suffixes)}, received {path.name!r}. Export it as one of these."
-        )
+def _check_file(path: Path, what: str, limits: Limits) -> None:
     if not path.is_file():
         raise ValueError(
             f"Expected a {what}, received {path.name!r}, which is no longer here: uploads are kept for "

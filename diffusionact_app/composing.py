@@ -10,15 +10,13 @@ import torch
 from torch import Tensor
 
 from diffusionact import DiffusionActPipeline, ReenactedFrame, SourceCodes
-from diffusionact.face.geometry.alignment import compose_transforms, cut_crop, invert_transform
-from diffusionact.face.geometry.resize import resize_transform
-from diffusionact.face.paste_back import paste_back
+from diffusionact.face.geometry.alignment import cut_crop
+from diffusionact.face.paste_back import paste_back, shrunk_source
 from diffusionact.generation.photo_detail import has_warp
 from diffusionact.generation.whole_photo import WholePhoto
-from diffusionact.images import load_image, middle_square, model_to_uint8, resize, uint8_to_model
+from diffusionact.images import load_image, middle_square, model_to_uint8
 from diffusionact.pipelines import SizedOutput
 from diffusionact.pipelines.full_resolution import SOURCE_SIZE
-from diffusionact.types import CropTransform
 
 MIN_PANEL_PX = 256
 # What is rendered: the face as the model gives it, the face at the photo's resolution, or the whole photo moving.
@@ -81,14 +79,3 @@ class Composer:
         shown = (next(self._driving), model_to_uint8(face)[0])
         panels = (middle_square(panel, self._panel_px) for panel in shown)
         return full, torch.cat([self._source_panel, *panels], dim=1)
-
-
-def shrunk_source(image: Tensor, crop: CropTransform, longest_px: int) -> tuple[Tensor, CropTransform]:
-    """Shrink an image uint8 (H, W, 3) to a longest side, and the crop transform with it."""
-    scale = longest_px / max(image.shape[:2])
-    if scale >= 1.0:
-        return image, crop
-    height, width = (max(2, round(side * scale)) for side in image.shape[:2])
-    small = model_to_uint8(resize(uint8_to_model(image[None]), (height, width)))[0]
-    shrink = resize_transform(tuple(image.shape[:2]), (height, width)).to(crop.matrix)
-    return small, replace(crop, matrix=compose_transforms(crop.matrix, invert_transform(shrink)))

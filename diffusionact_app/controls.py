@@ -98,10 +98,17 @@ def driver_options(controls: Controls, limits: Limits) -> None:
             value=limits.frames,
             step=1,
             label="Frames to render",
-            info="From the start of the video.",
+            info="From the start of the video, or of its part.",
             elem_id=f"{controls.prefix}frames",
         ),
     )
+    with gr.Row():
+        for name, info in (("start", "Of the part to take."), ("end", "0 is the end of the video.")):
+            label = f"{name.capitalize()}, seconds"
+            controls.add(
+                name,
+                gr.Number(0, minimum=0, step=0.1, label=label, info=info, elem_id=f"{controls.prefix}{name}"),
+            )
     controls.add(
         "relative",
         gr.Checkbox(

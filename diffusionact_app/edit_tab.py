@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from torch import Tensor
 
-from diffusionact.face.paste_back import paste_back
+from diffusionact.face.paste_back import paste_back, shrunk_source
 from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.images import load_image, model_to_uint8, save_png
 from diffusionact.pipelines.preview import PREVIEW_TITLE
@@ -19,7 +19,6 @@ from diffusionact.types import CropTransform, SourceCodes
 
 from .checks import check_photo
 from .compare import as_uri, compare_html, compare_panel, follow_sliders, placeholder_html
-from .composing import shrunk_source
 from .context import Context
 from .controls import Controls
 from .costs import steps_in_words

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from diffusionact.weights import PHOTO_NAME
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -31,7 +28,7 @@ class Limits:
     """
 
     upload_mb: int = 64
-    image_megapixels: int = 40
+    image_megapixels: int = 64
     video_side_px: int = 4096
     frames: int = 750
     seconds: int = 1800

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from .. import images
 from ..checks import check_in_range
 from ..face.geometry.alignment import cut_crop
-from ..face.paste_back import paste_back
+from ..face.paste_back import paste_back, shrunk_source
 from ..generation.photo_detail import has_warp
 from ..generation.whole_photo import WholePhoto
 from ..pipelines import DiffusionActPipeline, ReenactedFrame, SizedOutput
@@ -23,6 +24,10 @@ from .reenactment_report import ReenactmentReport
 
 MIN_PANEL_SIZE = 256
 DEFAULT_FEATHER = 0.1
+# Longer videos are beyond what players decode, and the encoder takes gigabytes; images have no such limit.
+MAX_VIDEO_SIDE = 4096
+
+logger = logging.getLogger(__name__)
 
 
 class OutputFrames:
@@ -45,6 +50,8 @@ class OutputFrames:
     def __init__(
         self, options: argparse.Namespace, pipeline: DiffusionActPipeline, source: SourceCodes, photo: Tensor | None
     ):
+        if options.paste_back and options.output.suffix.lower() not in ("", ".png"):
+            photo, source = _fitting_a_video(photo, source)
         self.pipeline, self.source = pipeline, source
         self._options, self._photo = options, photo
         self._sized: SizedOutput | None = None
@@ -99,6 +106,19 @@ class OutputFrames:
         if self._sized is None or self._photo is None:
             return images.model_to_uint8(self.source.image)[0]
         return cut_crop(self._photo, self.source.crop, size)
+
+
+def _fitting_a_video(photo: Tensor, source: SourceCodes) -> tuple[Tensor, SourceCodes]:
+    """Shrink a photo to what a video can have."""
+    small, crop = shrunk_source(photo, source.crop, MAX_VIDEO_SIDE)
+    if small is photo:
+        return photo, source
+    logger.warning(
+        "The photo of %d x %d px is shrunk to %d x %d px, as videos can be; for its own size, choose an output without "
+        "suffix: a folder of images",
+        *(photo.shape[1], photo.shape[0], small.shape[1], small.shape[0]),
+    )
+    return small, replace(source, crop=crop)
 
 
 def output_size(word: str | None) -> str | int | None:

@@ -30,6 +30,9 @@ FACE_MODEL = "coefficients.face_model"
 ATTACHED = "attached."
 PACKED = "packed"
 
+# What damaged files raise on the way, in the header, in JSON or in an image.
+DAMAGE = (SafetensorError, OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError)
+
 
 @dataclass(frozen=True)
 class Attachments:
@@ -87,14 +90,22 @@ def save_value(
 
 
 def load_attachments(path: Path) -> Attachments:
-    """Read what a file that `load_value` has read holds beside its value."""
-    with safe_open(path, framework="pt") as file:
-        metadata = _with_face_model(file)
-        names = [name for name in file.keys() if name.startswith(ATTACHED)]  # noqa: SIM118 - not a dict
-        tensors = {name: file.get_tensor(name) for name in names}
-    tensors = unpack_images(tensors, json.loads(metadata.get(PACKED, "{}")))
+    """Read what a file that `load_value` has read holds beside its value.
+
+    Raises:
+        ValueError: if that is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = _with_face_model(file)
+            names = [name for name in file.keys() if name.startswith(ATTACHED)]  # noqa: SIM118 - not a dict
+            tensors = {name: file.get_tensor(name) for name in names}
+        tensors = unpack_images(tensors, json.loads(metadata.get(PACKED, "{}")))
+        notes = dict(json.loads(metadata.get("notes", "{}")))
+    except DAMAGE as error:
+        raise ValueError(f"Expected notes beside the value, received {path} ({error}). Make the file again.") from error
     attached = {name.removeprefix(ATTACHED): tensor for name, tensor in tensors.items()}
-    return Attachments(metadata.get("model", ""), json.loads(metadata.get("notes", "{}")), attached)
+    return Attachments(metadata.get("model", ""), notes, attached)
 
 
 def load_value(path: Path, kind: type, model: str = "") -> Any:
@@ -116,7 +127,7 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
             metadata = _with_face_model(file)
             names = [name for name in file.keys() if not name.startswith(ATTACHED)]  # noqa: SIM118 - not a dict
             tensors = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except DAMAGE as error:
         raise ValueError(
             f"Expected a safetensors file with {kind.__name__}, received {path} ({error}). Make the file again."
         ) from error
@@ -134,13 +145,13 @@ def load_value(path: Path, kind: type, model: str = "") -> Any:
         )
     try:
         return _build(kind, unpack_images(tensors, json.loads(metadata.get(PACKED, "{}"))), numbers, "")
-    except OSError as error:
-        raise ValueError(
-            f"Expected whole images in {kind.__name__}, received {path} ({error}). Make the file again."
-        ) from error
     except KeyError as error:
         raise ValueError(
             f"Expected every part of {kind.__name__}, received {path} without {error}. Make the file again."
+        ) from error
+    except DAMAGE as error:
+        raise ValueError(
+            f"Expected whole images in {kind.__name__}, received {path} ({error}). Make the file again."
         ) from error
 
 
@@ -153,7 +164,10 @@ def _numbers(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         )
     try:
         numbers = json.loads(metadata.get("numbers", "{}"))
-        return numbers | {CODES: json.loads(metadata.get(CODES, json.dumps(FIRST_CODES)))}
+        codes = json.loads(metadata.get(CODES, json.dumps(FIRST_CODES)))
+        if not isinstance(numbers, dict) or not isinstance(codes, list):
+            raise ValueError(f"{type(numbers).__name__} and {type(codes).__name__}")
+        return numbers | {CODES: codes}
     except ValueError as error:
         raise ValueError(
             f"Expected JSON beside the tensors, received {path} ({error}). Make the file again."
@@ -209,5 +223,8 @@ def _build(kind: type, tensors: dict[str, Tensor], numbers: dict[str, Any], pref
         elif field.name in NESTED:
             values[field.name] = _build(NESTED[field.name], tensors, numbers, name + ".")
         else:
-            values[field.name] = tensors[name] if name in tensors else numbers[name]
+            value = tensors[name] if name in tensors else numbers[name]
+            if type(value).__name__ != field.type:
+                raise ValueError(f"{name} is a {type(value).__name__}, not a {field.type}")
+            values[field.name] = value
     return kind(**values)

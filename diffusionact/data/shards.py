@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from ..images import IMAGE_ERRORS
 from ..types import FaceCoefficients
 
 INDEX_NAME = "index.json"
@@ -33,6 +34,7 @@ SPLITS = ("train", "validation", "test")
 # Number of decimals in the JSON of every array.
 DECIMALS = {"landmarks": 3, "pupils": 3, "head_pose": 4, "gaze": 5, "expression": 5}
 FACE_DECIMALS = 6
+SHAPES = {"landmarks": (68, 2), "pupils": (2, 2), "head_pose": (3,), "gaze": (2,)}
 CONVENTIONS = {
     "landmarks": "68x2 px, iBUG order, x right, y down, integer k is the centre of pixel k",
     "pupils": "2x2 px, iris centres, the subject's right eye first, same pixels",
@@ -196,7 +198,7 @@ def scan_shard(path: Path) -> Iterator[StoredFrame]:
             for key, members in groupby(archive, lambda member: member.name.partition(".")[0]):
                 parts = {member.name.partition(".")[2]: member for member in members}
                 yield _stored_frame(path, key, parts, archive)
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, OSError, OverflowError) as error:
         raise ValueError(
             f"Expected a complete tar file, received {path.name} of {path.stat().st_size} bytes ({error}). "
             "The shard is damaged: remove it and prepare it again."
@@ -210,13 +212,33 @@ def read_bytes(file: io.BufferedReader, position: tuple[int, int]) -> bytes:
 
 
 def decode_image(content: bytes) -> np.ndarray:
-    """(H, W, 3) uint8 of the bytes of an image file."""
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    """(H, W, 3) uint8 of the bytes of an image file.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    return np.asarray(_opened(content).convert("RGB"))
 
 
 def decode_labels(content: bytes) -> np.ndarray:
-    """(H, W) uint8 of the bytes of a file of labels."""
-    return np.asarray(Image.open(io.BytesIO(content)))
+    """(H, W) uint8 of the bytes of a file of labels.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    return np.asarray(_opened(content))
+
+
+def _opened(content: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP"))
+        image.load()
+        return image
+    except (*IMAGE_ERRORS, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"Expected an image in a shard, received {len(content)} bytes that are none ({error}). The shard is "
+            "damaged: remove it and prepare it again."
+        ) from error
 
 
 def hull_labels(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -310,7 +332,7 @@ def _stored_frame(path: Path, key: str, parts: dict[str, tarfile.TarInfo], archi
         )
     try:
         facts = _facts_from_json(json.loads(archive.extractfile(parts["json"]).read()))
-    except (KeyError, json.JSONDecodeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(
             f"Expected the keys of a frame in {key}.json of {path.name}, received it without {error}. "
             "Prepare the shard again with this version."
@@ -321,6 +343,9 @@ def _stored_frame(path: Path, key: str, parts: dict[str, tarfile.TarInfo], archi
 
 def _facts_from_json(facts: dict[str, Any]) -> FrameFacts:
     arrays = {name: np.asarray(facts[name], dtype=np.float32) for name in DECIMALS}
+    for name, shape in SHAPES.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} of shape {arrays[name].shape} in place of {shape}")
     return FrameFacts(
         **{name: facts[name] for name in ("identity", "video", "clip", "frame", "split")},
         **arrays,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import kornia
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor
 from .. import images
 from ..checks import check_frames, check_images, check_in_range
 from ..types import CropTransform
-from .geometry.alignment import invert_transform, transform_points
-from .geometry.resize import resize_crop
+from .geometry.alignment import compose_transforms, invert_transform, transform_points
+from .geometry.resize import resize_crop, resize_transform
 
 # Shares of the crop's side: left out at its edge, where resampling meets the outside; radius of the mask's corners.
 MARGIN_FRACTION = 0.01
@@ -63,6 +64,17 @@ def paste_back(
         original = _warp(images.uint8_to_model(frames), matrix, (size, size))
         reenacted = match_colours(reenacted, original, alpha)
     return _blend(frames, reenacted, alpha, invert_transform(matrix))
+
+
+def shrunk_source(image: Tensor, crop: CropTransform, longest_px: int) -> tuple[Tensor, CropTransform]:
+    """Shrink an image uint8 (H, W, 3) to a longest side, and the crop transform with it."""
+    scale = longest_px / max(image.shape[:2])
+    if scale >= 1.0:
+        return image, crop
+    height, width = (max(2, round(side * scale)) for side in image.shape[:2])
+    small = images.model_to_uint8(images.resize(images.uint8_to_model(image[None]), (height, width)))[0]
+    shrink = resize_transform(tuple(image.shape[:2]), (height, width)).to(crop.matrix)
+    return small, replace(crop, matrix=compose_transforms(crop.matrix, invert_transform(shrink)))
 
 
 def rounded_mask(size: int, feather: float, device: torch.device) -> Tensor:

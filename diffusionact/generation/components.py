@@ -53,6 +53,11 @@ OPTIONAL_COMPONENTS = ("inversion_unet",)
 # Written by earlier versions; every model's landmarks were those of the open face model.
 FORGOTTEN_SETTINGS = {"face_model"}
 
+# At most so many layers are made: a damaged number would make them for hours.
+COUNTS = {"layers_per_block": 64, "block_out_channels": 64, "norm_groups": 4096, "num_train_timesteps": 1_000_000}
+# What a network's constructor raises at arguments of another kind or size.
+CONSTRUCTION_ERRORS = (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError)
+
 
 @dataclass(frozen=True)
 class PipelineConfig:
@@ -128,7 +133,7 @@ def load_components(
         if name in OPTIONAL_COMPONENTS and name not in index and not (folder / name).is_dir():
             continue
         if kind is DDIMScheduler:
-            loaded[name] = kind.from_config(_read_config(kind, folder / name / SCHEDULER_CONFIG_NAME))
+            loaded[name] = _made_from(kind, folder / name / SCHEDULER_CONFIG_NAME)
         else:
             loaded[name] = load_network(kind, folder / name, dtype or torch.float32).to(device)
     loaded.setdefault("inversion_unet", loaded["unet"])
@@ -207,7 +212,7 @@ def load_network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype = torc
         FileNotFoundError: if a file is missing.
         ValueError: if a file is damaged, or of another network.
     """
-    network = on_meta(kind, _read_config(kind, folder / CONFIG_NAME))
+    network = _made_from(kind, folder / CONFIG_NAME)
     path = existing_file(folder / SAFETENSORS_WEIGHTS_NAME)
     try:
         state = load_file(path)
@@ -220,6 +225,26 @@ def load_network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype = torc
     # Copies, so that the network does not hang on the file, which may be replaced.
     network.load_state_dict({name: tensor.to(dtype, copy=True) for name, tensor in state.items()}, assign=True)
     return network.eval()
+
+
+def _made_from(kind: type[ConfigMixin], path: Path) -> Any:
+    """A component of the arguments in its config.json, without memory for its weights; values may be of any kind."""
+    config = _read_config(kind, path)
+    for name in config.keys() & COUNTS.keys():
+        count = len(config[name]) if isinstance(config[name], (list, tuple)) else config[name]
+        if not isinstance(count, int) or not 1 <= count <= COUNTS[name]:
+            raise ValueError(
+                f"Expected {name} from 1 to {COUNTS[name]} in {path}, received {count!r}. The file is damaged; fetch "
+                "the model again."
+            )
+    try:
+        return kind.from_config(config) if kind is DDIMScheduler else on_meta(kind, config)
+    except CONSTRUCTION_ERRORS as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"Expected values that a {kind.__name__} can be made with in {path}, received others ({reason}). The file "
+            "is damaged; fetch the model again."
+        ) from error
 
 
 def _read_config(kind: type[ConfigMixin], path: Path) -> dict[str, Any]:

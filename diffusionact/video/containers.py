@@ -12,6 +12,13 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+# Files that hold images and sound themselves. Playlists and the like (HLS, concat, DASH, SDP) would make FFmpeg read
+# what they name: other files of this machine, or addresses of the net.
+SELF_CONTAINED = (
+    "3gp,aac,ac3,aiff,amr,apng,asf,au,avi,caf,dts,dv,eac3,flac,flv,gif,h263,h264,hevc,ivf,live_flv,m4v,matroska,mjpeg,mov,"
+    "mp3,mp4,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,tta,vc1,w64,wav,webm,wtv,wv,yuv4mpegpipe"
+)
+
 
 def opened(path: Path) -> InputContainer:
     """The container of a file.
@@ -20,7 +27,9 @@ def opened(path: Path) -> InputContainer:
         av.FFmpegError: if it is none.
     """
     # An absolute path cannot be mistaken for a protocol ("a:b.mp4"); broken metadata is no reason to refuse a video.
-    return av.open(str(path.absolute()), metadata_errors="replace")
+    # The number of streams is bounded: a file of a few kilobytes can state thousands.
+    options = {"format_whitelist": SELF_CONTAINED, "max_streams": "64"}
+    return av.open(str(path.absolute()), metadata_errors="replace", container_options=options)
 
 
 def image_stream(container: InputContainer) -> VideoStream | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from ..images import describe_missing, prepare_heic
+from ..images import IMAGE_ERRORS, describe_missing, open_image, prepare_heic, too_many_pixels
 from .frame_source import FrameSource, StoredFrames, broken_file, select
 from .stills import MICROSECONDS, STILL_FRAME_RATE, open_animation, open_folder, open_images
 from .video_file import open_video
@@ -69,13 +69,12 @@ def _open_stored(path: Path, keep_damaged: bool) -> StoredFrames:
         raise FileNotFoundError(f"Expected a video, an image or a folder of images, {describe_missing(path)}")
     prepare_heic(path)
     try:
-        with Image.open(path) as image:
-            is_image = image.format != "MPEG"  # Pillow recognises MPEG-1 video but cannot read it
+        with open_image(path) as image:
             is_animated = image.format in ANIMATED_FORMATS and getattr(image, "n_frames", 1) > 1
-    except (UnidentifiedImageError, Image.DecompressionBombError):
-        is_image = False
-    except (OSError, SyntaxError, EOFError) as error:
-        raise broken_file(path, 0, str(error)) from error
-    if not is_image:
+    except UnidentifiedImageError:
         return open_video(path, keep_damaged)
+    except Image.DecompressionBombError as error:
+        raise too_many_pixels(path) from error
+    except IMAGE_ERRORS as error:
+        raise broken_file(path, 0, str(error)) from error
     return open_animation(path) if is_animated else open_images(path, [path])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..images import image_to_frame, load_image
+from ..images import IMAGE_ERRORS, image_to_frame, load_image, open_image
 from .frame_source import StoredFrames, broken_file
 from .timing import FrameTime, Pace, TimedFrame, pace_of
 
@@ -81,18 +81,18 @@ def _animation_images(path: Path, first: int) -> Iterator[Image.Image]:
     """Yield the loaded image once per frame from `first` on."""
     index = first
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             for index in range(first, image.n_frames):
                 image.seek(index)
                 image.load()
                 yield image
-    except (OSError, EOFError, SyntaxError) as error:
+    except IMAGE_ERRORS as error:
         raise broken_file(path, index - first, str(error)) from error
 
 
 def open_animation(path: Path) -> Animation:
     """Read all delays once; they are exact in milliseconds."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         first = int(getattr(image, "default_image", False))  # an APNG may begin with a still that is no frame
         width, height = image.size
     delays = [

@@ -16,13 +16,13 @@ pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 from diffusionact import DiffusionActPipeline  # noqa: E402
 from diffusionact.face.errors import NoFaceFoundError  # noqa: E402
 from diffusionact.face.geometry.alignment import transform_points  # noqa: E402
+from diffusionact.face.paste_back import shrunk_source  # noqa: E402
 from diffusionact.face.pose.editing import PoseEdit  # noqa: E402
 from diffusionact.generation import Sampling  # noqa: E402
 from diffusionact.images import load_image  # noqa: E402
 from diffusionact.types import CropTransform  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
 from diffusionact_app.animation import STOP_NAME, AnimateJob, animate  # noqa: E402
-from diffusionact_app.composing import shrunk_source  # noqa: E402
 from diffusionact_app.shared_model import SharedModel  # noqa: E402
 from diffusionact_app.status import progress_html  # noqa: E402
 from diffusionact_app.vision import face_at, mark_faces  # noqa: E402

@@ -33,13 +33,16 @@ def load_config(path: str | Path, overrides: Sequence[str], settings_classes: Ma
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"Expected a YAML file, received {str(path)!r} where no file lies. Check --config.")
-    values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"Expected YAML, received {str(path)!r} ({error}). Correct the file.") from error
     if not isinstance(values, dict):
         raise ValueError(f"Expected keys such as stage and loop in {str(path)!r}, received {values!r}. Check --config.")
     for override in overrides:
         _apply_override(values, override)
     stage = values.get("stage")
-    if stage not in settings_classes:
+    if not isinstance(stage, str) or stage not in settings_classes:
         raise ValueError(
             f"Expected stage to be one of {sorted(settings_classes)}, received {stage!r}. Correct the key."
         )

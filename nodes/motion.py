@@ -54,6 +54,7 @@ class MakeMotion(io.ComfyNode):
                     default=0,
                     min=0,
                     max=2**32 - 1,
+                    step=1,
                     control_after_generate=False,
                     tooltip="Another one blinks, looks and talks at other moments.",
                 ),

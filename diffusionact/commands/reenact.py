@@ -18,8 +18,9 @@ from ..generation import Sampling
 from ..pipelines import DiffusionActPipeline, OfficialProcedure, ReenactedFrame
 from ..pipelines.full_resolution import check_pipeline
 from ..pipelines.official import NUM_INFERENCE_STEPS
-from ..video import FrameSource, VideoWriter, open_frames
+from ..video import FrameSource, VideoWriter, is_clip, open_frames
 from ..weights import DEMO_NAME
+from . import source_videos
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
 from .motions import MotionDriver, stream_motion
 from .official_options import settle_official_options
@@ -52,6 +53,10 @@ def run(options: argparse.Namespace) -> None:
         FileNotFoundError: for missing files or weights.
         OSError: if the output cannot be written.
     """
+    if is_clip(options.source):
+        _check_paths(options)
+        source_videos.run(options)
+        return
     _check(options)
     if options.exact:
         settle_official_options(options)
@@ -137,10 +142,7 @@ class _FrameCounter:
 
 def _check(options: argparse.Namespace) -> None:
     _check_driver(options)
-    inputs = [path for path in (options.source, options.driving) if path is not None]
-    prepare_output(options.output, OUTPUT_SUFFIXES, inputs, options.overwrite)
-    if options.save_poses:
-        prepare_output(options.save_poses, (".safetensors",), inputs, options.overwrite)
+    _check_paths(options)
     if options.report:
         prepare_output(options.report, (".json",), overwrite=options.overwrite)
     pose_options(options)  # its values are checked where it is made
@@ -152,6 +154,13 @@ def _check(options: argparse.Namespace) -> None:
     if options.inversion_steps is not None:
         check_in_range("--inversion-steps", options.inversion_steps, 1, 1000)
     check_output_options(options)
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    inputs = [path for path in (options.source, options.driving) if path is not None]
+    prepare_output(options.output, OUTPUT_SUFFIXES, inputs, options.overwrite)
+    if options.save_poses:
+        prepare_output(options.save_poses, (".safetensors",), inputs, options.overwrite)
 
 
 def _check_driver(options: argparse.Namespace) -> None:

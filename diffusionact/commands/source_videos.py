@@ -98,8 +98,9 @@ def run(options: argparse.Namespace) -> None:
     pipeline, sampling = load_pipeline(options), Sampling(options.steps, options.scheduler)
     pipeline.engine.check_sampling(sampling)
     driver = _driver(options, pipeline, source, driving, mix)
-    steps = added_steps(pipeline, options.inversion_steps, sampling)
-    logger.info("Every frame is encoded anew: %d steps of the engine for each of %s", steps, source.frame_count)
+    if pipeline.engine.encode_steps(options.inversion_steps):
+        steps = added_steps(pipeline, options.inversion_steps, sampling)
+        logger.info("Every frame is encoded anew: %d steps for each of %s frames", steps, source.frame_count or "many")
     frames = stream_source_video(
         pipeline,
         source,

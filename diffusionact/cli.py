@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from .commands import bench, convert, encode, evaluate, live, reenact, weights
+from .commands import bench, convert, encode, evaluate, live, motions, reenact, source_videos, weights
 from .commands.installed import add_installed_commands
 from .face.pose.options import DRIVER_CROPS
 from .pipelines import FACE_READERS
@@ -95,9 +95,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_reenact(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("reenact", help="a source image and a driving video in, a reenacted video out")
-    parser.add_argument("source", type=Path, help="source image, or a source saved by `diffusionact encode`")
-    parser.add_argument("driving", type=Path, help="video, animated image, folder of frames, or one image")
+    parser.add_argument("source", type=Path, help="source image or clip, or a source saved by `diffusionact encode`")
+    parser.add_argument(
+        "driving", type=Path, nargs="?", help="video, animated image, folder of frames, or one image; see also --motion"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder")
+    motions.add_arguments(parser)
+    source_videos.add_arguments(parser)
     _add_model_options(parser)
     _add_source_options(parser)
     _add_driver_options(parser)

@@ -11,6 +11,7 @@ import gradio as gr
 
 from diffusionact import PoseOptions
 from diffusionact.pipelines.preview import PREVIEW_TITLE
+from diffusionact.video import FrameSource
 
 from .animation import AnimateJob, AnimationProgress
 from .checks import check_photo, check_time, check_video
@@ -18,6 +19,7 @@ from .context import Context
 from .controls import Controls, driver_options, output_choice, quality_choice
 from .examples import EXAMPLES
 from .messages import errors_as_messages, plain
+from .motions import AS_THE_VIDEO, CHOICES, MotionClip, motion_clip
 from .run_buttons import RunButtons
 from .status import estimate_html, progress_html, ready_html
 from .uploads import photo_upload
@@ -79,6 +81,16 @@ class AnimateTab:
             interactive=False,
             buttons=[],
             elem_id="examples",
+        )
+        add(
+            "motion",
+            gr.Dropdown(
+                CHOICES,
+                value=AS_THE_VIDEO,
+                label="Motion",
+                info="Without a video: choose what the photo does.",
+                elem_id="animate-motion",
+            ),
         )
         quality_choice(self.controls, self.context.model)
         output_choice(self.controls, self.context.model)
@@ -147,7 +159,7 @@ class AnimateTab:
         driving.change(errors_as_messages(self._new_video), [driving], [self.controls["frames"]], **quiet).success(
             show_driving, [driving], shown_driving, **quiet
         )
-        for name in ("source", "driving", "quality", "frames", "start", "end"):
+        for name in ("source", "driving", "motion", "quality", "frames", "start", "end"):
             self.controls[name].change(estimate, inputs, [self.estimate], **quiet)
         self.gallery.select(
             self._choose_example,
@@ -156,6 +168,7 @@ class AnimateTab:
                 self.controls["source"],
                 driving,
                 self.controls["relative"],
+                self.controls["motion"],
                 self.status,
                 self.results,
                 self.side,
@@ -177,6 +190,7 @@ class AnimateTab:
             str(example.source),
             str(example.driving),
             example.relative,
+            AS_THE_VIDEO,
             status,
             gr.Tabs(selected="side"),
             side,
@@ -195,10 +209,10 @@ class AnimateTab:
     def _estimate(self, data: dict) -> str:
         """Say how long the job would take, before it is begun."""
         values = self.controls.values(data)
-        if not (values["source"] and values["driving"]):
+        if not (values["source"] and (values["driving"] or values["motion"] != AS_THE_VIDEO)):
             return estimate_html()
         try:
-            clip = check_video(values["driving"], self.context.limits, values["start"], values["end"])
+            clip = self._clip(values)
         except ValueError:  # told by `_new_video`
             return estimate_html()
         frames = min(clip.frame_count or values["frames"], values["frames"])
@@ -209,11 +223,17 @@ class AnimateTab:
         is_encoded = model.is_encoded(Path(values["source"]), values["source_face"])
         return model.estimate(frames, model.sampling(values["quality"]), is_encoded)
 
+    def _clip(self, values: dict[str, Any]) -> FrameSource | MotionClip:
+        """What drives: the video, or the chosen motion in its place."""
+        if values["motion"] != AS_THE_VIDEO:
+            return motion_clip(values["motion"], self.context.limits.frames)
+        return check_video(values["driving"], self.context.limits, values["start"], values["end"])
+
     def _run(self, data: dict, request: gr.Request) -> Iterator[dict]:
         """Render; every update shows what is new."""
         values = self.controls.values(data)
         source = check_photo(values["source"], self.context.limits)
-        clip = check_video(values["driving"], self.context.limits, values["start"], values["end"])
+        clip = self._clip(values)
         job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))
         check_time(self._seconds(values, job.total), job.total, self.context.limits)
         for progress in self.context.animate(job):
@@ -229,7 +249,7 @@ class AnimateTab:
         """A small clip of the first seconds, by geometry, before the job is begun."""
         values = self.controls.values(data)
         source = check_photo(values["source"], self.context.limits)
-        clip = check_video(values["driving"], self.context.limits, values["start"], values["end"])
+        clip = self._clip(values)
         yield gr.Tabs(selected="preview"), None, ready_html("Preview", PREVIEW_BEGUN)
         started = time.perf_counter()
         job = make_job(self.context, values, source, clip, self.context.sessions.new_folder(request.session_hash))

@@ -20,6 +20,7 @@ from diffusionact.video import FrameSource, VideoWriter
 
 from .background import Report, reports
 from .composing import MODEL_OUTPUT, Composer
+from .motions import MotionClip
 from .shared_model import SharedModel
 
 STOP_NAME = "stop"
@@ -31,7 +32,7 @@ class AnimateJob:
 
     Attributes:
         source: the photo.
-        driving: the opened video.
+        driving: the opened video, or a motion in its place.
         folder: where the videos go; a file named STOP_NAME in it ends the job early.
         source_face: "largest", or an index, largest first.
         options: how the driver is read.
@@ -44,7 +45,7 @@ class AnimateJob:
     """
 
     source: Path
-    driving: FrameSource
+    driving: FrameSource | MotionClip
     folder: Path
     source_face: str | int = "largest"
     options: PoseOptions = field(default_factory=PoseOptions)
@@ -186,7 +187,12 @@ def _stream(
 
     hooks = StreamHooks(on_step, job.check_stopped)
     driving, rate = islice(job.driving, job.frames), float(job.driving.frame_rate)
-    for frame in model.stream(source, driving, job.options, rate, job.sampling, hooks, pipeline):
+    if isinstance(job.driving, MotionClip):
+        values = islice(job.driving.timeline, job.frames)
+        frames = model.stream_motion(source, values, job.sampling, hooks, pipeline)
+    else:
+        frames = model.stream(source, driving, job.options, rate, job.sampling, hooks, pipeline)
+    for frame in frames:
         report(frame)
 
 
@@ -220,9 +226,10 @@ class _VideoPair:
     def write(self, full: Tensor, side: Tensor) -> None:
         if not self._writers:
             audio = self.job.driving.path if self.job.keep_sound and self.job.driving.has_audio else None
+            clip = self.job.driving if isinstance(self.job.driving, FrameSource) else None
             for path, frame in ((self.full_frame, full), (self.side_by_side, side)):
                 writer = VideoWriter(
-                    path, self.job.driving.frame_rate, tuple(frame.shape[:2]), audio_from=audio, clip=self.job.driving
+                    path, self.job.driving.frame_rate, tuple(frame.shape[:2]), audio_from=audio, clip=clip
                 )
                 self._writers.append(self._open.enter_context(writer))
         for writer, frame in zip(self._writers, (full, side), strict=True):

@@ -21,6 +21,7 @@ from diffusionact.video import VideoWriter
 
 from .animation import AnimateJob
 from .fair_lock import FairLock
+from .motions import MotionClip
 from .shared_model import MAX_SOURCES, EditedSource, SharedModel, source_key
 
 # A clip takes every EVERY-th frame of so much of the driver, and ends early where the machine is slow.
@@ -73,7 +74,10 @@ class Previews:
         panel = model_to_uint8(source.image)[0]
         rate = float(job.driving.frame_rate)
         count = min(job.total, round(CLIP_S * rate))
-        made = self._preview.clip(source, islice(job.driving, count), job.options, rate, EVERY)
+        if isinstance(job.driving, MotionClip):
+            made = self._preview.motion(source, islice(job.driving.timeline, 0, count, EVERY))
+        else:
+            made = self._preview.clip(source, islice(job.driving, count), job.options, rate, EVERY)
         drivers = islice(job.driving, 0, count, EVERY)  # decoded a second time for showing: the preview looks ahead
         started = time.perf_counter()
         with closing(made):

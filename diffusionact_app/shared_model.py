@@ -27,6 +27,7 @@ from diffusionact.generation import Sampling
 from diffusionact.generation.sampling import StepCallback
 from diffusionact.generation.warp import WarpEngine
 from diffusionact.images import load_image
+from diffusionact.motion import script_poses
 from diffusionact.pipelines.stream_hooks import NO_HOOKS, StreamHooks
 from diffusionact.types import CropTransform, map_tensors
 
@@ -188,7 +189,25 @@ class SharedModel:
         pipeline = pipeline or self.pipeline
         steps, scheduler = sampling.num_inference_steps, sampling.scheduler
         chunk_size = self.costs.chunk_size(self.steps_per_frame(sampling))
-        frames = pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk_size, hooks)
+        return self._in_turns(
+            pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk_size, hooks)
+        )
+
+    def stream_motion(
+        self,
+        source: SourceCodes,
+        motion: Iterable[Mapping[str, float]],
+        sampling: Sampling,
+        hooks: StreamHooks = NO_HOOKS,
+        pipeline: DiffusionActPipeline | None = None,
+    ) -> Iterator[ReenactedFrame]:
+        """`stream` for values of a motion's channels, frame after frame."""
+        pipeline = pipeline or self.pipeline
+        poses = script_poses(pipeline.face_reader.face_model, source, motion)
+        chunk_size = self.costs.chunk_size(self.steps_per_frame(sampling))
+        return self._in_turns(pipeline.stream_poses(source, poses, sampling, chunk_size, hooks))
+
+    def _in_turns(self, frames: Iterator[ReenactedFrame]) -> Iterator[ReenactedFrame]:
         with closing(frames):
             while True:
                 with self._turns:

@@ -2,12 +2,14 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import detail, model, pose, preview, render, saved, source, video
+from . import clip, detail, model, motion, pose, preview, render, saved, source, video
 from .comfy.previewing import register_route
 from .comfy.weights_folder import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
-    node for module in (model, source, pose, preview, render, saved, video, detail) for node in module.NODES
+    node
+    for module in (model, source, pose, motion, preview, render, saved, video, clip, detail)
+    for node in module.NODES
 ]
 
 

@@ -25,6 +25,7 @@ REVERSED = {
     "models": TOP | {"face", "weights", "generation", "video", "data", "perception", "losses", "metrics"},
     "schedulers": TOP | {"face", "models", "weights", "generation", "video", "data"},
     "face": TOP | {"models", "schedulers", "generation", "video", "data", "losses", "metrics", "perception"},
+    "motion": TOP | {"models", "schedulers", "generation", "video", "data", "losses", "metrics", "warping", "weights"},
     "warping": TOP | {"models", "schedulers", "generation", "video", "data", "losses", "metrics"},
     "generation": TOP | {"video", "data", "losses", "metrics", "perception"},
     "pipelines": {"commands", "cli", "evaluation", "live", "losses", "metrics", "perception"},

@@ -1,4 +1,4 @@
-"""`diffusionact reenact` and `diffusionact demo`: source and driver in, video out, frame by frame."""
+"""`diffusionact reenact` and `diffusionact demo`: source and driver or motion in, video out, frame by frame."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from ..generation import Sampling
 from ..pipelines import DiffusionActPipeline, OfficialProcedure, ReenactedFrame
 from ..pipelines.full_resolution import check_pipeline
 from ..pipelines.official import NUM_INFERENCE_STEPS
-from ..video import FrameSource, VideoWriter, open_frames
+from ..video import FrameSource, VideoWriter, is_clip, open_frames
 from ..weights import DEMO_NAME
+from . import source_videos
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
+from .motions import MotionDriver, stream_motion
 from .official_options import settle_official_options
 from .output_frames import OutputFrames, check_output_options, output_size
 from .reenactment_report import ReenactmentReport
@@ -36,6 +38,8 @@ def run_demo(options: argparse.Namespace) -> None:
     """Reenact the bundled photo with the bundled clip; the demo model knows rendered heads only, and gets these."""
     names = ("source.png", "driving.mp4") if options.model == DEMO_NAME else ("photo.jpg", "photo_driving.mp4")
     options.source, options.driving = (DEMO_MEDIA / name for name in names)
+    options.motion = options.seconds = options.seed = options.save_poses = None
+    options.seamless = False
     options.side_by_side = not options.paste_back
     options.overwrite |= options.output == DEMO_OUTPUT  # which the demo alone writes
     run(options)
@@ -49,11 +53,18 @@ def run(options: argparse.Namespace) -> None:
         FileNotFoundError: for missing files or weights.
         OSError: if the output cannot be written.
     """
+    if is_clip(options.source):
+        _check_paths(options)
+        source_videos.run(options)
+        return
     _check(options)
     if options.exact:
         settle_official_options(options)
-    driving = _open_driving(options)
-    _check_single_image(options, driving)
+    if options.motion is not None:
+        driving = MotionDriver(options)
+    else:
+        driving = _open_driving(options)
+        _check_single_image(options, driving)
     pipeline = load_pipeline(options)
     begin = _begin_exact if options.exact else _begin
     output, frames = begin(options, pipeline, driving)
@@ -87,7 +98,7 @@ def _open_driving(options: argparse.Namespace) -> FrameSource:
 
 
 def _begin(
-    options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource
+    options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource | MotionDriver
 ) -> tuple[OutputFrames, Iterator[ReenactedFrame]]:
     """What finishes the frames, and the frames to come."""
     how, rate = pose_options(options), float(driving.frame_rate)
@@ -97,6 +108,8 @@ def _begin(
         check_pipeline(pipeline, output_size(options.output_size))
     source, image = load_source(pipeline, options.source, options)
     output = OutputFrames(options, pipeline, source, image)
+    if isinstance(driving, MotionDriver):
+        return output, stream_motion(options, output.pipeline, source, driving)
     frames = output.pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, options.chunk_size)
     return output, frames
 
@@ -128,7 +141,8 @@ class _FrameCounter:
 
 
 def _check(options: argparse.Namespace) -> None:
-    prepare_output(options.output, OUTPUT_SUFFIXES, (options.source, options.driving), options.overwrite)
+    _check_driver(options)
+    _check_paths(options)
     if options.report:
         prepare_output(options.report, (".json",), overwrite=options.overwrite)
     pose_options(options)  # its values are checked where it is made
@@ -142,6 +156,32 @@ def _check(options: argparse.Namespace) -> None:
     check_output_options(options)
 
 
+def _check_paths(options: argparse.Namespace) -> None:
+    inputs = [path for path in (options.source, options.driving) if path is not None]
+    prepare_output(options.output, OUTPUT_SUFFIXES, inputs, options.overwrite)
+    if options.save_poses:
+        prepare_output(options.save_poses, (".safetensors",), inputs, options.overwrite)
+
+
+def _check_driver(options: argparse.Namespace) -> None:
+    """See that there is either a driving clip or a motion, and what only one of them knows."""
+    if (options.driving is None) == (options.motion is None):
+        received = "neither" if options.driving is None else "both"
+        raise ValueError(
+            f"Expected a driving clip or --motion, received {received}. Give DRIVING, or --motion idle to begin with."
+        )
+    if options.motion is None and (options.seconds or options.seamless or options.seed or options.save_poses):
+        raise ValueError(
+            "Expected --seconds, --seamless, --seed and --save-poses beside --motion, received them with a driving "
+            "clip. Leave them out; --end cuts a clip."
+        )
+    if options.motion is not None and (options.exact or options.side_by_side or options.output.suffix == ".png"):
+        raise ValueError(
+            "Expected a video or a folder as output of --motion, without --exact and --side-by-side, which need a "
+            "driving clip; received one of them. Leave it out."
+        )
+
+
 def _check_single_image(options: argparse.Namespace, driving: FrameSource) -> None:
     if options.output.suffix.lower() == ".png" and driving.frame_count != 1:
         raise ValueError(
@@ -151,7 +191,7 @@ def _check_single_image(options: argparse.Namespace, driving: FrameSource) -> No
         )
 
 
-def _write(options: argparse.Namespace, driving: FrameSource, frames: Iterator[Tensor]) -> None:
+def _write(options: argparse.Namespace, driving: FrameSource | MotionDriver, frames: Iterator[Tensor]) -> None:
     """Write all output frames with a progress bar."""
     with tqdm(frames, desc="Reenact", total=driving.frame_count, unit="frame") as bar:
         written = (frame.cpu() for frame in bar)
@@ -163,10 +203,10 @@ def _write(options: argparse.Namespace, driving: FrameSource, frames: Iterator[T
         if options.output.suffix.lower() == ".png":
             images.save_png(options.output, first)
             return
-        audio = None if options.no_audio or not driving.has_audio else options.driving
-        with VideoWriter(
-            options.output, driving.frame_rate, tuple(first.shape[:2]), audio_from=audio, clip=driving
-        ) as writer:
+        clip = driving if isinstance(driving, FrameSource) else None
+        audio = None if options.no_audio or clip is None or not clip.has_audio else options.driving
+        size = tuple(first.shape[:2])
+        with VideoWriter(options.output, driving.frame_rate, size, audio_from=audio, clip=clip) as writer:
             writer.write(first)
             for frame in written:
                 writer.write(frame)

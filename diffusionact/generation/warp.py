@@ -95,6 +95,7 @@ class WarpEngine:
         # What `render` shows, see `at_output`.
         self._size: int | tuple[int, int] = self.sample_size
         self._to_output: Tensor | None = None
+        self._has_matte = True
         # The source that was rendered last: its textures at the output's size are kept for the next chunk.
         self._last: tuple[tuple[Tensor, ...], int, WarpRenderer] | None = None
 
@@ -145,6 +146,12 @@ class WarpEngine:
         """
         other = copy.copy(self)
         other._size, other._to_output, other._last = size, to_output, None
+        return other
+
+    def without_matte(self) -> WarpEngine:
+        """The same engine for sources whose heads stay as they are: the person is not cut out, which saves half."""
+        other = copy.copy(self)
+        other._has_matte, other._last = False, None
         return other
 
     def encode(
@@ -222,7 +229,7 @@ class WarpEngine:
         pose = map_tensors(source.pose, lambda tensor: tensor[row : row + 1].to(self.device))
         in_photo = transform_points(invert_transform(to_aligned.matrix), pose.landmarks)
         to_crop = resize_crop(to_aligned, ALIGNED_SIZE).matrix[0]
-        return self._preparer(photo, in_photo[0], to_crop, pose.coefficients, pose.gaze).tensors()
+        return self._preparer(photo, in_photo[0], to_crop, pose.coefficients, pose.gaze, self._has_matte).tensors()
 
     def _photo(self, source: AlignedSource, row: int) -> tuple[Tensor, CropTransform]:
         """The photo uint8 (H, W, 3) of one source, and its crop; frames that lie in no photo are their own."""

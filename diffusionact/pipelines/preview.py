@@ -5,7 +5,7 @@ No generative model makes them: the photo is warped (`warping`), and `PREVIEW_TI
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from itertools import islice
 
@@ -20,6 +20,7 @@ from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
 from ..face.readers.reader import FaceReader
 from ..generation import AlignedSource, Sampling
 from ..generation.warp import FACE_MODEL, PREFIX, WarpConfig, WarpEngine
+from ..motion import script_poses
 from ..types import FaceCoefficients, FacePose, SourceCodes, map_tensors
 from ..warping import WarpSource
 from .reenactment import DiffusionActPipeline
@@ -132,6 +133,12 @@ class GeometryPreview:
         rate = frame_rate / every
         frames = self.pipeline.stream(source, chosen, options, rate, chunk_size=CHUNK_SIZE, hooks=hooks)
         return (frame.image for frame in frames)
+
+    def motion(self, source: SourceCodes, frames: Iterable[Mapping[str, float]]) -> Iterator[Tensor]:
+        """Yield images (1, 3, S, S) in [-1, 1] for values of a motion's channels, as soon as each is made."""
+        poses = script_poses(self.pipeline.face_reader.face_model, source, frames)
+        moved = self.pipeline.stream_poses(source, poses, Sampling(), CHUNK_SIZE)
+        return (frame.image for frame in moved)
 
     def _at_size(self, source: SourceCodes) -> SourceCodes:
         """The aligned image, and where it and its landmarks lie, at the preview's size and on its device."""

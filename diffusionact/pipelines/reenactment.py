@@ -31,7 +31,7 @@ from ..face.geometry.resize import resize_crop
 from ..face.pose.editing import fit_pose
 from ..face.pose.extraction import LandmarkFrame, PoseExtractor
 from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
-from ..face.readers.reader import CroppedFace, FaceReader
+from ..face.readers.reader import CroppedFace, FaceReader, SourceFace
 from ..face.readers.registry import load_face_reader
 from ..generation import AlignedSource, Conditioning, DiffusionEngine, Engine, ModelComponents, Sampling, load_engine
 from ..generation.chunks import in_chunks
@@ -191,7 +191,17 @@ class DiffusionActPipeline:
             NoFaceFoundError: if the image shows no such face.
         """
         check_frames("source", image[None])
-        found = self.face_reader.read_source(image, face)
+        return self.encode_face(image, self.face_reader.read_source(image, face), num_inversion_steps, on_step)
+
+    @torch.no_grad()
+    def encode_face(
+        self,
+        image: Tensor,
+        found: SourceFace,
+        num_inversion_steps: int | None = None,
+        on_step: StepCallback | None = None,
+    ) -> SourceCodes:
+        """`encode_source` of a face that was read elsewhere, in the same image uint8 (H, W, 3)."""
         aligned = images.resize(images.uint8_to_model(found.aligned[None].to(self.device)), self.sample_size)
         pose = self._extractor(DEFAULT_POSE_OPTIONS).in_landmark_frame(found.face.coefficients, found.face)
         crop = resize_crop(found.face.crop, self.sample_size)

@@ -18,9 +18,11 @@ from .frame_source import FrameSource, StoredFrames, broken_file, select
 from .stills import MICROSECONDS, STILL_FRAME_RATE, open_animation, open_folder, open_images
 from .video_file import open_video
 
-__all__ = ["STILL_FRAME_RATE", "FrameSource", "open_frames"]
+__all__ = ["STILL_FRAME_RATE", "FrameSource", "is_clip", "open_frames"]
 
 MAX_FRAME_RATE = 1000
+# Of files that are sources: one of another name is taken for a photo, and rejected as one.
+VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".gif"}
 ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 
 
@@ -55,6 +57,19 @@ def open_frames(
     if rate is not None and not 0 < rate <= MAX_FRAME_RATE:
         raise ValueError(f"Expected a frame rate above 0 and at most {MAX_FRAME_RATE}, received {rate}; correct it.")
     return select(stored, _exact(start), None if end is None else _exact(end), rate)
+
+
+def is_clip(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a video or an animation, or a folder of images: what is no single photo."""
+    path = Path(path)
+    if not path.is_file():
+        return path.is_dir()
+    prepare_heic(path)
+    try:
+        with Image.open(path) as image:
+            return image.format == "MPEG" or (image.format in ANIMATED_FORMATS and getattr(image, "n_frames", 1) > 1)
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _exact(seconds: Fraction | float) -> Fraction:

@@ -45,6 +45,7 @@ class VideoWriter:
         clip: what the frames were made from, one by one: each shows when that frame of the clip showed, and the sound
             begins with the clip; None shows them at `frame_rate`, with the sound from the first image of its file. The
             clip must be read ahead of the writing.
+        audio_begin: second of `audio_from`, in its own time, at which the sound begins; None is where `clip` does.
 
     Raises:
         ValueError: for an unknown suffix, a wrong frame, a file without sound in `audio_from`, or no frames at all.
@@ -60,12 +61,14 @@ class VideoWriter:
         crf: int = DEFAULT_CRF,
         provenance: bool = True,
         clip: FrameSource | None = None,
+        audio_begin: Fraction | None = None,
     ) -> None:
         self.path = Path(path)
         self.frame_rate = Fraction(frame_rate).limit_denominator(MAX_DENOMINATOR)
         self.clip = clip
         self.size = tuple(size)
         self.audio_from = audio_from
+        self.audio_begin = clip.begin if audio_begin is None and clip is not None else audio_begin
         self.crf = crf
         self.provenance = provenance
         self.frame_count = 0
@@ -138,7 +141,7 @@ class VideoWriter:
         notes = {"comment": PROVENANCE} if self.provenance else {}
         sink = _EncodedFile(self.path, self._temporary, (self.frame_rate, time_base), self.size, self.crf, notes)
         if self.audio_from is not None:
-            sink.add_audio(self.audio_from, None if self.clip is None else self.clip.begin)
+            sink.add_audio(self.audio_from, self.audio_begin)
         return sink
 
     def _publish(self) -> None:

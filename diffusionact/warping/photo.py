@@ -37,7 +37,13 @@ class PhotoPreparer(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, photo: Tensor, landmarks: Tensor, aligned: Tensor, coefficients: FaceCoefficients, gaze: Tensor
+        self,
+        photo: Tensor,
+        landmarks: Tensor,
+        aligned: Tensor,
+        coefficients: FaceCoefficients,
+        gaze: Tensor,
+        has_matte: bool = True,
     ) -> WarpSource:
         """Make the face of a photo ready.
 
@@ -47,6 +53,8 @@ class PhotoPreparer(nn.Module):
             aligned: (2, 3) photo px -> aligned crop of 256 px.
             coefficients: that reader's, one row, of the open face model; with them the photo stays as it is.
             gaze: (1, 2) pitch, yaw in radians, likewise.
+            has_matte: cut the person out; without, the photo bends as a whole, which serves where the head
+                stays as it is, in less than half of the time.
 
         Raises:
             NoFaceFoundError: if the mesh net finds no face.
@@ -56,6 +64,8 @@ class PhotoPreparer(nn.Module):
         mesh = transform_mesh(faces.points[row : row + 1], to_part[None])[0]
         in_part = compose_transforms(aligned[None], invert_transform(to_part[None]))[0]
         source = prepare_source(part, FaceReading(mesh, in_part, coefficients, gaze))
+        if not has_matte:
+            return replace(source, aligned=aligned.to(source.aligned))
         image = images.uint8_to_unit(part[None]).movedim(-1, 1)
         matte = extract_matte(image, self.segmenter.look(image, mesh), mesh)
         source = with_matte(source, matte.alpha, matte.foreground, matte.background)

@@ -69,6 +69,7 @@ def open_driving(
     start_s: float = 0.0,
     end_s: float = 0.0,
     is_constant: bool = True,
+    constant_rate: Fraction | None = None,
 ) -> DrivingClip:
     """Open an IMAGE batch, which plays at `frame_rate`, or a VIDEO, which knows its own rate.
 
@@ -80,6 +81,7 @@ def open_driving(
         start_s, end_s: part of a VIDEO, seconds; an end of 0 is its own.
         is_constant: frames of a VIDEO with uneven times are repeated and left out, as all of ComfyUI's are even; else
             every stored frame comes once, at its average rate.
+        constant_rate: frames per second that a VIDEO from a file should have, in place of its own.
     """
     if isinstance(driving, Tensor):
         rate = Fraction(frame_rate).limit_denominator(MAX_DENOMINATOR)
@@ -91,7 +93,7 @@ def open_driving(
         rate = Fraction(parts.frame_rate)
         return DrivingClip(_ImageFrames(parts.images), len(parts.images), rate, in_memory=in_memory)
     file = video_file(driving)
-    frames = open_frames(file, start_s, end_s or None, is_constant=is_constant, keep_damaged=True)
+    frames = open_frames(file, start_s, end_s or None, constant_rate, is_constant=is_constant, keep_damaged=True)
     sound = file if frames.has_audio else None
     return DrivingClip(frames, frames.frame_count or driving.get_frame_count(), frames.average_rate, sound)
 

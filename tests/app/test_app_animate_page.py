@@ -62,6 +62,17 @@ def test_the_first_seconds_are_previewed_before_rendering(visit, source_file, dr
     assert visitor.page.locator("#animate-start").is_enabled() and visitor.page.errors == []
 
 
+def test_a_photo_moves_without_a_video(visit, source_file):
+    visitor = visit()
+    visitor.upload("animate-source", source_file)
+    visitor.page.locator("#animate-motion input").click()
+    visitor.page.get_by_role("option", name="Nod").click()
+    visitor.page.locator("#animate-preview").click()
+    visitor.wait_for_text("animate-status", "Geometry preview, no generative model")
+    assert visitor.video("preview-clip")["seconds"] > 0.5
+    assert visitor.page.errors == []
+
+
 def test_stopping_keeps_the_frames_made_so_far(visit, source_file, driving_file):
     visitor = visit()
     visitor.choose(source_file, driving_file, 99)

@@ -23,6 +23,7 @@ from diffusionact.images import load_image  # noqa: E402
 from diffusionact.types import CropTransform  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
 from diffusionact_app.animation import STOP_NAME, AnimateJob, animate  # noqa: E402
+from diffusionact_app.motions import motion_clip  # noqa: E402
 from diffusionact_app.shared_model import SharedModel  # noqa: E402
 from diffusionact_app.status import progress_html  # noqa: E402
 from diffusionact_app.vision import face_at, mark_faces  # noqa: E402
@@ -59,6 +60,14 @@ def test_job_reports_every_frame_and_leaves_two_videos(model, job):
     )
     assert [(frame.width, frame.height) for frame in frames_of(told[-1].full_frame)] == [(256, 256)] * 3
     assert sorted(path.name for path in job.folder.iterdir()) == ["full_frame.mp4", "side_by_side.mp4"]
+
+
+def test_a_motion_takes_the_place_of_the_video(model, job):
+    clip = motion_clip("nod", 4)
+    told = list(animate(model, replace(job, driving=clip, frames=10)))
+    assert (told[-1].stage, told[-1].done) == ("done", 4)
+    assert told[-2].preview.shape == (256, 768, 3)
+    assert len(frames_of(told[-1].side_by_side)) == 4
 
 
 def test_job_reports_every_step_of_a_chunk_before_its_frames(model, job):

@@ -126,3 +126,18 @@ def test_a_file_outside_comfyuis_folders_is_rejected(comfyui_server):
     with pytest.raises(WorkflowRejectedError) as caught:
         comfyui_server.queue(graph.prompt)
     assert "Expected a saved file" in caught.value.node_errors["edit"][0]
+
+
+def test_a_motion_needs_no_driver_and_shows_its_curves(comfyui_server):
+    graph = posed(comfyui_server)
+    motion = graph.add("motion", "DiffusionAct_MakeMotion", source=["source", 0], motion="nod", seconds=0.2)
+    graph.prompt["codes"]["inputs"]["pose"] = motion
+    run = comfyui_server.run(graph.prompt)
+    assert run.status == "success", run.error
+    assert len(run.files["show"]) == 5
+    assert pixels(run, "motion").shape == (360, 640, 3)
+    wrong = posed(comfyui_server)
+    text = '{"keyframes": [{"time": 0, "jaw": 1}]}'
+    pose = wrong.add("motion", "DiffusionAct_MakeMotion", source=["source", 0], keyframes=text)
+    wrong.prompt["codes"]["inputs"]["pose"] = pose
+    assert "'jaw'" in comfyui_server.run(wrong.prompt).error["exception_message"]

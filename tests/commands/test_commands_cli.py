@@ -239,3 +239,29 @@ def test_bad_input_exits_with_2_a_message_and_no_file(
     assert expected in message and "Traceback" not in message
     assert not path.exists()
     assert not list((tmp_path / "result").iterdir()), "no half-written file"
+
+
+def test_a_motion_takes_the_place_of_a_driver_and_can_be_kept(source, tiny_model_folder, tmp_path, capsys):
+    words = ["reenact", str(source), "--model", str(tiny_model_folder), "--device", "cpu", "--dtype", "float32"]
+    kept, first, again = tmp_path / "nod.safetensors", tmp_path / "first.mp4", tmp_path / "again.mp4"
+    motion = ["--motion", "nod", "--seconds", "0.3", "--frame-rate", "10", "--seamless", "--save-poses", str(kept)]
+    assert main([*words, *motion, "-o", str(first)]) == 0
+    frames, rate, _ = read_clip(first)
+    assert (len(frames), rate) == (3, 10)
+    assert main([*words, "--motion", str(kept), "-o", str(again)]) == 0
+    np.testing.assert_array_equal(read_clip(again)[0], frames)
+    assert main([*words, "-o", str(tmp_path / "neither.mp4")]) == 2
+    assert "received neither" in capsys.readouterr().err
+
+
+def test_a_clip_is_a_source_too(reenact, driving, source, capsys):
+    few = ["--steps", "2", "--inversion-steps", "2", "--source-end", "0.08"]
+    code, path = reenact(driving, driving, "--take", "lips,gaze", *few)
+    assert code == 0
+    frames, rate, _ = read_clip(path)
+    assert (len(frames), rate) == (3, Fraction(30000, 1001))
+    assert frames[0].shape == read_clip(driving)[0][0].shape
+    assert reenact(driving, source, "--take", "ears", output="wrong.mp4")[0] == 2
+    assert "'ears'" in capsys.readouterr().err
+    assert reenact(driving, driving, "--side-by-side", output="wrong.mp4")[0] == 2
+    assert "--side-by-side" in capsys.readouterr().err

@@ -76,11 +76,17 @@ class PoseExtractor:
                 of the clip.
         """
         check_face_model(self.face_model, source.coefficients, "a source")
-        reference = None
-        if self._motion.needs_reference:
-            faces, reference = self._find_reference(faces)
+        faces, reference = self.with_reference(faces)
         for face in faces:
             yield self.pose(face, source, reference)
+
+    def with_reference(self, faces: Iterator[CroppedFace]) -> tuple[Iterator[CroppedFace], CroppedFace | None]:
+        """The faces, all of them, and the one that counts as the source's pose, where the motion needs one.
+
+        Raises:
+            ValueError: if the reference frame lies beyond the end of the clip.
+        """
+        return self._find_reference(faces) if self._motion.needs_reference else (faces, None)
 
     def pose(self, face: CroppedFace, source: SourceCodes, reference: CroppedFace | None = None) -> FacePose:
         """The pose of one driving face.

@@ -48,6 +48,7 @@ def test_a_clip_is_reenacted_along_directions(images, tracker):
     assert first.shape == (32, 32, 3) and np.any(first != second)
 
 
+@pytest.mark.slow
 def test_exact_follows_the_official_procedure(images, capsys):
     save_directions(make_tiny_directions(is_official_size=True), images / "official")
     words = ["reenact", "--exact", "source.png", "clip", "-o", "exact", "--model", "official", "--device", "cpu"]

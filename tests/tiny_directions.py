@@ -13,15 +13,19 @@ ENCODER = {"sample_size": 32, "width": 4, "style_dim": 16, "num_rows": 8}
 DIRECTIONS = {"num_directions": 15, "num_rows": 4, "style_dim": 16}
 
 
+OFFICIAL_SIZE_GENERATOR = {"channels": (8, 8, 8, 8, 4, 4, 4), "style_dim": 16, "mapping_layers": 2}
+OFFICIAL_SIZE_ENCODER = {"sample_size": 256, "width": 2, "style_dim": 16, "num_rows": 14}
+
+
 @torch.no_grad()
-def make_tiny_directions(seed: int = 0) -> DirectionsComponents:
-    """Random weights of the size at which training begins."""
+def make_tiny_directions(seed: int = 0, is_official_size: bool = False) -> DirectionsComponents:
+    """Random weights of the size at which training begins; `is_official_size` makes images of 256 px."""
     torch.manual_seed(seed)
-    generator = StyleGAN2(**GENERATOR)
+    generator = StyleGAN2(**(OFFICIAL_SIZE_GENERATOR if is_official_size else GENERATOR))
     for layer in generator.layers:
         layer.noise_strength.fill_(0.1)
     generator.mean_latent.copy_(generator.sampled_mean_latent(256))
-    encoder = InversionEncoder(**ENCODER).eval()
+    encoder = InversionEncoder(**(OFFICIAL_SIZE_ENCODER if is_official_size else ENCODER)).eval()
     return DirectionsComponents(generator, encoder, Directions(**DIRECTIONS), jaw_alone(), DirectionsConfig())
 
 

@@ -9,8 +9,9 @@ from tiny_model import make_tiny_components
 from torch import nn
 
 from diffusionact.conversion.flame_head import flame_from_checkpoint
-from diffusionact.face.readers.emoca.coefficient_encoders import CoefficientEncoders
-from diffusionact.face.readers.emoca.components import EmocaNetworks
+from diffusionact.face.readers.deca.reader import DecaFaceReader
+from diffusionact.face.readers.emoca.coefficient_encoders import CoefficientEncoders, DecaEncoder
+from diffusionact.face.readers.emoca.components import DecaNetworks, EmocaNetworks
 from diffusionact.face.readers.emoca.face_detector import FaceDetector
 from diffusionact.face.readers.emoca.flame import FlameModel
 from diffusionact.face.readers.emoca.gaze_net import GazeNet
@@ -42,6 +43,14 @@ def make_tiny_networks() -> EmocaNetworks:
 
 def make_tiny_reader() -> EmocaFaceReader:
     return EmocaFaceReader(make_tiny_networks())
+
+
+def make_tiny_deca() -> DecaFaceReader:
+    """The reader of `directions` with tiny networks; it sees what the other one sees."""
+    networks = make_tiny_networks()
+    encoder = by_rule(DecaEncoder(TINY.width)).eval().requires_grad_(False)
+    encoder.encoder.out.bias.data[206:209] = encoder.encoder.out.bias.new_tensor([8.0, 0.0, 0.0])
+    return DecaFaceReader(DecaNetworks(networks.detector, networks.landmark_net, encoder, networks.flame))
 
 
 def make_tiny_official() -> ModelComponents:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from ..face.readers.deca.reader import DecaFaceReader
 from ..face.readers.emoca.reader import EmocaFaceReader
-from ..weights import BUNDLED_MODELS, MODEL_FOLDER_NAME
+from ..generation.directions_folder import ENGINE_NAME as DIRECTIONS
+from ..pipelines import DiffusionActPipeline, OfficialDirections, OfficialProcedure
+from ..weights import BUNDLED_MODELS, INDEX_SECTION, MODEL_FOLDER_NAME, read_index, resolve_model_folder
 
 # Option -> the values that do not contradict the procedure; the first is the command's default.
 FITTING: dict[str, tuple[object, ...]] = {
-    "tracker": ("open", EmocaFaceReader.name),
+    "tracker": ("open", EmocaFaceReader.name, DecaFaceReader.name),
     "dtype": ("auto", "float32"),
     "source_face": ("largest",),
     "face": ("follow",),
@@ -45,6 +48,18 @@ def settle_official_options(options: argparse.Namespace) -> None:
             f"Expected a source image for --exact, received the saved source {options.source}, which was aligned in "
             "another way. Give the image itself."
         )
-    options.tracker, options.dtype = EmocaFaceReader.name, "float32"
     if options.model in BUNDLED_MODELS:
         options.model = MODEL_FOLDER_NAME
+    index = read_index(resolve_model_folder(options.model))
+    is_directions = index[INDEX_SECTION].get("engine") == DIRECTIONS
+    options.tracker = DecaFaceReader.name if is_directions else EmocaFaceReader.name
+    options.dtype = "float32"
+
+
+def official_procedure(pipeline: DiffusionActPipeline) -> OfficialProcedure | OfficialDirections:
+    """The procedure of the pipeline's engine.
+
+    Raises:
+        ValueError: if the pipeline cannot follow it.
+    """
+    return (OfficialDirections if pipeline.engine.name == DIRECTIONS else OfficialProcedure)(pipeline)

@@ -15,15 +15,14 @@ from tqdm import tqdm
 from .. import images
 from ..checks import check_in_range
 from ..generation import Sampling
-from ..pipelines import DiffusionActPipeline, OfficialProcedure, ReenactedFrame
+from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..pipelines.full_resolution import check_pipeline
-from ..pipelines.official import NUM_INFERENCE_STEPS
 from ..video import FrameSource, VideoWriter, is_clip, open_frames
 from ..weights import DEMO_NAME
 from . import source_videos
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
 from .motions import MotionDriver, stream_motion
-from .official_options import settle_official_options
+from .official_options import official_procedure, settle_official_options
 from .output_frames import OutputFrames, check_output_options, output_size
 from .reenactment_report import ReenactmentReport
 
@@ -118,8 +117,8 @@ def _begin_exact(
     options: argparse.Namespace, pipeline: DiffusionActPipeline, driving: FrameSource
 ) -> tuple[OutputFrames, Iterator[ReenactedFrame]]:
     """As `_begin`, by the official procedure."""
-    exact = OfficialProcedure(pipeline)
-    pipeline.scheduler.set_timesteps(options.steps or NUM_INFERENCE_STEPS)
+    exact = official_procedure(pipeline)
+    pipeline.engine.check_sampling(Sampling(options.steps))
     image = images.load_image(options.source)
     with inversion_progress() as on_step:
         source = exact.encode_source(image, options.inversion_steps, on_step)

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..checks import check_finite
+from ..checks import check_choice, check_finite
 from ..types import FacePose, SourceCodes
 from .conditioning import Conditioning, check_made_for
 from .directions_folder import ENGINE_NAME, DirectionsComponents, load_directions, save_directions
 from .engine import AlignedSource
-from .face_parameters import parameters_of
+from .face_parameters import PARAMETERS, parameters_of
 from .generator_tuning import PerceptualDistance, tune_generator
 from .sampling import PreviewCallback, Sampling, StepCallback
 
@@ -118,6 +118,26 @@ class DirectionsEngine:
         check_made_for(self.name, source.codes, ("w_plus",))
         shifted = self.directions.shift(source.codes["w_plus"].float(), self.delta_p(source, pose))
         return {"w_plus": self.truncate(shifted)}
+
+    def along(self, source: SourceCodes, changes: Mapping[str, Tensor]) -> Conditioning:
+        """What F frames are rendered from without a driver: the source, moved along single directions.
+
+        Args:
+            source: one row.
+            changes: name in `face_parameters.PARAMETERS` -> (F,) normalised change, about [-6, 6]; others stay at 0.
+
+        Raises:
+            ValueError: if there is no such parameter, or none is given.
+        """
+        check_made_for(self.name, source.codes, ("w_plus",))
+        if not changes:
+            raise ValueError(f"Expected a change of some of {', '.join(PARAMETERS)}, received none. Name at least one.")
+        for name in changes:
+            check_choice("the parameter", name, PARAMETERS)
+        columns = dict.fromkeys(PARAMETERS, torch.zeros_like(next(iter(changes.values())))) | dict(changes)
+        delta_p = torch.stack(list(columns.values()), dim=-1).to(self.device)
+        shifted = self.directions.shift(source.codes["w_plus"].float(), delta_p)
+        return Conditioning({"w_plus": self.truncate(shifted)})
 
     def delta_p(self, source: SourceCodes, pose: FacePose) -> Tensor:
         """Change of the normalised face parameters (F, 15) from the source to each pose."""

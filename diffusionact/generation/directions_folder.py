@@ -18,7 +18,7 @@ from ..checks import check_in_range
 from ..models import Directions, InversionEncoder, StyleGAN2
 from ..weights.model_folder import INDEX_NAME, INDEX_SECTION, check_weights, existing_file, model_folder_writer, some_of
 from .components import load_network, write_network
-from .face_parameters import jaw_alone
+from .face_parameters import PARAMETERS, jaw_alone
 
 ENGINE_NAME = "directions"
 NETWORKS: dict[str, type[ModelMixin]] = {
@@ -121,12 +121,14 @@ def check_fitting(components: DirectionsComponents, origin: str) -> None:
     generator, encoder, directions = components.generator, components.inversion_encoder, components.directions
     expected = (generator.sample_size, generator.num_rows, generator.config.style_dim)
     received = (encoder.config.sample_size, encoder.config.num_rows, encoder.config.style_dim)
-    fits = directions.config.style_dim == expected[2] and directions.config.num_rows <= expected[1]
+    sizes = directions.config
+    fits = sizes.style_dim == expected[2] and sizes.num_rows <= expected[1] and sizes.num_directions == len(PARAMETERS)
     if expected != received or not fits:
         raise ValueError(
-            f"Expected an inversion encoder and directions for images of {expected[0]} px and codes of {expected[1]} x "
-            f"{expected[2]} in {origin}, received an encoder for {received[0]} px and {received[1]} x {received[2]}, "
-            f"and directions for {directions.config.num_rows} x {directions.config.style_dim}. Use files of one model."
+            f"Expected an inversion encoder and {len(PARAMETERS)} directions for images of {expected[0]} px and codes "
+            f"of {expected[1]} x {expected[2]} in {origin}, received an encoder for {received[0]} px and {received[1]} "
+            f"x {received[2]}, and {sizes.num_directions} directions for {sizes.num_rows} x {sizes.style_dim}. Use "
+            "files of one model."
         )
 
 

@@ -209,7 +209,7 @@ class StyleGAN2(ModelMixin, ConfigMixin):
         """
         w_plus = w_plus.to(self.constant.dtype)
         features = self.constant.expand(len(w_plus), -1, -1, -1)
-        images = w_plus.new_zeros(len(w_plus), 3, START_SIZE // 2, START_SIZE // 2)
+        images = w_plus.new_zeros(len(w_plus), 3, START_SIZE // 2, START_SIZE // 2)  # below the first level is nothing
         for index, layer in enumerate(self.layers):
             features = layer(features, w_plus[:, index])
             if index in feature_shifts:

@@ -6,12 +6,14 @@ from typing import Any
 from ..face.readers.registry import FACE_READERS, load_face_reader, register_face_reader, usable_face_readers
 from .full_resolution import SizedOutput
 from .official import OfficialProcedure
+from .official_directions import OfficialDirections
 from .reenactment import DiffusionActPipeline, ReenactedFrame
 from .stream_hooks import StreamHooks
 
 __all__ = [
     "FACE_READERS",
     "DiffusionActPipeline",
+    "OfficialDirections",
     "OfficialProcedure",
     "ReenactedFrame",
     "SizedOutput",

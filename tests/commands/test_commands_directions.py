@@ -5,8 +5,10 @@ import pytest
 from directions_files import write_directions_files
 from official_files import TINY, write_all
 from PIL import Image
+from tiny_directions import make_tiny_directions
 
 from diffusionact.cli import main
+from diffusionact.generation.directions_folder import save_directions
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,16 @@ def test_a_clip_is_reenacted_along_directions(images, tracker):
     assert reenact("source.png", "clip", "-o", "frames", "--tracker", tracker) == 0
     first, second = (np.asarray(Image.open(path)) for path in sorted((images / "frames").glob("*.png")))
     assert first.shape == (32, 32, 3) and np.any(first != second)
+
+
+@pytest.mark.slow
+def test_exact_follows_the_official_procedure(images, capsys):
+    save_directions(make_tiny_directions(is_official_size=True), images / "official")
+    words = ["reenact", "--exact", "source.png", "clip", "-o", "exact", "--model", "official", "--device", "cpu"]
+    assert main(words) == 0
+    assert np.asarray(Image.open(sorted((images / "exact").glob("*.png"))[0])).shape == (256, 256, 3)
+    assert reenact("--exact", "source.png", "clip", "-o", "small") == 2
+    assert "an image side of 256" in capsys.readouterr().err
 
 
 def test_inversion_steps_tune_the_generator_and_stay_in_the_file(images):

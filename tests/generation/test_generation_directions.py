@@ -15,7 +15,7 @@ from diffusionact.conversion.directions_names import directions_names, generator
 from diffusionact.data.saved_values import load_value, save_value
 from diffusionact.generation.directions import DirectionsEngine
 from diffusionact.generation.directions_folder import DirectionsComponents, DirectionsConfig, check_fitting
-from diffusionact.generation.face_parameters import jaw_alone
+from diffusionact.generation.face_parameters import PARAMETERS, jaw_alone
 from diffusionact.generation.generator_tuning import tune_generator, tuned_names
 from diffusionact.models import Directions, InversionEncoder, StyleGAN2
 from diffusionact.types import SourceCodes
@@ -67,6 +67,17 @@ def test_the_sources_own_pose_still_moves_by_the_bias(pipeline, source):
     own = pipeline.engine.delta_p(source, source)
     assert torch.equal(own, torch.zeros(1, 15))
     assert pipeline.directions(own).abs().max() > 0
+
+
+def test_single_directions_move_the_source_without_a_driver(pipeline, source):
+    moved = pipeline.along(source, {"jaw": torch.tensor([-2.0, 0.0, 2.0]), "yaw": torch.zeros(3)})
+    step = moved["w_plus"][2] - moved["w_plus"][1]
+    expected = 0.7 * 2.0 * pipeline.directions.linear.weight[:, PARAMETERS.index("jaw")].view(4, 16)
+    torch.testing.assert_close(step[:4], expected, atol=1e-5, rtol=0)
+    assert not step[4:].any()
+    assert pipeline.decode(source, moved).shape == (3, 3, 32, 32)
+    with pytest.raises(ValueError, match="'smirk'"):
+        pipeline.along(source, {"smirk": torch.zeros(1)})
 
 
 def test_tuning_draws_the_source_better_and_changes_no_model(pipeline, source, portrait):
@@ -148,6 +159,8 @@ def test_files_of_two_models_are_rejected(tmp_path):
     components = replace(make_tiny_directions(), directions=Directions(15, 9, 16))
     with pytest.raises(ValueError, match=r"8 x 16 .*9 x 16"):
         check_fitting(components, "a folder")
+    with pytest.raises(ValueError, match="12 directions"):
+        check_fitting(replace(components, directions=Directions(12, 4, 16)), "a folder")
 
 
 def test_faces_of_another_engine_are_rejected(pipeline, source, portrait):

@@ -15,6 +15,14 @@ def shard_folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def large_shard_folder(tmp_path_factory) -> Path:
+    """The same at 32 px."""
+    folder = tmp_path_factory.mktemp("large_shards")
+    write_shards(folder, 32)
+    return folder
+
+
 TINY_NETWORKS = {
     "unet": {"patch_size": 2, "block_out_channels": [8, 8], "time_dim": 8, "norm_groups": 4},
     "semantic_encoder": {

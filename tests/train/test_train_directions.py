@@ -7,7 +7,6 @@ import pytest
 import torch
 import yaml
 from accelerate.state import AcceleratorState
-from conftest import write_shards
 from directions_files import write_directions_files
 from official_files import TINY, write_all
 
@@ -28,17 +27,16 @@ WEIGHTS = {"identity": 0.0, "perceptual": 0.0}
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A weights folder with model and face reader, and shards of the model's size."""
+    """A folder with the authors' files, and a weights folder with model and face reader."""
     folder = tmp_path_factory.mktemp("train_directions")
     write_directions_files(folder / "files", tiny=True)
     write_all(folder / "files", TINY, ("s3fd", "fan", "flame"), sees=True)
     import_files([folder / "files"], folder / "weights", progress=False)
-    write_shards(folder / "shards", 32)
     return folder
 
 
 @pytest.fixture
-def write_config(files, tmp_path):
+def write_config(files, large_shard_folder, tmp_path):
     """Write the config of a tiny run; keywords go to its settings."""
 
     def write(name="run", steps=2, rate=1e-3, **settings):
@@ -46,7 +44,7 @@ def write_config(files, tmp_path):
         values = {
             "stage": "train_directions",
             "run_folder": str(tmp_path / name),
-            "data": {"folder": str(files / "shards"), "sample_size": 32, "validation_every": 4},
+            "data": {"folder": str(large_shard_folder), "sample_size": 32, "validation_every": 4},
             "optimiser": {"warm_up_steps": 0, "learning_rate": rate, "schedule": "constant"},
             "loop": {"cpu": True, "mixed_precision": "no", "max_steps": steps, "batch_size": 4, "log_every": 1}
             | {"validate_every": steps, "checkpoint_every": steps, "ema_decay": 0.0, "trackers": []},
@@ -60,10 +58,10 @@ def write_config(files, tmp_path):
 
 
 @pytest.fixture
-def make_stage(write_config, files):
+def make_stage(write_config, large_shard_folder):
     def make(**settings):
         config = load_config(write_config(**settings), [], {name: stage.Settings for name, stage in STAGES.items()})
-        return STAGES["train_directions"](config, Frames(files / "shards", 32, 4), torch.device("cpu"))
+        return STAGES["train_directions"](config, Frames(large_shard_folder, 32, 4), torch.device("cpu"))
 
     return make
 

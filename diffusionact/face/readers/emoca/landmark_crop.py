@@ -55,12 +55,13 @@ class FaceSquare:
         return (homogeneous @ torch.linalg.inv(matrix).T)[:, :2].trunc()
 
 
-def crop_for_landmarks(image: Tensor, square: FaceSquare) -> Tensor:
+def crop_for_landmarks(image: Tensor, square: FaceSquare, antialias: bool = True) -> Tensor:
     """What the landmark network sees, in the range of the image; black beyond its borders.
 
     Args:
         image: (3, H, W) float, [0, 255) by `ranges.to_official_levels`.
         square: where to look.
+        antialias: filter where it shrinks; torchvision did not before 0.17.
 
     Returns:
         (3, 256, 256); divide by 255 for the network.
@@ -72,7 +73,9 @@ def crop_for_landmarks(image: Tensor, square: FaceSquare) -> Tensor:
     if inside.numel():
         row, column = max(-top, 0), max(-left, 0)
         cut[:, row : row + inside.shape[1], column : column + inside.shape[2]] = inside
-    resized = F.interpolate(cut[None], (CROP_SIZE, CROP_SIZE), mode="bilinear", align_corners=False, antialias=True)
+    resized = F.interpolate(
+        cut[None], (CROP_SIZE, CROP_SIZE), mode="bilinear", align_corners=False, antialias=antialias
+    )
     return resized[0]
 
 

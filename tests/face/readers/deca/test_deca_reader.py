@@ -4,29 +4,17 @@ import numpy as np
 import pytest
 import torch
 from directions_rule import official_state
-from official_files import TINY
 from official_rule import image_input
-from tiny_official import by_rule, make_tiny_networks
+from tiny_official import make_tiny_deca
 
 from diffusionact.conversion.face_network_names import face_network_state
 from diffusionact.face.geometry.square_crop import square_crop
 from diffusionact.face.pose.options import PoseOptions
-from diffusionact.face.readers.deca.reader import DecaFaceReader
 from diffusionact.face.readers.emoca import build_network
-from diffusionact.face.readers.emoca.coefficient_encoders import DecaEncoder
-from diffusionact.face.readers.emoca.components import DecaNetworks
 from diffusionact.face.readers.emoca.crops import crop_for_deca
 from diffusionact.face.readers.emoca.face_measuring import find_landmarks
 from diffusionact.face.readers.emoca.flame import official_angles
 from diffusionact.images import uint8_to_model
-
-
-def make_tiny_deca() -> DecaFaceReader:
-    """The reader with tiny networks; its detector sees one face in the middle unless it is dark there."""
-    networks = make_tiny_networks()
-    encoder = by_rule(DecaEncoder(TINY.width)).eval().requires_grad_(False)
-    encoder.encoder.out.bias.data[206:209] = encoder.encoder.out.bias.new_tensor([8.0, 0.0, 0.0])
-    return DecaFaceReader(DecaNetworks(networks.detector, networks.landmark_net, encoder, networks.flame))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """What relighting gives the photo warp when a head turns: PSNR of the face's skin with and without it, by turn.
 
-    python benchmarks/face_relighting.py --people 10                      # rendered heads under known, fixed lamps
-    python benchmarks/face_relighting.py --clips one.mp4 another.webp     # people who turn before a fixed camera
+    OMP_NUM_THREADS=1 python benchmarks/face_relighting.py --people 4     # rendered heads under known, fixed lamps
+    OMP_NUM_THREADS=1 python benchmarks/face_relighting.py --people 0 --clips one.mp4 another.webp   # people who turn
+
+A person takes about half a minute of one thread, a clip a quarter. The camera of a clip should stand still.
 
 One frame, the most frontal, is the source; the geometry of each other frame moves it; that frame is the truth. The last
 column is the bound: the warped skin with the truth's own low frequencies.
@@ -56,6 +58,12 @@ def rendered_people(count: int) -> Iterator[list[Tensor]]:
         yield frames
 
 
+def evenly_spaced(frames: list[Tensor], count: int) -> list[Tensor]:
+    """At most `count` of a clip's frames, the first and the last among them."""
+    rows = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[row] for row in rows]
+
+
 def compare(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenFaceModel) -> list[tuple[float, ...]]:
     """For each frame but the source: turn in degrees, and dB without light, with it, and at the bound."""
     found = [(frame, faces.points[0]) for frame in frames if len(faces := landmarker(frame[None])[0])]
@@ -106,14 +114,14 @@ def _psnr(image: Tensor, truth: Tensor, where: Tensor) -> float:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, default=0, help="rendered people")
+    parser.add_argument("--people", type=int, default=2, help="rendered people (default: %(default)s)")
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="one person, fixed camera and light each")
-    parser.add_argument("--stride", type=int, default=8, help="every N-th frame of a clip")
+    parser.add_argument("--frames", type=int, default=6, help="of each clip, evenly spaced (default: %(default)s)")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     nets = FaceLandmarker().eval(), OpenFaceModel.from_bundled()
-    clips = (list(open_frames(clip))[:: options.stride] for clip in options.clips)
+    clips = (evenly_spaced(list(open_frames(clip)), options.frames) for clip in options.clips)
     report = {}
     with torch.inference_mode():
         for kind, films in (("rendered heads", rendered_people(options.people)), ("clips", clips)):

@@ -52,7 +52,8 @@ def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None
     lips = drawing.points.index_select(0, ring)
     box = drawing.box(lips.amin(0) - 2, lips.amax(0) + 2)
     now = lip_opening(drawing.head)
-    other = smoothstep(SAME_LIPS_CM, OTHER_LIPS_CM, drawing.change.index_select(0, ring)[:, :2].square().sum(1).mean().sqrt())
+    moved = drawing.change.index_select(0, ring)[:, :2].square().sum(1).mean().sqrt()
+    other = smoothstep(SAME_LIPS_CM, OTHER_LIPS_CM, moved)
     if box is None or other <= 0:
         return
     rows, columns = box

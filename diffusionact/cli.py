@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from .commands import bench, convert, encode, evaluate, live, motions, reenact, source_videos, weights
+from .commands import bench, convert, encode, evaluate, groups, live, motions, reenact, source_videos, weights
 from .commands.installed import add_installed_commands
 from .face.pose.options import DRIVER_CROPS
 from .pipelines import FACE_READERS
@@ -102,6 +102,7 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder")
     motions.add_arguments(parser)
     source_videos.add_arguments(parser)
+    groups.add_arguments(parser)
     _add_model_options(parser)
     _add_source_options(parser)
     _add_driver_options(parser)

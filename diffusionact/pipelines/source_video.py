@@ -143,7 +143,7 @@ def face_driver(
     extractor = PoseExtractor(
         pipeline.face_reader.face_model, pipeline.face_reader.camera_frame, pipeline.landmark_frame, options
     )
-    following = _extended(iter(faces), end)
+    following = extended(iter(faces), end)
     following, reference = extractor.with_reference(following)
 
     def drive(source: SourceCodes, own: FacePose) -> FacePose | None:
@@ -230,7 +230,7 @@ def _with_faces(
         yield waiting.popleft(), face
 
 
-def _extended(faces: Iterator[CroppedFace], end: str) -> Iterator[CroppedFace]:
+def extended(faces: Iterator[CroppedFace], end: str) -> Iterator[CroppedFace]:
     """Faces, and after them what `end` says."""
     kept: list[CroppedFace] = []
     for face in faces:

@@ -37,7 +37,7 @@ def shrink(prompt: dict, driver: str) -> dict:
         inputs.update({name: value for name, value in SMALL.items() if name in inputs})
         links = {name: tuple(value) for name, value in inputs.items() if isinstance(value, list)}
         inputs.update({name: replaced[link] for name, link in links.items() if link in replaced})
-        if node["class_type"] == "DiffusionAct_MakeMotion":
+        if node["class_type"] in ("DiffusionAct_MakeMotion", "DiffusionAct_ReenactGroup"):
             inputs.update(seconds=float(FRAMES / FRAME_RATE), frame_rate=float(FRAME_RATE))
     return {name: node for name, node in prompt.items() if name not in media} | own
 

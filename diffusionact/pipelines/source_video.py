@@ -1,6 +1,7 @@
 """A clip as the source: every frame keeps its own head, light and background, and takes what it should of a driver.
 
-Each frame is a source of its own, encoded from what the face reader saw in it. Memory does not grow with the clip.
+Each frame is a source of its own, encoded from what the face reader saw in it. Memory does not grow with the clip;
+only frames before its first face wait for it.
 """
 
 from __future__ import annotations

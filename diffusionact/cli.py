@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from .commands import bench, convert, encode, evaluate, live, motions, reenact, source_videos, weights
+from .commands import batch, bench, convert, encode, evaluate, groups, live, motions, reenact, source_videos, weights
 from .commands.installed import add_installed_commands
 from .face.pose.options import DRIVER_CROPS
 from .pipelines import FACE_READERS
@@ -83,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_reenact(commands)
     _add_demo(commands)
+    _add_batch(commands)
     _add_live(commands)
     _add_encode(commands)
     _add_convert(commands)
@@ -102,6 +103,7 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder")
     motions.add_arguments(parser)
     source_videos.add_arguments(parser)
+    groups.add_arguments(parser)
     _add_model_options(parser)
     _add_source_options(parser)
     _add_driver_options(parser)
@@ -122,6 +124,11 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     _add_output_options(parser)
     _add_time_options(parser)
     parser.set_defaults(run=reenact.run_demo, side_by_side=True, exact=False)
+
+
+def _add_batch(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("batch", help="a table of sources, drivers and options: a video for each row")
+    batch.add_arguments(parser, lambda words: build_parser().parse_args(words))
 
 
 def _add_live(commands: argparse._SubParsersAction) -> None:

@@ -19,7 +19,7 @@ from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..pipelines.full_resolution import check_pipeline
 from ..video import FrameSource, VideoWriter, is_clip, open_frames
 from ..weights import DEMO_NAME
-from . import source_videos
+from . import groups, source_videos
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
 from .motions import MotionDriver, stream_motion
 from .official_options import official_procedure, settle_official_options
@@ -38,7 +38,7 @@ def run_demo(options: argparse.Namespace) -> None:
     names = ("source.png", "driving.mp4") if options.model == DEMO_NAME else ("photo.jpg", "photo_driving.mp4")
     options.source, options.driving = (DEMO_MEDIA / name for name in names)
     options.motion = options.seconds = options.seed = options.save_poses = None
-    options.seamless = False
+    options.drive, options.seamless = None, False
     options.side_by_side = not options.paste_back
     options.overwrite |= options.output == DEMO_OUTPUT  # which the demo alone writes
     run(options)
@@ -52,6 +52,10 @@ def run(options: argparse.Namespace) -> None:
         FileNotFoundError: for missing files or weights.
         OSError: if the output cannot be written.
     """
+    if options.drive:
+        _check_paths(options)
+        groups.run(options)
+        return
     if is_clip(options.source):
         _check_paths(options)
         source_videos.run(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .. import images
@@ -12,11 +13,14 @@ from ..face.geometry.resize import resize_crop, resize_transform
 from ..types import FacePose, SourceCodes
 from ..warping import photo_region
 from ..warping.placement import ALIGNED_SIZE
-from ..warping.sampling import apply, mix, pixel_centres, sample
+from ..warping.sampling import apply, mix, pixel_centres, sample, smoothstep
 from .conditioning import Conditioning
 from .engine import Engine
 from .photo_detail import has_warp
 from .warp import WarpEngine, warp_source
+
+# Difference from the photo, in [-1, 1], from which a pixel counts as moved, and as fully so; and how far around it.
+CHANGE, CHANGE_REACH_PX = (0.02, 0.06), 3
 
 
 class WholePhoto:
@@ -57,6 +61,21 @@ class WholePhoto:
         finished = self._photo.clone()
         finished[self._box] = images.model_to_uint8(self._laid(frame))[0].cpu()
         return finished
+
+    def lay_changes(self, frame: Tensor, rendered: Tensor) -> None:
+        """Lay what moved over a frame uint8 (H, W, 3) on the CPU, in place: another face's motion beside it stays.
+
+        Args:
+            frame: the photo, in which other faces may have moved already.
+            rendered: (1, 3, h, w) of the region.
+        """
+        laid = self._laid(rendered)
+        changed = (laid - self._still).abs().amax(1, keepdim=True)
+        reach = 2 * CHANGE_REACH_PX + 1
+        near = F.max_pool2d(smoothstep(*CHANGE, changed), reach, 1, CHANGE_REACH_PX)
+        share = F.avg_pool2d(near, reach, 1, CHANGE_REACH_PX, count_include_pad=False)
+        before = images.uint8_to_model(frame[self._box][None]).to(laid)
+        frame[self._box] = images.model_to_uint8(torch.lerp(before, laid, share))[0].cpu()
 
     def share(self) -> Tensor:
         """(H, W) in [0, 1] how much of each pixel is rendered, on the CPU."""

@@ -1,6 +1,7 @@
 """A clip as the source: every frame keeps its own head, light and background, and takes what it should of a driver.
 
-Each frame is a source of its own, encoded from what the face reader saw in it. Memory does not grow with the clip.
+Each frame is a source of its own, encoded from what the face reader saw in it. Memory does not grow with the clip;
+only frames before its first face wait for it.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def face_driver(
     extractor = PoseExtractor(
         pipeline.face_reader.face_model, pipeline.face_reader.camera_frame, pipeline.landmark_frame, options
     )
-    following = _extended(iter(faces), end)
+    following = extended(iter(faces), end)
     following, reference = extractor.with_reference(following)
 
     def drive(source: SourceCodes, own: FacePose) -> FacePose | None:
@@ -230,7 +231,7 @@ def _with_faces(
         yield waiting.popleft(), face
 
 
-def _extended(faces: Iterator[CroppedFace], end: str) -> Iterator[CroppedFace]:
+def extended(faces: Iterator[CroppedFace], end: str) -> Iterator[CroppedFace]:
     """Faces, and after them what `end` says."""
     kept: list[CroppedFace] = []
     for face in faces:

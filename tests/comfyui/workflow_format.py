@@ -25,7 +25,7 @@ def widget_values(node: dict[str, Any], known: dict[str, list]) -> dict[str, Any
         for name in [entry["widget"]["name"] for entry in node.get("inputs", []) if "widget" in entry]:
             found[name] = next(values)
             kind, options = (*known.get(name, ("",)), {})[:2]
-            if options.get("control_after_generate") or (kind == "INT" and name in SEEDS):
+            if options.get("control_after_generate", kind == "INT" and name in SEEDS):
                 next(values)
     except StopIteration:
         raise ValueError(f"node {node['id']} ({node['type']}) has too few widget values") from None

@@ -265,3 +265,15 @@ def test_a_clip_is_a_source_too(reenact, driving, source, capsys):
     assert "'ears'" in capsys.readouterr().err
     assert reenact(driving, driving, "--side-by-side", output="wrong.mp4")[0] == 2
     assert "--side-by-side" in capsys.readouterr().err
+
+
+def test_faces_have_drivers_of_their_own(face, driving, tiny_model_folder, tmp_path, capsys):
+    Image.fromarray(np.concatenate([face, face], axis=1)).save(tmp_path / "two.png")
+    words = ["reenact", str(tmp_path / "two.png"), "--model", str(tiny_model_folder), "--device", "cpu"]
+    words += ["--dtype", "float32", "--steps", "2", "--inversion-steps", "2", "-o", str(tmp_path / "out.mp4")]
+    assert main([*words, "--drive", f"0={driving}", "--drive", f"{1.5 * face.shape[1]},90=nod"]) == 0
+    frames, rate, _ = read_clip(tmp_path / "out.mp4")
+    assert (len(frames), rate) == (4, Fraction(30000, 1001))
+    assert frames[0].shape == (face.shape[0], 2 * face.shape[1], 3)
+    assert main([*words, "--overwrite", "--drive", "left=nod"]) == 2
+    assert "'left'" in capsys.readouterr().err

@@ -13,8 +13,8 @@ from diffusionact.generation import Sampling
 from diffusionact.pipelines.source_video import (
     ENDS,
     FrameEdit,
-    _extended,
     edited_frame,
+    extended,
     face_driver,
     motion_driver,
     no_driver,
@@ -69,7 +69,7 @@ def test_only_what_is_taken_moves(pipeline, clip):
 )
 def test_a_short_driver_ends_as_asked(end, expected):
     assert end in ENDS
-    assert "".join(islice(_extended(iter("abc"), end), 8)) == expected
+    assert "".join(islice(extended(iter("abc"), end), 8)) == expected
 
 
 def test_edits_change_gaze_lids_and_mouth_alone(pipeline, clip):

@@ -35,7 +35,7 @@ START_S = 300
 RESULT, CLEAR, TRACEBACK, UNCLEAR, HANG, DEAD, PARTIAL = OUTCOMES = (
     "result", "clear error", "traceback", "unclear error", "hang", "dead process", "partial file",
 )  # fmt: skip
-CLEAR_WORDS = ("Expected", "No face", "Out of memory", "is in use")
+CLEAR_WORDS = ("Expected", "No face", "Out of memory", "is in use", "of the authors' files")
 
 
 def main() -> None:

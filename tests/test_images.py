@@ -237,3 +237,40 @@ def test_heic_is_read_whole_where_pillow_heif_is_installed(tmp_path):
     heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
     heif.from_pillow(Image.new("RGB", (1200, 900), (90, 120, 60))).save(tmp_path / "a.heic")
     assert im.load_image(tmp_path / "a.heic").shape == open_frames(tmp_path / "a.heic").size + (3,) == (900, 1200, 3)
+
+
+def noise(height: int, width: int) -> Image.Image:
+    levels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(levels)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_that_lacks_only_its_end_mark_is_read_and_told(tmp_path, caplog, progressive):
+    noise(40, 56).save(tmp_path / "whole.jpg", progressive=progressive)
+    content = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "endless.jpg").write_bytes(content[:-2])
+    assert torch.equal(im.load_image(tmp_path / "endless.jpg"), im.load_image(tmp_path / "whole.jpg"))
+    assert "'endless.jpg' has no end" in caplog.text
+    (tmp_path / "cut.jpg").write_bytes(content[:-40])
+    with pytest.raises(ValueError, match="Expected a complete image .* truncated"):
+        im.load_image(tmp_path / "cut.jpg")
+
+
+def test_large_jpeg_is_read_smaller_and_told(tmp_path, caplog, monkeypatch):
+    noise(200, 320).resize((640, 400)).save(tmp_path / "large.jpg")
+    monkeypatch.setattr(im, "MAX_WHOLE_PIXELS", 30_000)
+    assert im.load_image(tmp_path / "large.jpg").shape == (100, 160, 3)
+    assert "of 640 x 400 px is read at 160 x 100 px" in caplog.text
+    # Beyond Pillow's own limit, too.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)
+    assert im.load_image(tmp_path / "large.jpg").shape == (100, 160, 3)
+    monkeypatch.setattr(im, "MAX_JPEG_PIXELS", 200_000)
+    with pytest.raises(ValueError, match="megapixels .* make it smaller"):
+        im.load_image(tmp_path / "large.jpg")
+
+
+def test_format_that_a_program_of_its_own_would_draw_is_rejected(tmp_path):
+    noise(8, 8).save(tmp_path / "face.eps")
+    (tmp_path / "face.png").write_bytes((tmp_path / "face.eps").read_bytes())
+    with pytest.raises(ValueError, match="Expected a complete image"):
+        im.load_image(tmp_path / "face.png")

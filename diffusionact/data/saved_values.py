@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from ..images import written_under_temporary_name
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes
+from ..weights.ordered_notes import save_in_order
 from .packed_images import pack_images, unpack_images
 
 KINDS = {kind.__name__: kind for kind in (SourceCodes, FacePose)}
@@ -86,7 +86,7 @@ def save_value(
     metadata[CODES] = json.dumps(list(getattr(value, CODES, ())))
     metadata["notes"] = json.dumps(dict(notes or {}))
     with written_under_temporary_name(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata))
+        temporary.write_bytes(save_in_order(tensors, metadata))
 
 
 def load_attachments(path: Path) -> Attachments:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from .. import images
+from .ordered_notes import save_in_order
 
 READ_BYTES = 2**22
 # Beside the networks of a model folder.
@@ -46,7 +46,8 @@ def write_tracker_file(path: Path, tensors: Mapping[str, Tensor], provenance: Pr
     notes = asdict(provenance) | {"content_sha256": sha256_of_tensors(tensors), "format": "pt"}
     path.parent.mkdir(parents=True, exist_ok=True)
     with images.written_under_temporary_name(path) as temporary:
-        temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, notes))
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        temporary.write_bytes(save_in_order(contiguous, notes))
 
 
 def write_model_provenance(folder: Path, provenance: Provenance) -> None:

@@ -23,16 +23,31 @@ def test_nothing_chosen_is_explained(check):
         check(None, LIMITS)
 
 
-def test_photo_of_another_kind_is_rejected_by_its_name(tmp_path):
-    (tmp_path / "codes.pkl").write_bytes(b"cos\nsystem\n")
-    with pytest.raises(ValueError, match="received 'codes.pkl'"):
-        check_photo(str(tmp_path / "codes.pkl"), LIMITS)
+@pytest.mark.parametrize("name", ["codes.pkl", "codes.png"])
+def test_photo_that_is_none_is_rejected_by_its_content(tmp_path, name):
+    (tmp_path / name).write_bytes(b"cos\nsystem\n")
+    with pytest.raises(ValueError, match=f"received '{name}', which does not"):
+        check_photo(str(tmp_path / name), LIMITS)
 
 
-def test_photo_that_is_none_is_rejected_by_its_content(tmp_path):
-    (tmp_path / "codes.png").write_bytes(b"cos\nsystem\n")
-    with pytest.raises(ValueError, match="which does not"):
-        check_photo(str(tmp_path / "codes.png"), LIMITS)
+@pytest.mark.parametrize(("name", "kind"), [("a.jfif", "JPEG"), ("a.tif", "TIFF"), ("a.avif", "AVIF"), ("a", "PNG")])
+def test_photo_is_known_by_its_content_whatever_its_name(tmp_path, name, kind):
+    Image.new("RGB", (16, 16)).save(tmp_path / name, kind)
+    assert check_photo(str(tmp_path / name), LIMITS) == tmp_path / name
+    assert check_video(str(tmp_path / name), LIMITS).frame_count == 1
+
+
+@pytest.mark.parametrize("name", ["a.3gp", "a.ts", "a.wmv", "a"])
+def test_video_is_known_by_its_content_whatever_its_name(tmp_path, driving_file, name):
+    (tmp_path / name).write_bytes(driving_file.read_bytes())
+    assert check_video(str(tmp_path / name), Limits()).frame_count == 100
+
+
+def test_part_of_a_video_is_opened(driving_file):
+    assert check_video(str(driving_file), Limits(), 1, 2).frame_count == 25
+    assert check_video(str(driving_file), Limits(), 3, 0).frame_count == 25
+    with pytest.raises(ValueError, match="where no frame begins"):
+        check_video(str(driving_file), Limits(), 9)
 
 
 def test_photo_with_too_many_pixels_is_rejected_before_it_is_decoded(tmp_path):

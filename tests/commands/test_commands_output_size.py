@@ -9,9 +9,10 @@ import toy_engine
 from PIL import Image
 
 from diffusionact.cli import main
+from diffusionact.commands import output_frames
 from diffusionact.commands.output_frames import check_output_options
 from diffusionact.generation import ENGINES
-from diffusionact.images import load_image, save_png
+from diffusionact.images import load_image, model_to_uint8, resize, save_png, uint8_to_model
 from diffusionact.video import open_frames
 
 
@@ -120,3 +121,16 @@ def test_feather_is_checked_before_any_work():
     options = argparse.Namespace(feather=0.7, output_size=None, paste_back=True, side_by_side=False)
     with pytest.raises(ValueError, match="--feather"):
         check_output_options(options)
+
+
+def test_photo_beyond_what_videos_can_be_is_shrunk_for_them_alone(files, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(output_frames, "MAX_VIDEO_SIDE", 200)
+    assert reenact(files, tmp_path / "out.mp4", "--paste-back") == 0
+    assert open_frames(tmp_path / "out.mp4").size == (200, 200)
+    assert "of 400 x 400 px is shrunk to 200 x 200 px" in caplog.text
+    assert reenact(files, tmp_path / "out", "--paste-back") == 0
+    assert frames(tmp_path / "out")[0].shape == (400, 400, 3)
+    # The person lies where the larger photo has them.
+    small, whole = next(iter(open_frames(tmp_path / "out.mp4"))), load_image(tmp_path / "out" / "000000.png")
+    reduced = model_to_uint8(resize(uint8_to_model(whole[None]), 200))[0]
+    assert (small.float() - reduced.float()).abs().mean() < 4

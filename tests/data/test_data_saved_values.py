@@ -156,7 +156,14 @@ def test_a_face_model_of_any_name_is_kept(source, tmp_path):
 
 @pytest.mark.parametrize(
     ("entry", "text", "message"),
-    [("numbers", "{", "Make the file again"), ("format", "99", "Update this package"), ("codes", "[", "Make the file")],
+    [
+        ("numbers", "{", "Make the file again"),
+        ("numbers", "[]", "Make the file again"),
+        ("numbers", '{"crop.size": "x"}', "Make the file again"),
+        ("format", "99", "Update this package"),
+        ("codes", "[", "Make the file"),
+        ("codes", "{}", "Make the file"),
+    ],
 )
 def test_damaged_or_newer_entries_are_rejected(source, tmp_path, entry, text, message):
     path = tmp_path / "source.safetensors"
@@ -166,3 +173,9 @@ def test_damaged_or_newer_entries_are_rejected(source, tmp_path, entry, text, me
     save_file(load_file(path), path, metadata)
     with pytest.raises(ValueError, match=message):
         load_value(path, SourceCodes)
+
+
+def test_the_same_value_makes_the_same_bytes(source, tmp_path):
+    for name in "abcd":
+        save_value(source, tmp_path / name, notes={"frame_rate": "25", "sample_rate": "48000"})
+    assert len({(tmp_path / name).read_bytes() for name in "abcd"}) == 1

@@ -149,6 +149,22 @@ def test_a_frame_without_one_of_its_keys_is_an_error_that_names_it(tmp_path):
         list(read_shard(tmp_path / "old.tar"))
 
 
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [("png", b"\x89PNG\r\n"), ("json", b"[1]"), ("json", b"\xff{}"), ("json", b'{"landmarks": [[1, 2], [3]]}')],
+)
+def test_a_member_of_another_content_is_an_error_with_advice(tmp_path, part, content):
+    write_shard(tmp_path / "a.tar", [make_frame()])
+    with tarfile.open(tmp_path / "a.tar") as whole, tarfile.open(tmp_path / "b.tar", "w") as archive:
+        for member in whole.getmembers():
+            data = whole.extractfile(member).read()
+            if member.name.partition(".")[2] == part:
+                member.size, data = len(content), content
+            archive.addfile(member, io.BytesIO(data))
+    with pytest.raises(ValueError, match="repare"):
+        list(read_shard(tmp_path / "b.tar"))
+
+
 @pytest.mark.parametrize("part", ["png", "json"])
 def test_a_frame_without_image_or_facts_is_said_in_words(tmp_path, part):
     write_shard(tmp_path / "a.tar", [make_frame()])

@@ -88,6 +88,13 @@ def test_flags_for_loggers_and_hub_are_keys_of_the_config(write_run, tmp_path):
     assert written["loop"]["trackers"] == ["tensorboard"] and written["hub"]["repository"] == "somebody/face"
 
 
+@pytest.mark.parametrize("content", [b"stage: [", b"stage: \xff", b"stage: {a: 1}", b"stage: \x01"])
+def test_a_file_that_is_no_yaml_or_no_stage_is_an_error(tmp_path, content):
+    (tmp_path / "run.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match="Expected (YAML|stage)"):
+        load_config(tmp_path / "run.yaml", [], SETTINGS)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -163,3 +163,19 @@ def test_two_thousand_frames_are_read_in_flat_memory(tmp_path):
             resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     assert index == 1999
     assert resident[1] - resident[0] < 15e6  # the frames themselves are 104 MB
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip}\n#EXT-X-ENDLIST\n"),
+        ("list.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile {clip}\n"),
+        ("list.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n"),
+    ],
+)
+def test_playlist_leads_to_no_other_file_or_address(tmp_path, name, words):
+    write_clip(tmp_path / "other.ts", count=5)
+    (tmp_path / name).write_text(words.format(clip="other.ts"))
+    with pytest.raises(ValueError, match="Expected a complete video or image"):
+        open_frames(tmp_path / name)

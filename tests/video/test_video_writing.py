@@ -167,3 +167,28 @@ except OSError as error:
     run = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=180)
     assert "Expected to write" in run.stderr and "check free space" in run.stderr, run.stderr
     assert names(tmp_path) == []
+
+
+def test_two_writers_on_one_output_leave_one_whole_file(tmp_path):
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, RATE, SIZE) as first:
+        first.write(moving_square(0))
+        with VideoWriter(path, RATE, SIZE) as second:
+            for index in range(3):
+                second.write(moving_square(index))
+        first.write(moving_square(1))
+    assert len(list(open_frames(path))) == 2 and names(tmp_path) == ["out.mp4"]
+
+
+def test_driver_removed_while_it_is_read_is_read_to_its_end_or_named(tmp_path):
+    source = tmp_path / "driving.mp4"
+    with VideoWriter(source, RATE, SIZE) as writer:
+        for index in range(20):
+            writer.write(moving_square(index))
+    clip = open_frames(source)
+    frames = iter(clip)
+    next(frames)
+    source.unlink()
+    assert len(list(frames)) == 19
+    with pytest.raises((ValueError, OSError), match=r"driving\.mp4"):
+        list(clip)

@@ -233,3 +233,18 @@ def test_only_the_files_of_a_model_are_fetched():
     assert not any(
         map(is_fetched, ("README.md", "unet/model.bin", "unet/model.pt", "unet/code.py", "other.safetensors"))
     )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"semantic_dim": "wide"},
+        {"norm_groups": float("inf")},
+        {"layers_per_block": 10**9},
+        {"block_out_channels": [-8]},
+    ],
+)
+def test_config_of_values_that_make_no_network_is_rejected_at_once(folder, change):
+    change_json(folder / "unet" / "config.json", **change)
+    with pytest.raises(ValueError, match="Expected .* in .*config.json, received .*model again"):
+        load_components(folder)

@@ -38,7 +38,14 @@ START_S = 600
 RESULT, CLEAR, TRACEBACK, UNCLEAR, HANG, DEAD, PARTIAL = OUTCOMES = (
     "result", "clear error", "traceback", "unclear error", "hang", "dead process", "partial file",
 )  # fmt: skip
-CLEAR_WORDS = ("Expected", "No face", "Out of memory", "is in use", "of the authors' files")
+CLEAR_WORDS = (
+    "Expected",
+    "No face",
+    "Out of memory",
+    "is in use",
+    "of the authors' files",
+    "is not in the list of choices",
+)
 
 
 def main() -> None:

@@ -97,7 +97,8 @@ def _begin(
         check_pipeline(pipeline, output_size(options.output_size))
     source, image = load_source(pipeline, options.source, options)
     output = OutputFrames(options, pipeline, source, image)
-    frames = output.pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, options.chunk_size)
+    chunk_size = output.chunk_size(options.chunk_size)
+    frames = output.pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, chunk_size)
     return output, frames
 
 

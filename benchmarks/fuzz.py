@@ -34,11 +34,18 @@ from fuzz_doors import DOORS, Door  # noqa: E402
 import diffusionact  # noqa: E402, F401 - processes that are forked have it already
 
 HANG_S = 60
-START_S = 300
+START_S = 600
 RESULT, CLEAR, TRACEBACK, UNCLEAR, HANG, DEAD, PARTIAL = OUTCOMES = (
     "result", "clear error", "traceback", "unclear error", "hang", "dead process", "partial file",
 )  # fmt: skip
-CLEAR_WORDS = ("Expected", "No face", "Out of memory", "is in use", "of the authors' files")
+CLEAR_WORDS = (
+    "Expected",
+    "No face",
+    "Out of memory",
+    "is in use",
+    "of the authors' files",
+    "is not in the list of choices",
+)
 
 
 def main() -> None:

@@ -26,8 +26,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -89,25 +87,6 @@ def import_room(common: Path) -> Room:
     return Room(run, ("weights/**/*.safetensors",), grows=True)
 
 
-def prepare_room(common: Path) -> Room:
-    """Clips into shards."""
-    from diffusionact.video import VideoWriter, open_frames
-    from train.commands.preparation import main
-
-    for person in range(3):
-        (common / f"videos/person{person}").mkdir(parents=True)
-        clip = open_frames(MEDIA / "driving.mp4")
-        with VideoWriter(common / f"videos/person{person}/one.mp4", Fraction(25), clip.size) as writer:
-            for frame in islice(clip, 8 * person, 8 * person + 4):
-                writer.write(frame)
-    plain = ["--layout", "people", "--every", "1", "--size", "64", "--validation-every", "0", "--device", "cpu"]
-
-    def run(folder: Path) -> int | None:
-        return main([*plain, "--input", str(common / "videos"), "--output", str(folder / "data")])
-
-    return Room(run, ("data/*.tar", "data/index.json"), grows=True)
-
-
 def train_room(common: Path) -> Room:
     """A tiny training run with a checkpoint after every step."""
     import yaml
@@ -138,7 +117,7 @@ def train_room(common: Path) -> Room:
 
 
 ROOMS = {
-    "reenact": reenact_room, "encode": encode_room, "import": import_room, "prepare": prepare_room, "train": train_room,
+    "reenact": reenact_room, "encode": encode_room, "import": import_room, "train": train_room,
 }  # fmt: skip
 
 

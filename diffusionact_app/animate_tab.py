@@ -14,7 +14,7 @@ from diffusionact.pipelines.preview import PREVIEW_TITLE
 from diffusionact.video import FrameSource
 
 from .animation import AnimateJob, AnimationProgress
-from .checks import check_photo, check_time, check_video
+from .checks import check_frames, check_photo, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, output_choice, quality_choice
 from .examples import EXAMPLES
@@ -215,7 +215,8 @@ class AnimateTab:
             clip = self._clip(values)
         except ValueError:  # told by `_new_video`
             return estimate_html()
-        frames = min(clip.frame_count or values["frames"], values["frames"])
+        wanted = check_frames(values["frames"], self.context.limits)
+        frames = min(clip.frame_count or wanted, wanted)
         return estimate_html(self._seconds(values, frames), frames, clip.frame_count, self.context.limits)
 
     def _seconds(self, values: dict[str, Any], frames: int) -> float:
@@ -306,7 +307,7 @@ def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, 
             smoothing=values["smoothing"],
         ),
         sampling=context.model.sampling(values["quality"]),
-        frames=int(min(values["frames"], context.limits.frames)),
+        frames=check_frames(values["frames"], context.limits),
         feather=values["feather"],
         match_colour=values["match_colour"],
         keep_sound=values["keep_sound"],

@@ -13,7 +13,7 @@ from diffusionact.images import written_under_temporary_name
 
 from .animate_tab import make_job
 from .animation import AnimationProgress
-from .checks import check_photo, check_time, check_video
+from .checks import check_frames, check_photo, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .costs import in_words
@@ -86,7 +86,8 @@ class BatchTab:
         values = self.controls.values(data)
         sources = self._sources(values["sources"])
         clip = check_video(values["driving"], self.context.limits, values["start"], values["end"])
-        frames = int(min(clip.frame_count or values["frames"], values["frames"]))
+        wanted = check_frames(values["frames"], self.context.limits)
+        frames = min(clip.frame_count or wanted, wanted)
         model = self.context.model
         each = model.estimate(frames, model.sampling(values["quality"]))
         check_time(each * len(sources), frames * len(sources), self.context.limits)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from diffusionact.checks import check_in_range
 from diffusionact.images import IMAGE_ERRORS, open_image, prepare_heic
 from diffusionact.video import FrameSource, open_frames
 
@@ -15,6 +16,7 @@ from .settings import Limits
 
 MEGABYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
+MAX_SECONDS = 1_000_000
 
 
 def check_photo(path: str | None, limits: Limits, name: str = "source") -> Path:
@@ -62,12 +64,26 @@ def check_video(path: str | None, limits: Limits, start: float = 0, end: float =
     """
     if not path:
         raise ValueError("Expected a driving video, received none. Upload or record one, or choose an example.")
+    start, end = start or 0, end or 0  # an emptied field is none
+    check_in_range("start", start, 0, MAX_SECONDS)
+    check_in_range("end", end, 0, MAX_SECONDS)
     _check_file(Path(path), "driving video", limits)
     _check_driving_image(Path(path), limits)
-    clip = open_frames(path, Fraction(start or 0), Fraction(end) if end else None, keep_damaged=True)
+    clip = open_frames(path, Fraction(start), Fraction(end) if end else None, keep_damaged=True)
     height, width = clip.size
     _check_sides(width, height, limits)
     return clip
+
+
+def check_frames(frames: float | None, limits: Limits) -> int:
+    """The number of frames that a visitor asked for, at most the limit; an emptied field asks for all.
+
+    Raises:
+        ValueError: if it is no number of frames.
+    """
+    frames = limits.frames if frames is None else frames
+    check_in_range("frames", frames, 1, 10**9)
+    return int(min(frames, limits.frames))
 
 
 def check_time(seconds: float, frames: int, limits: Limits) -> None:

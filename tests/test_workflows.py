@@ -23,6 +23,9 @@ TOPICS = {
     "paste_back_upscale",
     "batch_of_sources",
     "long_video",
+    "motion",
+    "source_video",
+    "group",
 }
 
 with_each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)

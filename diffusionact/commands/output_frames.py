@@ -26,6 +26,8 @@ MIN_PANEL_SIZE = 256
 DEFAULT_FEATHER = 0.1
 # Longer videos are beyond what players decode, and the encoder takes gigabytes; images have no such limit.
 MAX_VIDEO_SIDE = 4096
+# Of a chunk of whole photos together: a dozen bytes for each, several times over.
+MAX_CHUNK_PIXELS = 32_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,13 @@ class OutputFrames:
         elif size is not None:
             self._sized = SizedOutput(pipeline, source, photo, size)
             self.pipeline = self._sized.pipeline
+
+    def chunk_size(self, wanted: int) -> int:
+        """Frames to render together: as many as wanted, fewer where whole photos are large."""
+        if self._whole is None:
+            return wanted
+        height, width = self._photo.shape[:2]
+        return max(1, min(wanted, MAX_CHUNK_PIXELS // (height * width)))
 
     def finish(
         self, stream: Iterator[ReenactedFrame], driving: FrameSource, report: ReenactmentReport | None

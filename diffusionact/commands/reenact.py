@@ -113,7 +113,8 @@ def _begin(
     output = OutputFrames(options, pipeline, source, image)
     if isinstance(driving, MotionDriver):
         return output, stream_motion(options, output.pipeline, source, driving)
-    frames = output.pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, options.chunk_size)
+    chunk_size = output.chunk_size(options.chunk_size)
+    frames = output.pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, chunk_size)
     return output, frames
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("gradio", reason="gradio (app extra) is absent")
-from diffusionact_app.checks import check_photo, check_time, check_video  # noqa: E402
+from diffusionact_app.checks import check_frames, check_photo, check_time, check_video  # noqa: E402
 from diffusionact_app.messages import errors_as_messages, plain  # noqa: E402
 from diffusionact_app.settings import Limits  # noqa: E402
 
@@ -41,6 +41,16 @@ def test_photo_is_known_by_its_content_whatever_its_name(tmp_path, name, kind):
 def test_video_is_known_by_its_content_whatever_its_name(tmp_path, driving_file, name):
     (tmp_path / name).write_bytes(driving_file.read_bytes())
     assert check_video(str(tmp_path / name), Limits()).frame_count == 100
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1])
+def test_numbers_that_no_page_sends_are_rejected(driving_file, number):
+    assert check_frames(None, Limits()) == check_frames(10**6, Limits()) == Limits().frames
+    with pytest.raises(ValueError, match="Expected frames"):
+        check_frames(number, Limits())
+    for part in ((number, 0), (0, number)):
+        with pytest.raises(ValueError, match="Expected (start|end) in"):
+            check_video(str(driving_file), Limits(), *part)
 
 
 def test_part_of_a_video_is_opened(driving_file):

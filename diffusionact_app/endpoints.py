@@ -21,6 +21,7 @@ from .uploads import photo_upload
 DEFAULTS: dict[str, Any] = {
     "source_face": "largest", "driving_face": "follow", "missing": "interpolate", "carry_roll": False,
     "expression_gain": 1.0, "smoothing": 0.3, "feather": 0.1, "match_colour": False, "keep_sound": True,
+    "start": 0, "end": 0,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ TEST_THREADS ?= 1
 # Two processes share two cores well: each waits for servers, browsers and subprocesses half of the time. A file's tests
 # stay together, as they share what is costly to start.
 TEST_PROCESSES ?= 2
-PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # With a ComfyUI of your own nothing is installed.
 COMFYUI_STAMP = $(if $(COMFYUI_DIR),,.comfyui/installed)

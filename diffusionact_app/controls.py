@@ -107,7 +107,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
             label = f"{name.capitalize()}, seconds"
             controls.add(
                 name,
-                gr.Number(0, minimum=0, step=0.1, label=label, info=info, elem_id=f"{controls.prefix}{name}"),
+                gr.Number(0, minimum=0, step=0.1, label=label, info=info, elem_id=f"{controls.prefix}part-{name}"),
             )
     controls.add(
         "relative",

@@ -15,13 +15,14 @@ from .checks import check_photo, check_time, check_video
 from .context import Context
 from .edit_tab import NAMES
 from .messages import errors_as_messages
+from .motions import AS_THE_VIDEO
 from .uploads import photo_upload
 
 # What the page's options are set to at first.
 DEFAULTS: dict[str, Any] = {
     "source_face": "largest", "driving_face": "follow", "missing": "interpolate", "carry_roll": False,
     "expression_gain": 1.0, "smoothing": 0.3, "feather": 0.1, "match_colour": False, "keep_sound": True,
-    "start": 0, "end": 0,
+    "start": 0, "end": 0, "motion": AS_THE_VIDEO,
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Fixtures shared by every room of the tests."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,12 @@ SHARED = REPOSITORY.parent / "shared"
 
 # Tiny networks on shared cores: one OpenMP thread can be ten times faster than two.
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process has a long one left when the other has none."""
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +86,9 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def two_threads() -> Iterator[None]:
-    """Full-size networks are faster on two threads, unlike the tiny ones of the other tests."""
+    """Full-size networks are faster on two threads, unlike the tiny ones of the other tests, unless both are taken."""
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
     yield
     torch.set_num_threads(before)
 

@@ -77,7 +77,7 @@ def summary(report: dict[str, Any], options: argparse.Namespace) -> dict[str, An
         "cross_pairs": options.cross_pairs,
         "size": report["settings"]["picture_size"],
         "identity": report["settings"]["identity"],
-        "notes": report["notes"],
+        "notes": [note.replace(str(Path.home()), "~") for note in report["notes"]],
         "tables": {
             table["name"]: [{key: row[key] for key in ROW} for row in table["rows"]] for table in report["tables"]
         },

@@ -20,12 +20,12 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from diffusionact.face.readers.open.expression_directions import load_directions  # noqa: E402
 from diffusionact.face.readers.open.face_model import OpenFaceModel  # noqa: E402
 from diffusionact.face.readers.open.landmarker import FaceLandmarker  # noqa: E402
 from diffusionact.types import concatenate  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
 from diffusionact.warping import coefficient_motion, prepare_source  # noqa: E402
-from diffusionact.warping.expression_directions import load_directions  # noqa: E402
 from diffusionact.warping.placement import ALIGNED_SIZE, plane_to_aligned, transform_mesh  # noqa: E402
 from diffusionact.warping.topology import load_topology  # noqa: E402
 from tools.direction_calibration import read_clip  # noqa: E402

@@ -7,7 +7,7 @@
 5. The tracker's values are not the actions' weights: they are mixed as the 68 landmarks of the open face model were.
 6. Irises turn with the eyeball.
 
-`python -m tools.expression_directions --output diffusionact/warping/data/expression_directions.safetensors`
+`python -m tools.expression_directions --output diffusionact/face/readers/open/data/expression_directions.safetensors`
 """
 
 from __future__ import annotations

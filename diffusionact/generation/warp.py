@@ -22,10 +22,10 @@ from ..checks import check_in_range, check_positive_int
 from ..devices import face_device
 from ..face.geometry.alignment import invert_transform, transform_points
 from ..face.geometry.resize import resize_crop
+from ..face.readers.open.expression_directions import load_directions
 from ..face.readers.open.face_model import OpenFaceModel
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes, map_tensors
 from ..warping import WarpedFrames, WarpMotion, WarpRenderer, WarpSource, coefficient_motion
-from ..warping.expression_directions import load_directions
 from ..warping.following import follow_landmarks
 from ..warping.photo import PhotoPreparer
 from ..warping.placement import ALIGNED_SIZE

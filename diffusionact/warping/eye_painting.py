@@ -31,7 +31,9 @@ BOX_REACH, LASH_REACH = 0.95, 0.2
 EDGE_SOFTNESS_PX = 1.4
 # Share of the source's opening that is closed: over this range the skin of the lid replaces what the mesh draws out.
 SKIN_CLOSING = (0.15, 0.5)
-LASH_CLOSING = (0.2, 0.6)
+LASH_CLOSING = (0.12, 0.4)
+# Share that is closed over which lashes cease to point up, and begin to point down; between they point at the viewer.
+LASHES_UP, LASHES_DOWN, MIN_LASH_REACH = (0.5, 0.75), (0.25, 0.5), 0.5
 # Share of the source's opening below which the slit between the lids is as dark as this share of the skin.
 SLIT_RATIO, SLIT_SHADE = (0.06, 0.3), 0.55
 # Rim of the opening that the lids' edges and lashes colour, in half patches.
@@ -179,9 +181,10 @@ def _lash_shadow(lashes: Tensor, ring: Tensor, pixels: Tensor, width: Tensor, cl
     away = pixels - edge[:-1][nearest]
     below = (away[..., 1] * step[..., 0] - away[..., 0] * step[..., 1]) * (edge[-1, 0] - edge[0, 0]).sign()
     height = -below.sign() * distance.sqrt() / width
-    reach = (1 - 2 * closed).abs().clamp(min=0.4)
-    down = smoothstep(0.35, 0.65, closed)
-    return mix(_lash_rows(lashes, place, height / reach), _lash_rows(lashes, place, -height / reach), down)
+    reach = (1 - 2 * closed).abs().clamp(min=MIN_LASH_REACH)
+    up, down = 1 - smoothstep(*LASHES_UP, closed), smoothstep(*LASHES_DOWN, closed)
+    upper, lower = (_lash_rows(lashes, place, side * height / reach) for side in (1, -1))
+    return torch.minimum(mix(1.0, upper, up), mix(1.0, lower, down))
 
 
 def _lash_rows(lashes: Tensor, place: Tensor, height: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ PATCH_REACH = 1.1
 EYE_WIDTH_PX = PATCH / (2 * PATCH_REACH)
 # Height above the lid's edge that counts as lashes and lid, in eye widths.
 LASH_ZONE = 0.26
+# Lashes at the outer corner reach out this far beyond it, and above it, in eye widths.
+OUTER_LASHES = (0.2, 0.16)
 # Lashes: distances from the edge of the lid, in eye widths, and steps along it.
 LASH_BELOW, LASH_ABOVE, LASH_ROWS, LASH_COLUMNS = 0.05, 0.16, 24, 40
 IRIS_RINGS = 16
@@ -143,7 +145,13 @@ def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
     """The skin around the eye continued over it, and the soft zone of eye, upper lid and lashes."""
     upper = lids[:9]
     lifted = upper - lids.new_tensor([0.0, LASH_ZONE * EYE_WIDTH_PX])
-    whole = torch.cat([lifted, lids[9:]])
+    # Rings begin at the outer corner.
+    outwards = (lids[0, 0] - lids[8, 0]).sign()
+    outer = lids[:1] + EYE_WIDTH_PX * lids.new_tensor([1.0, -1.0]) * torch.stack([outwards, outwards.abs()]) * (
+        lids.new_tensor(OUTER_LASHES)
+    )
+    lifted = torch.cat([outer, lifted[1:]])
+    whole = torch.cat([lids[:1], lifted, lids[9:]])
     whole = whole + 0.07 * EYE_WIDTH_PX * (whole - lids.mean(0)) / (whole - lids.mean(0)).norm(dim=-1, keepdim=True)
     hidden = polygon_coverage(pixels, whole, 0.06 * EYE_WIDTH_PX)[None]
     valid = (hidden < 0.02).float()

@@ -16,8 +16,9 @@ from .topology import LIP_RING, NUM_FACE, load_topology
 
 UPPER, LOWER = LIP_RING[1:10], LIP_RING[:10:-1]
 MIDDLE = slice(3, 6)
-# What the directions make of the values of shut mouths: up to this opening lips count as touching, cm.
-TOUCHING_CM = 0.12
+# What the directions make of the values of shut mouths: up to the first opening lips count as touching, from the second
+# on as open as the values say, cm.
+TOUCHING_CM, OPEN_CM = 0.05, 0.25
 # Below this opening the whole mouth shuts together, from corner to corner, cm.
 SHUTTING_CM = 0.15
 # Skin of the lips follows their inner edge over this distance, cm.
@@ -42,9 +43,7 @@ def meet_lips(shape: Tensor, change: Tensor, before: Tensor, after: Tensor) -> T
         (F, 478, 3) cm.
     """
     own, linear = lip_gap(shape), lip_gap(shape + change)
-    values_before, values_after = (
-        (lip_gap(moved)[..., MIDDLE].mean(-1) - TOUCHING_CM).clamp(min=0) for moved in (before, after)
-    )
+    values_before, values_after = (_parted(lip_gap(moved)[..., MIDDLE].mean(-1)) for moved in (before, after))
     middle = own[MIDDLE].mean().clamp(min=0)
     closing = middle * values_after / values_before.clamp(min=1e-3)
     wanted = torch.where(values_after < values_before, closing, middle + values_after - values_before)
@@ -54,6 +53,11 @@ def meet_lips(shape: Tensor, change: Tensor, before: Tensor, after: Tensor) -> T
     shut = smoothstep(0.0, 1.0, wanted / middle.clamp(1e-3, SHUTTING_CM))
     gap = gap.clamp(min=0) * shut[:, None]
     return change + _followed((gap - linear) / 2)
+
+
+def _parted(gap: Tensor) -> Tensor:
+    """What a gap (*S,) between the lips counts for, cm."""
+    return gap * smoothstep(TOUCHING_CM, OPEN_CM, gap)
 
 
 def _followed(half: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from ..face.geometry.gaze import gaze_from_pupils
 from ..face.geometry.rotations import matrix_to_head_pose
 from ..face.readers.open.face_model import OpenFaceModel
 from ..face.readers.open.landmarker import FaceLandmarker, Faces
+from ..face.readers.open.lip_opening import LipOpening
 from ..face.readers.open.mesh_landmarks import PUPIL_POINTS
 from ..face.readers.open.reader import rotate_head_pose
 from ..types import FaceCoefficients
@@ -65,9 +66,8 @@ def read_face(
     inside = transform_points(aligned, marks)
     pupils = transform_points(aligned, mesh[:, list(PUPIL_POINTS), :2])
     turn = matrix_to_head_pose(landmarker.geometry.apparent_rotation(mesh))
-    coefficients = face_model.fit(
-        inside, faces.blendshapes[row : row + 1], rotate_head_pose(turn, aligned), ALIGNED_SIZE
-    )
+    expression = LipOpening().to(mesh.device).correct(faces.blendshapes[row : row + 1], mesh, landmarker.geometry)
+    coefficients = face_model.fit(inside, expression, rotate_head_pose(turn, aligned), ALIGNED_SIZE)
     return FaceReading(mesh[0], aligned[0], coefficients, gaze_from_pupils(inside, pupils))
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from diffusionact.face.expression_names import EXPRESSION_NAMES
-from diffusionact.warping.expression_directions import load_directions
+from diffusionact.face.readers.open.expression_directions import load_directions
 from diffusionact.warping.topology import LIP_RING
 from tools.direction_calibration import ClipMotion, calibrate, mirrored, mirrored_names
 

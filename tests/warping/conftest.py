@@ -7,11 +7,11 @@ import torch
 
 from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.geometry.rotations import axis_angle_to_matrix, head_pose_to_matrix, matrix_to_axis_angle
+from diffusionact.face.readers.open.expression_directions import load_directions
 from diffusionact.face.readers.open.face_model import OpenFaceModel
 from diffusionact.face.readers.open.landmarker import FaceLandmarker
 from diffusionact.types import FaceCoefficients
 from diffusionact.warping import prepare_source, read_face, with_matte
-from diffusionact.warping.expression_directions import load_directions
 
 MODEL_UNIT_CM = 5.745
 # The head turns about this point, head space of the face model.

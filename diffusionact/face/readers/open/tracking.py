@@ -21,6 +21,7 @@ from ..choice import FaceChooser, check_face
 from ..missing import MISSING_POLICIES, fill_missing_faces
 from .landmarker import FaceLandmarker, Faces
 from .landmarker.graph import DATA_FOLDER
+from .lip_opening import LipOpening
 from .mesh_landmarks import PUPIL_POINTS, landmark_matrix
 
 # Frames that go through the nets together in `observe`; results do not depend on it.
@@ -69,6 +70,7 @@ class OpenFaceTracker(nn.Module):
         self.landmarker = landmarker or FaceLandmarker(detection_threshold)
         canonical = load_file(DATA_FOLDER / "face_geometry.safetensors")["vertices"]
         self.register_buffer("landmark_matrix", landmark_matrix(canonical), persistent=False)
+        self.lip_opening = LipOpening()
 
     @property
     def device(self) -> torch.device:
@@ -153,15 +155,15 @@ class OpenFaceTracker(nn.Module):
 
     def observation_of(self, faces: Faces, row: int) -> FaceObservation:
         """One of the faces of an image as an observation, one row."""
-        mesh = faces.points[row : row + 1]
+        mesh, geometry = faces.points[row : row + 1], self.landmarker.geometry
         points = mesh[..., :2]
         landmarks, pupils = self.landmark_matrix @ points, points[:, list(PUPIL_POINTS)]
         return FaceObservation(
             landmarks=landmarks,
             pupils=pupils,
-            head_pose=matrix_to_head_pose(self.landmarker.geometry.apparent_rotation(mesh)),
+            head_pose=matrix_to_head_pose(geometry.apparent_rotation(mesh)),
             gaze=gaze_from_pupils(landmarks, pupils),
-            expression=faces.blendshapes[row : row + 1],
+            expression=self.lip_opening.correct(faces.blendshapes[row : row + 1], mesh, geometry),
             confidence=faces.confidence[row : row + 1],
             found=torch.ones(1, dtype=torch.bool, device=points.device),
         )

@@ -92,8 +92,25 @@ class HeadGeometry(nn.Module):
         Returns:
             (B, 3, 3), x right, y up, z towards the camera.
         """
-        chosen = points[:, self.indices] * points.new_tensor([1, -1, -1])
-        return self._fit(chosen)[0]
+        return self._fit(self._upright(points)[:, self.indices])[0]
+
+    def in_head(self, points: Tensor) -> Tensor:
+        """Mesh points in the head's own frame, by the same fit.
+
+        Args:
+            points: (B, 478, 3) as for `forward`.
+
+        Returns:
+            (B, 478, 3) cm of the canonical face.
+        """
+        upright = self._upright(points)
+        rotation, scale, translation = self._fit(upright[:, self.indices])
+        return (upright - translation[:, None]) @ rotation / scale[:, None, None]
+
+    @staticmethod
+    def _upright(points: Tensor) -> Tensor:
+        """Points of an image (B, 478, 3) with y up and z towards the camera."""
+        return points * points.new_tensor([1, -1, -1])
 
     def _fit(self, metric: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return weighted_similarity(self.canonical, metric, self.weights)

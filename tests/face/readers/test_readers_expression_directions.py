@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffusionact.face.expression_names import EXPRESSION_NAMES
-from diffusionact.warping.expression_directions import load_directions
+from diffusionact.face.readers.open.expression_directions import load_directions
 from diffusionact.warping.topology import EYE_RINGS, LIP_RING, load_topology
 
 CHIN, MOUTH_CORNERS = 152, (61, 291)

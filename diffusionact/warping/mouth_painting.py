@@ -38,12 +38,12 @@ SLIT, LIT, SLIT_LIGHT = 0.01, 0.1, 0.4
 EDGE_SOFTNESS_PX, PHOTO_SOFTNESS_PX = 1.6, 1.2
 # Lips shade what lies behind them over this distance from their edge, cm, down to this share; the photo's own
 # teeth are shaded already.
-LIP_SHADE_CM, LIP_SHADE, OWN_LIT = 0.2, 0.6, 0.6
+LIP_SHADE_CM, LIP_SHADE, OWN_LIT = 0.2, 0.76, 0.6
 # Skin on both sides of the mouth, and how far its light may differ from that on the whole face.
 BESIDE_MOUTH = ((206, 216, 212, 202), (426, 436, 432, 422))
 MIN_SIDE_LIGHT, MAX_SIDE_LIGHT = 0.45, 1.25
 # Teeth stay darker than the bright part of the eyes' white, where that is brighter than a share of the skin.
-BRIGHT_WHITE, WHITE_SHARE, MIN_WHITE = 0.95, 0.97, 0.85
+BRIGHT_WHITE, WHITE_SHARE, MIN_WHITE = 0.95, 0.97, 1.12
 
 
 def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None:

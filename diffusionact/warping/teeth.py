@@ -77,7 +77,7 @@ def draw_mouth(
     rise = ROW_RISE * place.x.square()
     upper_edge = place.seam - UPPER_EDGE_CM + rise
     lower_edge = place.seam - LOWER_EDGE_CM + place.jaw_drop
-    under_lip = 0.58 + 0.42 * smoothstep(0.0, 0.4, place.upper_lip - place.y)
+    under_lip = 0.74 + 0.26 * smoothstep(0.0, 0.4, place.upper_lip - place.y)
 
     def lit(values: tuple[float, float, float], gain: Tensor) -> Tensor:
         return light.new_tensor(values).view(3, 1, 1) * tint * gain

@@ -76,7 +76,9 @@ def kill(name: str, base: Path, options: argparse.Namespace, context) -> dict[st
             runs.end()
             runs.start()
         if (code := runs.wait()) or runs.content() != expected:
-            bad.append(f"chain {chains} ended with {code}: {sorted(set(runs.content().items()) ^ set(expected.items()))}")
+            bad.append(
+                f"chain {chains} ended with {code}: {sorted(set(runs.content().items()) ^ set(expected.items()))}"
+            )
         bad += [f"chain {chains}: {fault}" for fault in runs.faults_of_finished()]
     for line in bad:
         print(f"  {name} {line}", flush=True)

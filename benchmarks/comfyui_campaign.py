@@ -28,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np  # noqa: E402
 import psutil  # noqa: E402
 from fuzz_mutations import Random, mutated_bytes, mutated_tree  # noqa: E402
+from guarded import end_with_us  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "comfyui")]
@@ -57,10 +58,12 @@ def main() -> None:
         parser.error("Expected a ComfyUI: run `make comfyui`, or name one by COMFYUI_DIR.")
     with tempfile.TemporaryDirectory() as folder:
         server = ServerProcess(installation, make_base(Path(folder)))
+        watcher = end_with_us(server.process)
         try:
             client = ComfyUIClient(server)
             row = fuzz(client, options) if options.what == "fuzz" else endure(client, options.runs)
         finally:
+            watcher.kill()
             server.stop()
     print(json.dumps(row), flush=True)
     raise SystemExit(bool(row.get("bad")))
@@ -167,15 +170,22 @@ def mutated_workflow(workflow: Workflow, random: Random) -> bytes:
         if not isinstance(node, dict) or not isinstance(node.get("inputs"), dict):
             continue
         if choice < 0.6:
-            node["inputs"] = mutated_tree(node["inputs"], random)
+            node["inputs"] = as_inputs(mutated_tree(node["inputs"], random))
         elif choice < 0.85 and node["inputs"]:
             _relink(changed, node["inputs"], random)
         elif choice < 0.93:
             changed[name] = mutated_tree(node, random)
+            if isinstance(changed[name], dict):
+                changed[name]["inputs"] = as_inputs(changed[name].get("inputs"))
         elif len(changed) > 1:
             del changed[name]
     content = json.dumps({"prompt": changed}).encode()
     return mutated_bytes(content, random) if random.random() < 0.05 else content
+
+
+def as_inputs(value: Any) -> dict[str, Any]:
+    """A node without inputs ends ComfyUI's own worker, whosever node it is: those are left out."""
+    return value if isinstance(value, dict) else {}
 
 
 def _relink(workflow: Workflow, inputs: dict[str, Any], random: Random) -> None:

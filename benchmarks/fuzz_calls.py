@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from guarded import end_with_us
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "app")]
@@ -32,8 +33,7 @@ class RunningCalls:
 
         folder.mkdir(exist_ok=True)
         process, self.app = start_app(make_tiny_model(folder / "model"), folder)
-        atexit.register(process.kill)
-        self._process = process
+        self._process, self._watcher = process, end_with_us(process)
         source, driving = (self._uploaded(DEMO_MEDIA / name) for name in ("source.png", "driving.mp4"))
         self.bodies = {
             "animate": {"data": [source, driving, "fast", 1, False]},

@@ -29,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import av  # noqa: E402
 import numpy as np  # noqa: E402
 import psutil  # noqa: E402
+from guarded import end_with_us  # noqa: E402
 from PIL import Image  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,9 +53,11 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         process, app = start_app(make_tiny_model(Path(folder, "model")), Path(folder), "--queue", str(options.queue))
+        watcher = end_with_us(process)
         try:
             row = load(app, options)
         finally:
+            watcher.kill()
             process.terminate()
             process.wait(60)
     print(json.dumps(row), flush=True)

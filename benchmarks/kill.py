@@ -55,11 +55,11 @@ def main() -> None:
 
 def kill(name: str, base: Path, options: argparse.Namespace, context) -> dict[str, object]:
     """Kill a room's command at random moments and run it again each time; counts of what was seen."""
-    common = _made(base / "common")
-    process = context.Process(target=_make, args=(name, common))  # its threads are no business of ours
+    common = made(base / "common")
+    process = context.Process(target=make_common, args=(name, common))  # its threads are no business of ours
     process.start()
     process.join()
-    unbroken = Runs(ROOMS[name], common, _made(base / "whole"), context)
+    unbroken = Runs(ROOMS[name], common, made(base / "whole"), context)
     started = time.perf_counter()
     if unbroken.start().wait() or not (expected := unbroken.content()):
         raise RuntimeError(f"Expected an unbroken run of {name}, received:\n{unbroken.log()}")
@@ -68,7 +68,7 @@ def kill(name: str, base: Path, options: argparse.Namespace, context) -> dict[st
     kills, chains, bad = 0, 0, []
     while kills < options.kills:
         chains += 1
-        runs = Runs(ROOMS[name], common, _made(base / f"run{chains}"), context)
+        runs = Runs(ROOMS[name], common, made(base / f"run{chains}"), context)
         while runs.start().was_killed_after(moments.uniform(0, duration), number) and kills < options.kills:
             kills += 1
             bad += [f"kill {kills}: {fault}" for fault in runs.faults_after_kill(number, expected)]
@@ -86,12 +86,12 @@ def kill(name: str, base: Path, options: argparse.Namespace, context) -> dict[st
             "unbroken_s": round(duration, 2)}  # fmt: skip
 
 
-def _made(folder: Path) -> Path:
+def made(folder: Path) -> Path:
     folder.mkdir()
     return folder
 
 
-def _make(name: str, common: Path) -> None:
+def make_common(name: str, common: Path) -> None:
     """Write what a room's command reads."""
     ROOMS[name].make(common)
 
@@ -111,11 +111,12 @@ class Runs:
         room: the command.
         common: folder of what it reads.
         folder: empty, for its outputs.
+        log: what it prints; None puts it beside the folder.
     """
 
-    def __init__(self, room: Room, common: Path, folder: Path, context) -> None:
+    def __init__(self, room: Room, common: Path, folder: Path, context, log: Path | None = None) -> None:
         self.room, self.common, self.folder, self._context = room, common, folder, context
-        self._log = folder.with_name(f"{folder.name}.log")
+        self._log = log or folder.with_name(f"{folder.name}.log")
         self._finished: set[str] = set()
         for name, text in room.files.items():
             (folder / name).write_text(self._filled(text))

@@ -145,10 +145,11 @@ def _preparation(workers: int) -> Room:
     return Room(make, _prepare, (*words,), ("out/*.tar",), lambda folder: hashes(folder, everything), finished)
 
 
-def _train(words: list[str]) -> None:
-    from train.commands.training import main
+def _train(words: list[str]) -> int:
+    from train.commands.training import run
 
-    main(words)
+    sys.argv[1:] = words
+    return run()
 
 
 def _training() -> Room:

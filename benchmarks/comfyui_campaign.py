@@ -57,13 +57,11 @@ def main() -> None:
     if installation is None:
         parser.error("Expected a ComfyUI: run `make comfyui`, or name one by COMFYUI_DIR.")
     with tempfile.TemporaryDirectory() as folder:
-        server = ServerProcess(installation, make_base(Path(folder)))
-        watcher = end_with_us(server.process)
+        server = ServerProcess(installation, make_base(Path(folder)), started=end_with_us)
         try:
             client = ComfyUIClient(server)
             row = fuzz(client, options) if options.what == "fuzz" else endure(client, options.runs)
         finally:
-            watcher.kill()
             server.stop()
     print(json.dumps(row), flush=True)
     raise SystemExit(bool(row.get("bad")))

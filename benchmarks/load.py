@@ -52,12 +52,11 @@ def main() -> None:
     from tiny_model import make_tiny_model
 
     with tempfile.TemporaryDirectory() as folder:
-        process, app = start_app(make_tiny_model(Path(folder, "model")), Path(folder), "--queue", str(options.queue))
-        watcher = end_with_us(process)
+        words, model = ("--queue", str(options.queue)), make_tiny_model(Path(folder, "model"))
+        process, app = start_app(model, Path(folder), *words, started=end_with_us)
         try:
             row = load(app, options)
         finally:
-            watcher.kill()
             process.terminate()
             process.wait(60)
     print(json.dumps(row), flush=True)

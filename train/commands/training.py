@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 LOCK_FILE = ".lock"
 # What a user can cause: told in one message. Anything else is an error of ours and shows where it happened.
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, NonFiniteLossError, yaml.YAMLError)
+# What the writers of safetensors and of torch's own files say of a full disk, in errors of no class for it.
+FULL_DISK = ("No space left on device", "inline_container.cc", "PytorchStreamWriter failed")
 MAX_WAIT = timedelta(hours=6)  # of processes for the main one, which decodes new shards and validates alone
 
 
@@ -74,6 +76,15 @@ def run() -> int:
     except USER_ERRORS as error:
         logger.debug("stopped", exc_info=True)  # to train.log only
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if not any(words in str(error) for words in FULL_DISK):
+            raise
+        print(
+            f"error: Expected room for what training writes, received a full disk ({str(error)[:200]}). Free some, and "
+            "continue with --resume latest: complete checkpoints are kept.",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

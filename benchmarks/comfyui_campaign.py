@@ -49,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A real ComfyUI under mutated workflows, or many runs.")
     parser.add_argument("what", choices=("fuzz", "runs"))
     parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="number of the one case to run")
     parser.add_argument("--runs", type=int, default=200)
@@ -187,9 +188,9 @@ def as_inputs(value: Any) -> dict[str, Any]:
 
 
 def _relink(workflow: Workflow, inputs: dict[str, Any], random: Random) -> None:
-    """An input from another output, most often one of a node that is there."""
+    """An input from another output, which need not be there; numbers below 0 end ComfyUI's own worker."""
     name = list(inputs)[int(random.integers(len(inputs)))]
-    inputs[name] = [list(workflow)[int(random.integers(len(workflow)))], int(random.choice([0, 0, 0, 1, 2, -1]))]
+    inputs[name] = [list(workflow)[int(random.integers(len(workflow)))], int(random.choice([0, 0, 0, 1, 2]))]
 
 
 def fuzz(client: ComfyUIClient, options: argparse.Namespace) -> dict[str, Any]:
@@ -200,7 +201,7 @@ def fuzz(client: ComfyUIClient, options: argparse.Namespace) -> dict[str, Any]:
         if run.status != "success":
             raise RuntimeError(f"Expected a sound workflow, received {run.error}.")
     before = client.server.memory() >> 20
-    for number in range(options.cases) if options.only is None else [options.only]:
+    for number in range(options.first, options.first + options.cases) if options.only is None else [options.only]:
         random = np.random.default_rng([options.seed, number])
         body = mutated_workflow(bases[int(random.integers(len(bases)))], random)
         outcome, words = judged(client, body)

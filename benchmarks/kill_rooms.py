@@ -102,7 +102,11 @@ def _import_files(words: list[str]) -> int:
 
     from diffusionact.conversion.importing import import_files
 
-    outcomes = import_files([Path(words[0])], Path(words[1]), progress=False)
+    try:
+        outcomes = import_files([Path(words[0])], Path(words[1]), progress=False)
+    except OSError as error:  # as the command does
+        print(error)
+        return 2
     return int(any(outcome.status == "failed" for outcome in outcomes))
 
 

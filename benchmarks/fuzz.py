@@ -19,6 +19,7 @@ import os
 import resource
 import shutil
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -45,6 +46,8 @@ CLEAR_WORDS = (
     "is in use",
     "of the authors' files",
     "is not in the list of choices",
+    "is less than minimum value",
+    "is greater than maximum value",
 )
 
 
@@ -137,6 +140,7 @@ class Worker:
 
 def _work(pipe: Connection, name: str, seed: int, folder: Path) -> None:
     """What the process does: cases until none is asked for."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     logging.disable(logging.CRITICAL)
     warnings.filterwarnings("ignore")
@@ -149,6 +153,11 @@ def _work(pipe: Connection, name: str, seed: int, folder: Path) -> None:
     while (number := pipe.recv()) is not None:
         outcome, words = _run_case(door, np.random.default_rng([seed, number]), folder / "case")
         pipe.send((outcome, words, _peak_mb() - before))
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _run_case(door: Door, random: np.random.Generator, case: Path) -> tuple[str, str]:

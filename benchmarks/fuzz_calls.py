@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import sys
 import urllib.error
 import urllib.request
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from guarded import end_with_us
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "app")]
@@ -17,6 +19,17 @@ TIMEOUT_S = 50
 
 class CallError(Exception):
     """The app's answer to a call that it rejected."""
+
+
+def short_clip(source: Path, target: Path, frames: int = 6) -> Path:
+    """The beginning of a clip: however many frames a body asks for, there are no more."""
+    from diffusionact.video import VideoWriter, open_frames
+
+    clip = open_frames(source)
+    with VideoWriter(target, clip.frame_rate, clip.size) as writer:
+        for frame in islice(clip, frames):
+            writer.write(frame)
+    return target
 
 
 class RunningCalls:
@@ -31,10 +44,9 @@ class RunningCalls:
         from tiny_model import make_tiny_model
 
         folder.mkdir(exist_ok=True)
-        process, self.app = start_app(make_tiny_model(folder / "model"), folder)
-        atexit.register(process.kill)
-        self._process = process
-        source, driving = (self._uploaded(DEMO_MEDIA / name) for name in ("source.png", "driving.mp4"))
+        self._process, self.app = start_app(make_tiny_model(folder / "model"), folder, started=end_with_us)
+        clip = short_clip(DEMO_MEDIA / "driving.mp4", folder / "driving.mp4")
+        source, driving = self._uploaded(DEMO_MEDIA / "source.png"), self._uploaded(clip)
         self.bodies = {
             "animate": {"data": [source, driving, "fast", 1, False]},
             "edit": {"data": [source, {"smile": 0.8, "yaw": 10}]},
@@ -64,7 +76,10 @@ class RunningCalls:
             answer = self._ask(f"/gradio_api/call/{name}/{event}")
         except urllib.error.HTTPError as error:
             words = error.read().decode(errors="replace")
-            if error.code >= 500:
+            # FastAPI cannot repeat NaN and Infinity in its own answer to a body that is no call.
+            has_nan = any(word in file.read_bytes() for word in (b"NaN", b"Infinity"))
+            is_frameworks = words == "Internal Server Error" and has_nan
+            if error.code >= 500 and not is_frameworks:
                 raise RuntimeError(f"{error.code}: {words}") from error
             raise CallError(f"Expected another body: {error.code} {words}") from error
         finally:

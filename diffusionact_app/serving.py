@@ -30,6 +30,9 @@ from .zero_gpu import IS_ZERO_GPU
 
 logger = logging.getLogger(__name__)
 
+# Visits that gradio remembers, at 0.2 MB each; every call of the API is one, and nobody says when it is over.
+MAX_VISITS = 500
+
 
 def make_page(settings: AppSettings) -> gr.Blocks:
     """Load the model and build the page.
@@ -68,6 +71,7 @@ def serve(settings: AppSettings, block: bool = True) -> gr.Blocks:
         theme=make_theme(),
         css_paths=[STYLE],
         max_file_size=settings.limits.upload_mb * 1024 * 1024,
+        state_session_capacity=MAX_VISITS,
         allowed_paths=[str(MEDIA), str(DEMO_MEDIA)],
         enable_monitoring=False,
         run_history=False,

@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,11 +20,14 @@ class Sessions:
     Args:
         root: folder inside the app's folder of uploads, made if absent.
         keep_seconds: age at which folders are removed even while their page is open.
+        clock: seconds; one that nobody sets, or a correction of the machine's time would take results away.
     """
 
-    def __init__(self, root: Path, keep_seconds: int):
+    def __init__(self, root: Path, keep_seconds: int, clock: Callable[[], float] = time.monotonic):
         self.root = root
         self.keep_seconds = keep_seconds
+        self._clock = clock
+        self._written: dict[Path, tuple[int, float]] = {}  # time stamp of a folder, and when it was first seen
         self._folders: dict[str, list[Path]] = {}
         self._lock = threading.Lock()
         root.mkdir(parents=True, exist_ok=True)
@@ -33,6 +37,7 @@ class Sessions:
         self.remove_old()
         folder = self.root / uuid.uuid4().hex
         folder.mkdir()
+        self._written[folder] = (folder.stat().st_mtime_ns, self._clock())
         with self._lock:
             self._folders.setdefault(session, []).append(folder)
         return folder
@@ -58,14 +63,18 @@ class Sessions:
             shutil.rmtree(folder, ignore_errors=True)
 
     def remove_old(self) -> None:
-        """Remove folders that nobody has written into for `keep_seconds`."""
-        oldest = time.time() - self.keep_seconds
+        """Remove folders that nobody has written into for `keep_seconds`; those of an earlier start count from now."""
+        now, before = self._clock(), self._written
+        self._written = {}
         for folder in self.root.iterdir():
             try:
-                is_old = folder.stat().st_mtime < oldest
+                stamp = folder.stat().st_mtime_ns
             except FileNotFoundError:  # another session's close was faster
                 continue
-            if is_old:
+            known, since = before.get(folder, (None, now))
+            # Whether a stamp is another says that something was written; how large it is depends on a clock.
+            self._written[folder] = (stamp, since if stamp == known else now)
+            if now - self._written[folder][1] > self.keep_seconds:
                 shutil.rmtree(folder, ignore_errors=True)
         with self._lock:  # callers of the API never close their sessions
             there = {session: [each for each in mine if each.is_dir()] for session, mine in self._folders.items()}

@@ -60,7 +60,7 @@ class LoadModel(io.ComfyNode):
         """A plain message where the model is not there; None comes over a link that has not run yet."""
         if model is None or repository is None:
             return True
-        return problem_with_model(model, repository.strip()) or True
+        return problem_with_model(model, repository) or True
 
     @classmethod
     def fingerprint_inputs(cls, model: str | None, dtype: str | None, repository: str | None = "") -> str:

@@ -6,11 +6,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DOORS = ("photo", "video", "sound", "saved", "shards", "config")
 pytest.importorskip("dacite", reason="dacite (train extra) is absent")
+
+
+def test_server_ends_with_a_benchmark_that_is_killed(tmp_path):
+    script = (
+        "import os, signal, subprocess, guarded\n"
+        "server = subprocess.Popen(['sleep', '300'])\n"
+        "guarded.end_with_us(server)\n"
+        "print(server.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT / "benchmarks", stdout=subprocess.PIPE, text=True
+    )
+    server = psutil.Process(int(killed.stdout.readline()))
+    assert killed.wait() == -9
+    psutil.wait_procs([server], timeout=300)
+    assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.slow

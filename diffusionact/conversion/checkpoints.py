@@ -76,6 +76,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"Expected a checkpoint written by PyTorch, received {path} ({path.stat().st_size} bytes), which is "
             "damaged, not downloaded completely, or something else. Download it again."
         )
+    if is_zip:
+        _check_unpacked(path)
     try:
         with _names_allowed():
             content = torch.load(path, map_location="cpu", mmap=is_zip or None, weights_only=True)
@@ -91,6 +93,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "Choose the authors' file."
         )
     return content
+
+
+def _check_unpacked(path: Path) -> None:
+    """Raise ValueError for an archive with more in it than its own size: torch packs nothing, a bomb does."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, UnicodeDecodeError):
+        return  # the reader explains what is damaged
+    if inside > path.stat().st_size:
+        raise ValueError(
+            f"Expected a checkpoint as PyTorch writes it, without compression, received {path} with {inside} bytes "
+            f"packed into {path.stat().st_size}. Download the authors' file again."
+        )
 
 
 def state_dict_of(checkpoint: Mapping[str, Any], part: str, path: Path) -> Mapping[str, Tensor]:

@@ -31,6 +31,7 @@ INDEX_NAME = "index.json"
 UNFINISHED = ".tmp"
 IMAGE_FORMATS = ("png", "jpg", "webp")
 SPLITS = ("train", "validation", "test")
+MAX_JSON_BYTES = 1 << 20  # of the facts of a frame, which take 4 kB
 # Number of decimals in the JSON of every array.
 DECIMALS = {"landmarks": 3, "pupils": 3, "head_pose": 4, "gaze": 5, "expression": 5}
 FACE_DECIMALS = 6
@@ -194,7 +195,7 @@ def scan_shard(path: Path) -> Iterator[StoredFrame]:
         ValueError: as `read_shard`.
     """
     try:
-        with tarfile.open(path) as archive:
+        with tarfile.open(path, "r:") as archive:  # compressed ones have no positions, and any length
             for key, members in groupby(archive, lambda member: member.name.partition(".")[0]):
                 parts = {member.name.partition(".")[2]: member for member in members}
                 yield _stored_frame(path, key, parts, archive)
@@ -331,6 +332,8 @@ def _stored_frame(path: Path, key: str, parts: dict[str, tarfile.TarInfo], archi
             f"{sorted(parts)}. The shard is damaged: remove it and prepare it again."
         )
     try:
+        if parts["json"].issparse() or parts["json"].size > MAX_JSON_BYTES:
+            raise ValueError(f"what fits into {MAX_JSON_BYTES} bytes")
         facts = _facts_from_json(json.loads(archive.extractfile(parts["json"]).read()))
     except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise ValueError(

@@ -62,6 +62,8 @@ def problem_with_file(file: str | None) -> str:
     """Why a file cannot be loaded; empty if nothing is known against it, such as before a link is run."""
     if file is None:
         return ""
+    if not isinstance(file, str):  # a workflow may have anything in its place
+        return f"Expected the name of a saved file, received {file!r}. Choose one from the list."
     homes = (folder_paths.get_input_directory(), folder_paths.get_output_directory())
     try:
         path = _path_of(file or SUFFIX).resolve()  # with nothing saved yet, ComfyUI has no file to name

@@ -47,7 +47,9 @@ def fetch_model(repository: str) -> Path:
 
 def problem_with_model(name: str, repository: str) -> str:
     """Why a choice cannot be loaded; empty if nothing is known against it."""
-    if repository:
+    if not isinstance(name, str) or not isinstance(repository, str):  # a workflow may have anything in their place
+        return f"Expected names of a model and a repository, received {name!r}, {repository!r}. Choose from the list."
+    if repository := repository.strip():
         is_id = HUB_ID.fullmatch(repository)
         return "" if is_id else f"Expected a repository as name/model, received {repository!r}. Correct or empty it."
     if model_folder(name) is None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,10 @@ class RunningApp:
             time.sleep(0.1)
 
 
-def start_app(model: Path, folder: Path, *options: str) -> tuple[subprocess.Popen, RunningApp]:
-    """Start `gradio_app.py` on a free port and wait until it answers."""
+def start_app(
+    model: Path, folder: Path, *options: str, started: Callable[[subprocess.Popen], object] = lambda process: None
+) -> tuple[subprocess.Popen, RunningApp]:
+    """Start `gradio_app.py` on a free port, call `started`, and wait until it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -46,6 +49,7 @@ def start_app(model: Path, folder: Path, *options: str) -> tuple[subprocess.Pope
     words = [sys.executable, "gradio_app.py", "--model", str(model), "--device", "cpu", "--port", str(port), *options]
     with log.open("w") as output:
         process = subprocess.Popen(words, cwd=REPOSITORY, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    started(process)
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:

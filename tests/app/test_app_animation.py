@@ -230,17 +230,35 @@ def test_warm_up_measures_steps_and_reading(tiny_model_folder):
 def test_folders_go_with_their_session_or_with_age(tmp_path):
     from diffusionact_app.sessions import Sessions
 
-    sessions = Sessions(tmp_path / "results", keep_seconds=60)
+    now = [0.0]
+    sessions = Sessions(tmp_path / "results", keep_seconds=60, clock=lambda: now[0])
     mine, yours = sessions.new_folder("me"), sessions.new_folder("you")
     sessions.stop("me")
     assert (mine / STOP_NAME).exists() and not (yours / STOP_NAME).exists()
     sessions.close("me")
     assert not mine.exists() and yours.exists()
-    os.utime(yours, (0, 0))
+    now[0] = 50
     sessions.keep("you")
     sessions.new_folder("me")
+    now[0] = 100
+    sessions.new_folder("me")
     assert yours.exists()
-    os.utime(yours, (0, 0))
+    now[0] = 111
     sessions.new_folder("me")
     assert not yours.exists()
     sessions.keep("you")
+
+
+@pytest.mark.parametrize("stamp", [0, 2**32])
+def test_clock_that_is_set_takes_no_results_away(tmp_path, stamp):
+    from diffusionact_app.sessions import Sessions
+
+    now = [0.0]
+    sessions = Sessions(tmp_path / "results", keep_seconds=60, clock=lambda: now[0])
+    kept = sessions.new_folder("me")
+    os.utime(kept, (stamp, stamp))  # as if it had been made long ago, or in the future
+    sessions.new_folder("you")
+    assert kept.exists()
+    now[0] = 61
+    sessions.new_folder("you")
+    assert not kept.exists()

@@ -26,6 +26,24 @@ def test_memory_does_not_grow_over_twenty_runs(app, source_file, driving_file, t
     assert max(sizes[20:]) - max(sizes[3:8]) < MAX_GROWTH_MB, sizes
 
 
+def test_server_remembers_a_limited_number_of_visits(monkeypatch):
+    import gradio
+
+    from diffusionact_app import serving
+    from diffusionact_app.settings import AppSettings
+
+    with gradio.Blocks() as page:
+        gradio.Markdown("A page")
+    monkeypatch.setattr(serving, "make_page", lambda settings: page)
+    serving.serve(AppSettings(host="127.0.0.1"), block=False)
+    try:
+        for number in range(2 * serving.MAX_VISITS):
+            assert page.state_holder[f"visit {number}"]
+        assert len(page.state_holder.session_data) <= serving.MAX_VISITS <= 500
+    finally:
+        page.close()
+
+
 def test_page_works_below_a_path(tiny_model_folder, tmp_path):
     process, running = start_app(tiny_model_folder, tmp_path, "--root-path", "/faces")
     try:

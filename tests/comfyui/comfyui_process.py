@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ class ServerProcess:
     """One ComfyUI server.
 
     `base` has its custom_nodes, models, input, output, temp and user folders, `packages` what is installed beside its
-    own Python packages.
+    own Python packages; `started` is called before it is waited for.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class ServerProcess:
         device: tuple[str, ...] = ("--cpu",),
         pack_folder: str = PACK_FOLDER,
         packages: Path | None = None,
+        started: Callable[[subprocess.Popen], object] = lambda process: None,
     ) -> None:
         self.base = base
         self.port = free_port()
@@ -114,6 +115,7 @@ class ServerProcess:
             stdout=self.log_file.open("a"),
             stderr=subprocess.STDOUT,
         )
+        started(self.process)
         try:
             self.wait_until_ready()
         except BaseException:

@@ -42,6 +42,7 @@ def test_a_reference_frame_after_the_end_is_named(comfyui_server, inputs):
     ("node", "name", "value", "expected"),
     [
         ("model", "model", "not there", "not there"),
+        ("model", "model", [], "Expected names of a model"),
         ("decode", "steps", 0, "smaller than min"),
         ("decode", "preset", "best", "not in"),
         ("source", "inversion_steps", "many", "INT"),
@@ -56,3 +57,11 @@ def test_a_wrong_input_is_rejected_before_anything_runs(comfyui_server, inputs, 
         comfyui_server.queue(graph.prompt)
     assert caught.value.node_errors.keys() == {node}
     assert expected in " ".join(caught.value.node_errors[node])
+
+
+def test_a_value_in_place_of_a_link_is_named(comfyui_server, inputs):
+    graph = reenactment(comfyui_server, "short.mp4")
+    graph.set("codes", pose="a pose")
+    node, message = error_of(comfyui_server, graph)
+    assert node == "codes"
+    assert "Expected DIFFUSIONACT_POSE" in message and "'a pose'" in message

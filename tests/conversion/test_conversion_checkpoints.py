@@ -112,6 +112,18 @@ def test_a_checkpoint_that_is_no_dict_is_rejected(tmp_path):
         read_checkpoint(tmp_path / "a.pt")
 
 
+def test_a_checkpoint_that_unpacks_to_more_than_it_is_is_rejected(tmp_path):
+    torch.save({"weights": {"a": torch.zeros(1 << 18)}}, tmp_path / "a.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pt") as source,
+        zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(ValueError, match="without compression, received .* bytes packed into"):
+        read_checkpoint(tmp_path / "bomb.pt")
+
+
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"Expected a checkpoint, received .*nowhere\.pt.*Check"):
         read_checkpoint(tmp_path / "nowhere.pt")

@@ -1,6 +1,7 @@
 """Shards: what is written is read back; damage is reported."""
 
 import dataclasses
+import gzip
 import io
 import json
 import tarfile
@@ -181,6 +182,21 @@ def test_a_shard_that_ends_too_early_is_said_in_words(tmp_path):
     (tmp_path / "b.tar").write_bytes((tmp_path / "a.tar").read_bytes()[:3000])
     with pytest.raises(ValueError, match=r"b\.tar"):
         list(read_shard(tmp_path / "b.tar"))
+
+
+def test_shard_that_unpacks_to_more_than_it_is_is_rejected(tmp_path):
+    write_shard(tmp_path / "a.tar", [make_frame()])
+    (tmp_path / "packed.tar").write_bytes(gzip.compress((tmp_path / "a.tar").read_bytes()))
+    with pytest.raises(ValueError, match="Expected a complete tar file"):
+        list(scan_shard(tmp_path / "packed.tar"))
+    with tarfile.open(tmp_path / "a.tar") as source, tarfile.open(tmp_path / "sparse.tar", "w") as target:
+        for member in source.getmembers():
+            content = source.extractfile(member).read()
+            if member.name.endswith(".json"):  # "nothing but 2**40 zeros", in the words of GNU tar
+                member.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(2**40)}
+            target.addfile(member, io.BytesIO(content))
+    with pytest.raises(ValueError, match="json of sparse.tar"):
+        list(scan_shard(tmp_path / "sparse.tar"))
 
 
 def test_the_index_names_the_expression(tmp_path):

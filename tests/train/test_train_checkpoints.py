@@ -149,6 +149,25 @@ def test_a_run_killed_after_its_last_checkpoint_has_its_model(write_run, tmp_pat
     assert "after 2 steps" in " ".join((tmp_path / "run/model/README.md").read_text().split())
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Error while serializing: I/O error: No space left on device (os error 28)",
+        "[enforce fail at inline_container.cc:672] . unexpected pos 33216 vs 33136",
+    ],
+)
+def test_full_disk_is_told_in_one_message_with_a_cure(monkeypatch, capsys, words):
+    def fill_the_disk():
+        raise RuntimeError(words)  # as the writers of safetensors and of torch do
+
+    monkeypatch.setattr(command, "main", fill_the_disk)
+    assert command.run() == 2
+    assert "received a full disk" in (told := capsys.readouterr().err) and "--resume latest" in told
+    monkeypatch.setattr(command, "main", lambda: [][0])
+    with pytest.raises(IndexError):
+        command.run()
+
+
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_as_one_that_never_was(write_run, tmp_path):
     train(write_run("whole", max_steps=30, checkpoint_every=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -37,6 +38,7 @@ from ..preparation.splits import assign_splits, read_test_list
 from ..preparation.tracking import FrameSelection
 
 BAD_INPUT = 2
+CURE = "Free some, and go on with the same command: finished videos are kept."
 INTERRUPTED = 130
 FLAME_NAMES = tuple(f"expression{number:02d}" for number in range(NUM_EXPRESSION)) + tuple(
     f"jaw{axis}" for axis in "XYZ"[:NUM_JAW]
@@ -77,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(prepare(options))
     except (ValueError, OSError, ModuleNotFoundError, torch.cuda.OutOfMemoryError) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            error = f"Expected room in {str(options.output)!r}, received a full disk. {CURE}"
         sys.stderr.write(f"prepare.py: {error}\n")
         return BAD_INPUT
     except BrokenProcessPool:

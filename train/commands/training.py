@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 LOCK_FILE = ".lock"
 # What a user can cause: told in one message. Anything else is an error of ours and shows where it happened.
 USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, NonFiniteLossError, yaml.YAMLError)
+# What the writers of safetensors and of torch's own files say of a full disk, in errors of no class for it.
+FULL_DISK = ("No space left on device", "inline_container.cc", "PytorchStreamWriter failed")
 MAX_WAIT = timedelta(hours=6)  # of processes for the main one, which decodes new shards and validates alone
 
 
@@ -71,11 +73,23 @@ def run() -> int:
             file=sys.stderr,
         )
         return 2
-    except USER_ERRORS as error:
+    except Exception as error:
+        if (message := explanation(error)) is None:
+            raise
         logger.debug("stopped", exc_info=True)  # to train.log only
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 2
     return 0
+
+
+def explanation(error: Exception) -> str | None:
+    """What a user can do about an error; None for an error of ours."""
+    if any(words in str(error) for words in FULL_DISK):
+        return (
+            f"Expected room for what training writes, received a full disk ({str(error)[:200]}). Free some, and "
+            "continue with --resume latest: complete checkpoints are kept."
+        )
+    return str(error) if isinstance(error, USER_ERRORS) else None
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -233,13 +247,20 @@ def write_config(config: TrainingConfig, run_folder: Path) -> None:
     print(text)
 
 
+class LogFile(logging.FileHandler):
+    """A log that a full disk ends in silence: whatever else is written then tells of it, once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Called by logging where a line could not be written."""
+
+
 def set_up_logging(run_folder: Path, is_main_process: bool) -> None:
     """Log to the terminal and to `train.log` in the run folder; only errors from the other processes."""
     terminal = logging.StreamHandler()
     terminal.setLevel(logging.INFO)
     handlers: list[logging.Handler] = [terminal]
     if is_main_process:
-        handlers.append(logging.FileHandler(run_folder / "train.log"))
+        handlers.append(LogFile(run_folder / "train.log"))
     level = logging.INFO if is_main_process else logging.ERROR
     logging.basicConfig(format="%(asctime)s %(message)s", level=level, handlers=handlers, force=True)
     logging.getLogger("accelerate").setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ from diffusionact import PoseOptions
 from diffusionact.pipelines.preview import PREVIEW_TITLE
 from diffusionact.video import FrameSource
 
-from .animation import AnimateJob, AnimationProgress
+from .animation import AnimateJob
 from .checks import check_frames, check_photo, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, output_choice, quality_choice
@@ -258,7 +258,7 @@ class AnimateTab:
         note = f"{PREVIEW_TITLE}; made in {time.perf_counter() - started:.1f} s. Press Animate for the result."
         yield gr.skip(), str(path), ready_html("Preview", note)
 
-    def _show(self, progress: AnimationProgress) -> dict:
+    def _show(self, progress: JobProgress) -> dict:
         if progress.stage in ("done", "stopped", "broken"):
             return {self.status: progress_html(progress), **self._finished(progress)}
         updates = {self.status: progress_html(progress), **self.buttons.running()}
@@ -269,7 +269,7 @@ class AnimateTab:
             updates[self.stage] = progress.preview.numpy()
         return updates
 
-    def _finished(self, progress: AnimationProgress) -> dict:
+    def _finished(self, progress: JobProgress) -> dict:
         updates = self.buttons.idle()
         if progress.reason:
             gr.Warning(plain(progress.reason), title="The video broke off; the frames before it are kept", duration=15)

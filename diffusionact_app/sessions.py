@@ -10,7 +10,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from .animation import STOP_NAME
+from .jobs import STOP_NAME
 
 
 class Sessions:

@@ -11,11 +11,11 @@ import gradio as gr
 
 from diffusionact.images import written_under_temporary_name
 
-from .animate_tab import make_job
 from .checks import check_frames, check_photo, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .costs import in_words
+from .job_making import make_job
 from .jobs import JobProgress
 from .messages import as_message, plain
 from .run_buttons import RunButtons

@@ -1,4 +1,4 @@
-"""A job whose source is a clip: every frame keeps its head and takes what it should of a driver, or is only corrected."""
+"""A job whose source is a clip: each frame takes what it should of a driver, or only eyes and mouth change."""
 
 from __future__ import annotations
 
@@ -82,6 +82,11 @@ class ClipJob(Job):
         return min([self.frames, *(count for count in counts if count)])
 
     @property
+    def moves_heads(self) -> bool:
+        """Whether heads turn, so that the person is cut out of every frame."""
+        return self.motion is not None or (self.driving is not None and self.mix.head > 0)
+
+    @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the output."""
         return fitted(self.source.size, self.output_side_px)
@@ -118,7 +123,7 @@ def taken(parts: Iterable[str]) -> PoseMix:
     """
     words = list(parts)
     if not words or set(words) - set(PARTS):
-        raise ValueError(f"Expected some of {', '.join(PARTS)} to take, received {words}. Choose at least one of these.")
+        raise ValueError(f"Expected some of {', '.join(PARTS)} to take, received {words}. Choose at least one.")
     return PoseMix(**{name: share for word in words for name, share in PARTS[word].items()})
 
 
@@ -142,7 +147,7 @@ def animate_clip(model: SharedModel, job: ClipJob) -> Iterator[JobProgress]:
     last = yield from write_frames(job, reports(partial(_stream, model, job)), compose, videos, begun)
     if last.done:
         steps = model.source_frame_steps(job.sampling)
-        model.costs.learn_source_frames(last.rendering_seconds, last.done, steps)
+        model.costs.learn_source_frames(last.rendering_seconds, last.done, steps, job.moves_heads)
     clips = (clip for clip in (job.source, job.driving) if clip is not None)
     yield finished(last, videos, tuple(problem for clip in clips for problem in clip.problems))
 
@@ -154,7 +159,6 @@ def _stream(model: SharedModel, job: ClipJob, report: Report) -> None:
 
 def _frames(model: SharedModel, job: ClipJob) -> Iterator[SceneFrame]:
     """All frames; a generator, so that the driver's first frames are read in a turn, too."""
-    moves_heads = job.motion is not None or (job.driving is not None and job.mix.head > 0)
     yield from stream_source_video(
         model.pipeline,
         _watched(model, job),
@@ -164,7 +168,7 @@ def _frames(model: SharedModel, job: ClipJob) -> Iterator[SceneFrame]:
         job.edit,
         job.sampling,
         feather=job.feather,
-        keeps_head=not moves_heads,
+        keeps_head=not job.moves_heads,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 EMA_WEIGHT = 0.3
 FULL_CHUNK_S = 2.0  # a chunk should not keep other visitors waiting for longer
 MAX_FRAMES_PER_CHUNK = 8
+HEADS_FACTOR = 2.0  # for heads to turn, the person is cut out of the photo
 
 
 @dataclass
@@ -37,9 +38,9 @@ class CostModel:
         """Seconds for one frame."""
         return steps * self.step + self.reading
 
-    def source_frame(self, steps: int) -> float:
+    def source_frame(self, steps: int, moves_heads: bool) -> float:
         """Seconds for one frame that is a source of its own; `steps` encode and render it."""
-        return self.photo + self.frame(steps)
+        return self.photo * (HEADS_FACTOR if moves_heads else 1.0) + self.frame(steps)
 
     def chunk_size(self, steps: int) -> int:
         """Frames to render together."""
@@ -56,9 +57,10 @@ class CostModel:
         self.step *= factor
         self.reading *= factor
 
-    def learn_source_frames(self, seconds: float, frames: int, steps: int) -> None:
+    def learn_source_frames(self, seconds: float, frames: int, steps: int, moves_heads: bool) -> None:
         """Take in a measurement of finished frames that were sources."""
-        self.photo = max(0.0, self.photo + EMA_WEIGHT * (seconds / frames - self.source_frame(steps)))
+        excess = seconds / frames - self.source_frame(steps, moves_heads)
+        self.photo = max(0.0, self.photo + EMA_WEIGHT * excess / (HEADS_FACTOR if moves_heads else 1.0))
 
 
 def steps_in_words(steps: int) -> str:

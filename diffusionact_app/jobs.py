@@ -8,13 +8,14 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from diffusionact.video import FrameSource, VideoWriter
 
 STOP_NAME = "stop"
+AnyJob = TypeVar("AnyJob", bound="Job")
 
 
 class Stopped(Exception):
@@ -29,6 +30,10 @@ class Job:
     """
 
     folder: Path
+
+    def in_folder(self: AnyJob, folder: Path) -> AnyJob:
+        """The same job with another folder."""
+        return replace(self, folder=folder)
 
     @property
     def is_stopped(self) -> bool:

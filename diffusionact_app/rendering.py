@@ -23,7 +23,7 @@ def render(model: SharedModel, job: VideoJob) -> Iterator[JobProgress]:
 def estimate(model: SharedModel, job: VideoJob) -> float:
     """Seconds that a job will take."""
     if isinstance(job, ClipJob):
-        return model.estimate_clip(job.total, job.sampling)
+        return model.estimate_clip(job.total, job.sampling, job.moves_heads)
     if isinstance(job, GroupJob):
         return model.estimate_group(job.total, len(job.drivers), job.sampling)
     return model.estimate(job.total, job.sampling, model.is_encoded(job.source, job.source_face))

@@ -139,9 +139,9 @@ class SharedModel:
         """Steps of the engine for one frame of a clip that is the source: it is encoded, then rendered."""
         return self.encode_steps + self.steps_per_frame(sampling)
 
-    def estimate_clip(self, frames: int, sampling: Sampling) -> float:
+    def estimate_clip(self, frames: int, sampling: Sampling, moves_heads: bool) -> float:
         """Seconds that a job takes whose source is a clip."""
-        return frames * self.costs.source_frame(self.source_frame_steps(sampling))
+        return frames * self.costs.source_frame(self.source_frame_steps(sampling), moves_heads)
 
     def estimate_group(self, frames: int, faces: int, sampling: Sampling) -> float:
         """Seconds that a job takes in which several faces of a photo move."""

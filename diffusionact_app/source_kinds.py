@@ -1,0 +1,18 @@
+"""What can be the source on the Animate tab, and what the page shows for each."""
+
+from __future__ import annotations
+
+PHOTO, CLIP, GROUP = "photo", "clip", "group"
+KINDS = [("A photo", PHOTO), ("A video clip", CLIP), ("Several faces of a photo", GROUP)]
+
+MOTION_INFO = {
+    PHOTO: "Without a video: choose what the photo does.",
+    CLIP: "Without a driving video: a motion on top of the clip's own.",
+    GROUP: "",
+}
+READY_NOTES = {
+    PHOTO: "Choose a photo and a video, or an example, and press Animate.",
+    CLIP: "Choose a clip, then a driving video or a motion, or only change eyes and mouth.",
+    GROUP: "Choose a photo with several faces, and say what each of them does.",
+}
+WHOLE_LABELS = {PHOTO: "Whole photo", CLIP: "Whole clip", GROUP: "Whole photo"}

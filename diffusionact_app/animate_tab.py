@@ -14,7 +14,7 @@ from diffusionact.pipelines.preview import PREVIEW_TITLE
 from .animation import AnimateJob
 from .checks import check_photo, check_time, check_video
 from .clip_job import ClipJob
-from .clip_options import clip_options, clip_part, driver_end_choice
+from .clip_options import clip_options, clip_part, driver_end_choice, length_choice, sound_choice
 from .context import Context
 from .controls import Controls, driver_options, output_choice, quality_choice
 from .examples import EXAMPLES
@@ -26,7 +26,7 @@ from .motions import AS_THE_VIDEO, CHOICES
 from .rendering import estimate
 from .results_panel import ResultsPanel
 from .run_buttons import RunButtons
-from .source_kinds import CLIP, GROUP, KINDS, MOTION_INFO, PHOTO, READY_NOTES, WHOLE_LABELS
+from .source_kinds import CLIP, GROUP, KINDS, MOTION_INFO, PHOTO, READY_NOTES, STAGE_LABELS, WHOLE_LABELS
 from .status import estimate_html, ready_html
 from .uploads import photo_upload
 from .vision_panel import VisionPanel
@@ -77,8 +77,10 @@ class AnimateTab:
         self.controls.add("motion", motion)
         with gr.Column(visible=False) as self.clip_column:
             clip_options(self.controls)
-        with gr.Column(visible=False) as self.end_column:
+        with gr.Row(visible=False) as self.end_row:
+            sound_choice(self.controls)
             driver_end_choice(self.controls)
+            length_choice(self.controls)
         quality_choice(self.controls, self.context.model)
         output_choice(self.controls, self.context.model)
         with gr.Row():
@@ -136,20 +138,21 @@ class AnimateTab:
         source = controls["source"]
         shown = source.change(*self._seen("source", source), **quiet)
         shown.failure(*self._unseen("source"), **quiet)
-        shown.success(errors_as_messages(self._prepare), inputs, None, concurrency_id="preview", **quiet)
+        kind = controls["kind"]
+        shown.success(errors_as_messages(self._prepare), [source, kind], None, concurrency_id="preview", **quiet)
+        lengthy = [kind, controls["clip"], controls["driving"]]
+        length_of = errors_as_messages(self._new_length), lengthy, [controls["frames"]]
         for name in ("clip", "driving"):  # a video that cannot be read is complained about once
             field = controls[name]
-            length = field.change(errors_as_messages(self._new_length), inputs, [controls["frames"]], **quiet)
+            length = field.change(*length_of, **quiet)
             length.failure(*self._unseen(name), **quiet)
             length.success(*self._seen(name, field), **quiet)
         self.group.follow(source, self.vision.boxes["source"])
-        noted = [self.vision.boxes["source"], controls["kind"]]
-        for change in (self.vision.boxes["source"].change, controls["kind"].change):
+        noted = [self.vision.boxes["source"], kind]
+        for change in (self.vision.boxes["source"].change, kind.change):
             change(errors_as_messages(self._note_faces), noted, [self.faces_note], **quiet)
         choose = errors_as_messages(self._choose_kind)
-        controls["kind"].change(choose, [controls["kind"]], self._of_kind(), **quiet).then(
-            errors_as_messages(self._new_length), inputs, [controls["frames"]], **quiet
-        )
+        kind.change(choose, [kind], self._of_kind(), **quiet).then(*length_of, **quiet)
         costly = ("kind", "source", "clip", "driving", "motion", "quality", "frames", "start", "end", "clip_start")
         for name in (*costly, "clip_end", "take", "driver_end", "eye_contact", "blink", "mouth", "drivers", "seconds"):
             controls[name].change(errors_as_messages(self._estimate), inputs, [self.estimate], **quiet)
@@ -165,14 +168,15 @@ class AnimateTab:
     def _of_kind(self) -> list:
         """What `_choose_kind` fills, in its order."""
         controls, results = self.controls, self.results
-        names = ("source", "clip", "motion", "output", "match_colour", "keep_sound")
-        parts = [self.group_part, self.example_part, self.clip_column, self.end_column, self.clip_part, self.preview]
+        names = ("source", "clip", "motion", "output", "match_colour", "keep_sound", "sound", "seconds")
+        parts = [self.group_part, self.example_part, self.clip_column, self.end_row, self.clip_part, self.preview]
         shown = [self.vision.fold, self.vision.shown["source"], self.vision.shown["clip"]]
         return [
             *(controls[name] for name in names),
             *parts,
             *shown,
             results.preview_tab,
+            results.stage,
             results.full_tab,
             results.full,
             results.save_full,
@@ -194,6 +198,8 @@ class AnimateTab:
             gr.update(visible=kind == PHOTO and has_outputs),
             only(PHOTO),
             only(PHOTO, GROUP),
+            only(CLIP),
+            only(GROUP),
             only(GROUP),
             only(PHOTO),
             only(CLIP),
@@ -203,7 +209,8 @@ class AnimateTab:
             only(PHOTO, CLIP),
             only(PHOTO),
             only(CLIP),
-            only(PHOTO),
+            gr.Tab(visible=kind == PHOTO),
+            gr.Image(label=STAGE_LABELS[kind]),
             gr.Tab(label=whole),
             gr.Video(label=whole),
             gr.DownloadButton(f"Save {whole.lower()}"),
@@ -224,14 +231,13 @@ class AnimateTab:
         given = str(example.source), str(example.driving), example.relative, AS_THE_VIDEO
         return *given, status, gr.Tabs(selected="side"), side, full, *saves
 
-    def _new_length(self, data: dict) -> Any:
+    def _new_length(self, kind: str, clip: str | None, driving: str | None) -> Any:
         """Let the number of frames end where the video does that sets the length."""
-        values, limits = self.controls.values(data), self.context.limits
-        clip = None
-        if values["kind"] == CLIP and values["clip"]:
-            clip = check_video(values["clip"], limits, name="source clip")
-        driving = check_video(values["driving"], limits) if values["driving"] else None
-        ruling = {PHOTO: driving, CLIP: clip}.get(values["kind"])
+        limits, ruling = self.context.limits, None
+        if kind == CLIP and clip:
+            ruling = check_video(clip, limits, name="source clip")
+        driver = check_video(driving, limits) if driving else None
+        ruling = driver if kind == PHOTO else ruling
         most = min((ruling and ruling.frame_count) or limits.frames, limits.frames)
         return gr.Slider(maximum=max(2, most), value=most)
 
@@ -256,11 +262,10 @@ class AnimateTab:
             self.context.sessions.keep(request.session_hash)
             yield self._show(progress)
 
-    def _prepare(self, data: dict) -> None:
+    def _prepare(self, source: str | None, kind: str) -> None:
         """Read the photo while the visitor looks for a video, so that a preview begins at once."""
-        values = self.controls.values(data)
-        if values["kind"] == PHOTO and values["source"]:
-            self.context.previews.source(check_photo(values["source"], self.context.limits))
+        if kind == PHOTO and source:
+            self.context.previews.source(check_photo(source, self.context.limits))
 
     def _preview(self, data: dict, request: gr.Request) -> Iterator[tuple]:
         """A small clip of the first seconds, by geometry, before the job is begun."""

@@ -24,7 +24,7 @@ END_NAMES = {
     "ping-pong": "It goes back and forth",
 }
 SOUND_NAMES = {
-    "auto": "The driver's where its lips are taken",
+    "auto": "Automatic",
     "source": "The source's",
     "driver": "The driver's",
     "none": "No sound",
@@ -32,7 +32,7 @@ SOUND_NAMES = {
 
 
 def clip_options(controls: Controls) -> None:
-    """What changes of a clip, and whose sound goes along."""
+    """What changes of a clip."""
     controls.add(
         "take",
         gr.CheckboxGroup(
@@ -51,14 +51,25 @@ def clip_options(controls: Controls) -> None:
         ):
             looks = {"label": label, "info": info, "elem_id": f"clip-{name}", "min_width": 120}
             controls.add(name, gr.Slider(0.0, most, value=value, step=0.05, **looks))
-    controls.add("sound", gr.Dropdown([(SOUND_NAMES[name], name) for name in SOUNDS], value="auto", label="Sound"))
+
+
+def sound_choice(controls: Controls) -> None:
+    """Whose sound goes along with a clip."""
+    sounds = [(SOUND_NAMES[name], name) for name in SOUNDS]
+    controls.add("sound", gr.Dropdown(sounds, value="auto", label="Sound", visible=False, min_width=140))
 
 
 def driver_end_choice(controls: Controls) -> None:
     """What becomes of a driver that is shorter than the rest."""
+    ends, label = [(END_NAMES[name], name) for name in ENDS], "Where the driver is shorter"
+    controls.add("driver_end", gr.Dropdown(ends, value="stop", label=label, min_width=140))
+
+
+def length_choice(controls: Controls) -> None:
+    """How long a group moves."""
+    info = "0: as long as videos or motions are."
     controls.add(
-        "driver_end",
-        gr.Dropdown([(END_NAMES[name], name) for name in ENDS], value="stop", label="Where the driver is shorter"),
+        "seconds", gr.Number(0, minimum=0, step=0.5, label="Length, seconds", info=info, visible=False, min_width=140)
     )
 
 

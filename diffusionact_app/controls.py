@@ -52,6 +52,16 @@ class Controls:
         return {name: data[component] for name, component in self._components.items()}
 
 
+class FrameCount(gr.Slider):
+    """A slider whose value may be beyond its end: what is sent while another video comes was set for the last one."""
+
+    is_template = True  # looks like its base in the page
+
+    def preprocess(self, payload: float | None) -> float | None:
+        """The value as it came; `checks.check_frames` looks at it."""
+        return payload
+
+
 def quality_choice(controls: Controls, model: SharedModel) -> None:
     """Speed against quality: the model's presets; hidden where there are none."""
     controls.add(
@@ -92,7 +102,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
     """How the video is read and the result composed; all have sensible values already."""
     controls.add(
         "frames",
-        gr.Slider(
+        FrameCount(
             1,
             limits.frames,
             value=limits.frames,

@@ -58,10 +58,6 @@ class GroupPanel:
             webcam_options=gr.WebcamOptions(mirror=False),
             buttons=[],
         )
-        controls.add(
-            "seconds",
-            gr.Number(0, minimum=0, step=0.5, label="Length, seconds", info="0: as long as videos or motions are."),
-        )
         self.drivers = controls.add("drivers", gr.State({}))
         self._photo, self._boxes = gr.State(None), gr.State([])
         self.parts: list[Component] = [self._hint, self.picture, self._face, self._what, self._own, self.drivers]

@@ -17,12 +17,7 @@ PARTS = [
     ("Gaze", "gaze"),
     ("Head's turn", "head"),
 ]
-END_NAMES = {
-    "stop": "The result ends with it",
-    "hold": "Its last frame is held",
-    "loop": "It begins again",
-    "ping-pong": "It goes back and forth",
-}
+END_NAMES = {"stop": "Stop there", "hold": "Hold its last frame", "loop": "Loop it", "ping-pong": "Ping-pong"}
 SOUND_NAMES = {
     "auto": "Automatic",
     "source": "The source's",
@@ -45,7 +40,7 @@ def clip_options(controls: Controls) -> None:
     )
     with gr.Row():
         for name, label, info, most, value in (
-            ("eye_contact", "Eye contact", "1: eyes to the camera.", 1.0, 0.0),
+            ("eye_contact", "Eye contact", "1: to the camera.", 1.0, 0.0),
             ("blink", "Blinks", "1: as in the clip.", 2.0, 1.0),
             ("mouth", "Mouth", "0: still.", 2.0, 1.0),
         ):

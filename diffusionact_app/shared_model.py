@@ -29,6 +29,7 @@ from diffusionact.generation.sampling import StepCallback
 from diffusionact.generation.warp import WarpEngine
 from diffusionact.images import load_image
 from diffusionact.motion import script_poses
+from diffusionact.pipelines.group_drivers import wanted_faces
 from diffusionact.pipelines.stream_hooks import NO_HOOKS, StreamHooks
 from diffusionact.types import CropTransform, map_tensors
 
@@ -266,6 +267,10 @@ class SharedModel:
     def face_boxes(self, image: Tensor) -> Tensor:
         """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
         return self._reader.faces_in(image)
+
+    def wanted_faces(self, image: Tensor, words: Iterable[str]) -> dict[int, str]:
+        """`pipelines.group_drivers.wanted_faces` of an image uint8 (H, W, 3)."""
+        return wanted_faces(self.pipeline.with_face_reader(self._reader), image, words)
 
     def read_face(self, image: Tensor, face: int) -> CroppedFace:
         """Read one face of an image uint8 (H, W, 3) as the pipeline does for sources.

@@ -209,7 +209,7 @@ class AnimateTab:
             only(PHOTO, CLIP),
             only(PHOTO),
             only(CLIP),
-            gr.Tab(visible=kind == PHOTO),
+            gr.Tab(interactive=kind == PHOTO),
             gr.Image(label=STAGE_LABELS[kind]),
             gr.Tab(label=whole),
             gr.Video(label=whole),

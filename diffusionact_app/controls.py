@@ -113,7 +113,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
         ),
     )
     with gr.Row():
-        for name, info in (("start", "Of the part to take."), ("end", "0 is the end of the video.")):
+        for name, info in (("start", "Of the driving video's part."), ("end", "0 is the end of the video.")):
             label = f"{name.capitalize()}, seconds"
             controls.add(
                 name,
@@ -159,6 +159,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
                 step=0.01,
                 label="Soft edge",
                 info="Of the face in the whole photo.",
+                min_width=260,  # beside the boxes there would be no room for the words
             ),
         )
         with gr.Column(min_width=140):

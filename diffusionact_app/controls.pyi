@@ -60,9 +60,7 @@ class FrameCount(gr.Slider):
     def preprocess(self, payload: float | None) -> float | None:
         """The value as it came; `checks.check_frames` looks at it."""
         return payload
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
     if TYPE_CHECKING:
         from gradio.components import Timer

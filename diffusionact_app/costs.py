@@ -13,7 +13,7 @@ from dataclasses import dataclass
 EMA_WEIGHT = 0.3
 FULL_CHUNK_S = 2.0  # a chunk should not keep other visitors waiting for longer
 MAX_FRAMES_PER_CHUNK = 8
-STILL_HEADS_SHARE = 0.5  # of `photo`; for heads to turn, the person is cut out of it
+HEADS_FACTOR = 2.0  # for heads to turn, the person is cut out of every frame
 
 
 @dataclass
@@ -40,7 +40,7 @@ class CostModel:
 
     def source_frame(self, steps: int, moves_heads: bool) -> float:
         """Seconds for one frame that is a source of its own; `steps` encode and render it."""
-        return self.photo * (1.0 if moves_heads else STILL_HEADS_SHARE) + self.frame(steps)
+        return self.photo * (HEADS_FACTOR if moves_heads else 1.0) + self.frame(steps)
 
     def chunk_size(self, steps: int) -> int:
         """Frames to render together."""
@@ -60,7 +60,7 @@ class CostModel:
     def learn_source_frames(self, seconds: float, frames: int, steps: int, moves_heads: bool) -> None:
         """Take in a measurement of finished frames that were sources."""
         excess = seconds / frames - self.source_frame(steps, moves_heads)
-        self.photo = max(0.0, self.photo + EMA_WEIGHT * excess / (1.0 if moves_heads else STILL_HEADS_SHARE))
+        self.photo = max(0.0, self.photo + EMA_WEIGHT * excess / (HEADS_FACTOR if moves_heads else 1.0))
 
 
 def steps_in_words(steps: int) -> str:

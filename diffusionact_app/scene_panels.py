@@ -14,6 +14,7 @@ from diffusionact.images import middle_square, model_to_uint8, resize, uint8_to_
 from diffusionact.pipelines.source_video import extended
 
 SIDE_WIDTH_PX = 1536  # of all panels together
+WIDE_RATIO = 2.0  # width to height
 JPEG_QUALITY = 90
 
 
@@ -33,7 +34,7 @@ def scaled(frame: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class ScenePanels:
-    """Before | driver | after, all equally high; without a driver before | after.
+    """Before | driver | after, all equally high; without a driver before | after, wide ones one above the other.
 
     Args:
         size: (height, width) of the whole frames.
@@ -41,8 +42,9 @@ class ScenePanels:
     """
 
     def __init__(self, size: tuple[int, int], drivers: Iterator[Tensor] | None = None):
-        count = 2 if drivers is None else 3
-        self._size = fitted(size, SIDE_WIDTH_PX // count)
+        self._is_stacked = drivers is None and size[1] >= WIDE_RATIO * size[0]
+        count = 1.5 if self._is_stacked else 2 if drivers is None else 3
+        self._size = fitted(size, int(SIDE_WIDTH_PX / count))
         self._drivers = drivers
 
     def __call__(self, before: Tensor, after: Tensor) -> Tensor:
@@ -50,7 +52,7 @@ class ScenePanels:
         panels = [scaled(before, self._size), scaled(after, self._size)]
         if self._drivers is not None:
             panels.insert(1, middle_square(next(self._drivers), self._size[0]))
-        return torch.cat(panels, dim=1)
+        return torch.cat(panels, dim=0 if self._is_stacked else 1)
 
 
 def played(frames: Iterable[Tensor], end: str, side: int = SIDE_WIDTH_PX // 3) -> Iterator[Tensor]:

@@ -17,9 +17,7 @@ class PhotoUpload(gr.Image):
     def preprocess(self, payload: ImageData | None) -> str | None:
         """The path of the uploaded file, or None."""
         return payload.path if payload else None
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
     if TYPE_CHECKING:
         from gradio.components import Timer

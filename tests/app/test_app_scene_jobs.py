@@ -87,6 +87,7 @@ def test_panels_are_equally_high_and_not_too_wide():
     before, after = torch.zeros(720, 1280, 3, dtype=torch.uint8), torch.full((720, 1280, 3), 255, dtype=torch.uint8)
     assert ScenePanels((720, 1280))(before, after).shape == (432, 1536, 3)
     assert ScenePanels((720, 1280), iter([after]))(before, after).shape == (288, 512 + 288 + 512, 3)
+    assert ScenePanels((512, 2048))(before, after).shape == (2 * 256, 1024, 3)
     assert fitted((100, 51), 200) == (100, 51) and fitted((1001, 501), 500) == (500, 250)
 
 

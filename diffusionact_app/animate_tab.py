@@ -75,7 +75,7 @@ class AnimateTab:
             CHOICES, value=AS_THE_VIDEO, label="Motion", info=MOTION_INFO[PHOTO], elem_id="animate-motion"
         )
         self.controls.add("motion", motion)
-        with gr.Column(visible=False) as self.clip_column:
+        with gr.Column(visible=False) as self.clip_changes:
             clip_options(self.controls)
         with gr.Row(visible=False) as self.end_row:
             sound_choice(self.controls)
@@ -96,15 +96,16 @@ class AnimateTab:
     def _uploads(self) -> None:
         """The source, of either kind, and beside it the driver."""
         add, box = self.controls.add, {"height": 260, "buttons": []}
-        video = {"sources": ["upload", "webcam"], "elem_classes": "driver"}
+        video: dict[str, Any] = {"sources": ["upload", "webcam"], "elem_classes": "driver"}
+        video["webcam_options"] = gr.WebcamOptions(mirror=False)
         with gr.Row():
             sources = ["upload", "webcam", "clipboard"]
-            add("source", photo_upload(label="Source photo", sources=sources, elem_id="animate-source", **box))
-            camera = gr.WebcamOptions(mirror=False)
-            clip_label = {"label": "Source clip", "elem_id": "animate-clip", "visible": False}
-            add("clip", gr.Video(webcam_options=camera, **clip_label, **video, **box))
-            driver_label = {"label": "Driving video", "elem_id": "animate-driving"}
-            add("driving", gr.Video(webcam_options=camera, **driver_label, **video, **box))
+            with gr.Column(min_width=160) as self.photo_column:
+                add("source", photo_upload(label="Source photo", sources=sources, elem_id="animate-source", **box))
+            with gr.Column(min_width=160, visible=False) as self.clip_column:
+                add("clip", gr.Video(label="Source clip", elem_id="animate-clip", **video, **box))
+            with gr.Column(min_width=160):
+                add("driving", gr.Video(label="Driving video", elem_id="animate-driving", **video, **box))
 
     def _connect(self) -> None:
         inputs = self.controls.all()
@@ -136,9 +137,12 @@ class AnimateTab:
         """What follows new files, another kind of source, and options that cost time."""
         inputs, controls = self.controls.all(), self.controls
         source = controls["source"]
+        # The number of frames may have changed before: what is chained takes the new one.
+        estimate_of = errors_as_messages(self._estimate), inputs, [self.estimate]
+        kind = controls["kind"]
         shown = source.change(*self._seen("source", source), **quiet)
         shown.failure(*self._unseen("source"), **quiet)
-        kind = controls["kind"]
+        shown.success(*estimate_of, **quiet)
         shown.success(errors_as_messages(self._prepare), [source, kind], None, concurrency_id="preview", **quiet)
         lengthy = [kind, controls["clip"], controls["driving"]]
         length_of = errors_as_messages(self._new_length), lengthy, [controls["frames"]]
@@ -146,16 +150,17 @@ class AnimateTab:
             field = controls[name]
             length = field.change(*length_of, **quiet)
             length.failure(*self._unseen(name), **quiet)
+            length.success(*estimate_of, **quiet)
             length.success(*self._seen(name, field), **quiet)
         self.group.follow(source, self.vision.boxes["source"])
         noted = [self.vision.boxes["source"], kind]
         for change in (self.vision.boxes["source"].change, kind.change):
             change(errors_as_messages(self._note_faces), noted, [self.faces_note], **quiet)
-        choose = errors_as_messages(self._choose_kind)
-        kind.change(choose, [kind], self._of_kind(), **quiet).then(*length_of, **quiet)
-        costly = ("kind", "source", "clip", "driving", "motion", "quality", "frames", "start", "end", "clip_start")
-        for name in (*costly, "clip_end", "take", "driver_end", "eye_contact", "blink", "mouth", "drivers", "seconds"):
-            controls[name].change(errors_as_messages(self._estimate), inputs, [self.estimate], **quiet)
+        chosen = kind.change(errors_as_messages(self._choose_kind), [kind], self._of_kind(), **quiet)
+        chosen.then(*length_of, **quiet).then(*estimate_of, **quiet)
+        costly = ("motion", "quality", "frames", "start", "end", "clip_start", "clip_end", "take", "driver_end")
+        for name in (*costly, "eye_contact", "blink", "mouth", "drivers", "seconds"):
+            controls[name].change(*estimate_of, **quiet)
 
     def _seen(self, kind: str, field: gr.components.Component) -> tuple:
         show, filled = self.vision.shows(kind)
@@ -168,10 +173,12 @@ class AnimateTab:
     def _of_kind(self) -> list:
         """What `_choose_kind` fills, in its order."""
         controls, results = self.controls, self.results
-        names = ("source", "clip", "motion", "output", "match_colour", "keep_sound", "sound", "seconds")
-        parts = [self.group_part, self.example_part, self.clip_column, self.end_row, self.clip_part, self.preview]
+        names = ("motion", "output", "match_colour", "keep_sound", "sound", "seconds")
+        parts = [self.group_part, self.example_part, self.clip_changes, self.end_row, self.clip_part, self.preview]
         shown = [self.vision.fold, self.vision.shown["source"], self.vision.shown["clip"]]
         return [
+            self.photo_column,
+            self.clip_column,
             *(controls[name] for name in names),
             *parts,
             *shown,

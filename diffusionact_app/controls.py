@@ -13,9 +13,9 @@ from .settings import Limits
 from .shared_model import SharedModel
 
 OUTPUTS = {
-    MODEL_OUTPUT: "The face, as the model gives it",
-    SOURCE_OUTPUT: "The face, at the photo's own resolution",
-    WHOLE_OUTPUT: "The whole photo moves, with hair and neck",
+    MODEL_OUTPUT: "Face, as the model gives it",
+    SOURCE_OUTPUT: "Face, at the photo's resolution",
+    WHOLE_OUTPUT: "Whole photo, with hair and neck",
 }
 MISSING = [
     ("Fill in between neighbours", "interpolate"),
@@ -50,16 +50,6 @@ class Controls:
     def values(self, data: dict[Component, Any]) -> dict[str, Any]:
         """What the handler received, by name."""
         return {name: data[component] for name, component in self._components.items()}
-
-
-class FrameCount(gr.Slider):
-    """A slider whose value may be beyond its end: what is sent while another video comes was set for the last one."""
-
-    is_template = True  # looks like its base in the page
-
-    def preprocess(self, payload: float | None) -> float | None:
-        """The value as it came; `checks.check_frames` looks at it."""
-        return payload
 
 
 def quality_choice(controls: Controls, model: SharedModel) -> None:
@@ -102,7 +92,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
     """How the video is read and the result composed; all have sensible values already."""
     controls.add(
         "frames",
-        FrameCount(
+        gr.Slider(
             1,
             limits.frames,
             value=limits.frames,

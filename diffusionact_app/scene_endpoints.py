@@ -22,7 +22,8 @@ from .source_kinds import CLIP, GROUP
 from .uploads import photo_upload
 
 # Options by their names in the command -> names of the page's controls.
-SHARED_OPTIONS = {name: name for name in ("start", "end", "relative", "expression_gain", "smoothing", "driver_end")}
+SHARED_NAMES = {name: name for name in ("start", "end", "relative", "smoothing", "driver_end")}
+SHARED_OPTIONS = SHARED_NAMES | {"gain": "expression_gain"}
 CLIP_NAMES = {name: name for name in ("take", "sound", "eye_contact", "blink", "mouth")}
 CLIP_OPTIONS = SHARED_OPTIONS | CLIP_NAMES | {"source_start": "clip_start", "source_end": "clip_end"}
 GROUP_OPTIONS = SHARED_OPTIONS | {"seconds": "seconds", "keep_sound": "keep_sound"}

@@ -10,16 +10,15 @@ import gradio as gr
 from gradio.components.image import ImageData
 
 
-class PhotoUpload(gr.Image):
-    """gradio's field, whose handlers receive the path of the file as it came; a class, as gradio makes fields anew."""
-
-    is_template = True  # looks like its base in the page
-
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        """The path of the uploaded file, or None."""
-        return payload.path if payload else None
-
-
 def photo_upload(**options: Any) -> gr.Image:
-    """A field whose handlers receive the path of the uploaded file, or None; `checks.check_photo` looks at it."""
-    return PhotoUpload(type="filepath", **options)
+    """A field whose handlers receive the path of the uploaded file, or None; `checks.check_photo` looks at it.
+
+    Do not update its properties: gradio would make the field anew, as its own. Show and hide what lies around it.
+    """
+    field = gr.Image(type="filepath", **options)
+    field.preprocess = _path
+    return field
+
+
+def _path(payload: ImageData | None) -> str | None:
+    return payload.path if payload else None

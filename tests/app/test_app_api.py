@@ -50,7 +50,7 @@ def test_documented_call_edits_a_photo(client, source_file):
 
 def test_documented_call_changes_a_clip(client, driving_file):
     options = {"take": "lips, gaze", "driver_end": "loop", "end": 0.04, "eye_contact": 0.5}
-    source, driving = ({"video": handle_file(driving_file)} for _ in range(2))
+    source, driving = handle_file(driving_file), handle_file(driving_file)
     videos = client.predict(source, driving, "", options, "fast", 2, api_name="/animate_clip")
     for video in videos:
         with av.open(video["video"] if isinstance(video, dict) else video) as container:
@@ -58,7 +58,7 @@ def test_documented_call_changes_a_clip(client, driving_file):
 
 
 def test_documented_call_moves_a_group(client, two_faces_file, driving_file):
-    drive, driving = {"0": "laugh", "500,160": "driving_1"}, {"video": handle_file(driving_file)}
+    drive, driving = {"0": "laugh", "500,160": "driving_1"}, handle_file(driving_file)
     given = handle_file(two_faces_file), drive, driving, None, None, {"relative": True}, "fast", 2
     _, full = client.predict(*given, api_name="/animate_group")
     with av.open(full["video"] if isinstance(full, dict) else full) as container:

@@ -35,6 +35,7 @@ from .shared_model import SharedModel
 
 SOUNDS = ("auto", "source", "driver", "none")
 FACELESS = "left as they were"
+MIN_MOTION_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ class ClipJob(Job):
 
     @property
     def timeline(self) -> Timeline:
-        """The motion, as long as the source."""
-        rate = self.source.frame_rate
-        return Timeline.of(load_script(self.motion), rate, max(float(self.source.duration), float(1 / rate)))
+        """The motion, as long as the source, or longer, as motions are not shorter than a moment."""
+        seconds = max(float(self.source.duration), MIN_MOTION_S)
+        return Timeline.of(load_script(self.motion), self.source.frame_rate, seconds)
 
     @property
     def heard(self) -> Sound:

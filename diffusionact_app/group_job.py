@@ -29,6 +29,8 @@ from .motions import FRAME_RATE
 from .scene_panels import ScenePanels
 from .shared_model import SharedModel
 
+MIN_MOTION_FRAMES = 100  # motions may be longer than the output, and not too short
+
 
 @dataclass(frozen=True)
 class GroupJob(Job):
@@ -147,7 +149,7 @@ def _fitted(job: GroupJob, sources: list[SourceCodes]) -> tuple[Tensor, list[Sou
 def _stream(model: SharedModel, job: GroupJob, photo: Tensor, sources: list[SourceCodes], report: Report) -> None:
     def frames() -> Iterator[Tensor]:
         group = GroupPhoto.of_sources(model.pipeline, photo, sources, job.feather)
-        timing = GroupTiming(job.frame_rate, job.total, job.driver_end)
+        timing = GroupTiming(job.frame_rate, max(job.total, MIN_MOTION_FRAMES), job.driver_end)
         clips = {name: _watched(model, job, clip) for name, clip in job.clips.items()}
         poses = group_poses(model.pipeline, group.sources, job.drivers.values(), clips, job.options, timing)
         yield from group.stream(poses, job.sampling)

@@ -18,6 +18,7 @@ from diffusionact_app.examples import EXAMPLES
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 JPEG_QUALITY = 70
+RENDERING_MS = 300_000
 ASTRONAUT = (104, 0, 344, 240)  # her head; in the whole photo it is too small beside another
 
 
@@ -42,7 +43,7 @@ def clip(visitor: Visitor, is_first: bool) -> None:
     visitor.upload("animate-driving", DEMO_MEDIA / "photo_driving.mp4")
     page.get_by_label("Whole expression").click()
     page.get_by_label("Lips").click()
-    _render(visitor, 3, is_first)
+    _render(visitor, 2, is_first)
 
 
 def group(visitor: Visitor, is_first: bool) -> None:
@@ -63,7 +64,7 @@ def group(visitor: Visitor, is_first: bool) -> None:
             page.locator("#group-what input").click()
             page.get_by_role("option", name=motion).click()
             page.wait_for_timeout(2000)
-        _render(visitor, 10, is_first)
+        _render(visitor, 8, is_first)
 
 
 def _render(visitor: Visitor, frames: int, is_first: bool) -> None:
@@ -135,6 +136,7 @@ def main(url: str, folder: Path, *names: str) -> None:
                     page = context.new_page()
                     page.goto(url)
                     visitor = Visitor(page)
+                    page.set_default_timeout(RENDERING_MS)
                     page.wait_for_function("document.querySelector('#hero-clip video').currentTime > 0.5")
                     tab, fill = VIEWS[view]
                     visitor.tab(tab)

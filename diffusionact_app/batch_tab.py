@@ -11,12 +11,12 @@ import gradio as gr
 
 from diffusionact.images import written_under_temporary_name
 
-from .animate_tab import make_job
-from .animation import AnimationProgress
 from .checks import check_frames, check_photo, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .costs import in_words
+from .job_making import make_job
+from .jobs import JobProgress
 from .messages import as_message, plain
 from .run_buttons import RunButtons
 from .status import progress_html, ready_html
@@ -92,7 +92,7 @@ class BatchTab:
         each = model.estimate(frames, model.sampling(values["quality"]))
         check_time(each * len(sources), frames * len(sources), self.context.limits)
         running = self.buttons.running() | {self.report: ""}
-        made: list[tuple[str, AnimationProgress]] = []
+        made: list[tuple[str, JobProgress]] = []
         shown: list[tuple[Any, str]] = []
         notes: list[str] = []
         for index, path in enumerate(sources):
@@ -129,7 +129,7 @@ class BatchTab:
             raise ValueError(f"Expected at most {most} source photos, received {len(paths)}. Leave some out.")
         return paths
 
-    def _finished(self, made: list[tuple[str, AnimationProgress]], notes: list[str], session: str) -> dict:
+    def _finished(self, made: list[tuple[str, JobProgress]], notes: list[str], session: str) -> dict:
         updates: dict = {
             self.report: "\n\n".join(notes),
             **self.buttons.idle(),

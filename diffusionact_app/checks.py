@@ -51,27 +51,38 @@ def check_photo(path: str | None, limits: Limits, name: str = "source") -> Path:
     return image
 
 
-def check_video(path: str | None, limits: Limits, start: float = 0, end: float = 0) -> FrameSource:
+def check_video(
+    path: str | None,
+    limits: Limits,
+    start: float = 0,
+    end: float = 0,
+    name: str = "driving video",
+    rate: Fraction | None = None,
+    is_constant: bool = False,
+) -> FrameSource:
     """See that an upload is a video of usable size, and open it; its content says what it is, not its name.
 
     Args:
         path: of the upload.
         limits: what a visitor may ask for.
         start, end: seconds of the part to open; 0 as the end is the video's.
+        name: of the upload in messages.
+        rate, is_constant: see `video.open_frames`.
 
     Raises:
         ValueError: if it is absent, no video, too large, unreadable, or empty between start and end.
     """
     if not path:
-        raise ValueError("Expected a driving video, received none. Upload or record one, or choose an example.")
+        raise ValueError(f"Expected a {name}, received none. Upload or record one, or choose an example.")
     start, end = start or 0, end or 0  # an emptied field is none
     check_in_range("start", start, 0, MAX_SECONDS)
     check_in_range("end", end, 0, MAX_SECONDS)
-    _check_file(Path(path), "driving video", limits)
+    _check_file(Path(path), name, limits)
     _check_driving_image(Path(path), limits)
-    clip = open_frames(path, Fraction(start), Fraction(end) if end else None, keep_damaged=True)
+    last = Fraction(end) if end else None
+    clip = open_frames(path, Fraction(start), last, rate, is_constant=is_constant, keep_damaged=True)
     height, width = clip.size
-    _check_sides(width, height, limits)
+    _check_sides(width, height, limits, name)
     return clip
 
 
@@ -119,10 +130,10 @@ def _check_driving_image(path: Path, limits: Limits) -> None:
         )
 
 
-def _check_sides(width: int, height: int, limits: Limits) -> None:
+def _check_sides(width: int, height: int, limits: Limits, name: str = "driving video") -> None:
     if max(width, height) > limits.video_side_px:
         raise ValueError(
-            f"Expected a driving video of at most {limits.video_side_px} px a side, received {width} x {height} px. "
+            f"Expected a {name} of at most {limits.video_side_px} px a side, received {width} x {height} px. "
             "Make it smaller."
         )
 

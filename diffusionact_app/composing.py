@@ -1,4 +1,4 @@
-"""What a job shows of each rendered frame: the full frame, and source, driver and face side by side."""
+"""What a job of a photo shows of each rendered frame: the full frame, and source, driver and face side by side."""
 
 from __future__ import annotations
 

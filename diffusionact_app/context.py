@@ -9,8 +9,9 @@ from pathlib import Path
 from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.generation import Sampling
 
-from .animation import AnimateJob, AnimationProgress, animate
+from .jobs import JobProgress
 from .previews import Previews
+from .rendering import VideoJob, gpu_work, render
 from .sessions import Sessions
 from .settings import Limits
 from .shared_model import EditedSource, SharedModel
@@ -25,7 +26,7 @@ class Context:
         model: what all visitors share.
         limits: what a visitor may ask for.
         sessions: folders for results.
-        animate: renders a job.
+        animate: renders a job of any kind.
         edit: (source photo, face, sliders, sampling) -> images before and after.
         previews: the same at once and small, by geometry.
     """
@@ -33,7 +34,7 @@ class Context:
     model: SharedModel
     limits: Limits
     sessions: Sessions
-    animate: Callable[[AnimateJob], Iterator[AnimationProgress]]
+    animate: Callable[[VideoJob], Iterator[JobProgress]]
     edit: Callable[[Path, str | int, PoseEdit, Sampling], EditedSource]
     previews: Previews
 
@@ -41,16 +42,16 @@ class Context:
 def make_context(model: SharedModel, limits: Limits, sessions: Sessions) -> Context:
     """Bind the model to the calls that need the GPU."""
 
-    def seconds_to_animate(job: AnimateJob) -> int:
-        return duration(job.total, model.steps_per_frame(job.sampling), model.encode_steps)
+    def seconds_to_animate(job: VideoJob) -> int:
+        return duration(*gpu_work(model, job))
 
     def seconds_to_edit(source: Path, face: str | int, edit: PoseEdit, sampling: Sampling) -> int:
         encode_steps = 0 if model.is_encoded(source, face) else model.encode_steps
         return duration(1, model.steps_per_frame(sampling), encode_steps)
 
     @on_gpu(seconds_to_animate)
-    def run(job: AnimateJob) -> Iterator[AnimationProgress]:
-        yield from animate(model, job)
+    def run(job: VideoJob) -> Iterator[JobProgress]:
+        yield from render(model, job)
 
     @on_gpu(seconds_to_edit)
     def edit_source(source: Path, face: str | int, edit: PoseEdit, sampling: Sampling) -> EditedSource:

@@ -13,9 +13,9 @@ from .settings import Limits
 from .shared_model import SharedModel
 
 OUTPUTS = {
-    MODEL_OUTPUT: "The face, as the model gives it",
-    SOURCE_OUTPUT: "The face, at the photo's own resolution",
-    WHOLE_OUTPUT: "The whole photo moves, with hair and neck",
+    MODEL_OUTPUT: "Face, as the model gives it",
+    SOURCE_OUTPUT: "Face, at the photo's resolution",
+    WHOLE_OUTPUT: "Whole photo, with hair and neck",
 }
 MISSING = [
     ("Fill in between neighbours", "interpolate"),
@@ -103,7 +103,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
         ),
     )
     with gr.Row():
-        for name, info in (("start", "Of the part to take."), ("end", "0 is the end of the video.")):
+        for name, info in (("start", "Of the driving video's part."), ("end", "0 is the end of the video.")):
             label = f"{name.capitalize()}, seconds"
             controls.add(
                 name,
@@ -149,6 +149,7 @@ def driver_options(controls: Controls, limits: Limits) -> None:
                 step=0.01,
                 label="Soft edge",
                 info="Of the face in the whole photo.",
+                min_width=260,  # beside the boxes there would be no room for the words
             ),
         )
         with gr.Column(min_width=140):

@@ -2,7 +2,8 @@
 
     seconds = steps of encoding * step + frames * (steps per frame * step + reading)
 
-`step` is one step of the engine for one frame; both speeds are moving averages.
+`step` is one step of the engine for one frame; all speeds are moving averages. A frame of a clip that is the source is
+encoded first, which takes `photo` beside the engine's steps.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 EMA_WEIGHT = 0.3
 FULL_CHUNK_S = 2.0  # a chunk should not keep other visitors waiting for longer
 MAX_FRAMES_PER_CHUNK = 8
+HEADS_FACTOR = 2.0  # for heads to turn, the person is cut out of every frame
 
 
 @dataclass
@@ -21,10 +23,12 @@ class CostModel:
     Attributes:
         step: one step of the engine for one frame.
         reading: reading, finding the face of, and writing one frame.
+        photo: making a source of one photo, beside the engine's steps.
     """
 
     step: float = 0.05
     reading: float = 0.05
+    photo: float = 1.0
 
     def estimate(self, frames: int, steps: int, encode_steps: int) -> float:
         """Seconds for a whole job; `encode_steps` is 0 for a source that is encoded already."""
@@ -33,6 +37,10 @@ class CostModel:
     def frame(self, steps: int) -> float:
         """Seconds for one frame."""
         return steps * self.step + self.reading
+
+    def source_frame(self, steps: int, moves_heads: bool) -> float:
+        """Seconds for one frame that is a source of its own; `steps` encode and render it."""
+        return self.photo * (HEADS_FACTOR if moves_heads else 1.0) + self.frame(steps)
 
     def chunk_size(self, steps: int) -> int:
         """Frames to render together."""
@@ -48,6 +56,11 @@ class CostModel:
         factor = 1.0 + EMA_WEIGHT * (seconds / frames / self.frame(steps) - 1.0)
         self.step *= factor
         self.reading *= factor
+
+    def learn_source_frames(self, seconds: float, frames: int, steps: int, moves_heads: bool) -> None:
+        """Take in a measurement of finished frames that were sources."""
+        excess = seconds / frames - self.source_frame(steps, moves_heads)
+        self.photo = max(0.0, self.photo + EMA_WEIGHT * excess / (HEADS_FACTOR if moves_heads else 1.0))
 
 
 def steps_in_words(steps: int) -> str:

@@ -10,19 +10,22 @@ import gradio as gr
 from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.images import model_to_uint8, save_png
 
-from .animate_tab import make_job
 from .checks import check_photo, check_time, check_video
 from .context import Context
 from .edit_tab import NAMES
+from .job_making import make_job
 from .messages import errors_as_messages
 from .motions import AS_THE_VIDEO
+from .source_kinds import PHOTO
 from .uploads import photo_upload
 
 # What the page's options are set to at first.
 DEFAULTS: dict[str, Any] = {
     "source_face": "largest", "driving_face": "follow", "missing": "interpolate", "carry_roll": False,
     "expression_gain": 1.0, "smoothing": 0.3, "feather": 0.1, "match_colour": False, "keep_sound": True,
-    "start": 0, "end": 0, "motion": AS_THE_VIDEO,
+    "start": 0, "end": 0, "motion": AS_THE_VIDEO, "kind": PHOTO, "clip": None, "clip_face": "largest",
+    "clip_start": 0, "clip_end": 0, "take": ["expression"], "driver_end": "stop", "sound": "auto", "eye_contact": 0.0,
+    "blink": 1.0, "mouth": 1.0, "drivers": {}, "seconds": 0,
 }  # fmt: skip
 
 

@@ -21,6 +21,11 @@ class FairLock:
             self._changed.wait_for(lambda: self._waiting[0] is ticket)
         return self
 
+    def give_way(self) -> None:
+        """Let those go first who came meanwhile; called by who has the turn."""
+        self.__exit__(None, None, None)
+        self.__enter__()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

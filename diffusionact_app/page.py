@@ -14,6 +14,7 @@ from .edit_tab import EditTab
 from .endpoints import add_endpoints
 from .examples import EXAMPLES
 from .live_tab import LiveTab
+from .scene_endpoints import add_scene_endpoints
 from .zero_gpu import IS_ZERO_GPU
 
 TITLE = "DiffusionAct"
@@ -21,6 +22,7 @@ HERO = """
 # A face, moved by a video
 
 Give one photo and a driving video. DiffusionAct renders that person with the driver's head pose, expression and gaze.
+Video clips and photos with several faces work, too.
 """
 
 
@@ -41,6 +43,7 @@ def build_page(context: Context) -> gr.Blocks:
             with gr.Tab("About"):
                 build_about_tab(context)
         add_endpoints(context)
+        add_scene_endpoints(context)
 
         def forget(request: gr.Request) -> None:
             context.sessions.close(request.session_hash)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from .animation import STOP_NAME
+from .jobs import STOP_NAME
 
 
 class Sessions:

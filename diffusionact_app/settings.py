@@ -19,6 +19,7 @@ class Limits:
         frames: most frames of one video.
         seconds: longest estimated run, seconds.
         batch_sources: most sources of one batch.
+        group_faces: most faces of one photo that can be given a driver.
         queue: jobs that may wait; further ones are turned away.
         at_once: jobs that run together.
         output_side_px: longest side of the full-frame output; larger sources are shrunk for it.
@@ -33,6 +34,7 @@ class Limits:
     frames: int = 750
     seconds: int = 1800
     batch_sources: int = 12
+    group_faces: int = 12
     queue: int = 16
     at_once: int = 2
     output_side_px: int = 1280

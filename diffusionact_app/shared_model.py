@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from diffusionact.generation.sampling import StepCallback
 from diffusionact.generation.warp import WarpEngine
 from diffusionact.images import load_image
 from diffusionact.motion import script_poses
+from diffusionact.pipelines.group_drivers import wanted_faces
 from diffusionact.pipelines.stream_hooks import NO_HOOKS, StreamHooks
 from diffusionact.types import CropTransform, map_tensors
 
@@ -38,6 +40,7 @@ from .fair_lock import FairLock
 
 logger = logging.getLogger(__name__)
 
+Rendered = TypeVar("Rendered")
 MAX_SOURCES = 16
 MAX_QUICK_STEPS = 4
 DEFAULT_QUALITY = "balanced"
@@ -133,19 +136,37 @@ class SharedModel:
         encode_steps = 0 if is_encoded else self.encode_steps
         return self.costs.estimate(frames, self.steps_per_frame(sampling), encode_steps)
 
+    def source_frame_steps(self, sampling: Sampling) -> int:
+        """Steps of the engine for one frame of a clip that is the source: it is encoded, then rendered."""
+        return self.encode_steps + self.steps_per_frame(sampling)
+
+    def estimate_clip(self, frames: int, sampling: Sampling, moves_heads: bool) -> float:
+        """Seconds that a job takes whose source is a clip."""
+        return frames * self.costs.source_frame(self.source_frame_steps(sampling), moves_heads)
+
+    def estimate_group(self, frames: int, faces: int, sampling: Sampling) -> float:
+        """Seconds that a job takes in which several faces of a photo move."""
+        reading = faces * (self.costs.photo + self.encode_steps * self.costs.step)
+        return reading + frames * faces * self.costs.frame(self.steps_per_frame(sampling))
+
     def warm_up(self) -> None:
         """Encode and render once, so that the first visitor neither waits for it nor sees a wild estimate."""
         photo, sampling = load_image(EXAMPLES[0].source), Sampling(WARM_UP_STEPS)
         try:
-            source = self.pipeline.encode_source(photo, num_inversion_steps=WARM_UP_STEPS)
+            for _ in range(2):  # the first time is slower than those that follow
+                started = time.perf_counter()
+                source = self.pipeline.encode_source(photo, num_inversion_steps=WARM_UP_STEPS)
         except NoFaceFoundError as error:
             logger.warning("No warm-up, the first estimates are guesses: %s", error)
             return
+        encoding = time.perf_counter() - started
         pose = source_pose(self.pipeline.face_reader.face_model, source)
-        for _ in range(2):  # the first time is slower than those that follow
+        for _ in range(2):
             started = time.perf_counter()
             self._render(source, pose, sampling)
         self.costs.step = (time.perf_counter() - started) / self.steps_per_frame(sampling)
+        encode_steps = WARM_UP_STEPS if self.encode_steps else 0
+        self.costs.photo = max(0.0, encoding - encode_steps * self.costs.step)
         started = time.perf_counter()
         self.read_face(photo, 0)
         self.costs.reading = time.perf_counter() - started
@@ -189,7 +210,7 @@ class SharedModel:
         pipeline = pipeline or self.pipeline
         steps, scheduler = sampling.num_inference_steps, sampling.scheduler
         chunk_size = self.costs.chunk_size(self.steps_per_frame(sampling))
-        return self._in_turns(
+        return self.in_turns(
             pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk_size, hooks)
         )
 
@@ -205,9 +226,10 @@ class SharedModel:
         pipeline = pipeline or self.pipeline
         poses = script_poses(pipeline.face_reader.face_model, source, motion)
         chunk_size = self.costs.chunk_size(self.steps_per_frame(sampling))
-        return self._in_turns(pipeline.stream_poses(source, poses, sampling, chunk_size, hooks))
+        return self.in_turns(pipeline.stream_poses(source, poses, sampling, chunk_size, hooks))
 
-    def _in_turns(self, frames: Iterator[ReenactedFrame]) -> Iterator[ReenactedFrame]:
+    def in_turns(self, frames: Iterator[Rendered]) -> Iterator[Rendered]:
+        """Frames that take the model's time, each in a turn of its own."""
         with closing(frames):
             while True:
                 with self._turns:
@@ -215,6 +237,10 @@ class SharedModel:
                 if frame is None:
                     return
                 yield frame
+
+    def give_way(self) -> None:
+        """Let others go first; called inside a turn that may take long."""
+        self._turns.give_way()
 
     def edit(self, path: Path, face: str | int, edit: PoseEdit, sampling: Sampling) -> EditedSource:
         """Render a source with sliders applied.
@@ -241,6 +267,10 @@ class SharedModel:
     def face_boxes(self, image: Tensor) -> Tensor:
         """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
         return self._reader.faces_in(image)
+
+    def wanted_faces(self, image: Tensor, words: Iterable[str]) -> dict[int, str]:
+        """`pipelines.group_drivers.wanted_faces` of an image uint8 (H, W, 3)."""
+        return wanted_faces(self.pipeline.with_face_reader(self._reader), image, words)
 
     def read_face(self, image: Tensor, face: int) -> CroppedFace:
         """Read one face of an image uint8 (H, W, 3) as the pipeline does for sources.

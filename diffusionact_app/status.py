@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from .animation import AnimationProgress
 from .costs import in_words
+from .jobs import JobProgress
 from .settings import Limits
 
 
@@ -24,7 +24,7 @@ def line_html(title: str, note: str) -> str:
     )
 
 
-def progress_html(progress: AnimationProgress, title: str = "") -> str:
+def progress_html(progress: JobProgress, title: str = "") -> str:
     """One line and a bar; a title goes in front."""
     done = max(progress.done, progress.rendered)
     share = min(1.0, done / progress.total) if progress.total else 0.0  # totals may be a header's guess
@@ -50,7 +50,7 @@ def progress_html(progress: AnimationProgress, title: str = "") -> str:
     if progress.done:
         line += f" <span>{progress.rendering_seconds / progress.done:.2f} s per frame</span>"
     if progress.without_face:
-        line += f" <span>{progress.without_face} without a face, filled in</span>"
+        line += f" <span>{progress.without_face} without a face, {progress.faceless}</span>"
     return _block(line, share)
 
 
@@ -70,7 +70,7 @@ def estimate_html(
     return f'<p class="{kind}">{text}</p>'
 
 
-def _frames(progress: AnimationProgress) -> str:
+def _frames(progress: JobProgress) -> str:
     if progress.stage == "done":
         return f"{progress.done} frame{'s' if progress.done > 1 else ''}"
     return f"{progress.done} of {progress.total} frames"

@@ -11,7 +11,10 @@ from gradio.components.image import ImageData
 
 
 def photo_upload(**options: Any) -> gr.Image:
-    """A field whose handlers receive the path of the uploaded file, or None; `checks.check_photo` looks at it."""
+    """A field whose handlers receive the path of the uploaded file, or None; `checks.check_photo` looks at it.
+
+    Do not update its properties: gradio would make the field anew, as its own. Show and hide what lies around it.
+    """
     field = gr.Image(type="filepath", **options)
     field.preprocess = _path
     return field

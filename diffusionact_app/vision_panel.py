@@ -18,21 +18,29 @@ from .controls import Controls
 from .messages import errors_as_messages
 from .vision import face_at, mark_faces
 
-DEFAULT_FACE = {"source": "largest", "driving": "follow"}
+DEFAULT_FACE = {"source": "largest", "clip": "largest", "driving": "follow"}
+VIDEO_NAMES = {"clip": "source clip", "driving": "driving video"}
+LABELS = {"source": "Source", "clip": "Source clip, first frame", "driving": "Driver, first frame"}
 
 
 class VisionPanel:
-    """Two images, and which face of each is used."""
+    """An image of each upload, and which face of it is used.
+
+    Attributes:
+        fold: the whole panel.
+        shown: the images, of the uploads "source", "clip" and "driving".
+        boxes: the faces in them: left, top, right, bottom px, largest first.
+    """
 
     def __init__(self, context: Context, controls: Controls):
         self.context = context
         self.shown: dict[str, gr.Image] = {}
-        with gr.Accordion("What the model sees", open=False, elem_id="vision"):
+        with gr.Accordion("What the model sees", open=False, elem_id="vision") as self.fold:
             gr.Markdown(
                 "Green: the face that is used, with its landmarks. Orange: the crop. Click a face to choose it."
             )
             with gr.Row():
-                for kind, label in (("source", "Source"), ("driving", "Driver, first frame")):
+                for kind, label in LABELS.items():
                     self.shown[kind] = gr.Image(
                         label=label,
                         type="pil",
@@ -40,21 +48,22 @@ class VisionPanel:
                         height=260,
                         format="jpeg",
                         buttons=[],
+                        visible=kind != "clip",
                         elem_id=f"vision-{kind}",
                     )
-        self._boxes = {kind: gr.State([]) for kind in DEFAULT_FACE}
+        self.boxes = {kind: gr.State([]) for kind in DEFAULT_FACE}
         self._chosen = {kind: controls.add(f"{kind}_face", gr.State(DEFAULT_FACE[kind])) for kind in DEFAULT_FACE}
         for kind in DEFAULT_FACE:
             self.shown[kind].select(
                 errors_as_messages(self._chooser(kind)),
-                [controls[kind], self._boxes[kind]],
+                [controls[kind], self.boxes[kind]],
                 [self.shown[kind], self._chosen[kind]],
                 show_progress="hidden",
                 api_visibility="private",
             )
 
     def shows(self, kind: str) -> tuple[Callable, list[Component]]:
-        """The handler that takes an upload of a kind, "source" or "driving", and what it fills."""
+        """The handler that takes an upload of a kind, "source", "clip" or "driving", and what it fills."""
 
         def show(path: str | None) -> tuple:
             if path is None:
@@ -69,7 +78,11 @@ class VisionPanel:
                 return Image.fromarray(image.numpy()), DEFAULT_FACE[kind], []
             return found.image, DEFAULT_FACE[kind], found.boxes.tolist()
 
-        return errors_as_messages(show), [self.shown[kind], self._chosen[kind], self._boxes[kind]]
+        return errors_as_messages(show), [self.shown[kind], self._chosen[kind], self.boxes[kind]]
+
+    def forgets(self, kind: str) -> tuple[Callable, list[Component]]:
+        """The handler for an upload that cannot be used, and what it empties, as the faces are the last one's."""
+        return lambda: (None, DEFAULT_FACE[kind], []), [self.shown[kind], self._chosen[kind], self.boxes[kind]]
 
     def _chooser(self, kind: str) -> Callable:
         def choose(path: str, boxes: list, event: gr.SelectData) -> tuple:
@@ -83,4 +96,4 @@ class VisionPanel:
     def _image(self, kind: str, path: str) -> Any:
         if kind == "source":
             return load_image(check_photo(path, self.context.limits))
-        return next(iter(check_video(path, self.context.limits)))
+        return next(iter(check_video(path, self.context.limits, name=VIDEO_NAMES[kind])))

@@ -52,15 +52,37 @@ class GroupPhoto:
         num_inversion_steps: int | None = None,
         feather: float = 0.1,
     ):
-        check_frames("photo", photo[None])
         if not faces or len(set(faces)) != len(faces):
             raise ValueError(f"Expected different faces to move, received {list(faces)}. Name each of them once.")
+        sources = [pipeline.encode_source(photo, num_inversion_steps, face) for face in faces]
+        self._assemble(pipeline, photo, sources, feather)
+
+    @classmethod
+    def of_sources(
+        cls, pipeline: DiffusionActPipeline, photo: Tensor, sources: Sequence[SourceCodes], feather: float = 0.1
+    ) -> GroupPhoto:
+        """A group whose faces are encoded already.
+
+        Args:
+            pipeline: encoded them.
+            photo: uint8 (H, W, 3), also at another size than it was encoded at, if the sources' `crop` is for that.
+            sources: of the faces that move.
+            feather: soft edge of a paste, share of the face's square.
+        """
+        group = cls.__new__(cls)
+        group._assemble(pipeline, photo, sources, feather)
+        return group
+
+    def _assemble(
+        self, pipeline: DiffusionActPipeline, photo: Tensor, sources: Sequence[SourceCodes], feather: float
+    ) -> None:
+        check_frames("photo", photo[None])
         self._pipeline, self._photo, self._feather = pipeline, photo.cpu(), feather
-        self.sources = [pipeline.encode_source(photo, num_inversion_steps, face) for face in faces]
+        self.sources = list(sources)
         self._members = [self._member(source) for source in self.sources]
         # A larger face is nearer to the camera.
         sides = [float(torch.linalg.det(source.crop.matrix[0, :, :2]).abs()) for source in self.sources]
-        self._far_to_near = sorted(range(len(faces)), key=lambda index: -sides[index])
+        self._far_to_near = sorted(range(len(sides)), key=lambda index: -sides[index])
 
     def stream(
         self,

@@ -1,7 +1,7 @@
 """Images of the app for docs/app.md: `PYTHONPATH=.:tests:tests/app python tests/app/screenshots.py URL FOLDER`.
 
-URL is that of an app with the model photo. Every tab, or those named after FOLDER, at the width of a desk and of a
-phone, light and dark.
+URL is that of an app with the model photo. Every view, or those named after FOLDER (see VIEWS), at the width of a desk
+and of a phone, light and dark.
 """
 
 import sys
@@ -14,8 +14,12 @@ from playwright.sync_api import sync_playwright
 from running_app import DEMO_MEDIA
 from visitor import Visitor
 
+from diffusionact_app.examples import EXAMPLES
+
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 JPEG_QUALITY = 70
+RENDERING_MS = 300_000
+ASTRONAUT = (104, 0, 344, 240)  # her head; in the whole photo it is too small beside another
 
 
 def animate(visitor: Visitor, is_first: bool) -> None:
@@ -29,6 +33,52 @@ def animate(visitor: Visitor, is_first: bool) -> None:
         visitor.page.locator("#animate-start").click()
         visitor.wait_for_text("animate-status", "Frame ")
         visitor.page.wait_for_selector("#stage img")
+
+
+def clip(visitor: Visitor, is_first: bool) -> None:
+    """A clip whose lips speak as another's, some frames of it."""
+    page = visitor.page
+    page.get_by_label("A video clip").click()
+    visitor.upload("animate-clip", EXAMPLES[0].full_frame)
+    visitor.upload("animate-driving", DEMO_MEDIA / "photo_driving.mp4")
+    page.get_by_label("Whole expression").click()
+    page.get_by_label("Lips").click()
+    _render(visitor, 2, is_first)
+
+
+def group(visitor: Visitor, is_first: bool) -> None:
+    """Two people side by side; one laughs while the other nods."""
+    page = visitor.page
+    page.get_by_label("Several faces", exact=True).click()
+    with tempfile.TemporaryDirectory() as files:
+        photo = Image.new("RGB", (1024, 512))
+        people = Image.open(EXAMPLES[0].source).crop(ASTRONAUT), Image.open(EXAMPLES[1].source)
+        for index, person in enumerate(people):
+            photo.paste(person.resize((512, 512)), (512 * index, 0))
+        photo.save(Path(files) / "group.png")
+        visitor.upload("animate-source", Path(files) / "group.png")
+        page.locator("#group-what").wait_for()
+        for face, motion in ((1, "Laugh"), (2, "Nod")):
+            page.locator("#group-face label").nth(face - 1).click()
+            visitor.wait_for_text("group", f"What face {face} does")
+            page.locator("#group-what input").click()
+            page.get_by_role("option", name=motion).click()
+            page.wait_for_timeout(2000)
+        _render(visitor, 8, is_first)
+
+
+def _render(visitor: Visitor, frames: int, is_first: bool) -> None:
+    """The first visit renders and shows a frame in the making; later ones show what was asked for."""
+    page = visitor.page
+    page.wait_for_function("document.querySelector('#estimate').innerText.includes('about')")
+    if is_first:
+        page.get_by_role("button", name="Options").first.click()
+        page.locator("#frames input[type=number]").fill(str(frames))
+        page.keyboard.press("Tab")
+        visitor.wait_for_text("estimate", f"{frames} frames")
+        page.get_by_role("button", name="Options").first.click()
+        page.locator("#animate-start").click()
+        visitor.wait_for_text("animate-status", f"Frame {frames - 1}")
 
 
 def edit(visitor: Visitor, is_first: bool) -> None:
@@ -61,7 +111,16 @@ def about(visitor: Visitor, is_first: bool) -> None:
     pass
 
 
-TABS = {"Animate": animate, "Edit": edit, "Live": live, "Batch": batch, "About": about}
+# Name of the image -> its tab, and what is done there.
+VIEWS = {
+    "animate": ("Animate", animate),
+    "animate_clip": ("Animate", clip),
+    "animate_group": ("Animate", group),
+    "edit": ("Edit", edit),
+    "live": ("Live", live),
+    "batch": ("Batch", batch),
+    "about": ("About", about),
+}
 
 
 def main(url: str, folder: Path, *names: str) -> None:
@@ -70,24 +129,26 @@ def main(url: str, folder: Path, *names: str) -> None:
         is_first = True
         for size, (width, height) in SIZES.items():
             for scheme in ("light", "dark"):
-                context = browser.new_context(
-                    viewport={"width": width, "height": height}, color_scheme=scheme, permissions=["camera"]
-                )
-                page = context.new_page()
-                page.goto(url)
-                visitor = Visitor(page)
-                page.wait_for_function("document.querySelector('#hero-clip video').currentTime > 0.5")
-                for tab, fill in ((name, TABS[name]) for name in names or TABS):
+                for view in names or VIEWS:
+                    context = browser.new_context(
+                        viewport={"width": width, "height": height}, color_scheme=scheme, permissions=["camera"]
+                    )
+                    page = context.new_page()
+                    page.goto(url)
+                    visitor = Visitor(page)
+                    page.set_default_timeout(RENDERING_MS)
+                    page.wait_for_function("document.querySelector('#hero-clip video').currentTime > 0.5")
+                    tab, fill = VIEWS[view]
                     visitor.tab(tab)
                     fill(visitor, is_first)
                     page.wait_for_timeout(2000)
-                    name = f"{tab.split()[0].lower()}_{size}_{scheme}"
+                    name = f"{view}_{size}_{scheme}"
                     page.screenshot(path=folder / f"{name}.png", full_page=True)
                     Image.open(folder / f"{name}.png").convert("RGB").save(
                         folder / f"{name}.jpg", quality=JPEG_QUALITY, optimize=True
                     )
                     (folder / f"{name}.png").unlink()
-                context.close()
+                    context.close()
                 is_first = False
 
 

@@ -22,7 +22,8 @@ from diffusionact.generation import Sampling  # noqa: E402
 from diffusionact.images import load_image  # noqa: E402
 from diffusionact.types import CropTransform  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
-from diffusionact_app.animation import STOP_NAME, AnimateJob, animate  # noqa: E402
+from diffusionact_app.animation import AnimateJob, animate  # noqa: E402
+from diffusionact_app.jobs import STOP_NAME  # noqa: E402
 from diffusionact_app.motions import motion_clip  # noqa: E402
 from diffusionact_app.shared_model import SharedModel  # noqa: E402
 from diffusionact_app.status import progress_html  # noqa: E402

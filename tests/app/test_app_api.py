@@ -48,12 +48,50 @@ def test_documented_call_edits_a_photo(client, source_file):
         assert image.info["Comment"] == "AI-generated, DiffusionAct"
 
 
-def test_only_the_two_calls_are_documented(client):
+def test_documented_call_changes_a_clip(client, driving_file):
+    options = {"take": "lips, gaze", "driver_end": "loop", "end": 0.04, "eye_contact": 0.5}
+    source, driving = handle_file(driving_file), handle_file(driving_file)
+    videos = client.predict(source, driving, "", options, "fast", 2, api_name="/animate_clip")
+    for video in videos:
+        with av.open(video["video"] if isinstance(video, dict) else video) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 2
+
+
+def test_documented_call_moves_a_group(client, two_faces_file, driving_file):
+    drive, driving = {"0": "laugh", "500,160": "driving_1"}, handle_file(driving_file)
+    given = handle_file(two_faces_file), drive, driving, None, None, {"relative": True}, "fast", 2
+    _, full = client.predict(*given, api_name="/animate_group")
+    with av.open(full["video"] if isinstance(full, dict) else full) as container:
+        assert [(frame.width, frame.height) for frame in container.decode(video=0)] == [(640, 320)] * 2
+
+
+@pytest.mark.parametrize(
+    ("drive", "options", "message"),
+    [
+        ({}, {}, "Expected drive as"),
+        ({"0": "/etc/passwd"}, {}, "Expected faces to do one of idle, "),
+        ({"0": "driving_2"}, {}, "Expected faces to do one of idle, "),
+        ({"0": "nod"}, {"nose": 1}, "Expected options among start, "),
+        ({"0": "nod"}, {"seconds": "long"}, "Expected seconds such as 0, received 'long'"),
+    ],
+)
+def test_groups_that_make_no_sense_are_explained(client, two_faces_file, drive, options, message):
+    given = handle_file(two_faces_file), drive, None, None, None, options, "fast", 2
+    with pytest.raises(AppError, match=message):
+        client.predict(*given, api_name="/animate_group")
+
+
+def test_documented_calls_keep_their_names_and_order(client):
     calls = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert sorted(calls) == ["/animate", "/edit"]
-    assert [parameter["label"] for parameter in calls["/animate"]["parameters"]] == [
-        "source", "driving", "quality", "frames", "relative",
-    ]  # fmt: skip
+    labels = {name: [parameter["label"] for parameter in call["parameters"]] for name, call in calls.items()}
+    assert labels == {
+        "/animate": ["source", "driving", "quality", "frames", "relative"],
+        "/edit": ["source", "sliders"],
+        "/animate_clip": ["source", "driving", "motion", "options", "quality", "frames"],
+        "/animate_group": [
+            "source", "drive", "driving_1", "driving_2", "driving_3", "options", "quality", "frames",
+        ],
+    }  # fmt: skip
 
 
 def test_api_explains_errors_in_plain_words(client, app, faceless_file, driving_file):

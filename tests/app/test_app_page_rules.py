@@ -15,10 +15,10 @@ from diffusionact.face.pose.editing import PoseEdit  # noqa: E402
 from diffusionact.generation import Sampling  # noqa: E402
 from diffusionact.pipelines.preview import PREVIEW_SIZE  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
-from diffusionact_app.animate_tab import make_job  # noqa: E402
 from diffusionact_app.context import make_context  # noqa: E402
 from diffusionact_app.endpoints import DEFAULTS  # noqa: E402
 from diffusionact_app.examples import EXAMPLES  # noqa: E402
+from diffusionact_app.job_making import make_job  # noqa: E402
 from diffusionact_app.page import build_page  # noqa: E402
 from diffusionact_app.sessions import Sessions  # noqa: E402
 from diffusionact_app.settings import Limits  # noqa: E402

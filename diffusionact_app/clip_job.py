@@ -1,0 +1,193 @@
+"""A job whose source is a clip: each frame takes what it should of a driver, or only eyes and mouth change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from torch import Tensor
+
+from diffusionact import PoseOptions
+from diffusionact.commands.source_videos import PARTS
+from diffusionact.face.pose.editing import PoseMix
+from diffusionact.generation import Sampling
+from diffusionact.motion import Timeline, load_script
+from diffusionact.pipelines.source_video import (
+    FrameDriver,
+    FrameEdit,
+    SceneFrame,
+    face_driver,
+    motion_driver,
+    no_driver,
+    stream_source_video,
+)
+from diffusionact.video import FrameSource
+
+from .background import Report, reports
+from .jobs import Composed, Job, JobProgress, Sound, VideoPair, finished, write_frames
+from .motions import MotionClip
+from .scene_panels import ScenePanels, fitted, played, scaled
+from .shared_model import SharedModel
+
+SOUNDS = ("auto", "source", "driver", "none")
+FACELESS = "left as they were"
+MIN_MOTION_S = 1.0
+
+
+@dataclass(frozen=True)
+class ClipJob(Job):
+    """What to change of a clip, and where to write it.
+
+    Attributes:
+        source: the opened clip.
+        folder: where the videos go.
+        driving: the opened driver at the source's rate; None where none drives.
+        motion: a bundled motion in the driver's place.
+        options: how the driver is read.
+        source_face: which face of the source changes: "largest", "follow", or an index, largest first.
+        mix: what is taken of the driver.
+        driver_end: what becomes of a shorter driver.
+        edit: what is changed besides.
+        sound: whose, one of SOUNDS; "auto" is the driver's where its lips are taken.
+        sampling: how frames are rendered, where the engine samples.
+        frames: at most so many are rendered.
+        feather: see `face.paste_back`.
+        output_side_px: longest side of the output; larger frames are shrunk before they are read.
+    """
+
+    source: FrameSource
+    folder: Path
+    driving: FrameSource | None = None
+    motion: str | None = None
+    options: PoseOptions = field(default_factory=PoseOptions)
+    source_face: str | int = "largest"
+    mix: PoseMix = PoseMix(gaze=1.0, brows=1.0, eyes=1.0, mouth=1.0)
+    driver_end: str = "stop"
+    edit: FrameEdit = FrameEdit()
+    sound: str = "auto"
+    sampling: Sampling = Sampling()
+    frames: int = 10**9
+    feather: float = 0.1
+    output_side_px: int = 1280
+
+    @property
+    def total(self) -> int:
+        """Frames to expect; the cap where the clip does not say."""
+        counts = [self.source.frame_count]
+        if self.driving is not None and self.motion is None and self.driver_end == "stop":
+            counts.append(self.driving.frame_count)
+        return min([self.frames, *(count for count in counts if count)])
+
+    @property
+    def moves_heads(self) -> bool:
+        """Whether heads turn, so that the person is cut out of every frame."""
+        return self.motion is not None or (self.driving is not None and self.mix.head > 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the output."""
+        return fitted(self.source.size, self.output_side_px)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The motion, as long as the source, or longer, as motions are not shorter than a moment."""
+        seconds = max(float(self.source.duration), MIN_MOTION_S)
+        return Timeline.of(load_script(self.motion), self.source.frame_rate, seconds)
+
+    @property
+    def heard(self) -> Sound:
+        """The sound that goes along."""
+        has_driver = self.motion is None and self.driving is not None and self.driving.has_audio
+        takes_driver = self.sound == "driver" or (self.sound == "auto" and has_driver and self.mix.mouth > 0)
+        if self.sound == "none":
+            return Sound()
+        if takes_driver:
+            return Sound(self.driving.path, self.driving.begin) if has_driver else Sound()
+        return Sound(self.source.path, self.source.begin) if self.source.has_audio else Sound()
+
+    def shown_drivers(self) -> Iterator[Tensor] | None:
+        """What drives, frame by frame, for showing; decoded a second time, as the stream may look ahead."""
+        if self.motion is not None:
+            return played(MotionClip(self.timeline), "hold")
+        return None if self.driving is None else played(self.driving, self.driver_end)
+
+
+def taken(parts: Iterable[str]) -> PoseMix:
+    """What is taken of a driver, by the words of the command's --take.
+
+    Raises:
+        ValueError: if a word is none of them, or there is none.
+    """
+    words = list(parts)
+    if not words or set(words) - set(PARTS):
+        raise ValueError(f"Expected some of {', '.join(PARTS)} to take, received {words}. Choose at least one.")
+    return PoseMix(**{name: share for word in words for name, share in PARTS[word].items()})
+
+
+def animate_clip(model: SharedModel, job: ClipJob) -> Iterator[JobProgress]:
+    """Render a job, reporting after every frame; a clip that breaks, or is stopped, leaves the frames before.
+
+    Raises:
+        NoFaceFoundError: if no frame of the source shows a face.
+        ValueError: if nothing can be rendered.
+    """
+    started = time.perf_counter()
+    yield JobProgress("rendering", 0, job.total, 0.0)
+    panels = ScenePanels(job.size, job.shown_drivers())
+    before = (scaled(frame, job.size) for frame in job.source)
+
+    def compose(frame: SceneFrame) -> Composed:
+        return Composed(frame.image, panels(next(before), frame.image), frame.found)
+
+    videos = VideoPair(job.folder, job.source.frame_rate, job.heard, job.source)
+    begun = JobProgress("rendering", 0, job.total, time.perf_counter() - started, faceless=FACELESS)
+    last = yield from write_frames(job, reports(partial(_stream, model, job)), compose, videos, begun)
+    if last.done:
+        steps = model.source_frame_steps(job.sampling)
+        model.costs.learn_source_frames(last.rendering_seconds, last.done, steps, job.moves_heads)
+    clips = (clip for clip in (job.source, job.driving) if clip is not None)
+    yield finished(last, videos, tuple(problem for clip in clips for problem in clip.problems))
+
+
+def _stream(model: SharedModel, job: ClipJob, report: Report) -> None:
+    for frame in islice(model.in_turns(_frames(model, job)), job.frames):
+        report(frame)
+
+
+def _frames(model: SharedModel, job: ClipJob) -> Iterator[SceneFrame]:
+    """All frames; a generator, so that the driver's first frames are read in a turn, too."""
+    yield from stream_source_video(
+        model.pipeline,
+        _watched(model, job),
+        _driver(model, job),
+        replace(job.options, face=job.source_face),
+        float(job.source.frame_rate),
+        job.edit,
+        job.sampling,
+        feather=job.feather,
+        keeps_head=not job.moves_heads,
+    )
+
+
+def _watched(model: SharedModel, job: ClipJob) -> Iterator[Tensor]:
+    """The source's frames at the output's size; others get their turn in between, as a face may be long in coming."""
+    for frame in job.source:
+        job.check_stopped()
+        model.give_way()
+        yield scaled(frame, job.size)
+
+
+def _driver(model: SharedModel, job: ClipJob) -> FrameDriver:
+    """Who says what becomes of each frame."""
+    reader = model.pipeline.face_reader
+    if job.motion is not None:
+        return motion_driver(reader.face_model, job.timeline)
+    if job.driving is None:
+        return no_driver
+    seen = (frame.to(model.pipeline.face_device) for frame in job.driving)
+    faces = reader.read(seen, job.options, float(job.source.frame_rate))
+    return face_driver(model.pipeline, faces, job.options, job.mix, job.driver_end)

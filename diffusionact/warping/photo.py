@@ -25,8 +25,8 @@ from .values import WarpSource
 # is turned, and the widest cut of the segmenter.
 MAX_PIXELS = 2_000_000
 PART_SIDES = 2.5
-# Of what a photo with transparency shows, so much may be no person: more is a background.
-MAX_OTHERS_SHARE = 0.2
+# A photo with transparency that shows less than this beside the head, shares of the canvas, shows no background.
+BESIDE_HEAD, MIN_BACKGROUND = (0.2, 0.5, 0.22), 0.5
 
 
 class PhotoPreparer(nn.Module):
@@ -92,11 +92,18 @@ def _taken_apart(source: WarpSource, image: Tensor, matte: Matte, opacity: Tenso
     """The source with its person apart from the background, by what was recognised and by the photo's own alpha."""
     if opacity is None:
         return with_matte(source, matte.alpha, matte.foreground, matte.background)
-    others = float((opacity * (1 - matte.alpha)).sum() / opacity.sum().clamp(min=1.0))
-    if others <= MAX_OTHERS_SHARE:
+    shown = with_alpha(source, opacity)
+    if _shown_beside_head(shown.alpha) < MIN_BACKGROUND:
         return with_matte(source, opacity, image, image, is_exact=True)
-    source = with_matte(source, matte.alpha * opacity, matte.foreground, matte.background)
-    return with_alpha(source, opacity)
+    return with_matte(shown, matte.alpha * opacity, matte.foreground, matte.background)
+
+
+def _shown_beside_head(alpha: Tensor) -> float:
+    """Mean of the alpha (1, side, side) of a canvas to both sides of the head."""
+    side = alpha.shape[-1]
+    top, bottom, wide = (round(share * side) for share in BESIDE_HEAD)
+    rows = alpha[:, top:bottom]
+    return float(torch.cat([rows[..., :wide], rows[..., -wide:]], dim=-1).mean())
 
 
 def working_part(photo: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:

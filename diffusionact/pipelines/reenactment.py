@@ -32,7 +32,7 @@ from ..face.geometry.resize import resize_crop
 from ..face.pose.editing import fit_pose
 from ..face.pose.extraction import LandmarkFrame, PoseExtractor
 from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
-from ..face.readers.changed_crop import changed_source, check_crop_change
+from ..face.readers.changed_crop import CROP_CODE, changed_source, check_crop_change
 from ..face.readers.reader import CroppedFace, FaceReader, SourceFace
 from ..face.readers.registry import load_face_reader
 from ..generation import AlignedSource, Conditioning, DiffusionEngine, Engine, ModelComponents, Sampling, load_engine
@@ -201,7 +201,10 @@ class DiffusionActPipeline:
         check_frames("source", image[None])
         check_crop_change(crop_change, self.face_reader.camera_frame)
         found = changed_source(image, self.face_reader.read_source(image, face), crop_change)
-        return self.encode_face(image, found, num_inversion_steps, on_step, alpha)
+        source = self.encode_face(image, found, num_inversion_steps, on_step, alpha)
+        if crop_change == UNCHANGED:
+            return source
+        return replace(source, codes={**source.codes, CROP_CODE: crop_change.matrix(found.face.crop.size)})
 
     @torch.no_grad()
     def encode_face(

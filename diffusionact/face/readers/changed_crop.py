@@ -14,6 +14,8 @@ from ..geometry.rotations import axis_angle_to_matrix, head_pose_to_matrix, matr
 from .reader import CroppedFace, SourceFace
 
 CAMERA_FRAME = "aligned"
+# Among a source's codes: (1, 2, 3) px of the usual aligned crop -> px of the changed one, both of ALIGNED_SIZE px.
+CROP_CODE = "crop_change"
 
 
 def check_crop_change(change: CropChange, camera_frame: str) -> None:
@@ -46,7 +48,7 @@ def changed_face(face: CroppedFace, change: CropChange) -> CroppedFace:
     )
     crop = CropTransform(compose_transforms(move, face.crop.matrix), face.crop.size)
     return replace(
-        face, coefficients=_moved(face.coefficients, move, face.crop.size), observation=observation, crop=crop
+        face, coefficients=moved_coefficients(face.coefficients, move, face.crop.size), observation=observation, crop=crop
     )
 
 
@@ -58,8 +60,8 @@ def changed_source(image: Tensor, source: SourceFace, change: CropChange) -> Sou
     return SourceFace(cut_crop(image, face.crop, face.crop.size), face)
 
 
-def _moved(coefficients: FaceCoefficients, move: Tensor, size: int) -> FaceCoefficients:
-    """Coefficients after a similarity (1, 2, 3) of their square's px: x' = M x + d on the camera's plane."""
+def moved_coefficients(coefficients: FaceCoefficients, move: Tensor, size: int) -> FaceCoefficients:
+    """Coefficients after a similarity (1, 2, 3) of their square of `size` px: x' = M x + d on the camera's plane."""
     flip = move.new_tensor([1.0, -1.0])
     linear = flip[:, None] * move[0, :, :2] * flip
     offset = flip * (move[0, :, :2].sum(1) + move[0, :, 2] * (2 / size) - 1.0)

@@ -56,7 +56,7 @@ class GroupPhoto:
         if not faces or len(set(faces)) != len(faces):
             raise ValueError(f"Expected different faces to move, received {list(faces)}. Name each of them once.")
         self._pipeline, self._photo, self._feather = pipeline, photo.cpu(), feather
-        self.sources = [pipeline.encode_source(photo, num_inversion_steps, face) for face in faces]
+        self.sources = pipeline.encode_sources(photo, faces, num_inversion_steps)
         self._members = [self._member(source) for source in self.sources]
         # A larger face is nearer to the camera.
         sides = [float(torch.linalg.det(source.crop.matrix[0, :, :2]).abs()) for source in self.sources]

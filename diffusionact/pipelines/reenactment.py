@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -205,6 +205,16 @@ class DiffusionActPipeline:
         if crop_change == UNCHANGED:
             return source
         return replace(source, codes={**source.codes, CROP_CODE: crop_change.matrix(found.face.crop.size)})
+
+    @torch.no_grad()
+    def encode_sources(
+        self, image: Tensor, faces: Sequence[int], num_inversion_steps: int | None = None
+    ) -> list[SourceCodes]:
+        """`encode_source` of several faces of an image, by index; they are looked for once where the reader can."""
+        check_frames("source", image[None])
+        reader = self.face_reader
+        read = getattr(reader, "read_sources", lambda photo, indices: [reader.read_source(photo, at) for at in indices])
+        return [self.encode_face(image, found, num_inversion_steps) for found in read(image, faces)]
 
     @torch.no_grad()
     def encode_face(

@@ -15,7 +15,20 @@ from pathlib import Path
 
 import torch
 
-from .commands import batch, bench, convert, crop, encode, evaluate, groups, live, motions, reenact, source_videos, weights
+from .commands import (
+    batch,
+    bench,
+    convert,
+    crop,
+    encode,
+    evaluate,
+    groups,
+    live,
+    motions,
+    reenact,
+    source_videos,
+    weights,
+)
 from .commands.installed import add_installed_commands
 from .commands.loading import CROP_NAMES
 from .commands.output_frames import BACKGROUNDS, KEPT
@@ -104,7 +117,9 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "driving", type=Path, nargs="?", help="video, animated image, folder of frames, or one image; see also --motion"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder; see also --background")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder; see also --background"
+    )
     motions.add_arguments(parser)
     source_videos.add_arguments(parser)
     groups.add_arguments(parser)

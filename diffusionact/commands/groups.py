@@ -102,7 +102,17 @@ def _write(
 
 
 def _check(options: argparse.Namespace) -> None:
-    alone = ("driving", "motion", "side_by_side", "exact", "output_size", "report", "save_poses", "matte", "source_crop")
+    alone = (
+        "driving",
+        "motion",
+        "side_by_side",
+        "exact",
+        "output_size",
+        "report",
+        "save_poses",
+        "matte",
+        "source_crop",
+    )
     wrong = ["--" + name.replace("_", "-") for name in alone if getattr(options, name)]
     wrong += ["--background transparent"] if is_transparent(options) else []
     if wrong or options.output.suffix == ".png":

@@ -104,9 +104,7 @@ def _open_driving(options: argparse.Namespace) -> FrameSource:
     """The driving frames; a folder of images has no time stamps, so that uneven ones become even for it."""
     part = options.start, options.end, options.frame_rate
     is_folder = not options.output.suffix
-    driving = open_frames(
-        options.driving, *part, is_constant=is_folder, keep_damaged=True, stride=options.stride
-    )
+    driving = open_frames(options.driving, *part, is_constant=is_folder, keep_damaged=True, stride=options.stride)
     if is_folder and driving.frame_count != 1:
         logger.info("The images follow each other at %s frames per second", driving.frame_rate)
     return driving

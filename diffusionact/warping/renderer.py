@@ -106,9 +106,7 @@ class WarpRenderer:
         with torch.inference_mode():  # a tenth faster than no_grad, as a frame is a thousand small steps
             frames = [self._frame(motion.placement.row(i), motion.change[i]) for i in range(len(motion))]
         images, confidence, labels, normals, alpha = (torch.stack(parts) for parts in zip(*frames, strict=True))
-        return WarpedFrames(
-            images.mul_(2.0).sub_(1.0), confidence[:, None], labels[:, None], normals, alpha[:, None]
-        )
+        return WarpedFrames(images.mul_(2.0).sub_(1.0), confidence[:, None], labels[:, None], normals, alpha[:, None])
 
     def _frame(self, placement: HeadPlacement, change: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Image (3, H, W) in [0, 1], confidence (H, W), labels (H, W) uint8, normals (3, H, W), alpha (H, W)."""

@@ -48,7 +48,10 @@ def changed_face(face: CroppedFace, change: CropChange) -> CroppedFace:
     )
     crop = CropTransform(compose_transforms(move, face.crop.matrix), face.crop.size)
     return replace(
-        face, coefficients=moved_coefficients(face.coefficients, move, face.crop.size), observation=observation, crop=crop
+        face,
+        coefficients=moved_coefficients(face.coefficients, move, face.crop.size),
+        observation=observation,
+        crop=crop,
     )
 
 

@@ -19,7 +19,7 @@ from ..motion import load_script
 from ..motion.files import PRESETS, SUFFIXES
 from ..pipelines.group_drivers import ALL, GroupTiming, group_poses, wanted_faces
 from ..pipelines.group_photo import GroupPhoto
-from ..video import FrameSource, VideoWriter, open_frames
+from ..video import FrameSource, VideoWriter, is_clip, open_frames
 from .loading import load_pipeline, pose_options
 from .output_frames import is_transparent
 
@@ -115,6 +115,11 @@ def _check(options: argparse.Namespace) -> None:
     )
     wrong = ["--" + name.replace("_", "-") for name in alone if getattr(options, name)]
     wrong += ["--background transparent"] if is_transparent(options) else []
+    if is_clip(options.source):
+        raise ValueError(
+            f"Expected a photo as the source of --drive, received the clip {options.source}. Several faces of a clip "
+            "are not driven together: leave --drive out and choose one face with --source-face."
+        )
     if wrong or options.output.suffix == ".png":
         raise ValueError(
             f"Expected --drive with a video or a folder as output, received also {', '.join(wrong) or options.output}. "

@@ -71,6 +71,7 @@ def cut_out(source: Source, pose: Pose, whole_image: bool) -> tuple[Tensor, Tens
             frames.append(images.model_to_uint8(engine.render(codes, conditioning, Sampling()))[0].cpu())
         else:
             frames.append(whole.finish(whole.render(row)))
+        frames[-1][..., :3] = continued_colours(frames[-1][..., :3], frames[-1][..., 3])
         progress.advance_to(index + 1)
     rgba = to_image(images.uint8_to_unit(torch.stack(frames)))
     return rgba[..., :3], rgba[..., 3], rgba

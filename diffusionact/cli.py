@@ -15,8 +15,23 @@ from pathlib import Path
 
 import torch
 
-from .commands import batch, bench, convert, encode, evaluate, groups, live, motions, reenact, source_videos, weights
+from .commands import (
+    batch,
+    bench,
+    convert,
+    crop,
+    encode,
+    evaluate,
+    groups,
+    live,
+    motions,
+    reenact,
+    source_videos,
+    weights,
+)
 from .commands.installed import add_installed_commands
+from .commands.loading import CROP_NAMES
+from .commands.output_frames import BACKGROUNDS, KEPT
 from .face.pose.options import DRIVER_CROPS
 from .pipelines import FACE_READERS
 from .schedulers import SCHEDULERS
@@ -25,6 +40,7 @@ from .weights import DEMO_NAME, PHOTO_NAME
 # Engine -> the bundled model of it.
 ENGINE_MODELS = {"warp": PHOTO_NAME, "diffusion": DEMO_NAME}
 
+CROP_WORDS = " ".join(f"{name}=N" for name in CROP_NAMES) + " (factor, shares of the side, degrees clockwise)"
 BAD_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 143
@@ -86,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_batch(commands)
     _add_live(commands)
     _add_encode(commands)
+    _add_crop(commands)
     _add_convert(commands)
     _add_weights(commands)
     _add_bench(commands)
@@ -100,7 +117,9 @@ def _add_reenact(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "driving", type=Path, nargs="?", help="video, animated image, folder of frames, or one image; see also --motion"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder; see also --background"
+    )
     motions.add_arguments(parser)
     source_videos.add_arguments(parser)
     groups.add_arguments(parser)
@@ -138,6 +157,13 @@ def _add_live(commands: argparse._SubParsersAction) -> None:
     _add_source_options(parser)
     live.add_arguments(parser)
     parser.set_defaults(run=live.run)
+
+
+def _add_crop(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("crop", help="show the square that a face is cut out by, and what is in it")
+    crop.add_arguments(parser)
+    _add_source_options(parser)
+    parser.add_argument("--tracker", default="open", choices=FACE_READERS, help="what reads the faces")
 
 
 def _add_encode(commands: argparse._SubParsersAction) -> None:
@@ -230,6 +256,11 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 def _add_source_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("source")
     group.add_argument("--source-face", default="largest", help="largest, or an index (0 is the largest)")
+    group.add_argument(
+        "--source-crop",
+        metavar="CHANGES",
+        help=f"of the square that the face is cut out by, with commas: {CROP_WORDS}; `diffusionact crop` shows it",
+    )
     group.add_argument("--inversion-steps", type=int, help="DDIM steps from image to x_T (default: the model's)")
 
 
@@ -237,7 +268,12 @@ def _add_driver_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("driver")
     group.add_argument("--face", default="follow", help="largest, follow, or an index (default: %(default)s)")
     group.add_argument("--missing", default="interpolate", choices=("error", "hold", "interpolate"))
-    group.add_argument("--driver-crop", default="frame", choices=DRIVER_CROPS)
+    group.add_argument(
+        "--driver-crop",
+        default="frame",
+        metavar="WHICH",
+        help=f"{' or '.join(DRIVER_CROPS)}, and with commas changes as for --source-crop (default: %(default)s)",
+    )
     group.add_argument("--relative", action="store_true", help="add the driver's motion to the source's own pose")
     group.add_argument("--reference-frame", type=int, default=0, help="driving frame that relative motion starts from")
     group.add_argument(
@@ -261,6 +297,7 @@ def _add_time_options(parser: argparse.ArgumentParser) -> None:
         help="constant rate of the output, such as 25 or 30000/1001: driving frames are repeated and left out "
         "(default: every frame when the driver shows it)",
     )
+    group.add_argument("--stride", type=int, default=1, help="take every n-th frame only; the length stays")
 
 
 def _seconds(words: str) -> Fraction:
@@ -296,6 +333,14 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
     group.add_argument("--side-by-side", action="store_true", help="source | driving | reenacted")
     group.add_argument("--paste-back", action="store_true", help="into the full source image")
+    group.add_argument(
+        "--background",
+        default=KEPT,
+        choices=BACKGROUNDS,
+        help="transparent: a source with transparent parts keeps them, moved along; of others the person is cut out. "
+        "OUT.mov (ProRes 4444), .webm (VP9), .webp, .png, or a folder",
+    )
+    group.add_argument("--matte", type=Path, metavar="FILE", help="also write the person's matte, white on black")
     group.add_argument(
         "--output-size",
         metavar="SIZE",

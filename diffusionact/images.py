@@ -120,12 +120,17 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
         FileNotFoundError: if there is no file at `path`.
         ValueError: if the file is empty, truncated, too large, or no image that Pillow reads.
     """
+    return image_to_frame(read_image(path))
+
+
+def read_image(path: str | os.PathLike[str]) -> Image.Image:
+    """Read an image file whole, as it is stored; errors are those of `load_image`."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"Expected an image file, {describe_missing(path)}")
     prepare_heic(path)
     try:
         with open_image(path) as opened:
-            image = _loaded(opened, path)
+            return _loaded(opened, path)
     except Image.DecompressionBombError as error:
         raise too_many_pixels(path) from error
     except IMAGE_ERRORS as error:
@@ -133,7 +138,6 @@ def load_image(path: str | os.PathLike[str]) -> Tensor:
             f"Expected a complete image that Pillow can read, received {str(path)!r} of {Path(path).stat().st_size} "
             f"bytes ({error}); export it again as PNG or JPEG."
         ) from error
-    return image_to_frame(image)
 
 
 def too_many_pixels(path: str | os.PathLike[str]) -> ValueError:
@@ -244,6 +248,15 @@ def image_to_frame(image: Image.Image) -> Tensor:
     Raises:
         ValueError: if the image holds floating-point values, whose range is unknown.
     """
+    image = upright_srgb(image)
+    if image.has_transparency_data:
+        background = Image.new("RGBA", image.size, TRANSPARENT_BACKGROUND)
+        image = Image.alpha_composite(background, image.convert("RGBA"))
+    return torch.from_numpy(np.array(image.convert("RGB")))
+
+
+def upright_srgb(image: Image.Image) -> Image.Image:
+    """`image_to_frame` up to the transparency, which is left as it is."""
     image = _upright(image)
     if image.mode == "F":
         raise ValueError(
@@ -253,11 +266,7 @@ def image_to_frame(image: Image.Image) -> Tensor:
     if image.mode.startswith("I"):
         levels = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
         image = Image.fromarray(levels.astype(np.uint8))
-    image = _to_srgb(image)
-    if image.has_transparency_data:
-        background = Image.new("RGBA", image.size, TRANSPARENT_BACKGROUND)
-        image = Image.alpha_composite(background, image.convert("RGBA"))
-    return torch.from_numpy(np.array(image.convert("RGB")))
+    return _to_srgb(image)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -291,16 +300,16 @@ def save_png(path: str | os.PathLike[str], frame: Tensor, provenance: bool = Tru
 
     Args:
         path: file to write or replace; its folder must exist.
-        frame: (H, W, 3) uint8 RGB, any device.
+        frame: (H, W, 3) uint8 RGB, or (H, W, 4) with alpha, any device.
         provenance: note in the file's text chunks (`Software`, `Comment`) that the image was generated.
 
     Raises:
-        ValueError: if `frame` is not (H, W, 3) uint8.
+        ValueError: if `frame` is not uint8 of that shape.
         OSError: if the folder is absent or cannot be written.
     """
-    if frame.dtype != torch.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+    if frame.dtype != torch.uint8 or frame.ndim != 3 or frame.shape[2] not in (3, 4):
         raise ValueError(
-            f"Expected a frame (H, W, 3) uint8, received shape {tuple(frame.shape)}, {frame.dtype}; convert model "
+            f"Expected a frame (H, W, 3 or 4) uint8, received shape {tuple(frame.shape)}, {frame.dtype}; convert model "
             f"images with model_to_uint8 and save them one at a time."
         )
     notes = PngImagePlugin.PngInfo()

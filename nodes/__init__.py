@@ -2,14 +2,14 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import clip, detail, group, model, motion, pose, preview, render, saved, source, video
+from . import clip, cropping, detail, group, model, motion, pose, preview, render, saved, source, video
 from .comfy.previewing import register_route
 from .comfy.sockets import with_checked_sockets
 from .comfy.weights_folder import register_folder
 
 NODES: list[type[io.ComfyNode]] = [
     with_checked_sockets(node)
-    for module in (model, source, pose, motion, preview, render, saved, video, clip, group, detail)
+    for module in (model, source, pose, motion, preview, render, saved, video, clip, group, detail, cropping)
     for node in module.NODES
 ]
 

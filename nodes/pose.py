@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..diffusionact.face.errors import NoFaceFoundError
+from ..diffusionact.face.geometry.crop_change import UNCHANGED, CropChange
 from ..diffusionact.face.pose.editing import PoseEdit, PoseMix, edit_pose, mix_poses, source_pose
 from ..diffusionact.types import FacePose, map_tensors
 from .comfy.conversion import to_image
@@ -17,7 +19,7 @@ from .comfy.inputs import MIX_PREFIX, edit_inputs, frame_rate_input, mix_inputs,
 from .comfy.landmarks import driving_faces
 from .comfy.previewing import OUTPUT_KEY, can_preview, previewed, remember_edit
 from .comfy.progress import NodeProgress
-from .comfy.schema import ESSENTIALS_CATEGORY, LandmarksSocket, PoseSocket, SourceSocket, make_schema
+from .comfy.schema import ESSENTIALS_CATEGORY, CropSocket, LandmarksSocket, PoseSocket, SourceSocket, make_schema
 from .comfy.values import Pose, Source, Timing
 from .comfy.video import open_driving
 
@@ -48,6 +50,11 @@ class ExtractPose(io.ComfyNode):
                     optional=True,
                     tooltip="From ComfyUI's Detect Face Landmarks, for the same frames; replaces the tracker.",
                 ),
+                CropSocket.Input(
+                    "crop",
+                    optional=True,
+                    tooltip="From Change Crop: another square around the driver's face. Turned, the head leans.",
+                ),
             ],
             outputs=[
                 PoseSocket.Output("pose", tooltip="One pose per driving frame, with the driver's rate and sound."),
@@ -63,10 +70,12 @@ class ExtractPose(io.ComfyNode):
         tracker: str,
         frame_rate: float,
         face_landmarks: dict[str, Any] | None = None,
+        crop: CropChange | None = None,
         **motion: Any,
     ) -> io.NodeOutput:
         """Read every frame."""
-        clip, options = open_driving(driving, frame_rate, is_constant=face_landmarks is None), pose_options(**motion)
+        clip = open_driving(driving, frame_rate, is_constant=face_landmarks is None)
+        options = replace(pose_options(**motion), crop_change=crop or UNCHANGED)
         reader, progress = make_reader(tracker), NodeProgress(clip.frame_count)
         faces = driving_faces(reader, clip, face_landmarks, options, progress)
         rows = join_poses(read_poses(reader, faces, source, options))

@@ -18,7 +18,7 @@ from .comfy.values import STILL_FRAME_RATE, Pose, Source, Timing
 
 # Names of what a file holds beside its value.
 FRAME_RATE, SAMPLE_RATE, WAVEFORM = "frame_rate", "sample_rate", "waveform"
-IMAGE, LANDMARK_FRAME = "picture", "landmark_frame"
+IMAGE, ALPHA, LANDMARK_FRAME = "picture", "alpha", "landmark_frame"
 
 
 class SavePose(io.ComfyNode):
@@ -118,7 +118,8 @@ class SaveSource(io.ComfyNode):
         """Write the file."""
         path = new_file(filename_prefix)
         notes = {LANDMARK_FRAME: source.landmark_frame.name}
-        save_value(source.codes, path, source.fingerprint, notes, {IMAGE: source.image})
+        attached = {IMAGE: source.image} | ({} if source.alpha is None else {ALPHA: source.alpha})
+        save_value(source.codes, path, source.fingerprint, notes, attached)
         return io.NodeOutput(ui=ui.PreviewText(str(path)))
 
 
@@ -163,7 +164,7 @@ class LoadSource(io.ComfyNode):
                 "image with Encode Source and save it with Save Source."
             )
         frame = LandmarkFrame(attached.notes[LANDMARK_FRAME], codes.image.shape[-1])
-        source = Source(codes, attached.tensors[IMAGE], attached.model, frame)
+        source = Source(codes, attached.tensors[IMAGE], attached.model, frame, attached.tensors.get(ALPHA))
         aligned = to_image(images.model_to_unit(codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))
 

@@ -10,15 +10,17 @@ from comfy_api.latest import InputImpl, Types, io, ui
 from torch import Tensor
 
 from ..diffusionact import images
+from ..diffusionact.face.geometry.crop_change import CropChange
 from ..diffusionact.video import open_frames
 from ..diffusionact.weights import DEMO_FOLDER
-from .comfy.conversion import one_frame, to_image
+from .comfy.conversion import to_image
+from .comfy.cutting import with_alpha
 from .comfy.face_reading import face_in_box, make_reader, tracker_input
 from .comfy.inputs import SOURCE_FACES, chosen_face, face_inputs, inversion_steps_input
 from .comfy.model_management import LoadedModel
 from .comfy.pasting import crop_mask
 from .comfy.rendering import encode
-from .comfy.schema import ModelSocket, SourceSocket, make_schema
+from .comfy.schema import CropSocket, ModelSocket, SourceSocket, make_schema
 
 FOLDER = DEMO_FOLDER.parent / "media"
 FRAMES = 100
@@ -99,6 +101,12 @@ class EncodeSource(io.ComfyNode):
                     force_input=True,
                     tooltip="Takes the face nearest to this box, whatever the choice above.",
                 ),
+                CropSocket.Input("crop", optional=True, tooltip="From Change Crop: another square around the face."),
+                io.Mask.Input(
+                    "transparency",
+                    optional=True,
+                    tooltip="From Load Image: where the image is transparent. With the model photo, Cut Out keeps it.",
+                ),
             ],
             outputs=[
                 SourceSocket.Output("source", tooltip="The encoded source."),
@@ -117,11 +125,13 @@ class EncodeSource(io.ComfyNode):
         inversion_steps: int,
         tracker: str = "open",
         bounding_box: Any = None,
+        crop: CropChange | None = None,
+        transparency: Tensor | None = None,
     ) -> io.NodeOutput:
         """Encode the image."""
-        image, reader = one_frame(image), make_reader(tracker)
+        (image, alpha), reader = with_alpha(image, transparency), make_reader(tracker)
         choice = chosen_face(face, face_number) if bounding_box is None else face_in_box(reader, image, bounding_box)
-        source = encode(model, image, choice, inversion_steps, reader)
+        source = encode(model, image, choice, inversion_steps, reader, crop, alpha)
         aligned = to_image(images.model_to_unit(source.codes.image))
         return io.NodeOutput(source, aligned, to_image(crop_mask(source)), ui=ui.PreviewImage(aligned, cls=cls))
 

@@ -26,6 +26,7 @@ TOPICS = {
     "motion",
     "source_video",
     "group",
+    "cut_out",
 }
 
 with_each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)

@@ -19,6 +19,6 @@ def run(options: argparse.Namespace) -> None:
     """
     prepare_output(options.output, (".safetensors",), (options.source,), options.overwrite)
     pipeline = load_pipeline(options)
-    source, _ = load_source(pipeline, options.source, options)
+    source, _, _ = load_source(pipeline, options.source, options)
     save_value(source, options.output, pipeline.fingerprint)
     logger.info("Source written to %s", options.output)

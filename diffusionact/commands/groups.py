@@ -19,8 +19,9 @@ from ..motion import load_script
 from ..motion.files import PRESETS, SUFFIXES
 from ..pipelines.group_drivers import ALL, GroupTiming, group_poses, wanted_faces
 from ..pipelines.group_photo import GroupPhoto
-from ..video import FrameSource, VideoWriter, open_frames
+from ..video import FrameSource, VideoWriter, is_clip, open_frames
 from .loading import load_pipeline, pose_options
+from .output_frames import is_transparent
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,12 @@ def _is_motion(what: str) -> bool:
 
 def _open_clips(options: argparse.Namespace, wanted: dict[int, str]) -> tuple[dict[str, FrameSource], GroupTiming]:
     """The clips by name, and how they play together."""
-    rate, opened = options.frame_rate, {}
+    rate, stride, opened = options.frame_rate, options.stride, {}
     for what in dict.fromkeys(what for what in wanted.values() if not _is_motion(what)):
-        opened[what] = open_frames(what, options.start, options.end, rate, is_constant=True, keep_damaged=True)
-        rate = opened[what].frame_rate  # the first clip's, of all
+        opened[what] = open_frames(
+            what, options.start, options.end, rate, is_constant=True, keep_damaged=True, stride=stride
+        )
+        rate, stride = opened[what].frame_rate, 1  # the first clip's, of all
     rate = rate or STILL_FRAME_RATE
     counts = [clip.frame_count for clip in opened.values() if clip.frame_count]
     longest = max((load_script(what).seconds for what in wanted.values() if _is_motion(what)), default=DEFAULT_SECONDS)
@@ -99,8 +102,24 @@ def _write(
 
 
 def _check(options: argparse.Namespace) -> None:
-    alone = ("driving", "motion", "side_by_side", "exact", "output_size", "report", "save_poses")
+    alone = (
+        "driving",
+        "motion",
+        "side_by_side",
+        "exact",
+        "output_size",
+        "report",
+        "save_poses",
+        "matte",
+        "source_crop",
+    )
     wrong = ["--" + name.replace("_", "-") for name in alone if getattr(options, name)]
+    wrong += ["--background transparent"] if is_transparent(options) else []
+    if is_clip(options.source):
+        raise ValueError(
+            f"Expected a photo as the source of --drive, received the clip {options.source}. Several faces of a clip "
+            "are not driven together: leave --drive out and choose one face with --source-face."
+        )
     if wrong or options.output.suffix == ".png":
         raise ValueError(
             f"Expected --drive with a video or a folder as output, received also {', '.join(wrong) or options.output}. "

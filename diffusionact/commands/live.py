@@ -26,7 +26,7 @@ from ..live import (
     live_pipeline,
     open_camera,
 )
-from ..video.writing import CONTAINER_FORMATS
+from ..video.writing import OPAQUE_FORMATS
 from .live_page import LivePage, encode_jpeg
 from .loading import load_pipeline, load_source, prepare_output
 
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> LiveOptions:
     if options.record:
-        prepare_output(options.record, tuple(CONTAINER_FORMATS), (options.photo,))
+        prepare_output(options.record, OPAQUE_FORMATS, (options.photo,))
     check_in_range("--port", options.port, 0, 65535)
     check_in_range("--smoothing", options.smoothing, 0.0, 1.0)
     check_in_range("--gain", options.gain, 0.0, 3.0)

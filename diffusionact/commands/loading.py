@@ -13,12 +13,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import images
+from ..checks import check_choice
 from ..data.saved_values import load_value
 from ..devices import choose_device
-from ..face.pose.options import PoseOptions
+from ..face.geometry.crop_change import UNCHANGED, CropChange
+from ..face.pose.options import DRIVER_CROPS, PoseOptions
 from ..generation.sampling import StepCallback
 from ..pipelines import DiffusionActPipeline
+from ..transparency import load_with_alpha
 from ..types import SourceCodes
+
+CROP_NAMES = ("scale", "right", "up", "rotate")
+CROP_EXAMPLE = "changes of the crop such as scale=1.3,up=0.1,rotate=5"
 
 
 def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
@@ -92,36 +98,97 @@ def face_choice(word: str) -> str | int:
 
 def pose_options(options: argparse.Namespace) -> PoseOptions:
     """The driver's options as the pipeline takes them."""
+    crop, crop_change = driver_crop(options)
     return PoseOptions(
         face=face_choice(options.face),
         missing=options.missing,
-        driver_crop=options.driver_crop,
+        driver_crop=crop,
         relative=options.relative,
         reference_frame=options.reference_frame,
         expression_gain=options.gain,
         smoothing=options.smoothing,
         detection_threshold=options.threshold,
         turn_limit=options.turn_limit,
+        crop_change=crop_change,
     )
 
 
 def load_source(
-    pipeline: DiffusionActPipeline, path: Path, options: argparse.Namespace
-) -> tuple[SourceCodes, Tensor | None]:
+    pipeline: DiffusionActPipeline, path: Path, options: argparse.Namespace, keep_alpha: bool = False
+) -> tuple[SourceCodes, Tensor | None, Tensor | None]:
     """Encode a source image with a progress bar, or read one that was saved.
 
+    Args:
+        pipeline: encodes.
+        path: of the image or the saved source.
+        options: which face, its crop, inversion.
+        keep_alpha: transparent parts of the image stay apart; else they are white.
+
     Returns:
-        The codes, and the image as uint8 (H, W, 3), None for a saved source.
+        The codes; the image as uint8 (H, W, 3), None for a saved source; its alpha uint8 (H, W), None where it is
+        opaque.
     """
+    crop_change = source_crop(options)
     if path.suffix == ".safetensors":
-        source = load_value(path, SourceCodes, pipeline.fingerprint)
-        return pipeline.source_to_device(source), None
-    image, face = images.load_image(path), face_choice(options.source_face)
+        if crop_change != UNCHANGED:
+            raise ValueError(
+                f"Expected a source image for --source-crop, received the saved source {path}, whose crop was chosen "
+                "when it was encoded. Give the image, or encode it again."
+            )
+        return pipeline.source_to_device(load_value(path, SourceCodes, pipeline.fingerprint)), None, None
+    image, alpha = load_with_alpha(path)
+    if alpha is not None and not keep_alpha:
+        image, alpha = images.load_image(path), None
+    face = face_choice(options.source_face)
     if not pipeline.engine.encode_steps(options.inversion_steps):
-        return pipeline.encode_source(image, face=face), image
+        return pipeline.encode_source(image, face=face, crop_change=crop_change, alpha=alpha), image, alpha
     with inversion_progress() as on_step:
-        source = pipeline.encode_source(image, options.inversion_steps, face, on_step)
-    return source, image
+        source = pipeline.encode_source(image, options.inversion_steps, face, on_step, crop_change)
+    return source, image, alpha
+
+
+def crop_words(words: str) -> tuple[list[str], CropChange]:
+    """Words such as "clip,scale=1.3,up=0.1" as those without a value, and the change of a crop.
+
+    Raises:
+        ValueError: if a name or a number is unknown, or out of range.
+    """
+    alone, values = [], {}
+    for word in filter(None, (word.strip() for word in words.split(","))):
+        name, equals, value = word.partition("=")
+        if not equals:
+            alone.append(word)
+            continue
+        check_choice("what to change of a crop", name, CROP_NAMES)
+        try:
+            values[name] = float(value)
+        except ValueError as error:
+            raise ValueError(f"Expected a number in {word!r} of {words!r}. Correct it.") from error
+    return alone, CropChange(**values)
+
+
+def source_crop(options: argparse.Namespace) -> CropChange:
+    """What --source-crop says.
+
+    Raises:
+        ValueError: if it is no change of a crop.
+    """
+    alone, change = crop_words(options.source_crop or "")
+    if alone:
+        raise ValueError(f"Expected {CROP_EXAMPLE} for --source-crop, received {options.source_crop!r}. Correct it.")
+    return change
+
+
+def driver_crop(options: argparse.Namespace) -> tuple[str, CropChange]:
+    """What --driver-crop says: one of DRIVER_CROPS, and a change.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    alone, change = crop_words(options.driver_crop)
+    if len(alone) > 1:
+        raise ValueError(f"Expected one of {', '.join(DRIVER_CROPS)} in --driver-crop, received {alone}. Choose one.")
+    return (alone or DRIVER_CROPS)[0], change
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from torch import Tensor
@@ -20,17 +22,25 @@ from ..pipelines.full_resolution import check_pipeline
 from ..video import FrameSource, VideoWriter, is_clip, open_frames
 from ..weights import DEMO_NAME
 from . import groups, source_videos
-from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output
+from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output, source_crop
 from .motions import MotionDriver, stream_motion
 from .official_options import official_procedure, settle_official_options
-from .output_frames import OutputFrames, check_output_options, output_size
+from .output_frames import (
+    OPAQUE_SUFFIXES,
+    OutputFrames,
+    check_cutting,
+    check_output_options,
+    is_transparent,
+    output_size,
+    output_suffixes,
+    wants_alpha,
+)
 from .reenactment_report import ReenactmentReport
 
 logger = logging.getLogger(__name__)
 
 DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
 DEMO_OUTPUT = Path("output/demo.mp4")
-OUTPUT_SUFFIXES = (".mp4", ".mov", ".mkv", ".png", "")
 
 
 def run_demo(options: argparse.Namespace) -> None:
@@ -94,7 +104,7 @@ def _open_driving(options: argparse.Namespace) -> FrameSource:
     """The driving frames; a folder of images has no time stamps, so that uneven ones become even for it."""
     part = options.start, options.end, options.frame_rate
     is_folder = not options.output.suffix
-    driving = open_frames(options.driving, *part, is_constant=is_folder, keep_damaged=True)
+    driving = open_frames(options.driving, *part, is_constant=is_folder, keep_damaged=True, stride=options.stride)
     if is_folder and driving.frame_count != 1:
         logger.info("The images follow each other at %s frames per second", driving.frame_rate)
     return driving
@@ -109,8 +119,10 @@ def _begin(
     pipeline.engine.check_sampling(Sampling(options.steps, options.scheduler))
     if options.output_size is not None:
         check_pipeline(pipeline, output_size(options.output_size))
-    source, image = load_source(pipeline, options.source, options)
-    output = OutputFrames(options, pipeline, source, image)
+    if wants_alpha(options):
+        check_cutting(pipeline)
+    source, image, alpha = load_source(pipeline, options.source, options, is_transparent(options))
+    output = OutputFrames(options, pipeline, source, image, alpha)
     if isinstance(driving, MotionDriver):
         return output, stream_motion(options, output.pipeline, source, driving)
     chunk_size = output.chunk_size(options.chunk_size)
@@ -150,6 +162,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.report:
         prepare_output(options.report, (".json",), overwrite=options.overwrite)
     pose_options(options)  # its values are checked where it is made
+    source_crop(options)
     check_in_range("--chunk-size", options.chunk_size, 1, 4096)
     check_in_range("--threshold", options.threshold, 0.0, 1.0)
     if options.steps is not None:
@@ -162,7 +175,14 @@ def _check(options: argparse.Namespace) -> None:
 
 def _check_paths(options: argparse.Namespace) -> None:
     inputs = [path for path in (options.source, options.driving) if path is not None]
-    prepare_output(options.output, OUTPUT_SUFFIXES, inputs, options.overwrite)
+    prepare_output(options.output, output_suffixes(options), inputs, options.overwrite)
+    if options.matte:
+        prepare_output(options.matte, OPAQUE_SUFFIXES, (*inputs, options.output), options.overwrite)
+        if (options.matte.suffix == ".png") != (options.output.suffix == ".png") or options.matte == options.output:
+            raise ValueError(
+                f"Expected a matte beside the output {str(options.output)!r}, both images or both no images, received "
+                f"{str(options.matte)!r}. Give it a name such as matte{options.output.suffix}."
+            )
     if options.save_poses:
         prepare_output(options.save_poses, (".safetensors",), inputs, options.overwrite)
 
@@ -173,6 +193,10 @@ def _check_driver(options: argparse.Namespace) -> None:
         received = "neither" if options.driving is None else "both"
         raise ValueError(
             f"Expected a driving clip or --motion, received {received}. Give DRIVING, or --motion idle to begin with."
+        )
+    if options.motion is not None and options.stride != 1:
+        raise ValueError(
+            f"Expected --stride beside a driving clip, received {options.stride} beside --motion. Use --frame-rate."
         )
     if options.motion is None and (options.seconds or options.seamless or options.seed or options.save_poses):
         raise ValueError(
@@ -204,13 +228,26 @@ def _write(options: argparse.Namespace, driving: FrameSource | MotionDriver, fra
             raise ValueError(
                 f"Expected a driving clip with frames, received none from {options.driving}. Check the file."
             )
+        transparent = is_transparent(options)
+        shown = slice(None) if transparent else slice(3)
         if options.output.suffix.lower() == ".png":
-            images.save_png(options.output, first)
+            images.save_png(options.output, first[..., shown])
+            if options.matte:
+                images.save_png(options.matte, _matte(first))
             return
         clip = driving if isinstance(driving, FrameSource) else None
         audio = None if options.no_audio or clip is None or not clip.has_audio else options.driving
-        size = tuple(first.shape[:2])
-        with VideoWriter(options.output, driving.frame_rate, size, audio_from=audio, clip=clip) as writer:
-            writer.write(first)
-            for frame in written:
-                writer.write(frame)
+        size, rate = tuple(first.shape[:2]), driving.frame_rate
+        with ExitStack() as writers:
+            writer = VideoWriter(options.output, rate, size, audio_from=audio, clip=clip, transparent=transparent)
+            writer = writers.enter_context(writer)
+            matte = options.matte and writers.enter_context(VideoWriter(options.matte, rate, size, clip=clip))
+            for frame in itertools.chain([first], written):
+                writer.write(frame[..., shown])
+                if matte:
+                    matte.write(_matte(frame))
+
+
+def _matte(frame: Tensor) -> Tensor:
+    """The alpha of a frame uint8 (H, W, 4) as a grey frame (H, W, 3)."""
+    return frame[..., 3:].expand(-1, -1, 3)

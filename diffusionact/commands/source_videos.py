@@ -29,6 +29,7 @@ from ..pipelines.source_video import (
 )
 from ..video import FrameSource, VideoWriter, open_frames
 from .loading import face_choice, load_pipeline, pose_options
+from .output_frames import KEPT
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ PARTS: dict[str, dict[str, float]] = {
 SOUNDS = ("auto", "source", "driver")
 # Options that speak of one photo, with their values where nobody gave them.
 OF_PHOTOS = {"side_by_side": False, "exact": False, "output_size": None, "report": None, "match_colour": False}
+OF_PHOTOS |= {"background": KEPT, "matte": None, "source_crop": None}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +92,12 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     edit, mix = FrameEdit(options.eye_contact, options.blink, options.mouth), taken_parts(options.take)
     source = open_frames(
-        options.source, options.source_start, options.source_end, options.frame_rate, keep_damaged=True
+        options.source,
+        options.source_start,
+        options.source_end,
+        options.frame_rate,
+        keep_damaged=True,
+        stride=options.stride,
     )
     driving = None
     if options.driving is not None:

@@ -31,12 +31,14 @@ class AlignedSource:
         pose: the source's own pose, B rows.
         photo: uint8 (H, W, 3), the whole photo that a single image was cut from; None where there is none.
         crop: photo -> aligned image, one row, where there is a photo.
+        alpha: (H, W) uint8 of the photo, whose colours go on where it is 0; None where it is opaque, or unknown.
     """
 
     image: Tensor
     pose: FacePose
     photo: Tensor | None = None
     crop: CropTransform | None = None
+    alpha: Tensor | None = None
 
 
 class Engine(Protocol):

@@ -27,9 +27,11 @@ from ..face.readers.open.face_model import OpenFaceModel
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes, map_tensors
 from ..warping import WarpedFrames, WarpMotion, WarpRenderer, WarpSource, coefficient_motion
 from ..warping.following import follow_landmarks
+from ..warping.matte import Matte
 from ..warping.photo import PhotoPreparer
-from ..warping.placement import ALIGNED_SIZE
+from ..warping.placement import ALIGNED_SIZE, plane_to_aligned
 from ..warping.renderer import RELIGHT
+from ..warping.sampling import apply
 from ..weights.model_folder import INDEX_NAME, INDEX_SECTION, model_folder_writer, some_of
 from .conditioning import Conditioning, check_made_for
 from .engine import AlignedSource
@@ -44,7 +46,7 @@ CONDITIONS = ("rotation", "camera", "expression", "gaze", "landmarks", "pupils",
 # square of a face, were seen rather than drawn.
 MAX_DRAWN_PX = 0.25
 # Parts in [0, 1] that are as large as the canvas.
-LAYERS = ("texture", "inside", "matte", "colour", "background", "background_seen")
+LAYERS = ("texture", "inside", "matte", "colour", "background", "background_seen", "alpha")
 # Of the others, those with fewer numbers are kept in float32: geometry, not images.
 SMALL = 2**16
 
@@ -95,7 +97,7 @@ class WarpEngine:
         # What `render` shows, see `at_output`.
         self._size: int | tuple[int, int] = self.sample_size
         self._to_output: Tensor | None = None
-        self._has_matte = True
+        self._has_matte, self._transparent = True, False
         # The source that was rendered last: its textures at the output's size are kept for the next chunk.
         self._last: tuple[tuple[Tensor, ...], int, WarpRenderer] | None = None
 
@@ -154,13 +156,30 @@ class WarpEngine:
         other._has_matte, other._last = False, None
         return other
 
+    def transparent(self) -> WarpEngine:
+        """The same engine, whose frames (F, 4, H, W) have their alpha in [-1, 1] behind their straight colours.
+
+        A source with transparency keeps it, moved as its colours are; of others the person is cut out.
+        """
+        other = copy.copy(self)
+        other._transparent, other._last = True, None
+        return other
+
+    def person(self, source: SourceCodes, photo: Tensor) -> Matte:
+        """The source's person cut out of the whole photo uint8 (H, W, 3), also beyond the source's canvas."""
+        prepared = warp_source(source).to(self.device)
+        to_photo = invert_transform(resize_crop(source.crop, ALIGNED_SIZE).matrix.to(self.device))[0]
+        aligned = plane_to_aligned(prepared.placement.place(prepared.shape[None])[0])
+        return self._preparer.cut_out(photo.to(self.device), apply(to_photo, aligned[:, :2]))
+
     def encode(
         self, source: AlignedSource, num_inversion_steps: int | None = None, on_step: StepCallback | None = None
     ) -> dict[str, Tensor]:
         """See `Engine`; finds the mesh of each face, and makes its photo ready to be warped."""
         self._check_face_model(source.pose.coefficients)
         prepared = [self._prepare(source, row) for row in range(len(source.image))]
-        return {PREFIX + name: torch.stack([_stored(name, part[name]) for part in prepared]) for name in prepared[0]}
+        names = [name for name, part in prepared[0].items() if name != "alpha" or part.numel() > 1]
+        return {PREFIX + name: torch.stack([_stored(name, part[name]) for part in prepared]) for name in names}
 
     def condition(self, source: SourceCodes, pose: FacePose) -> dict[str, Tensor]:
         """See `Engine`; landmarks that the coefficients did not draw were seen, and are followed."""
@@ -184,12 +203,13 @@ class WarpEngine:
         on_preview: PreviewCallback | None = None,
     ) -> Tensor:
         """See `Engine`; nothing is sampled."""
-        frames = self.warp(source, conditioning).images
+        warped = self.warp(source, conditioning)
+        frames = warped.images
         if on_preview is not None:
             on_preview(frames)
         if on_step is not None:
             on_step(1, 1)
-        return frames
+        return torch.cat([frames, 2 * warped.alpha - 1], dim=1) if self._transparent else frames
 
     def warp(self, source: SourceCodes, conditioning: Conditioning) -> WarpedFrames:
         """The frames with their confidence, labels and normals; one source, or one for each frame."""
@@ -229,7 +249,9 @@ class WarpEngine:
         pose = map_tensors(source.pose, lambda tensor: tensor[row : row + 1].to(self.device))
         in_photo = transform_points(invert_transform(to_aligned.matrix), pose.landmarks)
         to_crop = resize_crop(to_aligned, ALIGNED_SIZE).matrix[0]
-        return self._preparer(photo, in_photo[0], to_crop, pose.coefficients, pose.gaze, self._has_matte).tensors()
+        alpha = None if source.alpha is None else source.alpha.to(self.device)
+        prepared = self._preparer(photo, in_photo[0], to_crop, pose.coefficients, pose.gaze, self._has_matte, alpha)
+        return prepared.tensors()
 
     def _photo(self, source: AlignedSource, row: int) -> tuple[Tensor, CropTransform]:
         """The photo uint8 (H, W, 3) of one source, and its crop; frames that lie in no photo are their own."""
@@ -253,7 +275,7 @@ class WarpEngine:
         if last is not None and last[1] == row and all(map(operator.is_, last[0], codes)):
             return last[2]
         prepared = warp_source(source, row).to(self.device)
-        renderer = WarpRenderer(prepared, self._size, self._to_output, relight=self.config.relight)
+        renderer = WarpRenderer(prepared, self._size, self._to_output, self.config.relight, self._transparent)
         self._last = (codes, row, renderer)
         return renderer
 
@@ -275,7 +297,8 @@ def warp_source(source: SourceCodes, row: int = 0) -> WarpSource:
 
 def _fingerprint(config: WarpConfig, directions: Tensor) -> str:
     """Other settings, directions or parts of a source are another model."""
-    parts = [field.name for field in fields(WarpSource)]
+    # Only sources with transparency have alpha: the others are those of before it was there.
+    parts = [field.name for field in fields(WarpSource) if field.name != "alpha"]
     text = json.dumps([asdict(config), parts]).encode()
     return hashlib.sha256(text + directions.numpy().tobytes()).hexdigest()[:16]
 

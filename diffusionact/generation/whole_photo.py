@@ -17,6 +17,7 @@ from ..warping.sampling import apply, mix, pixel_centres, sample, smoothstep
 from .conditioning import Conditioning
 from .engine import Engine
 from .photo_detail import has_warp
+from .sampling import Sampling
 from .warp import WarpEngine, warp_source
 
 # Difference from the photo, in [-1, 1], from which a pixel counts as moved, and as fully so; and how far around it.
@@ -30,6 +31,9 @@ class WholePhoto:
         engine: the engine `warp`.
         source: its source; a `crop` for the same photo at another size, as `photo` is, does as well.
         photo: uint8 (H, W, 3).
+        transparent: frames have an alpha: of a photo with transparency its own, which moves as its colours do; of
+            others the person is cut out.
+        alpha: uint8 (H, W) of a photo with transparency, as the source was encoded with.
 
     Attributes:
         engine: to render with, in a pipeline or by `render`; its frames show that region.
@@ -38,7 +42,14 @@ class WholePhoto:
         ValueError: if the source is another engine's, or the photo another one.
     """
 
-    def __init__(self, engine: Engine, source: SourceCodes, photo: Tensor):
+    def __init__(
+        self,
+        engine: Engine,
+        source: SourceCodes,
+        photo: Tensor,
+        transparent: bool = False,
+        alpha: Tensor | None = None,
+    ):
         check_frames("photo", photo[None])
         if not isinstance(engine, WarpEngine) or not has_warp(source):
             raise ValueError(
@@ -48,16 +59,20 @@ class WholePhoto:
         aligned = resize_crop(source.crop, ALIGNED_SIZE).matrix[0].to(engine.device)
         region = photo_region(warp_source(source).to(engine.device), tuple(photo.shape[:2]), aligned)
         self.engine = engine.at_output((region.height, region.width), region.to_output)
+        if transparent:
+            self.engine = self.engine.transparent()
+            photo = _with_alpha(engine, source, photo, alpha)
         self._source, self._photo, self._region = source, photo.cpu(), region
         self._box = (slice(region.top, region.top + region.height), slice(region.left, region.left + region.width))
         self._still = images.uint8_to_model(self._photo[self._box][None]).to(engine.device)
 
     def render(self, pose: FacePose) -> Tensor:
-        """Frames (F, 3, h, w) in [-1, 1] of the region."""
-        return self.engine.warp(self._source, Conditioning(self.engine.condition(self._source, pose))).images
+        """Frames (F, 3 or 4, h, w) in [-1, 1] of the region."""
+        conditioning = Conditioning(self.engine.condition(self._source, pose))
+        return self.engine.render(self._source, conditioning, Sampling())
 
     def finish(self, frame: Tensor) -> Tensor:
-        """The whole photo, uint8 (H, W, 3) on the CPU, of a frame (1, 3, h, w) of the region."""
+        """The whole photo, uint8 (H, W, 3 or 4) on the CPU, of a frame (1, 3 or 4, h, w) of the region."""
         finished = self._photo.clone()
         finished[self._box] = images.model_to_uint8(self._laid(frame))[0].cpu()
         return finished
@@ -94,3 +109,12 @@ class WholePhoto:
 
     def _laid(self, frame: Tensor) -> Tensor:
         return mix(self._still, frame.to(self._still), self._region.share)
+
+
+def _with_alpha(engine: WarpEngine, source: SourceCodes, photo: Tensor, alpha: Tensor | None) -> Tensor:
+    """A photo as uint8 (H, W, 4), by its own alpha, or with its person cut out."""
+    if alpha is not None:
+        return torch.cat([photo.cpu(), alpha.cpu()[..., None]], dim=-1)
+    matte = engine.person(source, photo)
+    layers = torch.cat([matte.foreground, matte.alpha], dim=1)[0]
+    return images.unit_to_uint8(layers.permute(1, 2, 0)).cpu()

@@ -54,7 +54,7 @@ class GroupPhoto:
     ):
         if not faces or len(set(faces)) != len(faces):
             raise ValueError(f"Expected different faces to move, received {list(faces)}. Name each of them once.")
-        sources = [pipeline.encode_source(photo, num_inversion_steps, face) for face in faces]
+        sources = pipeline.encode_sources(photo, faces, num_inversion_steps)
         self._assemble(pipeline, photo, sources, feather)
 
     @classmethod

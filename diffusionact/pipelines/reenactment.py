@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,10 +27,12 @@ from .. import images
 from ..checks import check_frames, check_in_range
 from ..data.saved_values import source_fingerprint
 from ..devices import default_dtype, face_device
+from ..face.geometry.crop_change import UNCHANGED, CropChange
 from ..face.geometry.resize import resize_crop
 from ..face.pose.editing import fit_pose
 from ..face.pose.extraction import LandmarkFrame, PoseExtractor
 from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
+from ..face.readers.changed_crop import CROP_CODE, changed_source, check_crop_change
 from ..face.readers.reader import CroppedFace, FaceReader, SourceFace
 from ..face.readers.registry import load_face_reader
 from ..generation import AlignedSource, Conditioning, DiffusionEngine, Engine, ModelComponents, Sampling, load_engine
@@ -177,6 +179,8 @@ class DiffusionActPipeline:
         num_inversion_steps: int | None = None,
         face: str | int = "largest",
         on_step: StepCallback | None = None,
+        crop_change: CropChange = UNCHANGED,
+        alpha: Tensor | None = None,
     ) -> SourceCodes:
         """Find and align the source's face, and encode it; once per source.
 
@@ -186,12 +190,31 @@ class DiffusionActPipeline:
                 number.
             face: "largest" or an index, largest first.
             on_step: called after every step of the engine with (done, total).
+            crop_change: of the square that the face is cut out by.
+            alpha: uint8 (H, W), of an image with transparent parts as `transparency.load_with_alpha` reads it; counts
+                for the engine `warp`, whose `transparent` frames keep it.
 
         Raises:
             NoFaceFoundError: if the image shows no such face.
+            ValueError: if the crop is changed and the face reader has its own.
         """
         check_frames("source", image[None])
-        return self.encode_face(image, self.face_reader.read_source(image, face), num_inversion_steps, on_step)
+        check_crop_change(crop_change, self.face_reader.camera_frame)
+        found = changed_source(image, self.face_reader.read_source(image, face), crop_change)
+        source = self.encode_face(image, found, num_inversion_steps, on_step, alpha)
+        if crop_change == UNCHANGED:
+            return source
+        return replace(source, codes={**source.codes, CROP_CODE: crop_change.matrix(found.face.crop.size)})
+
+    @torch.no_grad()
+    def encode_sources(
+        self, image: Tensor, faces: Sequence[int], num_inversion_steps: int | None = None
+    ) -> list[SourceCodes]:
+        """`encode_source` of several faces of an image, by index; they are looked for once where the reader can."""
+        check_frames("source", image[None])
+        reader = self.face_reader
+        read = getattr(reader, "read_sources", lambda photo, indices: [reader.read_source(photo, at) for at in indices])
+        return [self.encode_face(image, found, num_inversion_steps) for found in read(image, faces)]
 
     @torch.no_grad()
     def encode_face(
@@ -200,12 +223,13 @@ class DiffusionActPipeline:
         found: SourceFace,
         num_inversion_steps: int | None = None,
         on_step: StepCallback | None = None,
+        alpha: Tensor | None = None,
     ) -> SourceCodes:
         """`encode_source` of a face that was read elsewhere, in the same image uint8 (H, W, 3)."""
         aligned = images.resize(images.uint8_to_model(found.aligned[None].to(self.device)), self.sample_size)
         pose = self._extractor(DEFAULT_POSE_OPTIONS).in_landmark_frame(found.face.coefficients, found.face)
         crop = resize_crop(found.face.crop, self.sample_size)
-        codes = self.engine.encode(AlignedSource(aligned, pose, image, crop), num_inversion_steps, on_step)
+        codes = self.engine.encode(AlignedSource(aligned, pose, image, crop, alpha), num_inversion_steps, on_step)
         return SourceCodes(
             image=aligned,
             crop=crop,

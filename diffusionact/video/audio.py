@@ -25,12 +25,15 @@ from .sound_reading import SAMPLE_FORMAT, SoundReader, UnreadableSoundError, ima
 
 logger = logging.getLogger(__name__)
 
-CONTAINER_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+CONTAINER_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 # Codecs that players expect in these containers; anything else is re-encoded. Matroska takes what FFmpeg can put there.
 COPIED_CODECS = {
     ".mp4": {"aac", "mp3", "ac3", "eac3", "alac"},
     ".mov": {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le"},
+    ".webm": {"opus", "vorbis"},
 }
+# WebM takes no AAC; Opus knows one rate, and is kept to what every player takes.
+OPUS_RATE, OPUS_LAYOUTS = 48000, {1: "mono"}
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 HIGH_AAC_RATES = (64000, 88200, 96000)  # kept where the track has one of them
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}  # others become 5.1
@@ -79,7 +82,7 @@ def _is_usual(path: Path, suffix: str) -> bool:
 
 def _try(path: Path, suffix: str, begin: Fraction | None, copied: bool) -> None:
     with av.open(io.BytesIO(), "w", format=CONTAINER_FORMATS[suffix]) as output:
-        carrier = _Copied(path, output, suffix, begin) if copied else _Encoded(path, output, begin)
+        carrier = _Copied(path, output, suffix, begin) if copied else _Encoded(path, output, suffix, begin)
         try:
             output.start_encoding()
             carrier.write_until(TRIAL_S, strict=True)
@@ -118,7 +121,8 @@ class AudioTrack:
             self.copied = can_copy_sound(self.path, suffix, begin)
         except av.FFmpegError as error:
             raise UnreadableSoundError(self.path, str(error)) from error
-        self._carrier = _Copied(self.path, output, suffix, begin) if self.copied else _Encoded(self.path, output, begin)
+        carrier = _Copied if self.copied else _Encoded
+        self._carrier = carrier(self.path, output, suffix, begin)
 
     def write_until(self, end: Fraction) -> None:
         """Write all sound that begins before `end` seconds."""
@@ -194,14 +198,15 @@ class _Copied:
 
 
 class _Encoded:
-    """Decoded sound as AAC, at a rate and in a layout that players know."""
+    """Decoded sound as AAC, or Opus in WebM, at a rate and in a layout that players know."""
 
-    def __init__(self, path: Path, output: OutputContainer, begin: Fraction | None) -> None:
+    def __init__(self, path: Path, output: OutputContainer, suffix: str, begin: Fraction | None) -> None:
         self._reader = SoundReader(path, begin)
-        self._rate = _aac_rate(self._reader.rate)
-        self._layout = AAC_LAYOUTS.get(av.AudioLayout(self._reader.layout).nb_channels, "5.1")
+        channels, is_opus = av.AudioLayout(self._reader.layout).nb_channels, suffix == ".webm"
+        self._rate = OPUS_RATE if is_opus else _aac_rate(self._reader.rate)
+        self._layout = OPUS_LAYOUTS.get(channels, "stereo") if is_opus else AAC_LAYOUTS.get(channels, "5.1")
         self._output = output
-        self._stream = output.add_stream("aac", rate=self._rate, layout=self._layout)
+        self._stream = output.add_stream("libopus" if is_opus else "aac", rate=self._rate, layout=self._layout)
         self._pieces = self._cut_blocks()
         self._position = 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from ..checks import check_positive_int
 from ..images import IMAGE_ERRORS, describe_missing, open_image, prepare_heic, too_many_pixels
 from .frame_source import FrameSource, StoredFrames, broken_file, select
 from .stills import MICROSECONDS, STILL_FRAME_RATE, open_animation, open_folder, open_images
@@ -33,6 +34,7 @@ def open_frames(
     frame_rate: Fraction | None = None,
     is_constant: bool = False,
     keep_damaged: bool = False,
+    stride: int = 1,
 ) -> FrameSource:
     """Open a video, an animated image (webp, gif, apng), a folder of images or one image.
 
@@ -47,13 +49,16 @@ def open_frames(
         is_constant: do that at the clip's usual rate, where no other is given.
         keep_damaged: leave out what cannot be decoded of a video, and say so in `FrameSource.problems`, in place of an
             error.
+        stride: takes every n-th frame of that rate, or of the clip's usual one; the clip lasts as long as before.
 
     Raises:
         FileNotFoundError: if nothing lies at `path`.
         ValueError: if it is unreadable, truncated at its beginning, without frames, or empty between start and end.
     """
     stored = _open_stored(Path(path), keep_damaged)
-    rate = stored.pace.rate if frame_rate is None and is_constant else frame_rate
+    check_positive_int("stride", stride)
+    rate = stored.pace.rate if frame_rate is None and (is_constant or stride > 1) else frame_rate
+    rate = None if rate is None else Fraction(rate) / stride
     if rate is not None and not 0 < rate <= MAX_FRAME_RATE:
         raise ValueError(f"Expected a frame rate above 0 and at most {MAX_FRAME_RATE}, received {rate}; correct it.")
     return select(stored, _exact(start), None if end is None else _exact(end), rate)

@@ -21,9 +21,11 @@ from ..images import PROVENANCE, save_png, temporary_sibling, unwritable
 from .audio import CONTAINER_FORMATS, AudioTrack
 from .frame_source import FrameSource
 from .timing import VARIABLE_TIME_BASE, FrameTime
+from .transparent_encoding import TRANSPARENT_ENCODINGS, note_provenance_in_webp, padded_rgba
 
 MAX_DENOMINATOR = 100_000  # averages of long clips would not fit into the 32-bit fractions of a container
 DEFAULT_CRF = 18  # x264: visually lossless for most material
+OPAQUE_FORMATS = (".mp4", ".mov", ".mkv")
 BT709 = 1  # H.273 code point for primaries, transfer and matrix alike
 
 
@@ -34,6 +36,8 @@ class VideoWriter:
     column is repeated once. A folder holds 000000.png, 000001.png, ... and no sound. Everything is written under a
     temporary name beside `path` and renamed at the end of the `with` block; after an exception nothing is left, and an
     older file stays.
+
+    With alpha it is ProRes 4444 (.mov), VP9 (.webm), animated WebP (.webp, without sound), or the folder.
 
     Args:
         path: output; its parent folder must exist.
@@ -46,6 +50,7 @@ class VideoWriter:
             begins with the clip; None shows them at `frame_rate`, with the sound from the first image of its file. The
             clip must be read ahead of the writing.
         audio_begin: second of `audio_from`, in its own time, at which the sound begins; None is where `clip` does.
+        transparent: frames are RGBA.
 
     Raises:
         ValueError: for an unknown suffix, a wrong frame, a file without sound in `audio_from`, or no frames at all.
@@ -62,6 +67,7 @@ class VideoWriter:
         provenance: bool = True,
         clip: FrameSource | None = None,
         audio_begin: Fraction | None = None,
+        transparent: bool = False,
     ) -> None:
         self.path = Path(path)
         self.frame_rate = Fraction(frame_rate).limit_denominator(MAX_DENOMINATOR)
@@ -72,10 +78,12 @@ class VideoWriter:
         self.crf = crf
         self.provenance = provenance
         self.frame_count = 0
-        if self.path.suffix and self.path.suffix.lower() not in CONTAINER_FORMATS:
+        self._channels = 4 if transparent else 3
+        known = TRANSPARENT_ENCODINGS if transparent else OPAQUE_FORMATS
+        if self.path.suffix and self.path.suffix.lower() not in known:
             raise ValueError(
-                f"Expected an output ending in {', '.join(CONTAINER_FORMATS)}, or without suffix for a folder of PNG "
-                f"files, received {str(path)!r}; change the suffix."
+                f"Expected an output{' with alpha' if transparent else ''} ending in {', '.join(known)}, or without "
+                f"suffix for a folder of PNG files, received {str(path)!r}; change the suffix."
             )
         if self.frame_rate <= 0:
             raise ValueError(f"Expected a positive frame rate, received {frame_rate!r}; pass the driving video's rate.")
@@ -92,10 +100,11 @@ class VideoWriter:
         return self
 
     def write(self, frame: Tensor) -> None:
-        """Append one (H, W, 3) uint8 RGB frame of the size given at the start; any device."""
-        if frame.dtype != torch.uint8 or tuple(frame.shape) != (*self.size, 3):
+        """Append one (H, W, 3) uint8 RGB frame, or RGBA (H, W, 4), of the size given at the start; any device."""
+        wanted = (*self.size, self._channels)
+        if frame.dtype != torch.uint8 or tuple(frame.shape) != wanted:
             raise ValueError(
-                f"Expected frame {self.frame_count} of {str(self.path)!r} as {(*self.size, 3)} uint8, received shape "
+                f"Expected frame {self.frame_count} of {str(self.path)!r} as {wanted} uint8, received shape "
                 f"{tuple(frame.shape)}, {frame.dtype}; convert with images.model_to_uint8 and keep one size."
             )
         self._sink.write(frame.cpu(), self.frame_count, self._time(self.frame_count))
@@ -139,8 +148,9 @@ class VideoWriter:
         if self.clip is not None and not self.clip.is_even:
             time_base = VARIABLE_TIME_BASE
         notes = {"comment": PROVENANCE} if self.provenance else {}
-        sink = _EncodedFile(self.path, self._temporary, (self.frame_rate, time_base), self.size, self.crf, notes)
-        if self.audio_from is not None:
+        kind = _TransparentFile if self._channels == 4 else _EncodedFile
+        sink = kind(self.path, self._temporary, (self.frame_rate, time_base), self.size, self.crf, notes)
+        if self.audio_from is not None and sink.has_sound:
             sink.add_audio(self.audio_from, self.audio_begin)
         return sink
 
@@ -192,6 +202,8 @@ class _ImageFolder:
 class _EncodedFile:
     """An H.264 stream and, where wanted, the sound beside it."""
 
+    has_sound = True
+
     def __init__(
         self,
         path: Path,
@@ -207,19 +219,22 @@ class _EncodedFile:
         self._padding = ((0, height % 2), (0, width % 2), (0, 0))
         self._last_ticks = -1
         self._audio: AudioTrack | None = None
-        container_format = CONTAINER_FORMATS[path.suffix.lower()]
-        # The index goes to the front of the file, so that browsers can start before they have it all.
-        options = {} if container_format == "matroska" else {"movflags": "+faststart"}
-        self._container = av.open(str(temporary.absolute()), "w", format=container_format, options=options)
-        self._container.metadata.update(notes)
-        self._stream = self._container.add_stream("libx264", rate=frame_rate, options={"crf": str(crf)})
+        self._open(temporary.absolute(), frame_rate, crf, notes)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
-        self._stream.pix_fmt = "yuv420p"
         self._stream.time_base = self._time_base
         context = self._stream.codec_context
         context.time_base = self._time_base
         context.color_primaries = context.color_trc = context.colorspace = BT709
         context.color_range = ColorRange.MPEG
+
+    def _open(self, temporary: Path, frame_rate: Fraction, crf: int, notes: dict[str, str]) -> None:
+        container_format = CONTAINER_FORMATS[self._path.suffix.lower()]
+        # The index goes to the front of the file, so that browsers can start before they have it all.
+        options = {} if container_format == "matroska" else {"movflags": "+faststart"}
+        self._container = av.open(str(temporary), "w", format=container_format, options=options)
+        self._container.metadata.update(notes)
+        self._stream = self._container.add_stream("libx264", rate=frame_rate, options={"crf": str(crf)})
+        self._stream.pix_fmt = "yuv420p"
 
     def add_audio(self, source: str | os.PathLike[str], begin: Fraction | None) -> None:
         try:
@@ -230,10 +245,7 @@ class _EncodedFile:
             raise
 
     def write(self, frame: Tensor, index: int, time: FrameTime) -> None:
-        pixels = np.pad(frame.numpy(), self._padding, mode="edge")
-        image = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
+        image = self._image(frame)
         self._last_ticks = max(round(time.start / self._time_base), self._last_ticks + 1)
         image.pts, image.time_base = self._last_ticks, self._time_base
         image.duration = max(1, round(time.duration / self._time_base))
@@ -243,6 +255,12 @@ class _EncodedFile:
                 self._audio.write_until(time.end)
         except av.FFmpegError as error:
             raise self._failed(error) from error
+
+    def _image(self, frame: Tensor) -> av.VideoFrame:
+        pixels = np.pad(frame.numpy(), self._padding, mode="edge")
+        return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
 
     def finish(self) -> None:
         """Flush the encoders and write the end of the file."""
@@ -271,3 +289,31 @@ class _EncodedFile:
             f"Expected to write {str(self._path)!r}, received {error.strerror} from the encoder or file system; check "
             f"free space or choose another output path."
         )
+
+
+class _TransparentFile(_EncodedFile):
+    """A stream with alpha."""
+
+    def _open(self, temporary: Path, frame_rate: Fraction, crf: int, notes: dict[str, str]) -> None:
+        self._encoding = encoding = TRANSPARENT_ENCODINGS[self._path.suffix.lower()]
+        self._temporary, self._has_note, self.has_sound = temporary, bool(notes), encoding.has_sound
+        self._container = av.open(
+            str(temporary), "w", format=encoding.container, options=dict(encoding.container_options)
+        )
+        self._container.metadata.update(notes)
+        self._stream = self._container.add_stream(encoding.codec, rate=frame_rate, options=dict(encoding.options))
+        self._stream.pix_fmt = encoding.pixels
+
+    def _image(self, frame: Tensor) -> av.VideoFrame:
+        image = av.VideoFrame.from_ndarray(padded_rgba(frame, self._padding), format="rgba")
+        if self._encoding.pixels == "bgra":
+            return image.reformat(format="bgra")
+        return image.reformat(
+            format=self._encoding.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+
+    def finish(self) -> None:
+        """See `_EncodedFile`; an animated WebP gets its note of origin."""
+        super().finish()
+        if self._has_note and not self.has_sound:
+            note_provenance_in_webp(self._temporary)

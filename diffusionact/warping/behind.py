@@ -22,11 +22,13 @@ class Behind:
     Attributes:
         image: (3, H, W) in [0, 1].
         sure: (H, W) its confidence.
+        alpha: (H, W) its opacity.
         shown: (H * W,) bool, pixels where it may be seen.
     """
 
     image: Tensor
     sure: Tensor
+    alpha: Tensor
     shown: Tensor
 
 
@@ -79,7 +81,8 @@ def draw_behind(behind: Behind, textures: Textures, surface: Surface) -> None:
     parts = (pixels, grid, light, cover, sure[:, 0])
     pixels, grid, light, cover, sure = (part.index_select(0, drawn) for part in parts)
     colours = (sample(textures.colour, grid) + light.T).clamp(0, 1)
-    image, known = behind.image.view(3, -1), behind.sure.view(-1)
+    image, known, alpha = behind.image.view(3, -1), behind.sure.view(-1), behind.alpha.view(-1)
     image[:, pixels] = mix(image[:, pixels], colours, cover)
     before = known[pixels]
     known[pixels] = mix(before, torch.minimum(before, sure), cover)
+    alpha[pixels] = mix(alpha[pixels], 1.0, cover)

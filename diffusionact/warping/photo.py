@@ -14,17 +14,19 @@ from ..face.geometry.resize import resize_transform
 from ..face.readers.open.landmarker import FaceLandmarker
 from ..types import FaceCoefficients
 from .canvas import MAX_CROP_SIDE, photo_side
-from .matte import extract_matte
+from .matte import Matte, extract_matte
 from .placement import ALIGNED_SIZE, transform_mesh
 from .reading import FaceReading, find_face
 from .segmenter import PersonSegmenter
-from .source import prepare_source, with_matte
+from .source import prepare_source, with_alpha, with_matte
 from .values import WarpSource
 
 # Photos of more pixels are cut to this square around the face, in sides of its crop: it holds the canvas, however it
 # is turned, and the widest cut of the segmenter.
 MAX_PIXELS = 2_000_000
 PART_SIDES = 2.5
+# A photo with transparency that shows less than this beside the head, shares of the canvas, shows no background.
+BESIDE_HEAD, MIN_BACKGROUND = (0.2, 0.5, 0.22), 0.5
 
 
 class PhotoPreparer(nn.Module):
@@ -44,6 +46,7 @@ class PhotoPreparer(nn.Module):
         coefficients: FaceCoefficients,
         gaze: Tensor,
         has_matte: bool = True,
+        alpha: Tensor | None = None,
     ) -> WarpSource:
         """Make the face of a photo ready.
 
@@ -55,6 +58,8 @@ class PhotoPreparer(nn.Module):
             gaze: (1, 2) pitch, yaw in radians, likewise.
             has_matte: cut the person out; without, the photo bends as a whole, which serves where the head
                 stays as it is, in less than half of the time.
+            alpha: (H, W) uint8 of the photo, whose colours go on where it is 0; None where it is opaque. The alpha of
+                a person who was cut out is their matte.
 
         Raises:
             NoFaceFoundError: if the mesh net finds no face.
@@ -66,10 +71,39 @@ class PhotoPreparer(nn.Module):
         source = prepare_source(part, FaceReading(mesh, in_part, coefficients, gaze))
         if not has_matte:
             return replace(source, aligned=aligned.to(source.aligned))
-        image = images.uint8_to_unit(part[None]).movedim(-1, 1)
-        matte = extract_matte(image, self.segmenter.look(image, mesh), mesh)
-        source = with_matte(source, matte.alpha, matte.foreground, matte.background)
+        matte = self.cut_out(part, mesh)
+        opacity = None if alpha is None else _unit(working_part(alpha[..., None].expand_as(photo), aligned)[0])[:, :1]
+        source = _taken_apart(source, _unit(part), matte, opacity)
         return replace(source, aligned=aligned.to(source.aligned))
+
+    @torch.no_grad()
+    def cut_out(self, photo: Tensor, mesh: Tensor) -> Matte:
+        """The person with a face, mesh (478, 2 or more) px, cut out of a photo uint8 (H, W, 3)."""
+        image = _unit(photo)
+        return extract_matte(image, self.segmenter.look(image, mesh), mesh)
+
+
+def _unit(photo: Tensor) -> Tensor:
+    """uint8 (H, W, 3) -> (1, 3, H, W) in [0, 1]."""
+    return images.uint8_to_unit(photo[None]).movedim(-1, 1)
+
+
+def _taken_apart(source: WarpSource, image: Tensor, matte: Matte, opacity: Tensor | None) -> WarpSource:
+    """The source with its person apart from the background, by what was recognised and by the photo's own alpha."""
+    if opacity is None:
+        return with_matte(source, matte.alpha, matte.foreground, matte.background)
+    shown = with_alpha(source, opacity)
+    if _shown_beside_head(shown.alpha) < MIN_BACKGROUND:
+        return with_matte(source, opacity, image, image, is_exact=True)
+    return with_matte(shown, matte.alpha * opacity, matte.foreground, matte.background)
+
+
+def _shown_beside_head(alpha: Tensor) -> float:
+    """Mean of the alpha (1, side, side) of a canvas to both sides of the head."""
+    side = alpha.shape[-1]
+    top, bottom, wide = (round(share * side) for share in BESIDE_HEAD)
+    rows = alpha[:, top:bottom]
+    return float(torch.cat([rows[..., :wide], rows[..., -wide:]], dim=-1).mean())
 
 
 def working_part(photo: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:

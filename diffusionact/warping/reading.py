@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ from .topology import load_topology
 
 # Mean distance of landmarks, as a share of the face's extent, beyond which they are another face's.
 SAME_FACE = 0.6
+# Half the side of the part of a photo that is looked at by itself, in sizes of the face.
+NEAR_FACE = 1.5
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def find_face(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor | Non
     """All faces of a photo, and the row of the wanted one; arguments and errors as in `read_face`."""
     check_frames("photo", photo[None])
     faces = landmarker(photo[None])[0]
+    if landmarks is not None and (not len(faces) or nearest_face(faces, landmarks) is None):
+        faces = _look_near(photo, landmarker, landmarks)
     if not len(faces):
         raise NoFaceFoundError(
             f"Expected a photo with a face, received {photo.shape[1]} x {photo.shape[0]} px in which none was found; "
@@ -88,6 +92,25 @@ def find_face(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor | Non
             "nearer to that face."
         )
     return faces, row
+
+
+def _look_near(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor) -> Faces:
+    """The faces around landmarks (68, 2) px alone: one that is small in a large photo is overlooked in the whole.
+
+    Points and boxes are px of the photo; `transforms` belong to the part that was looked at.
+    """
+    low, high = landmarks.amin(0), landmarks.amax(0)
+    reach = NEAR_FACE * float((high - low).max())
+    left, top = (max(0, int(value)) for value in ((low + high) / 2 - reach).tolist())
+    right, bottom = (int(value) + 1 for value in ((low + high) / 2 + reach).tolist())
+    faces = landmarker(photo[top:bottom, left:right][None])[0]
+    shift = faces.points.new_tensor([left, top])
+    return replace(
+        faces,
+        points=torch.cat([faces.points[..., :2] + shift, faces.points[..., 2:]], dim=-1),
+        boxes=faces.boxes + shift.repeat(2),
+        key_points=faces.key_points + shift,
+    )
 
 
 def nearest_face(faces: Faces, landmarks: Tensor) -> int | None:

@@ -35,6 +35,8 @@ FADE_CM, FADE_TURN_DEG = (0.6, 1.4), (8.0, 16.0)
 # Skin that the photo hardly saw is filled in from the first of these turns on, degrees; an expression alone draws out
 # what was seen.
 FILL_TURN_DEG = (2.0, 8.0)
+# Less opacity than this shows nothing, and says nothing of a colour.
+MIN_ALPHA = 1e-3
 # How far the light follows the turn by default, see `docs/photo_warp.md`.
 RELIGHT = 0.8
 
@@ -48,6 +50,8 @@ class WarpRenderer:
         to_output: (2, 3) aligned px -> px of the output; None shows the aligned crop, which needs a square.
         relight: in [0, 1], how far the light on the skin is put right when the head turns under it; 0 leaves the
             light as it is in the photo.
+        transparent: what the photo does not show stays transparent. Of a photo without transparency the person alone
+            is shown, which needs a matte.
 
     Raises:
         ValueError: if the size is none, or no square where it must be one, or `relight` is outside [0, 1].
@@ -59,6 +63,7 @@ class WarpRenderer:
         size: int | tuple[int, int],
         to_output: Tensor | None = None,
         relight: float = RELIGHT,
+        transparent: bool = False,
     ):
         height, width = (size, size) if isinstance(size, int) else size
         check_positive_int("height", height)
@@ -85,6 +90,13 @@ class WarpRenderer:
         still = apply(source.to_grid, apply(invert_transform(self.to_output[None])[0], self._pixels))
         background = sample(torch.cat([source.background, source.background_seen]), still)
         self._background, self._background_seen = background[:3], background[3]
+        self._transparent, self._behind_alpha = transparent, torch.ones_like(self._background_seen)
+        # Where alpha is the matte, the background is nothing.
+        self._cut_out = transparent and source.alpha.numel() == 1
+        if self._cut_out:
+            self._background, self._behind_alpha = 0 * self._background, 0 * self._behind_alpha
+        elif transparent:
+            self._behind_alpha = sample(source.alpha, still)[0].clamp(0, 1)
         face = source.placement.place(source.shape[None, :NUM_FACE])[0]
         self._before = face[:, :2].contiguous()
         self._light = Relighting(source, face, relight) if relight > 0 else None
@@ -93,11 +105,11 @@ class WarpRenderer:
         """Warp the source into each frame of a motion; a batch equals its frames one by one within rounding."""
         with torch.inference_mode():  # a tenth faster than no_grad, as a frame is a thousand small steps
             frames = [self._frame(motion.placement.row(i), motion.change[i]) for i in range(len(motion))]
-        images, confidence, labels, normals = (torch.stack(parts) for parts in zip(*frames, strict=True))
-        return WarpedFrames(images.mul_(2.0).sub_(1.0), confidence[:, None], labels[:, None], normals)
+        images, confidence, labels, normals, alpha = (torch.stack(parts) for parts in zip(*frames, strict=True))
+        return WarpedFrames(images.mul_(2.0).sub_(1.0), confidence[:, None], labels[:, None], normals, alpha[:, None])
 
-    def _frame(self, placement: HeadPlacement, change: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Image (3, H, W) in [0, 1], confidence (H, W), labels (H, W) uint8, normals (3, H, W)."""
+    def _frame(self, placement: HeadPlacement, change: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Image (3, H, W) in [0, 1], confidence (H, W), labels (H, W) uint8, normals (3, H, W), alpha (H, W)."""
         source = self.source
         # 1. Where every vertex lies and what each pixel shows.
         plane = moved_vertices(source, placement, change, self._still)
@@ -112,7 +124,7 @@ class WarpRenderer:
         # 2. Colours, and how far they may be trusted.
         bent = bool(amount <= 0) and grown is None  # the photo bends as a whole
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
-        background, background_seen = self._uncovered(screen, visible.label, placement, change, amount, grown)
+        background, background_seen, behind = self._uncovered(screen, visible.label, placement, change, amount, grown)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
         needed = smoothstep(*FILL_TURN_DEG, away)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, needed, image, trust)
@@ -127,7 +139,20 @@ class WarpRenderer:
         # 4. Light.
         if light is not None:
             image.mul_(light if cover is None else mix(1.0, light, cover))
-        return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label, normals
+        alpha = self._alpha(visible, cover, amount, behind)
+        if self._cut_out:  # over black so far
+            image.div_(alpha.clamp(min=MIN_ALPHA))
+        return image.clamp_(0.0, 1.0), confidence.clamp_(0.0, 1.0), visible.label, normals, alpha
+
+    def _alpha(self, visible: Visible, cover: Tensor | None, amount: Tensor, behind: Tensor) -> Tensor:
+        """(H, W) opacity of a frame, given that of what lies behind the person."""
+        if not self._transparent:
+            return behind
+        alpha = torch.ones_like(behind) if cover is None else mix(behind, 1.0, cover)
+        if not self._cut_out:  # where the photo bends as a whole, its alpha does, too
+            missing = 1 - sample(self.source.alpha, visible.grid)[0].clamp(0, 1)
+            alpha = alpha - (1 - amount) * missing * (visible.triangle >= 0)
+        return alpha.clamp(0.0, 1.0)
 
     def _uncovered(
         self,
@@ -137,19 +162,20 @@ class WarpRenderer:
         change: Tensor,
         amount: Tensor,
         grown: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """The background and its confidence, with what a turn uncovers: the head's back, a turned photo's far side."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The background, its confidence and alpha, with what a turn uncovers: head's back, turned photo's far side."""
         surfaces = []
         if amount > 0 and len(self._shell.faces):
             surfaces.append(place_shell(self._shell, placement, self.to_output, amount))
         if grown is not None:
             surfaces.append(place_hidden_side(self._hidden, screen, placement, change, self.to_output, grown))
         if not surfaces:
-            return self._background, self._background_seen
-        behind = Behind(self._background.clone(), self._background_seen.clone(), may_show(label))
+            return self._background, self._background_seen, self._behind_alpha
+        still = (self._background, self._background_seen, self._behind_alpha)
+        behind = Behind(*(layer.clone() for layer in still), may_show(label))
         for surface in surfaces:  # one by one, as both are soft where the one goes over into the other
             draw_behind(behind, self._textures, surface)
-        return behind.image, behind.sure
+        return behind.image, behind.sure, behind.alpha
 
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
         """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""
@@ -208,6 +234,8 @@ class WarpRenderer:
     def _separation(self, placement: HeadPlacement, away: Tensor) -> Tensor:
         """() 0 where the photo bends as a whole, 1 where the matte decides; `away` is () degrees from the photo."""
         source = self.source
+        if self._cut_out:
+            return torch.ones_like(away)
         after = placement.place(source.shape[None, :NUM_FACE])[0, :, :2]
         way = (after - self._before).norm(dim=-1).mean() / placement.scale[0].clamp(min=1e-6)
         fade = torch.maximum(smoothstep(*FADE_CM, way), smoothstep(*FADE_TURN_DEG, away))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -116,7 +118,9 @@ def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, T
     }
 
 
-def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background: Tensor) -> WarpSource:
+def with_matte(
+    source: WarpSource, alpha: Tensor, foreground: Tensor, background: Tensor, is_exact: bool = False
+) -> WarpSource:
     """The source with its person separated from the background.
 
     Args:
@@ -124,6 +128,7 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
         alpha: (1, 1, H, W) in [0, 1], how much of a pixel of the photo is the person.
         foreground: (1, 3, H, W) in [0, 1], the person's own colour without background in it.
         background: (1, 3, H, W) in [0, 1], the background, filled behind the person.
+        is_exact: alpha is known, not estimated: no gap is looked for in it.
 
     Raises:
         ValueError: if the layers are no images of one size.
@@ -141,7 +146,7 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
     matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
     plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
     aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
-    matte = _without_gaps(source, matte, colours[3:])
+    matte = matte if is_exact else _without_gaps(source, matte, colours[3:])
     fitted = depth_on_outline(source, find_outline(source, matte))
     changed = {
         "ring_points": fitted,
@@ -154,6 +159,11 @@ def with_matte(source: WarpSource, alpha: Tensor, foreground: Tensor, background
         "separable": torch.ones_like(source.separable),
     }
     return WarpSource(**{**source.tensors(), **changed})
+
+
+def with_alpha(source: WarpSource, alpha: Tensor) -> WarpSource:
+    """The source of a photo whose background is partly transparent, by its alpha (1, 1, H, W) in [0, 1]."""
+    return replace(source, alpha=lay_out_matte(alpha[0].to(source.texture), source.aligned, int(source.crop_side)))
 
 
 def _crown(source: WarpSource, matte: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ units for the crop's side; *head*, centimetres of the canonical face in the head
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
@@ -76,6 +76,8 @@ class WarpSource:
         light: (3,) colour and brightness of the light on the face, in [0, 1].
         broad_light: (9,) brightness of the skin by its direction, see `light.py`.
         rotation_values, camera, expression, gaze: (1, 3), (1, 3), (1, 52), (1, 2) of the photo's `FaceCoefficients`.
+        alpha: (1, side, side) opacity of the photo's background and person; (1, 1, 1) where the photo is opaque, and
+            where it shows nothing but the person, whose matte is its alpha then.
     """
 
     aligned: Tensor
@@ -114,6 +116,7 @@ class WarpSource:
     camera: Tensor
     expression: Tensor
     gaze: Tensor
+    alpha: Tensor = field(default_factory=lambda: torch.ones(1, 1, 1))
 
     @property
     def placement(self) -> HeadPlacement:
@@ -159,9 +162,11 @@ class WarpedFrames:
         confidence: (F, 1, H, W) in [0, 1]: 1 where the photo showed this surface as it is shown now.
         labels: (F, 1, H, W) uint8, the parts of `topology.py`.
         normals: (F, 3, H, W) unit normals, x right, y up, z towards the camera: the face's own, a skull's around it.
+        alpha: (F, 1, H, W) in [0, 1]: the image's opacity; 1 unless transparency was asked for.
     """
 
     images: Tensor
     confidence: Tensor
     labels: Tensor
     normals: Tensor
+    alpha: Tensor

@@ -8,6 +8,7 @@ import comfy.model_management
 from torch import Tensor
 
 from ...diffusionact import PoseOptions
+from ...diffusionact.face.geometry.crop_change import UNCHANGED, CropChange
 from ...diffusionact.face.readers.reader import FaceReader
 from ...diffusionact.generation import Conditioning, Sampling
 from ...diffusionact.generation.chunks import in_chunks
@@ -22,7 +23,15 @@ from .video import DrivingClip
 CONDITIONING_CHUNK_SIZE = 16
 
 
-def encode(model: LoadedModel, image: Tensor, face: str | int, inversion_steps: int, reader: FaceReader) -> Source:
+def encode(
+    model: LoadedModel,
+    image: Tensor,
+    face: str | int,
+    inversion_steps: int,
+    reader: FaceReader,
+    crop: CropChange | None = None,
+    alpha: Tensor | None = None,
+) -> Source:
     """Encode a source, with a step of progress for each step of the engine.
 
     Args:
@@ -31,6 +40,8 @@ def encode(model: LoadedModel, image: Tensor, face: str | int, inversion_steps: 
         face: "largest" or a number.
         inversion_steps: 0 takes the model's own number.
         reader: finds and measures the face.
+        crop: what is changed of the square around the face.
+        alpha: uint8 (H, W) of an image with transparent parts.
 
     Raises:
         NoFaceFoundError: if the image shows no such face.
@@ -38,9 +49,9 @@ def encode(model: LoadedModel, image: Tensor, face: str | int, inversion_steps: 
     pipeline, steps = model.pipeline.with_face_reader(reader), inversion_steps or None
     progress = NodeProgress(pipeline.engine.encode_steps(steps))
     model.load(1)
-    codes = pipeline.encode_source(image, steps, face, progress.on_step)
+    codes = pipeline.encode_source(image, steps, face, progress.on_step, crop or UNCHANGED, alpha)
     codes = map_tensors(codes, lambda tensor: tensor.cpu())
-    return Source(codes, image, pipeline.fingerprint, pipeline.landmark_frame)
+    return Source(codes, image, pipeline.fingerprint, pipeline.landmark_frame, alpha)
 
 
 def condition(model: LoadedModel, source: Source, pose: FacePose) -> Conditioning:

@@ -18,6 +18,7 @@ ModelSocket = io.Custom("DIFFUSIONACT_MODEL")
 SourceSocket = io.Custom("DIFFUSIONACT_SOURCE")
 PoseSocket = io.Custom("DIFFUSIONACT_POSE")
 CodesSocket = io.Custom("DIFFUSIONACT_CODES")
+CropSocket = io.Custom("DIFFUSIONACT_CROP")  # carries a `CropChange`
 LandmarksSocket = io.Custom("FACE_LANDMARKS")
 
 

@@ -30,12 +30,14 @@ class Source:
         image: uint8 (H, W, 3), the whole image that the face was cut from.
         fingerprint: of the model and the face model that encoded it, see `source_fingerprint`.
         landmark_frame: where that model's landmark maps are drawn.
+        alpha: uint8 (H, W) of an image with transparent parts, whose colours go on there; None where it is opaque.
     """
 
     codes: SourceCodes
     image: Tensor
     fingerprint: str
     landmark_frame: LandmarkFrame
+    alpha: Tensor | None = None
 
     @cached_property
     def codes_hash(self) -> str:

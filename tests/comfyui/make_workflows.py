@@ -37,6 +37,7 @@ NOTE_COLOURS = {"color": "#233", "bgcolor": "#355"}
 FRAME_COLOUR = "#3f789e"
 RESULT_SIZE, INSET_SIZE = 400, 200  # together an image of 3 : 2
 THUMBNAIL_COLOUR = "#222"
+BEHIND_COLOUR = "#3f789e"  # seen through what is transparent
 
 
 def without_nulls(value: Any) -> Any:
@@ -119,7 +120,8 @@ def make_template(page, name: str, source: dict[str, Any]) -> dict[str, Any]:
 def images_of(file: Path) -> list[Image.Image]:
     """All frames of a clip, or the one image."""
     if file.suffix.lower() not in (".mp4", ".webm", ".mkv", ".mov"):
-        return [Image.open(file).convert("RGB")]
+        image = Image.open(file).convert("RGBA")
+        return [Image.alpha_composite(Image.new("RGBA", image.size, BEHIND_COLOUR), image).convert("RGB")]
     with av.open(file) as container:
         return [frame.to_image() for frame in container.decode(video=0)]
 

@@ -17,6 +17,7 @@ from ...types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 from ..geometry.alignment import compose_transforms, invert_transform, transform_points
 from ..geometry.crop_frame import CROP_SIZE, crop_frame_transform
 from ..geometry.resize import resize_transform
+from ..readers.changed_crop import CROP_CODE, changed_face, check_crop_change, moved_coefficients
 from ..readers.open.face_model import ALIGNED_SIZE
 from ..readers.reader import CroppedFace, FaceModel, check_face_model
 from .options import PoseOptions
@@ -55,9 +56,13 @@ class PoseExtractor:
         camera_frame: where their cameras lie: "aligned" or "crop224".
         landmark_frame: where the model's landmark maps are drawn.
         options: how the clip is read.
+
+    Raises:
+        ValueError: if the options change a crop that the cameras do not lie in.
     """
 
     def __init__(self, face_model: FaceModel, camera_frame: str, landmark_frame: LandmarkFrame, options: PoseOptions):
+        check_crop_change(options.crop_change, camera_frame)
         self.face_model = face_model
         self.camera_frame = camera_frame
         self.landmark_frame = landmark_frame
@@ -99,12 +104,26 @@ class PoseExtractor:
         Raises:
             ValueError: if the reference does not fit the options.
         """
+        face = changed_face(face, self.options.crop_change)
+        reference = None if reference is None else changed_face(reference, self.options.crop_change)
         since = None if reference is None else reference.coefficients
-        coefficients = recombine(self.face_model, source.coefficients, face.coefficients, self._motion, since)
+        coefficients = self._recombined(source, face.coefficients, since)
         if self.options.relative:
             gaze = relative_gaze(source.gaze, face.observation.gaze, reference.observation.gaze)
             face = replace(face, observation=replace(face.observation, gaze=gaze))
         return self.in_landmark_frame(coefficients, face)
+
+    def _recombined(
+        self, source: SourceCodes, driver: FaceCoefficients, since: FaceCoefficients | None
+    ) -> FaceCoefficients:
+        """The source in the driver's pose; within the usual crop, also where the source has another one."""
+        own, move = source.coefficients, source.codes.get(CROP_CODE)
+        if move is None:
+            return recombine(self.face_model, own, driver, self._motion, since)
+        move = move.to(own.camera)
+        own = moved_coefficients(own, invert_transform(move), ALIGNED_SIZE)
+        posed = recombine(self.face_model, own, driver, self._motion, since)
+        return moved_coefficients(posed, move, ALIGNED_SIZE)
 
     def in_landmark_frame(self, coefficients: FaceCoefficients, face: CroppedFace) -> FacePose:
         """Draw coefficients as landmarks and pupils in the model's landmark frame."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...checks import check_choice, check_in_range
+from ..geometry.crop_change import UNCHANGED, CropChange
 
 DRIVER_CROPS = ("frame", "clip")
 
@@ -26,6 +27,8 @@ class PoseOptions:
         turn_limit: for models that move the photo itself, in absolute motion: a source whose own head is turned by more
             than this, degrees, keeps the rest of its turn, as what it never showed would come into view. 180 takes the
             driver's head pose as it is.
+        crop_change: of the driver's crops. Turned, the head leans the other way; size and place count for models that
+            take the driver's, and not for those that keep the source's.
 
     Raises:
         ValueError: if a value is out of range.
@@ -40,6 +43,7 @@ class PoseOptions:
     smoothing: float = 0.3
     detection_threshold: float = 0.5
     turn_limit: float = 15.0
+    crop_change: CropChange = UNCHANGED
 
     def __post_init__(self):
         check_choice("driver_crop", self.driver_crop, DRIVER_CROPS)

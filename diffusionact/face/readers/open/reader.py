@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +14,9 @@ from ...errors import NoFaceFoundError
 from ...geometry.alignment import align_face, clip_crop_transform, crop_transform, transform_points
 from ...geometry.rotations import head_pose_to_matrix, matrix_to_head_pose
 from ...pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
+from ..choice import check_face
 from ..entry import FaceReaderEntry
+from ..missing import no_face_message
 from ..reader import CroppedFace, SourceFace
 from ..smoothing import OneEuroFilter, smooth_observations
 from .face_model import ALIGNED_SIZE, OpenFaceModel
@@ -46,8 +48,25 @@ class OpenFaceReader:
 
     def read_source(self, image: Tensor, face: str | int) -> SourceFace:
         """See `FaceReader`."""
+        if isinstance(face, int):
+            return self.read_sources(image, [face])[0]
         tracker = self.make_tracker(face, "error", DEFAULT_POSE_OPTIONS.detection_threshold).to(self.device)
-        observation = _observe_source(tracker, image[None].to(self.device))
+        try:
+            return self._source(image, tracker.observe(image[None].to(self.device)))
+        except NoFaceFoundError as error:
+            raise NoFaceFoundError(f"Source: {error}") from error
+
+    def read_sources(self, image: Tensor, faces: Sequence[int]) -> list[SourceFace]:
+        """`read_source` of several faces, which are looked for once: also those that are small in a large image."""
+        tracker = self.make_tracker("largest", "error", DEFAULT_POSE_OPTIONS.detection_threshold).to(self.device)
+        for face in faces:
+            check_face(face)
+        seen = tracker.observe_faces(image.to(self.device), faces)
+        if None in seen:
+            raise _no_such_face(faces[seen.index(None)], len(tracker.detect(image)))
+        return [self._source(image, observation) for observation in seen]
+
+    def _source(self, image: Tensor, observation: FaceObservation) -> SourceFace:
         aligned, crop = align_face(image, observation.landmarks[0].cpu(), ALIGNED_SIZE)
         crop = map_tensors(crop, lambda tensor: tensor.to(self.device))
         return SourceFace(aligned, fit_in_crop(self.face_model, observation, crop))
@@ -144,14 +163,10 @@ def rotate_head_pose(head_pose: Tensor, matrix: Tensor) -> Tensor:
     return matrix_to_head_pose(head_pose_to_matrix(roll) @ head_pose_to_matrix(head_pose))
 
 
-def _observe_source(tracker: OpenFaceTracker, image: Tensor) -> FaceObservation:
-    try:
-        return tracker.observe(image)
-    except NoFaceFoundError as error:
-        count = len(tracker.detect(image[0])) if isinstance(tracker.face, int) else 0
-        if not count:
-            raise NoFaceFoundError(f"Source: {error}") from error
-        raise NoFaceFoundError(
-            f"Expected a source image with face {tracker.face}, counted from 0, received one with {count} "
-            f"face{'s' if count > 1 else ''}. Choose a smaller index."
-        ) from error
+def _no_such_face(face: int, count: int) -> NoFaceFoundError:
+    if not count:
+        return NoFaceFoundError(f"Source: {no_face_message(0, 1)}")
+    return NoFaceFoundError(
+        f"Expected a source image with face {face}, counted from 0, received one with {count} "
+        f"face{'s' if count > 1 else ''}. Choose a smaller index."
+    )

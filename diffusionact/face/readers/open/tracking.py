@@ -6,7 +6,7 @@ are independent but for the choice of face and the filling of gaps; no state out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -95,6 +95,12 @@ class OpenFaceTracker(nn.Module):
         seen = self._look(frames.split(CHUNK_SIZE))
         return concatenate(list(fill_missing_faces(seen, self.missing, len(frames))))
 
+    def observe_faces(self, image: Tensor, indices: Sequence[int]) -> list[FaceObservation | None]:
+        """Several faces of one image uint8 (H, W, 3), also small ones, by their index in `detect`; None for no face."""
+        check_frames("image", image[None])
+        faces = self.landmarker.search_group(image.to(self.device))
+        return [self._choose(FaceChooser(index), faces) for index in indices]
+
     def stream(self, frames: Iterable[Tensor]) -> Iterator[FaceObservation]:
         """Track a clip frame by frame: yields the rows of `observe` one by one, holding one frame at a time.
 
@@ -124,13 +130,13 @@ class OpenFaceTracker(nn.Module):
         return fill_missing_faces((self._choose(chooser, found) for found in faces), self.missing)
 
     def detect(self, frame: Tensor) -> list[DetectedFace]:
-        """All faces of one image, largest first: the order of the index `face`.
+        """All faces of one image, also small ones, largest first: the order of the index `face` of an image.
 
         Args:
             frame: (H, W, 3) uint8.
         """
         check_frames("frame", frame[None])
-        faces = self.landmarker(frame[None].to(self.device))[0]
+        faces = self.landmarker.search_group(frame.to(self.device))
         return [
             DetectedFace(box, points, score)
             for box, points, score in zip(faces.boxes, faces.key_points, faces.confidence.tolist(), strict=True)

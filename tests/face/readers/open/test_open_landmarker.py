@@ -17,6 +17,7 @@ from diffusionact.face.readers.open.landmarker.regions import (
     sample_regions,
     whole_image,
 )
+from diffusionact.images import model_to_uint8, resize, uint8_to_model
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +163,19 @@ def test_perspective_fit_recovers_a_face_seen_by_its_own_camera(vertices):
 @pytest.mark.parametrize("shape", [(1, 1), (2, 700), (90, 3), (1, 5000)])
 def test_images_of_odd_shape_have_no_face_and_raise_nothing(shape, landmarker):
     assert len(landmarker(torch.full((1, *shape, 3), 128, dtype=torch.uint8))[0]) == 0
+
+
+@torch.no_grad()
+def test_small_faces_of_a_large_photo_are_found_once_each(landmarker, portrait):
+    """One large face and three small ones, of which the look at the whole sees only the large one."""
+    photo = torch.full((800, 1600, 3), 110, dtype=torch.uint8)
+    photo[:256, :256] = portrait
+    small = model_to_uint8(resize(uint8_to_model(portrait[None]), 130))[0]
+    for left, top in ((600, 80), (1000, 300), (700, 560)):
+        photo[top : top + small.shape[0], left : left + small.shape[1]] = small
+    assert len(landmarker(photo[None])[0]) < 4
+    found = landmarker.search_group(photo)
+    middles = (found.boxes.view(-1, 2, 2).mean(1) - torch.tensor([[128.0, 90.0]])).norm(dim=-1)
+    assert len(found) == 4 and int(middles.argmin()) == 0, "largest first"
+    wide = found.points[..., 0].amax(1) - found.points[..., 0].amin(1)
+    assert bool((wide[1:] < 0.6 * wide[0]).all())

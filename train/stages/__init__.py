@@ -2,6 +2,7 @@
 
 from .directions import TrainDirections
 from .finetune_decoder import FinetuneDecoder
+from .generator import TrainGenerator
 from .portrait_net import TrainPortraitNet
 from .pretrain_diffae import PretrainDiffAE
 from .pretrain_encoder import PretrainEncoder
@@ -10,7 +11,15 @@ from .train_encoder import TrainEncoder
 
 STAGES: dict[str, type[Stage]] = {
     stage.name: stage
-    for stage in (PretrainDiffAE, PretrainEncoder, TrainEncoder, FinetuneDecoder, TrainPortraitNet, TrainDirections)
+    for stage in (
+        PretrainDiffAE,
+        PretrainEncoder,
+        TrainEncoder,
+        FinetuneDecoder,
+        TrainPortraitNet,
+        TrainGenerator,
+        TrainDirections,
+    )
 }
 
 __all__ = [
@@ -21,5 +30,6 @@ __all__ = [
     "Stage",
     "TrainDirections",
     "TrainEncoder",
+    "TrainGenerator",
     "TrainPortraitNet",
 ]

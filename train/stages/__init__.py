@@ -8,6 +8,7 @@ from .pretrain_diffae import PretrainDiffAE
 from .pretrain_encoder import PretrainEncoder
 from .stage import Stage
 from .train_encoder import TrainEncoder
+from .train_inversion_encoder import TrainInversionEncoder
 
 STAGES: dict[str, type[Stage]] = {
     stage.name: stage
@@ -18,6 +19,7 @@ STAGES: dict[str, type[Stage]] = {
         FinetuneDecoder,
         TrainPortraitNet,
         TrainGenerator,
+        TrainInversionEncoder,
         TrainDirections,
     )
 }
@@ -31,5 +33,6 @@ __all__ = [
     "TrainDirections",
     "TrainEncoder",
     "TrainGenerator",
+    "TrainInversionEncoder",
     "TrainPortraitNet",
 ]

@@ -1,4 +1,4 @@
-"""The two objectives of a generator and its discriminator in one number, each with a gradient for its own weights alone.
+"""The objectives of a generator and its discriminator in one number, each with a gradient for its own weights alone.
 
 Both take their step at once: one pass of the loop trains both, and its optimiser keeps the moments of both.
 """
@@ -93,7 +93,7 @@ def mixed_codes(generator: StyleGAN2, z: Tensor, crossover: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
-    """R1: the mean squared norm of the gradient of the scores by the images (B, 3, S, S), as the discriminator sees them.
+    """R1: the mean squared norm of the gradient of the scores by images (B, 3, S, S), as the discriminator sees them.
 
     Source: Mescheder et al. 2018, Eq. 9.
     """

@@ -1,7 +1,8 @@
 """Train the inversion encoder of the engine `directions` for a finished generator, and put the model folder together.
 
 After e4e (Tov et al. 2021): pixels, features, and rows that stay near the first one. Half of the images are drawn, and
-their codes are known; the other half are frames.
+their codes are known; the other half are frames. With `joint` the generator learns with the encoder, from frames alone:
+a help for one that saw too few images, which draws the data's people no better by itself.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class InversionSettings:
 
     Attributes:
         generator_folder: model folder of the stage `train_generator`.
+        joint: train the generator too, all but its mapping.
         width: of the encoder.
         direction_rows: rows that the directions of the model folder will move; it starts with a matrix of zeros.
         truncation: of the model folder; the encoder learns to be drawn with it.
@@ -65,6 +67,7 @@ class InversionSettings:
     """
 
     generator_folder: str
+    joint: bool = False
     width: int = 16
     direction_rows: int = 8
     truncation: float = 1.0
@@ -81,6 +84,7 @@ class InversionObjective(nn.Module):
         features: images -> maps; None where their weight is 0.
         scale: mean variance of the entries of a code.
         weights: of the terms.
+        generator: what `draw` draws with, where it is trained.
     """
 
     def __init__(
@@ -90,8 +94,10 @@ class InversionObjective(nn.Module):
         features: Callable[[Tensor], list[Tensor]] | None,
         scale: Tensor,
         weights: InversionWeights,
+        generator: StyleGAN2 | None = None,
     ):
         super().__init__()
+        self.generator = generator
         self.inversion_encoder, self.draw, self.features, self.weights = inversion_encoder, draw, features, weights
         self.register_buffer("scale", scale, persistent=False)
 
@@ -100,22 +106,23 @@ class InversionObjective(nn.Module):
 
         Args:
             image: (B, 3, S, S) in [-1, 1]; the first ones are drawn.
-            w: (K, D) codes of the first K images.
+            w: (K, D) codes of the first K images; perhaps none.
         """
         w_plus = self.inversion_encoder(image)
         again = self.draw(w_plus)
         terms = {
             "pixel": F.mse_loss(again, image),
-            "code": (w_plus[: len(w)] - w[:, None]).square().mean() / self.scale,
             "rows": (w_plus[:, 1:] - w_plus[:, :1]).square().mean() / self.scale,
         }
+        if len(w):
+            terms["code"] = (w_plus[: len(w)] - w[:, None]).square().mean() / self.scale
         if self.features is not None:
             terms["perceptual"] = perceptual_loss(self.features(again), self.features(image))
         return sum(getattr(self.weights, name) * term for name, term in terms.items()), terms
 
 
 class TrainInversionEncoder(Stage):
-    """Train the encoder; the generator stays as it is.
+    """Train the encoder; the generator stays as it is, unless `joint` is set.
 
     Raises:
         ValueError: if the generator draws images of another size than the data's.
@@ -132,7 +139,10 @@ class TrainInversionEncoder(Stage):
         check_fitting(self.components_of_model, f"{settings.generator_folder!r} and data.sample_size")
         self.encoder = self.components_of_model.inversion_encoder
         features = _Features(self.frozen(load_portrait_net("loss"))) if settings.weights.perceptual > 0 else None
-        self.objective = InversionObjective(self.encoder, self._draw, features, self._scale(), settings.weights)
+        trained = self.generator.train() if settings.joint else None
+        self.generator.requires_grad_(settings.joint).mapping.requires_grad_(False)
+        weights, scale = settings.weights, self._scale()
+        self.objective = InversionObjective(self.encoder, self._draw, features, scale, weights, trained)
         self.objective.to(device, memory_format=torch.channels_last)
         self.order = FrameOrder(frames.training, config.loop.batch_size, num_processes, process, config.seed)
         if config.data.on_device:
@@ -140,8 +150,11 @@ class TrainInversionEncoder(Stage):
 
     @torch.no_grad()
     def batch(self, index: int) -> dict[str, Tensor]:
-        """Drawn images with their codes, then as many frames."""
-        half = self.config.loop.batch_size // 2
+        """Drawn images with their codes, then as many frames; of a joint training frames alone."""
+        half = 0 if self.settings.joint else self.config.loop.batch_size // 2
+        if not half:
+            nothing = torch.zeros(0, self.generator.config.style_dim, device=self.device)
+            return {"image": self.images("image", self.order.batch(index)), "w": nothing}
         positions = list(self.order.positions(index))[:half]
         shape = (self.generator.config.style_dim,)
         w = self.generator.mapping(draw_noise(self.config.seed, positions, shape)[1].to(self.device))

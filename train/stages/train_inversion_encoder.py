@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,11 +27,12 @@ from diffusionact.generation.directions_folder import (
 from diffusionact.generation.face_parameters import jaw_alone
 from diffusionact.losses import perceptual_loss
 from diffusionact.models import Directions, InversionEncoder, StyleGAN2
-from diffusionact.perception import PortraitNet, load_portrait_net
+from diffusionact.perception import load_portrait_net
 
 from ..data.frames import Frames
 from ..data.noise import draw_noise
 from ..data.pairs import FrameOrder
+from .perception import scaled_maps
 from .stage import Stage
 from .validation import image_grid, mean_psnr
 
@@ -138,7 +140,9 @@ class TrainInversionEncoder(Stage):
         self.components_of_model = self._components()
         check_fitting(self.components_of_model, f"{settings.generator_folder!r} and data.sample_size")
         self.encoder = self.components_of_model.inversion_encoder
-        features = _Features(self.frozen(load_portrait_net("loss"))) if settings.weights.perceptual > 0 else None
+        features = (
+            partial(scaled_maps, self.frozen(load_portrait_net("loss"))) if settings.weights.perceptual > 0 else None
+        )
         trained = self.generator.train() if settings.joint else None
         self.generator.requires_grad_(settings.joint).mapping.requires_grad_(False)
         weights, scale = settings.weights, self._scale()
@@ -194,6 +198,11 @@ class TrainInversionEncoder(Stage):
         truncation = DirectionsConfig(truncation=settings.truncation)
         return DirectionsComponents(generator, encoder, directions, jaw_alone(), truncation)
 
+    def _features(self) -> Callable[[Tensor], list[Tensor]] | None:
+        if self.settings.weights.perceptual == 0:
+            return None
+        return partial(scaled_maps, self.frozen(load_portrait_net("loss")))
+
     def _draw(self, w_plus: Tensor) -> Tensor:
         return self.generator(self.generator.truncate(w_plus, self.settings.truncation))
 
@@ -202,13 +211,3 @@ class TrainInversionEncoder(Stage):
         """Mean variance of the entries of w."""
         z = torch.randn(4096, self.generator.config.style_dim, generator=torch.Generator().manual_seed(0))
         return self.generator.mapping(z.to(self.device)).var(dim=0).mean()
-
-
-class _Features:
-    """Scaled maps of images; no module, so that the network is not in the state."""
-
-    def __init__(self, network: PortraitNet):
-        self.network = network
-
-    def __call__(self, images: Tensor) -> list[Tensor]:
-        return [maps * scale for maps, scale in zip(self.network(images).maps, self.network.map_scales, strict=True)]

@@ -20,6 +20,7 @@ from diffusionact.losses import perceptual_loss
 from diffusionact.perception import PortraitNet
 from diffusionact.types import FaceCoefficients
 
+from ..perception import scaled_maps
 from .face_measure import FacePoints
 from .single_changes import JAW, NUM_ANGLES, rotation_of_angles
 
@@ -74,6 +75,4 @@ class PortraitMeasure:
 
     def perceptual(self, first: Tensor, second: Tensor) -> Tensor:
         """Distance of two batches of images (B, 3, S, S), the mean over the batch: of the network's scaled maps."""
-        scales = self.network.map_scales
-        maps = [[m * s for m, s in zip(self.network(images).maps, scales, strict=True)] for images in (first, second)]
-        return perceptual_loss(*maps)
+        return perceptual_loss(*(scaled_maps(self.network, images) for images in (first, second)))

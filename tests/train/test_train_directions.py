@@ -99,19 +99,24 @@ def test_half_a_batch_changes_one_parameter_as_officially(golden_fd, compare):
     torch.testing.assert_close(reached[is_angle], (own + change)[is_angle], atol=1e-3, rtol=0)
 
 
+@pytest.fixture(scope="module")
+def official_measure(golden_dir):
+    """What measures a face, with the reference's synthetic head and without what reads images."""
+    asset = np.load(golden_dir / "flame_asset.npz")
+    return FaceMeasure(SimpleNamespace(flame=FlameModel.from_state(flame_from_files(asset, asset))))
+
+
 @pytest.mark.parametrize("objective", ["unpaired", "paired"])
-def test_face_terms_of_whole_objectives_are_official(golden_fd, golden_of, compare, objective):
+def test_face_terms_of_whole_objectives_are_official(golden_fd, official_measure, compare, objective):
     golden = {name: torch.from_numpy(array) for name, array in np.load(golden_fd / "losses.npz").items()}
     official = json.loads((golden_fd / "losses.json").read_text())
-    asset = golden_of("flame_asset")
-    measure = FaceMeasure(SimpleNamespace(flame=FlameModel.from_state(flame_from_files(asset, asset))))
     source, target, reenacted = (golden_face(golden, who) for who in ("source", "target", "reenacted"))
     # Of two rows, the first takes the target's whole face, the second changes the first expression alone.
     single = (
         torch.tensor([WHOLE, PARAMETERS.index("expression_0")]) if objective == "unpaired" else torch.full((2,), WHOLE)
     )
-    wanted = measure.wanted(source, target, single, golden["shift_vector"], objective == "paired")
-    seen, truth = measure.points(reenacted), measure.points(wanted)
+    wanted = official_measure.wanted(source, target, single, golden["shift_vector"], objective == "paired")
+    seen, truth = official_measure.points(reenacted), official_measure.points(wanted)
     terms = {
         "shape": shape_loss(seen.vertices, truth.vertices),
         "eye": eye_loss(seen.landmarks, truth.landmarks),
@@ -123,12 +128,10 @@ def test_face_terms_of_whole_objectives_are_official(golden_fd, golden_of, compa
         compare(f"{objective} {name}, relative", term / expected, np.array(1.0, dtype=np.float32), 1e-5)
 
 
-def test_points_at_the_fixed_camera_are_the_official_ones(golden_fd, golden_of, compare):
+def test_points_at_the_fixed_camera_are_the_official_ones(golden_fd, official_measure, compare):
     golden = {name: torch.from_numpy(array) for name, array in np.load(golden_fd / "losses.npz").items()}
-    asset = golden_of("flame_asset")
-    measure = FaceMeasure(SimpleNamespace(flame=FlameModel.from_state(flame_from_files(asset, asset))))
     source, target = golden_face(golden, "source"), golden_face(golden, "target")
-    points = measure.points(replace(source, expression=target.expression, rotation=target.rotation))
+    points = official_measure.points(replace(source, expression=target.expression, rotation=target.rotation))
     compare("vertices at the fixed camera, px", points.vertices[:, ::5], golden["decoded_verts_s5"].numpy(), 1e-3)
     compare("landmarks at the fixed camera, px", points.landmarks, golden["decoded_landmarks2d"].numpy(), 1e-3)
 

@@ -150,13 +150,12 @@ def test_three_steps_of_tuning_are_the_official_ones(golden_fd, compare):
         3,
         perceptual=lambda drawn, goal: losses.append(F.mse_loss(drawn, goal).item()) or 0.0,
     )
-    expected = np.array([mse for _, mse in official["total_and_mse_per_step"]], dtype=np.float32)
-    compare(
-        "tuning, error before each of three steps, relative", torch.tensor(losses) / expected, expected / expected, 1e-3
-    )
+    expected = torch.tensor([mse for _, mse in official["total_and_mse_per_step"]])
+    ones = np.ones(3, dtype=np.float32)
+    compare("tuning, error before each of three steps, relative", torch.tensor(losses) / expected, ones, 1e-4)
     with torch.no_grad():
         drawn = functional_call(generator, tuned, (w_plus,))
-    compare("tuning, image after three steps", drawn[..., ::4, ::4], golden["image_after_3_steps_s4"], 2e-2)
+    compare("tuning, image after three steps", drawn[..., ::4, ::4], golden["image_after_3_steps_s4"], 2e-3)
 
 
 def test_a_perceptual_distance_is_added_where_there_is_one():

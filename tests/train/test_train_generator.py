@@ -1,5 +1,10 @@
 """The stages of a generator and its inversion encoder: gradients, augmentation, resuming, and the chain to A, tiny."""
 
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,8 +13,13 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from diffusionact import DiffusionActPipeline
+from diffusionact.face.readers.open.face_model import OpenFaceModel
+from diffusionact.generation.face_parameters import jaw_alone, parameters_of
 from diffusionact.models import StyleGAN2
+from diffusionact.perception import load_portrait_net
 from train.commands import training as command
+from train.stages.directions import turning
+from train.stages.directions.portrait_measure import PortraitMeasure
 from train.stages.generator.augmentation import NUM_DRAWS, augment
 from train.stages.generator.discriminator import Discriminator
 from train.stages.generator.objective import GeneratorObjective, gradient_penalty, mixed_codes
@@ -156,7 +166,7 @@ def large_run(tmp_path, large_shard_folder):
 
 
 @pytest.mark.slow
-def test_generator_encoder_and_directions_become_a_model(large_run, tmp_path):
+def test_generator_encoder_and_directions_become_a_model(large_run, large_shard_folder, tmp_path, monkeypatch, capsys):
     generator = TINY_GENERATOR | {"channels": [*CHANNELS, 4]}
     train(large_run("g", "train_generator", {"generator": generator, "discriminator_channels": [*CHANNELS, 4]}))
     encoder = {"generator_folder": str(tmp_path / "g/model"), "width": 4, "direction_rows": 6}
@@ -170,3 +180,48 @@ def test_generator_encoder_and_directions_become_a_model(large_run, tmp_path):
     assert pipeline.generator(pipeline.inversion_encoder(torch.zeros(1, 3, 32, 32))).shape == (1, 3, 32, 32)
     same = [each.inversion_encoder.state_dict() for each in (without, pipeline)]
     assert all(torch.equal(same[0][name], value) for name, value in same[1].items())
+    options = [str(tmp_path / "a/model"), "--data", str(large_shard_folder), "--validation-every", "4"]
+    monkeypatch.setattr(sys, "argv", ["turning", *options, "--sheet", str(tmp_path / "sheet.png"), "--rows", "2"])
+    capsys.readouterr()
+    turning.main()
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["pairs"] == 6 and figures.keys() >= {"yaw", "pitch", "roll"}
+    assert (tmp_path / "sheet.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_joint_training_moves_the_generator_too(large_run, tmp_path):
+    generator = TINY_GENERATOR | {"channels": [*CHANNELS, 4]}
+    train(large_run("g", "train_generator", {"generator": generator, "discriminator_channels": [*CHANNELS, 4]}))
+    encoder = {"generator_folder": str(tmp_path / "g/model"), "width": 4, "weights": {"perceptual": 0.0}}
+    for joint in (False, True):
+        train(large_run(f"joint_{joint}", "train_inversion_encoder", {**encoder, "joint": joint}))
+    states = [
+        StyleGAN2.from_pretrained(tmp_path / name / "model/generator").state_dict()
+        for name in ("g", "joint_False", "joint_True")
+    ]
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
+    same = {name for name, value in states[2].items() if torch.equal(states[0][name], value)}
+    assert {name for name in states[0] if name.startswith("mapping.") or name.endswith(".noise")} <= same
+    assert "layers.0.convolution.weight" not in same and "mean_latent" in same
+
+
+def test_lines_through_turns_are_measured():
+    driver = np.array([-20.0, 0.0, 10.0, 30.0])
+    figures = turning.figures_of(driver, 0.5 * driver + 1.0)
+    assert figures["correlation"] == pytest.approx(1.0) and figures["slope"] == pytest.approx(0.5)
+    assert figures["mean_difference_deg"] == pytest.approx(np.abs(0.5 * driver - 1.0).mean())
+
+
+def test_a_portraits_wanted_face_has_the_wanted_parameters():
+    measure = PortraitMeasure(load_portrait_net("loss"), OpenFaceModel.from_bundled())
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    own = measure.coefficients(images, measure.find(images)[0])
+    own = replace(own, expression=torch.full_like(own.expression, 0.2))
+    change = torch.zeros(3, 15)
+    change[0, :3] = torch.tensor([2.0, -1.0, 0.5])
+    change[1, 3] = 1.5
+    wanted = measure.wanted(own, own, torch.full((3,), -1), change, True)
+    reached = parameters_of(wanted, jaw_alone()) - parameters_of(own, jaw_alone())
+    torch.testing.assert_close(reached, change, atol=1e-3, rtol=0)
+    assert measure.points(wanted).landmarks.shape == (3, 68, 2)

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from directions_rule import load_by_rule, official_state
 from official_rule import normal_input
 from tiny_directions import make_tiny_directions, make_tiny_directions_model
+from torch.func import functional_call
 
 from diffusionact import DiffusionActPipeline
 from diffusionact.conversion.directions_names import directions_names, generator_names, inversion_encoder_names
@@ -119,6 +121,41 @@ def test_the_tuned_weights_are_the_official_ones(golden_fd):
     ours = {mine: theirs for theirs, mine in generator_names(generator).items()}
     changed = json.loads((golden_fd / "optimise.json").read_text())["changed"]
     assert {ours[name] for name in tuned_names(generator)} == changed.keys()
+
+
+def official_generator_and_code(golden_fd):
+    """The full generator by rule, and the first code of generator.npz, truncated."""
+    generator = load_by_rule(
+        StyleGAN2(), generator_names, official_state(golden_fd / "manifests.json", "g_ema_voxceleb256")
+    )
+    with torch.no_grad():
+        generator.mean_latent.copy_(generator.mapping(normal_input("input/mean_z", (64, 512))).mean(0))
+    codes = torch.from_numpy(np.load(golden_fd / "generator.npz")["w_plus"])
+    return generator, generator.truncate(codes[:1], 0.7)
+
+
+@pytest.mark.slow
+def test_three_steps_of_tuning_are_the_official_ones(golden_fd, compare):
+    official = json.loads((golden_fd / "optimise.json").read_text())
+    golden = np.load(golden_fd / "optimise.npz")
+    generator, w_plus = official_generator_and_code(golden_fd)
+    image = torch.from_numpy(np.load(golden_fd / "generator.npz")["image0"])
+    target = (image + 0.3 * normal_input("input/optimise_noise", (1, 3, 256, 256))).clamp(-1.0, 1.0)
+    compare("target of the tuning", target[..., ::4, ::4], golden["target_s4"], 1e-5)
+    losses = []
+    tuned = tune_generator(
+        generator,
+        target,
+        w_plus,
+        3,
+        perceptual=lambda drawn, goal: losses.append(F.mse_loss(drawn, goal).item()) or 0.0,
+    )
+    expected = torch.tensor([mse for _, mse in official["total_and_mse_per_step"]])
+    ones = np.ones(3, dtype=np.float32)
+    compare("tuning, error before each of three steps, relative", torch.tensor(losses) / expected, ones, 1e-4)
+    with torch.no_grad():
+        drawn = functional_call(generator, tuned, (w_plus,))
+    compare("tuning, image after three steps", drawn[..., ::4, ::4], golden["image_after_3_steps_s4"], 2e-3)
 
 
 def test_a_perceptual_distance_is_added_where_there_is_one():

@@ -1,6 +1,8 @@
 """The stage that trains the matrix A: official half batches, its three phases, and what it leaves, tiny."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,15 +13,17 @@ from directions_files import write_directions_files
 from official_files import TINY, write_all
 
 from diffusionact import DiffusionActPipeline
+from diffusionact.conversion.flame_head import flame_from_files
 from diffusionact.conversion.importing import import_files
-from diffusionact.face.readers.emoca.flame import official_angles
+from diffusionact.face.readers.emoca.flame import FlameModel, official_angles
 from diffusionact.generation.face_parameters import PARAMETERS, jaw_alone, parameters_of
-from diffusionact.losses import eye_loss, mouth_loss
+from diffusionact.losses import eye_loss, identity_loss, mouth_loss, shape_loss
 from diffusionact.types import FaceCoefficients
 from train.commands import training as command
 from train.configs import load_config
 from train.data.frames import Frames
 from train.stages import STAGES
+from train.stages.directions.face_measure import CAMERA, FaceMeasure
 from train.stages.directions.single_changes import WHOLE, rotation_of_angles, wanted_change, wanted_face
 
 WEIGHTS = {"identity": 0.0, "perceptual": 0.0}
@@ -93,6 +97,50 @@ def test_half_a_batch_changes_one_parameter_as_officially(golden_fd, compare):
     # Angles exactly, where the official conversion is only near.
     reached = parameters_of(wanted, jaw_alone())
     torch.testing.assert_close(reached[is_angle], (own + change)[is_angle], atol=1e-3, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def official_measure(golden_dir):
+    """What measures a face, with the reference's synthetic head and without what reads images."""
+    asset = np.load(golden_dir / "flame_asset.npz")
+    return FaceMeasure(SimpleNamespace(flame=FlameModel.from_state(flame_from_files(asset, asset))))
+
+
+@pytest.mark.parametrize("objective", ["unpaired", "paired"])
+def test_face_terms_of_whole_objectives_are_official(golden_fd, official_measure, compare, objective):
+    golden = {name: torch.from_numpy(array) for name, array in np.load(golden_fd / "losses.npz").items()}
+    official = json.loads((golden_fd / "losses.json").read_text())
+    source, target, reenacted = (golden_face(golden, who) for who in ("source", "target", "reenacted"))
+    # Of two rows, the first takes the target's whole face, the second changes the first expression alone.
+    single = (
+        torch.tensor([WHOLE, PARAMETERS.index("expression_0")]) if objective == "unpaired" else torch.full((2,), WHOLE)
+    )
+    wanted = official_measure.wanted(source, target, single, golden["shift_vector"], objective == "paired")
+    seen, truth = official_measure.points(reenacted), official_measure.points(wanted)
+    terms = {
+        "shape": shape_loss(seen.vertices, truth.vertices),
+        "eye": eye_loss(seen.landmarks, truth.landmarks),
+        "mouth": mouth_loss(seen.landmarks, truth.landmarks),
+        "identity": 10 * identity_loss(golden["identity_features_x"], golden["identity_features_y"]),
+    }
+    for name, term in terms.items():
+        expected = official[objective][f"loss_{name}"]
+        compare(f"{objective} {name}, relative", term / expected, np.array(1.0, dtype=np.float32), 1e-5)
+
+
+def test_points_at_the_fixed_camera_are_the_official_ones(golden_fd, official_measure, compare):
+    golden = {name: torch.from_numpy(array) for name, array in np.load(golden_fd / "losses.npz").items()}
+    source, target = golden_face(golden, "source"), golden_face(golden, "target")
+    points = official_measure.points(replace(source, expression=target.expression, rotation=target.rotation))
+    compare("vertices at the fixed camera, px", points.vertices[:, ::5], golden["decoded_verts_s5"].numpy(), 1e-3)
+    compare("landmarks at the fixed camera, px", points.landmarks, golden["decoded_landmarks2d"].numpy(), 1e-3)
+
+
+def golden_face(golden, who):
+    pose, expression = golden[f"{who}_pose"], golden[f"{who}_alpha_exp"]
+    values = torch.cat([expression, pose[:, 3:]], dim=1)
+    camera = torch.tensor(CAMERA).expand(len(pose), 3)
+    return FaceCoefficients(golden[f"{who}_alpha_shp"], values, pose[:, :3], camera, "flame")
 
 
 def test_angles_and_rotations_are_inverse():

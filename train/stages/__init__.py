@@ -2,15 +2,26 @@
 
 from .directions import TrainDirections
 from .finetune_decoder import FinetuneDecoder
+from .generator import TrainGenerator
 from .portrait_net import TrainPortraitNet
 from .pretrain_diffae import PretrainDiffAE
 from .pretrain_encoder import PretrainEncoder
 from .stage import Stage
 from .train_encoder import TrainEncoder
+from .train_inversion_encoder import TrainInversionEncoder
 
 STAGES: dict[str, type[Stage]] = {
     stage.name: stage
-    for stage in (PretrainDiffAE, PretrainEncoder, TrainEncoder, FinetuneDecoder, TrainPortraitNet, TrainDirections)
+    for stage in (
+        PretrainDiffAE,
+        PretrainEncoder,
+        TrainEncoder,
+        FinetuneDecoder,
+        TrainPortraitNet,
+        TrainGenerator,
+        TrainInversionEncoder,
+        TrainDirections,
+    )
 }
 
 __all__ = [
@@ -21,5 +32,7 @@ __all__ = [
     "Stage",
     "TrainDirections",
     "TrainEncoder",
+    "TrainGenerator",
+    "TrainInversionEncoder",
     "TrainPortraitNet",
 ]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from diffusionact.conversion.published_networks import read_network_file
 from diffusionact.losses import LossWeights
-from diffusionact.perception import load_open_perception, load_paper_perception
+from diffusionact.perception import PortraitNet, load_open_perception, load_paper_perception
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,8 @@ def load_perception(settings: PerceptionSettings, weights: LossWeights) -> nn.Mo
             read=read_network_file,
         )
     return load_open_perception(settings.face)
+
+
+def scaled_maps(network: PortraitNet, images: Tensor) -> list[Tensor]:
+    """Feature maps of images (B, 3, S, S) in [-1, 1], scaled as `losses.perceptual_loss` takes them."""
+    return [maps * scale for maps, scale in zip(network(images).maps, network.map_scales, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,8 +13,11 @@ from diffusionact.face.readers.emoca.aligned_image import spans_a_face
 from diffusionact.face.readers.emoca.components import DecaNetworks
 from diffusionact.face.readers.emoca.crops import crop_for_deca
 from diffusionact.face.readers.emoca.face_measuring import detect_faces, find_landmarks
+from diffusionact.generation.face_parameters import PARAMETERS
 from diffusionact.images import resize
 from diffusionact.types import FaceCoefficients, map_tensors
+
+from .single_changes import wanted_face
 
 # Side of the images that faces are found and measured in, px.
 MEASURED_SIZE = 256
@@ -34,12 +38,34 @@ class FacePoints:
     landmarks: Tensor
 
 
+class Measure(Protocol):
+    """Reads faces for the objective; see `FaceMeasure` for the methods.
+
+    Attributes:
+        num_parameters: how many of `PARAMETERS`, the first ones, it reads.
+    """
+
+    num_parameters: int
+
+    def find(self, images: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def coefficients(self, images: Tensor, landmarks: Tensor) -> FaceCoefficients: ...
+
+    def wanted(
+        self, own: FaceCoefficients, other: FaceCoefficients, single: Tensor, change: Tensor, is_paired: bool
+    ) -> FaceCoefficients: ...
+
+    def points(self, coefficients: FaceCoefficients) -> FacePoints: ...
+
+
 class FaceMeasure:
-    """Measures faces; differentiable in the images, apart from where the face is looked for.
+    """Measures faces with DECA; differentiable in the images, apart from where the face is looked for.
 
     Args:
         networks: of the face reader `deca`, without gradients for their weights.
     """
+
+    num_parameters = len(PARAMETERS)
 
     def __init__(self, networks: DecaNetworks):
         self.networks = networks
@@ -58,12 +84,18 @@ class FaceMeasure:
         coefficients = codes.coefficients()
         return replace(coefficients, camera=images.new_tensor(CAMERA).expand(len(images), 3))
 
+    def wanted(
+        self, own: FaceCoefficients, other: FaceCoefficients, single: Tensor, change: Tensor, is_paired: bool
+    ) -> FaceCoefficients:
+        """What the reenacted face should be, see `single_changes.wanted_face`; of a pair with the target's shape."""
+        return wanted_face(own, other, single, change, own_shape=not is_paired)
+
     def points(self, coefficients: FaceCoefficients) -> FacePoints:
         """Points of B faces."""
         flame, half = self.networks.flame, CROP_SIZE / 2
         vertices = flame.vertices(coefficients) * coefficients.camera[:, None, :1]
-        upright = vertices.new_tensor([1.0, -1.0, 1.0])
-        return FacePoints(half * (1.0 + vertices * upright), flame.landmarks(coefficients, CROP_SIZE))
+        flipped = vertices.new_tensor([1.0, -1.0, -1.0])  # as officially, where depth grows away from the camera
+        return FacePoints(half * (1.0 + vertices * flipped), flame.landmarks(coefficients, CROP_SIZE))
 
     def _find_one(self, image: Tensor) -> Tensor | None:
         boxes = detect_faces(self.networks, image).boxes

@@ -16,8 +16,8 @@ from diffusionact.images import resize
 from diffusionact.losses import eye_loss, identity_loss, mouth_loss, pixel_loss, shape_loss
 from diffusionact.models import Directions
 
-from .face_measure import MEASURED_SIZE, FaceMeasure, FacePoints, rows_of
-from .single_changes import wanted_change, wanted_face
+from .face_measure import MEASURED_SIZE, FacePoints, Measure, rows_of
+from .single_changes import wanted_change
 
 # Rows and columns of a 256 px image that the identity is read from, and the side that they are averaged to.
 IDENTITY_ROWS, IDENTITY_COLUMNS, IDENTITY_SIZE = slice(35, 223), slice(32, 220), 112
@@ -60,12 +60,12 @@ class DirectionsNetworks:
     Attributes:
         engine: generator and truncation.
         measure: reads faces.
-        identity: crops (B, 3, 112, 112) in [-1, 1] -> embeddings (B, D); None where its weight is 0.
-        perceptual: two batches of images in [-1, 1] -> distances (B,); None where its weight is 0.
+        identity: images (B, 3, S, S) in [-1, 1] -> embeddings (B, D); None where its weight is 0.
+        perceptual: two batches of images in [-1, 1] -> distances (B,) or their mean; None where its weight is 0.
     """
 
     engine: DirectionsEngine
-    measure: FaceMeasure
+    measure: Measure
     identity: Callable[[Tensor], Tensor] | None
     perceptual: Callable[[Tensor, Tensor], Tensor] | None
 
@@ -113,7 +113,7 @@ class DirectionsObjective(nn.Module):
             own, other = measure.coefficients(source, source_points), measure.coefficients(target, target_points)
             table = engine.components.of_named_values
             change = wanted_change(parameters_of(own, table), parameters_of(other, table), single, share)
-            wanted = wanted_face(own, other, single, change, own_shape=not self.is_paired)
+            wanted = measure.wanted(own, other, single, change, self.is_paired)
         reenacted = engine.generator(engine.truncate(self.directions.shift(w_plus, change)))
         points, has_result = measure.find(reenacted.detach().clamp(-1.0, 1.0))
         rows = has_source & has_target & has_result
@@ -133,7 +133,7 @@ class DirectionsObjective(nn.Module):
             "mouth": mouth_loss(seen.landmarks, wanted.landmarks),
         }
         if identity is not None:
-            terms["identity"] = identity_loss(*(identity(identity_crops(image)) for image in (reenacted, truth)))
+            terms["identity"] = identity_loss(*(identity(image) for image in (reenacted, truth)))
         if self.networks.perceptual is not None:
             terms["perceptual"] = self.networks.perceptual(reenacted, truth).mean()
         if self.is_paired and weights.pixel > 0:
@@ -142,6 +142,6 @@ class DirectionsObjective(nn.Module):
 
 
 def identity_crops(images: Tensor) -> Tensor:
-    """Crops (B, 3, 112, 112) of images (B, 3, S, S): a fixed part of the image, as in the official code."""
+    """ArcFace's crops (B, 3, 112, 112) of images (B, 3, S, S): a fixed part of the image, as in the official code."""
     large = resize(images, MEASURED_SIZE)
     return F.adaptive_avg_pool2d(large[:, :, IDENTITY_ROWS, IDENTITY_COLUMNS], IDENTITY_SIZE)

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from diffusionact.conversion.published_networks import read_network_file
 from diffusionact.face.readers.deca import entry as deca
+from diffusionact.face.readers.open.face_model import OpenFaceModel
 from diffusionact.generation import load_engine
 from diffusionact.generation.directions import DirectionsEngine
 from diffusionact.generation.directions_folder import NETWORKS, write_table_and_index
-from diffusionact.generation.face_parameters import PARAMETERS
 from diffusionact.models import Directions
-from diffusionact.perception import load_identity_network, load_lpips
+from diffusionact.perception import load_identity_network, load_lpips, load_portrait_net
 
 from ...data.frames import Frames
 from ...data.noise import generator_at
@@ -24,10 +24,12 @@ from ...data.pairs import held_out_pairs
 from ..stage import Stage
 from ..validation import image_grid
 from .face_measure import FaceMeasure
-from .objective import DirectionsNetworks, DirectionsObjective, DirectionsWeights
+from .objective import DirectionsNetworks, DirectionsObjective, DirectionsWeights, identity_crops
+from .portrait_measure import PortraitMeasure
 from .single_changes import WHOLE
 
 Phase = Literal["synthetic", "real_synthetic", "paired"]
+MeasureName = Literal["deca", "portrait"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class DirectionsSettings:
         phase: "synthetic": sources and targets are drawn by the generator; "real_synthetic": half of the sources are
             frames of the data; "paired": two frames of one video. The authors' order.
         fresh: start with a new matrix, as the first phase does; False goes on with the folder's.
+        measure: who reads faces: "deca", and then ArcFace and LPIPS-AlexNet for the other terms; or "portrait", the
+            bundled network of synthetic portraits for all of them, which knows head pose and jaw.
         face_folder: holds the files of the face reader `deca`; None is the weights folder's.
         weights: of the terms.
         validation_images: columns of the validation grid.
@@ -47,6 +51,7 @@ class DirectionsSettings:
     model_folder: str
     phase: Phase = "synthetic"
     fresh: bool = True
+    measure: MeasureName = "deca"
     face_folder: str | None = None
     weights: DirectionsWeights = field(default_factory=DirectionsWeights)
     validation_images: int = 8
@@ -66,20 +71,12 @@ class TrainDirections(Stage):
 
     def __init__(self, config, frames: Frames, device: torch.device, num_processes: int = 1, process: int = 0):
         super().__init__(config, frames, device, num_processes, process)
-        settings, weights = self.settings, self.settings.weights
         self.engine = self._engine()
         self.directions = self._matrix().to(device).requires_grad_(True).train()
-        folder = None if settings.face_folder is None else Path(settings.face_folder)
-        measure = FaceMeasure(deca.load(folder).to(device).networks)
-        identity = self.frozen(load_identity_network("arcface", read_network_file)) if weights.identity > 0 else None
-        networks = DirectionsNetworks(
-            self.engine,
-            measure,
-            None if identity is None else identity.embed_crops,
-            self.frozen(load_lpips("alex", read_network_file)) if weights.perceptual > 0 else None,
-        )
-        is_paired = settings.phase == "paired"
-        self.objective = DirectionsObjective(self.directions, networks, weights, is_paired).to(device)
+        networks = self._portrait_networks() if self.settings.measure == "portrait" else self._official_networks()
+        self.num_parameters = networks.measure.num_parameters
+        is_paired = self.settings.phase == "paired"
+        self.objective = DirectionsObjective(self.directions, networks, self.settings.weights, is_paired).to(device)
         self.pairs = self.training_pairs()
 
     @torch.no_grad()
@@ -99,7 +96,7 @@ class TrainDirections(Stage):
             real = self.images("image", self.pairs.order.batch(index)[:half])
             source = torch.cat([real, source[half:]])
             w_source = torch.cat([self.engine.inversion_encoder(real), w_source[half:]])
-        single = torch.stack([torch.randint(len(PARAMETERS), (), generator=draw) for draw in draws])
+        single = torch.stack([torch.randint(self.num_parameters, (), generator=draw) for draw in draws])
         single[:half] = WHOLE
         share = torch.stack([torch.rand((), generator=draw) for draw in draws]).to(self.device)
         return {**self._entries(source, w_source, target, single.to(self.device)), "share": share}
@@ -124,6 +121,30 @@ class TrainDirections(Stage):
     def write_index(self, folder: Path) -> None:
         """See `Stage`."""
         write_table_and_index(folder, replace(self.engine.components, directions=self.directions))
+
+    def _official_networks(self) -> DirectionsNetworks:
+        """DECA, ArcFace and LPIPS-AlexNet; the last two only where their terms have a weight."""
+        settings, weights = self.settings, self.settings.weights
+        folder = None if settings.face_folder is None else Path(settings.face_folder)
+        arcface = self.frozen(load_identity_network("arcface", read_network_file)) if weights.identity > 0 else None
+        return DirectionsNetworks(
+            self.engine,
+            FaceMeasure(deca.load(folder).to(self.device).networks),
+            None if arcface is None else lambda images: arcface.embed_crops(identity_crops(images)),
+            self.frozen(load_lpips("alex", read_network_file)) if weights.perceptual > 0 else None,
+        )
+
+    def _portrait_networks(self) -> DirectionsNetworks:
+        """One bundled network for all terms."""
+        weights = self.settings.weights
+        model = OpenFaceModel.from_bundled().to(self.device)
+        measure = PortraitMeasure(self.frozen(load_portrait_net("loss")), model)
+        return DirectionsNetworks(
+            self.engine,
+            measure,
+            measure.identity if weights.identity > 0 else None,
+            measure.perceptual if weights.perceptual > 0 else None,
+        )
 
     def _engine(self) -> DirectionsEngine:
         engine = load_engine(self.settings.model_folder)

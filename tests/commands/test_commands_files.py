@@ -15,7 +15,7 @@ from PIL import Image
 
 from diffusionact.cli import TERMINATED, build_parser, main, run_command
 from diffusionact.commands.loading import prepare_output
-from diffusionact.commands.reenact import OUTPUT_SUFFIXES
+from diffusionact.commands.output_frames import OPAQUE_SUFFIXES
 from diffusionact.video import VideoWriter
 
 
@@ -86,7 +86,7 @@ def test_output_that_exists_is_kept_unless_it_may_be_replaced(tmp_path, capsys):
         assert main([*command, "-o", str(output)]) == 2
         assert "add --overwrite to replace it" in capsys.readouterr().err
         assert output.read_bytes() == b"mine"
-    prepare_output(path, OUTPUT_SUFFIXES, overwrite=True)
+    prepare_output(path, OPAQUE_SUFFIXES, overwrite=True)
     assert path.read_bytes() == b"mine"
 
 

@@ -239,14 +239,17 @@ class AnimateTab:
         return *given, status, gr.Tabs(selected="side"), side, full, *saves
 
     def _new_length(self, kind: str, clip: str | None, driving: str | None) -> Any:
-        """Let the number of frames end where the video does that sets the length."""
+        """Set the number of frames to that of the video that sets the length.
+
+        The slider's end stays: an estimate that is on its way with the number of before would lie beyond a new one.
+        """
         limits, ruling = self.context.limits, None
         if kind == CLIP and clip:
             ruling = check_video(clip, limits, name="source clip")
         driver = check_video(driving, limits) if driving else None
         ruling = driver if kind == PHOTO else ruling
         most = min((ruling and ruling.frame_count) or limits.frames, limits.frames)
-        return gr.Slider(maximum=max(2, most), value=most)
+        return gr.Slider(value=most)
 
     def _estimate(self, data: dict) -> str:
         """Say how long the job would take, before it is begun."""

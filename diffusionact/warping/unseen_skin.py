@@ -28,6 +28,8 @@ SURELY_PERSON = 0.98
 MAX_DETAIL = 0.12
 # What differs so much from the skin's broad colour is hair, a finger or a frame of glasses, and is not taken across.
 OTHER_THAN_SKIN = (0.3, 0.15)
+# Nostrils are no skin either, but go along in all their darkness: middle in the canonical face, and reach, cm.
+NOSTRIL, NOSTRIL_REACH, NOSTRIL_DETAIL = (0.85, -1.35), (0.85, 0.5), 0.5
 MIN_SHARE = 0.02
 FILLED_CONFIDENCE = 0.4
 # Weights of a pixel and its neighbours, row by row.
@@ -41,8 +43,8 @@ class UnseenSkin:
     Attributes:
         triangles: (T,) the rank of each triangle among those concerned, -1 for the others.
         faces: (M, 3) the triangles concerned.
-        values: (N, 5) of each vertex: grid place on the other half (2), need of other skin where it is drawn out much
-            and where a little, how well its counterpart was seen.
+        values: (N, 6) of each vertex: grid place on the other half (2), need of other skin where it is drawn out much
+            and where a little, how well its counterpart was seen, how much it is nostril.
     """
 
     triangles: Tensor
@@ -96,7 +98,17 @@ def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
     needs = torch.cat([needs, needs.new_zeros(len(positions) - NUM_FACE, 2)])
     poor = (needs > 0).any(1)[topology.faces].any(1) & (topology.labels == SKIN)
     triangles = torch.where(poor, poor.cumsum(0) - 1, -1)
-    return UnseenSkin(triangles, topology.faces[poor], torch.cat([positions, needs, seen[:, None]], dim=1))
+    values = torch.cat([positions, needs, seen[:, None], _nostrils(topology, len(positions))], dim=1)
+    return UnseenSkin(triangles, topology.faces[poor], values)
+
+
+def _nostrils(topology: Topology, vertices: int) -> Tensor:
+    """(vertices, 1) in [0, 1] how much each is nostril."""
+    canonical = topology.canonical
+    places = torch.stack([canonical[:, 0].abs(), canonical[:, 1]], dim=-1)
+    amount = canonical.new_zeros(vertices, 1)
+    amount[:NUM_FACE, 0] = smoothstep(*NOSTRIL_REACH, (places - places.new_tensor(NOSTRIL)).norm(dim=-1))
+    return amount
 
 
 def fill_unseen_skin(
@@ -137,7 +149,7 @@ def fill_unseen_skin(
     positions = torch.stack([x, y], dim=-1).float()
     vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
     values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank, positions)
-    there, (need, far_need, other, stretch) = values[:, :2], values[:, 2:].unbind(1)
+    there, (need, far_need, other, nostril, stretch) = values[:, :2], values[:, 2:].unbind(1)
     share = (
         torch.maximum(
             smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
@@ -146,10 +158,12 @@ def fill_unseen_skin(
         * needed
     )
     used = (share > MIN_SHARE).nonzero()[:, 0]
-    pixels, there, other, share = pixels[used], there[used], other[used], share[used]
+    pixels, there, other, share, nostril = (part[used] for part in (pixels, there, other, share, nostril))
     detail = sample(texture, there, "bicubic") - sample(source.skin_light, there)
-    like_skin = smoothstep(*OTHER_THAN_SKIN, detail.abs().amax(0))
-    detail = detail.clamp(-MAX_DETAIL, MAX_DETAIL) * (other.clamp(0, 1) * like_skin)
+    nostril = nostril * (detail.amax(0) < 0)
+    like_skin = torch.maximum(smoothstep(*OTHER_THAN_SKIN, detail.abs().amax(0)), nostril)
+    detail = detail.clamp(-mix(MAX_DETAIL, NOSTRIL_DETAIL, nostril), detail.new_tensor(MAX_DETAIL))
+    detail = detail * (other.clamp(0, 1) * like_skin)
     skin = sample(source.skin_light, visible.grid.view(-1, 2)[pixels]) + detail
     colours, sure = image.view(3, -1), trust.view(-1)
     colours[:, pixels] = mix(colours[:, pixels], skin, share)

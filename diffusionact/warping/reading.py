@@ -79,7 +79,8 @@ def find_face(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor | Non
     check_frames("photo", photo[None])
     faces = landmarker(photo[None])[0]
     if landmarks is not None and (not len(faces) or nearest_face(faces, landmarks) is None):
-        faces = _look_near(photo, landmarker, landmarks)
+        near = _look_near(photo, landmarker, landmarks)
+        faces = near if near is not None and len(near) else faces
     if not len(faces):
         raise NoFaceFoundError(
             f"Expected a photo with a face, received {photo.shape[1]} x {photo.shape[0]} px in which none was found; "
@@ -94,8 +95,10 @@ def find_face(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor | Non
     return faces, row
 
 
-def _look_near(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor) -> Faces:
+def _look_near(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor) -> Faces | None:
     """The faces around landmarks (68, 2) px alone: one that is small in a large photo is overlooked in the whole.
+
+    None if they lie beside the photo.
 
     Points and boxes are px of the photo; `transforms` belong to the part that was looked at.
     """
@@ -103,7 +106,10 @@ def _look_near(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor) -> 
     reach = NEAR_FACE * float((high - low).max())
     left, top = (max(0, int(value)) for value in ((low + high) / 2 - reach).tolist())
     right, bottom = (int(value) + 1 for value in ((low + high) / 2 + reach).tolist())
-    faces = landmarker(photo[top:bottom, left:right][None])[0]
+    part = photo[top:bottom, left:right] if bottom > 0 and right > 0 else photo[:0]
+    if not part.numel():
+        return None
+    faces = landmarker(part[None])[0]
     shift = faces.points.new_tensor([left, top])
     return replace(
         faces,

@@ -130,7 +130,7 @@ def test_a_batch_equals_its_frames_one_by_one(render, turn):
     for i, (pose, gaze) in enumerate(zip(poses, ([0.1, 0.2], [0.0, -0.2]), strict=True)):
         alone = render(pose, torch.tensor([gaze]))
         assert torch.allclose(alone.images[0], together.images[i], atol=5e-5)
-        assert torch.allclose(alone.confidence[0], together.confidence[i], atol=1e-5)
+        assert torch.allclose(alone.confidence[0], together.confidence[i], atol=5e-5)
 
 
 def test_sizes_show_the_same_picture(render, turn):

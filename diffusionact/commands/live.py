@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     how = _check(options)
     camera = open_camera(options.camera, options.loop)
     pipeline = live_pipeline(load_pipeline(options), options.size)
-    source, _ = load_source(pipeline, options.photo, options)
+    source, _, _ = load_source(pipeline, options.photo, options)
     if pipeline.sample_size != options.size:
         logger.info("This model draws %d px a side, and takes its time: the photo follows slowly", pipeline.sample_size)
     live = LiveReenactment(pipeline, source, how)

@@ -30,7 +30,8 @@ PREVIEW_TITLE = "Geometry preview, no generative model"
 PREVIEW_SIZE = 256
 # Frames that are read and rendered together: few, so that the first ones are there soon.
 CHUNK_SIZE = 2
-WARP_CODES = frozenset(PREFIX + field.name for field in fields(WarpSource))
+# Alpha is there only for a photo with transparency.
+WARP_CODES = frozenset(PREFIX + field.name for field in fields(WarpSource) if field.name != "alpha")
 
 
 class GeometryPreview:
@@ -80,7 +81,7 @@ class GeometryPreview:
             ValueError: if the source belongs to another face model.
         """
         small = self._at_size(source)
-        if small.codes.keys() == WARP_CODES:
+        if small.codes.keys() >= WARP_CODES:
             return small
         pose = source_pose(self.pipeline.face_reader.face_model, small)
         aligned = AlignedSource(small.image, pose, photo, small.crop)

@@ -15,7 +15,8 @@ SEEDS = ("seed", "noise_seed")  # the page adds a control to these names without
 def widget_values(node: dict[str, Any], known: dict[str, list]) -> dict[str, Any]:
     """A node's widget values by name. `known` has the declaration of each input.
 
-    The file lists values only, in the order of the widgets; the control behind a seed has a value but no entry.
+    The file lists values only, in the order of the widgets; the control behind a seed and the numbers of a box have
+    values but no entries.
 
     Raises:
         ValueError: if there are not as many values as widgets.
@@ -27,6 +28,9 @@ def widget_values(node: dict[str, Any], known: dict[str, list]) -> dict[str, Any
             kind, options = (*known.get(name, ("",)), {})[:2]
             if options.get("control_after_generate", kind == "INT" and name in SEEDS):
                 next(values)
+            if kind == "BOUNDING_BOX":  # its numbers again, one by one
+                for _ in found[name]:
+                    next(values)
     except StopIteration:
         raise ValueError(f"node {node['id']} ({node['type']}) has too few widget values") from None
     if left := list(values):

@@ -42,9 +42,12 @@ def test_two_processes_follow_the_curve_of_one_with_twice_the_batch(write_run, t
 
 
 @pytest.mark.slow
-def test_two_processes_killed_and_resumed_end_as_two_unbroken(write_run, tmp_path):
-    run(TWO, write_run("whole", max_steps=6, checkpoint_every=6))
-    config = write_run("killed", max_steps=6, checkpoint_every=1)
+def test_two_processes_validate_export_and_killed_end_as_unbroken(write_run, tmp_path):
+    common = {"max_steps": 6, "mixed_precision": "bf16", "validate_every": 6}
+    run(TWO, write_run("whole", checkpoint_every=6, **common))
+    assert (tmp_path / "whole/images/step-0000006.png").is_file()
+    assert (tmp_path / "whole/model/unet/config.json").is_file()
+    config = write_run("killed", checkpoint_every=1, **common)
     command = [*TWO, "train/train.py", "--config", str(config)]
     started = subprocess.Popen(command, cwd=REPOSITORY, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
     while not list((tmp_path / "killed").glob("checkpoints/step-*")):
@@ -57,13 +60,6 @@ def test_two_processes_killed_and_resumed_end_as_two_unbroken(write_run, tmp_pat
     name = "checkpoints/step-0000006/model.safetensors"
     whole, killed = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
     assert all(whole[key].equal(killed[key]) for key in whole)
-
-
-@pytest.mark.slow
-def test_two_processes_validate_and_export(write_run, tmp_path):
-    run(TWO, write_run(mixed_precision="bf16", validate_every=4))
-    assert (tmp_path / "run/images/step-0000004.png").is_file()
-    assert (tmp_path / "run/model/unet/config.json").is_file()
 
 
 @pytest.mark.slow

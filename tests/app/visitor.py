@@ -38,7 +38,7 @@ class Visitor:
         if not page.locator("#frames").is_visible():
             page.get_by_role("button", name="Options").first.click()
         # The video sets the slider; a number typed before that would be overwritten.
-        page.wait_for_function("document.querySelector('#frames input[type=range]')?.max === '100'")
+        page.wait_for_function("document.querySelector('#frames input[type=range]')?.value === '100'")
         page.locator("#frames input[type=number]").fill(str(frames))
         page.keyboard.press("Tab")
         page.wait_for_function(f"document.querySelector('#estimate').innerText.startsWith('{frames} frame')")

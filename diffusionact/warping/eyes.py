@@ -147,10 +147,9 @@ def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
     lifted = upper - lids.new_tensor([0.0, LASH_ZONE * EYE_WIDTH_PX])
     # Rings begin at the outer corner.
     outwards = (lids[0, 0] - lids[8, 0]).sign()
-    outer = lids[:1] + EYE_WIDTH_PX * lids.new_tensor([1.0, -1.0]) * torch.stack([outwards, outwards.abs()]) * (
-        lids.new_tensor(OUTER_LASHES)
-    )
-    lifted = torch.cat([outer, lifted[1:]])
+    aside, above = (EYE_WIDTH_PX * reach for reach in OUTER_LASHES)
+    outer = lids[0] + torch.stack([outwards * aside, lids.new_tensor(-above)])
+    lifted = torch.cat([outer[None], lifted[1:]])
     whole = torch.cat([lids[:1], lifted, lids[9:]])
     whole = whole + 0.07 * EYE_WIDTH_PX * (whole - lids.mean(0)) / (whole - lids.mean(0)).norm(dim=-1, keepdim=True)
     hidden = polygon_coverage(pixels, whole, 0.06 * EYE_WIDTH_PX)[None]

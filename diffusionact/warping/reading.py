@@ -14,7 +14,7 @@ from ..face.geometry.gaze import gaze_from_pupils
 from ..face.geometry.rotations import matrix_to_head_pose
 from ..face.readers.open.face_model import OpenFaceModel
 from ..face.readers.open.landmarker import FaceLandmarker, Faces
-from ..face.readers.open.lip_opening import LipOpening
+from ..face.readers.open.lip_opening import correct_lip_opening
 from ..face.readers.open.mesh_landmarks import PUPIL_POINTS
 from ..face.readers.open.reader import rotate_head_pose
 from ..types import FaceCoefficients
@@ -68,7 +68,7 @@ def read_face(
     inside = transform_points(aligned, marks)
     pupils = transform_points(aligned, mesh[:, list(PUPIL_POINTS), :2])
     turn = matrix_to_head_pose(landmarker.geometry.apparent_rotation(mesh))
-    expression = LipOpening().to(mesh.device).correct(faces.blendshapes[row : row + 1], mesh, landmarker.geometry)
+    expression = correct_lip_opening(faces.blendshapes[row : row + 1], mesh, landmarker.geometry)
     coefficients = face_model.fit(inside, expression, rotate_head_pose(turn, aligned), ALIGNED_SIZE)
     return FaceReading(mesh[0], aligned[0], coefficients, gaze_from_pupils(inside, pupils))
 
@@ -105,8 +105,8 @@ def _look_near(photo: Tensor, landmarker: FaceLandmarker, landmarks: Tensor) -> 
     low, high = landmarks.amin(0), landmarks.amax(0)
     reach = NEAR_FACE * float((high - low).max())
     left, top = (max(0, int(value)) for value in ((low + high) / 2 - reach).tolist())
-    right, bottom = (int(value) + 1 for value in ((low + high) / 2 + reach).tolist())
-    part = photo[top:bottom, left:right] if bottom > 0 and right > 0 else photo[:0]
+    right, bottom = (max(0, int(value) + 1) for value in ((low + high) / 2 + reach).tolist())
+    part = photo[top:bottom, left:right]
     if not part.numel():
         return None
     faces = landmarker(part[None])[0]

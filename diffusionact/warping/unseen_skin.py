@@ -150,13 +150,10 @@ def fill_unseen_skin(
     vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
     values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank, positions)
     there, (need, far_need, other, nostril, stretch) = values[:, :2], values[:, 2:].unbind(1)
-    share = (
-        torch.maximum(
-            smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
-            smoothstep(FAR_MIN_STRETCH, FAR_MAX_STRETCH, stretch) * far_need,
-        ).clamp(0, 1)
-        * needed
-    )
+    share = torch.maximum(
+        smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
+        smoothstep(FAR_MIN_STRETCH, FAR_MAX_STRETCH, stretch) * far_need,
+    ).clamp(0, 1) * needed
     used = (share > MIN_SHARE).nonzero()[:, 0]
     pixels, there, other, share, nostril = (part[used] for part in (pixels, there, other, share, nostril))
     detail = sample(texture, there, "bicubic") - sample(source.skin_light, there)

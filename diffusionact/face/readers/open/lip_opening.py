@@ -6,8 +6,10 @@ mouth is shut in every face, so the opening alone can be measured without knowin
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...expression_names import EXPRESSION_NAMES
 from .expression_directions import load_directions
@@ -22,32 +24,32 @@ PARTED_CM = 0.3
 JAW_OPEN, MOUTH_CLOSE = (EXPRESSION_NAMES.index(name) for name in ("jawOpen", "mouthClose"))
 
 
-class LipOpening(nn.Module):
-    """How far the lips are apart, and the expression values that say so."""
+def correct_lip_opening(expression: Tensor, mesh: Tensor, geometry: HeadGeometry) -> Tensor:
+    """Open the jaw further, or close the mouth over it, until the values open the lips as far as the mesh does.
 
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("gains", opening(load_directions()), persistent=False)
+    Args:
+        expression: (B, 52) in [0, 1].
+        mesh: (B, 478, 3) px, depth in the same unit, smaller is nearer.
+        geometry: fits the head.
 
-    def correct(self, expression: Tensor, mesh: Tensor, geometry: HeadGeometry) -> Tensor:
-        """Open the jaw further, or close the mouth over it, until the values open the lips as far as the mesh does.
+    Returns:
+        (B, 52) in [0, 1]; other values than jawOpen and mouthClose are kept.
+    """
+    gains = _gains(expression.device)
+    seen = (opening(geometry.in_head(mesh)) - TOUCHING_CM).clamp(min=0)
+    said = expression @ gains
+    said = torch.where(said < 0, said * (seen / PARTED_CM).clamp(max=1), said)
+    missing = seen - said
+    change = torch.zeros_like(expression)
+    change[:, JAW_OPEN] = missing.clamp(min=0) / gains[JAW_OPEN]
+    change[:, MOUTH_CLOSE] = missing.clamp(max=0) / gains[MOUTH_CLOSE]
+    return (expression + change).clamp(0.0, 1.0)
 
-        Args:
-            expression: (B, 52) in [0, 1].
-            mesh: (B, 478, 3) px, depth in the same unit, smaller is nearer.
-            geometry: fits the head.
 
-        Returns:
-            (B, 52) in [0, 1]; other values than jawOpen and mouthClose are kept.
-        """
-        seen = (opening(geometry.in_head(mesh)) - TOUCHING_CM).clamp(min=0)
-        said = expression @ self.gains
-        said = torch.where(said < 0, said * (seen / PARTED_CM).clamp(max=1), said)
-        missing = seen - said
-        change = torch.zeros_like(expression)
-        change[:, JAW_OPEN] = missing.clamp(min=0) / self.gains[JAW_OPEN]
-        change[:, MOUTH_CLOSE] = missing.clamp(max=0) / self.gains[MOUTH_CLOSE]
-        return (expression + change).clamp(0.0, 1.0)
+@lru_cache(maxsize=4)
+def _gains(device: torch.device) -> Tensor:
+    """(52,) how far each value opens the lips, cm."""
+    return opening(load_directions(device))
 
 
 def opening(points: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from ..choice import FaceChooser, check_face
 from ..missing import MISSING_POLICIES, fill_missing_faces
 from .landmarker import FaceLandmarker, Faces
 from .landmarker.graph import DATA_FOLDER
-from .lip_opening import LipOpening
+from .lip_opening import correct_lip_opening
 from .mesh_landmarks import PUPIL_POINTS, landmark_matrix
 
 # Frames that go through the nets together in `observe`; results do not depend on it.
@@ -70,7 +70,6 @@ class OpenFaceTracker(nn.Module):
         self.landmarker = landmarker or FaceLandmarker(detection_threshold)
         canonical = load_file(DATA_FOLDER / "face_geometry.safetensors")["vertices"]
         self.register_buffer("landmark_matrix", landmark_matrix(canonical), persistent=False)
-        self.lip_opening = LipOpening()
 
     @property
     def device(self) -> torch.device:
@@ -169,7 +168,7 @@ class OpenFaceTracker(nn.Module):
             pupils=pupils,
             head_pose=matrix_to_head_pose(geometry.apparent_rotation(mesh)),
             gaze=gaze_from_pupils(landmarks, pupils),
-            expression=self.lip_opening.correct(faces.blendshapes[row : row + 1], mesh, geometry),
+            expression=correct_lip_opening(faces.blendshapes[row : row + 1], mesh, geometry),
             confidence=faces.confidence[row : row + 1],
             found=torch.ones(1, dtype=torch.bool, device=points.device),
         )

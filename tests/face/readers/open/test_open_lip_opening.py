@@ -8,7 +8,7 @@ from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.face.readers.open.expression_directions import load_directions
 from diffusionact.face.readers.open.landmarker.geometry import HeadGeometry
 from diffusionact.face.readers.open.landmarker.graph import DATA_FOLDER
-from diffusionact.face.readers.open.lip_opening import LOWER, UPPER, LipOpening, opening
+from diffusionact.face.readers.open.lip_opening import LOWER, UPPER, correct_lip_opening, opening
 
 PX_PER_CM, TURN_RAD = 20.0, 0.4
 
@@ -44,12 +44,12 @@ def said(expression):
     ],
 )
 def test_corrected_values_open_the_lips_as_far_as_the_mesh(gap, expression):
-    corrected = LipOpening().correct(expression, mesh(gap), HeadGeometry())
+    corrected = correct_lip_opening(expression, mesh(gap), HeadGeometry())
     assert said(corrected) == pytest.approx(gap, abs=0.06)
     assert abs(said(expression) - gap) > 0.3
 
 
 def test_a_shut_mouth_keeps_its_values():
     expression = values(mouthSmileLeft=0.8, mouthSmileRight=0.8, mouthPressLeft=0.3, mouthPressRight=0.3)
-    corrected = LipOpening().correct(expression, mesh(0.02), HeadGeometry())
+    corrected = correct_lip_opening(expression, mesh(0.02), HeadGeometry())
     assert torch.allclose(corrected, expression, atol=0.02)

@@ -11,7 +11,7 @@ from ..diffusionact.pipelines.crop_preview import crop_preview
 from .comfy.conversion import one_frame, to_image
 from .comfy.cutting import cut_out
 from .comfy.face_reading import make_reader, tracker_input
-from .comfy.inputs import SOURCE_FACES, chosen_face, face_inputs
+from .comfy.inputs import SOURCE_FACES, chosen_face, face_inputs, slider
 from .comfy.schema import CropSocket, PoseSocket, SourceSocket, make_schema
 from .comfy.values import Pose, Source
 
@@ -48,18 +48,7 @@ class ChangeCrop(io.ComfyNode):
                     "image", tooltip="The source's image, or frames of the driver, of which the first is shown."
                 ),
                 *face_inputs(SOURCE_FACES, "Which face of the image is shown."),
-                *(
-                    io.Float.Input(
-                        name,
-                        default=default,
-                        min=least,
-                        max=most,
-                        step=step,
-                        tooltip=tooltip,
-                        display_mode=io.NumberDisplay.slider,
-                    )
-                    for name, default, least, most, step, tooltip in CHANGES
-                ),
+                *(slider(*change) for change in CHANGES),
                 tracker_input(optional=True),
             ],
             outputs=[

@@ -136,9 +136,7 @@ def load_source(
                 "when it was encoded. Give the image, or encode it again."
             )
         return pipeline.source_to_device(load_value(path, SourceCodes, pipeline.fingerprint)), None, None
-    image, alpha = load_with_alpha(path)
-    if alpha is not None and not keep_alpha:
-        image, alpha = images.load_image(path), None
+    image, alpha = load_with_alpha(path) if keep_alpha else (images.load_image(path), None)
     face = face_choice(options.source_face)
     if not pipeline.engine.encode_steps(options.inversion_steps):
         return pipeline.encode_source(image, face=face, crop_change=crop_change, alpha=alpha), image, alpha

@@ -250,16 +250,16 @@ def pose_options(
 
 def edit_inputs() -> list[io.Input]:
     """One input for every field of `PoseEdit`."""
-    angles = [_slider(name, 0.0, -most, most, 1.0, tooltip) for name, most, tooltip in ANGLES]
-    amounts = [_slider(name, 0.0, least, 1.0, 0.05, tooltip) for name, least, tooltip in AMOUNTS]
-    gains = [_slider(name, 1.0, 0.0, 3.0, 0.05, tooltip, is_advanced=True) for name, tooltip in GAINS]
+    angles = [slider(name, 0.0, -most, most, 1.0, tooltip) for name, most, tooltip in ANGLES]
+    amounts = [slider(name, 0.0, least, 1.0, 0.05, tooltip) for name, least, tooltip in AMOUNTS]
+    gains = [slider(name, 1.0, 0.0, 3.0, 0.05, tooltip, is_advanced=True) for name, tooltip in GAINS]
     return [*angles, *amounts, *gains]
 
 
 def mix_inputs() -> list[io.Input]:
     """One input for every field of `PoseMix`, with a prefix."""
     return [
-        _slider(
+        slider(
             MIX_PREFIX + name,
             0.0,
             0.0,
@@ -272,9 +272,10 @@ def mix_inputs() -> list[io.Input]:
     ]
 
 
-def _slider(
+def slider(
     name: str, default: float, least: float, most: float, step: float, tooltip: str, is_advanced: bool = False
 ) -> io.Input:
+    """A number between two limits, shown as a slider."""
     return io.Float.Input(
         name,
         default=default,

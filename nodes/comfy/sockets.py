@@ -11,8 +11,8 @@ from comfy_api.latest import io
 
 # Types of sockets whose values only other nodes can make; a workflow's JSON has none of them.
 MADE_BY_NODES = {
-    "DIFFUSIONACT_MODEL", "DIFFUSIONACT_SOURCE", "DIFFUSIONACT_POSE", "DIFFUSIONACT_CODES", "IMAGE", "MASK", "VIDEO",
-    "AUDIO",
+    "DIFFUSIONACT_MODEL", "DIFFUSIONACT_SOURCE", "DIFFUSIONACT_POSE", "DIFFUSIONACT_CODES", "DIFFUSIONACT_CROP",
+    "IMAGE", "MASK", "VIDEO", "AUDIO",
 }  # fmt: skip
 JSON_VALUES = (str, bool, int, float, list, dict)
 

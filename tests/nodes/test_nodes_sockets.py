@@ -14,6 +14,7 @@ def check_socket(comfy_module):
     ("kind", "value"),
     [
         ("DIFFUSIONACT_POSE", "a pose"),
+        ("DIFFUSIONACT_CROP", {"scale": 1.2}),
         ("IMAGE", 0.5),
         ("VIDEO,IMAGE", [[1]]),
         ("AUDIO", {"waveform": []}),

@@ -39,6 +39,10 @@ EDGE_SOFTNESS_PX, PHOTO_SOFTNESS_PX = 1.6, 1.2
 # Lips shade what lies behind them over this distance from their edge, cm, down to this share; the photo's own
 # teeth are shaded already.
 LIP_SHADE_CM, LIP_SHADE, OWN_LIT = 0.2, 0.76, 0.6
+# An upper lip that hangs so much lower than in the photo shades them again, cm.
+LOWERED_CM = 0.15
+# How much of the light that a narrower opening lets in less than the photo's they lose.
+OWN_DIMMED = 0.5
 # Skin on both sides of the mouth, and how far its light may differ from that on the whole face.
 BESIDE_MOUTH = ((206, 216, 212, 202), (426, 436, 432, 422))
 MIN_SIDE_LIGHT, MAX_SIDE_LIGHT = 0.45, 1.25
@@ -68,7 +72,8 @@ def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None
     # 2. Its colours.
     colours, known = _inside(source, drawing, teeth, max(1.2 * pixel_cm, photo_cm), now)
     shade = mix(LIP_SHADE, 1.0, smoothstep(-0.25, 1.0, inside * (pixel_cm / LIP_SHADE_CM)))
-    colours = colours * shaded(mix(shade, 1.0, torch.maximum(known, OWN_LIT * _shows(source))))
+    own_lit = torch.maximum(known, OWN_LIT * _shows(source)) * (1 - _lip_came_down(source, drawing, teeth[..., 0]))
+    colours = colours * shaded(mix(shade, 1.0, own_lit))
     drawing.image[:, rows, columns] = mix(drawing.image[:, rows, columns], colours, cover * other)
     drawing.confidence[box] *= mix(1.0, mix(1.0, 0.6 * known, other), cover)
     _draw_seam(source, drawing, box, inside * pixel_cm, _shows(source) * smoothstep(PARTED, MET, now))
@@ -120,11 +125,12 @@ def _inside(
     shows = _shows(source)
     light = _light_beside(source, place.x)
     drawn, upper_tooth = draw_mouth(place, light, softness, 1 - shows, _tooth_limit(source))
-    drawn = drawn * mix(SLIT_LIGHT, 1.0, smoothstep(SLIT, LIT, opening))
+    drawn = drawn * _light_inside(opening)
     if shows <= 0:
         return drawn, torch.zeros_like(x)
     under_lip = 0.65 + 0.35 * smoothstep(0.0, 0.3, lip - y)
     own, seen = _own(source, teeth)
+    own = own * shaded((_light_inside(opening) / _light_inside(lip_opening(shape))).clamp(max=1) ** OWN_DIMMED)
     gum = own.mean(0) / source.light.mean().clamp(min=0.02) * lit_gum(source.light)
     own = mix(gum, own, mix(OWN_ABOVE, 1.0, seen))
     # Below what the photo showed of the upper jaw the cavity goes on, without a second row of drawn teeth.
@@ -135,6 +141,17 @@ def _inside(
     hidden = drawn * (1 - shows * upper_tooth) + shows * upper_tooth * _cavity(source)[:, None, None]
     colours = mix(hidden, own * shaded(mix(under_lip, 1.0, seen)), above)
     return mix(colours, own, seen * shows), seen * shows
+
+
+def _light_inside(opening: Tensor) -> Tensor:
+    """() share of the light on the skin that enters a mouth of this opening."""
+    return mix(SLIT_LIGHT, 1.0, smoothstep(SLIT, LIT, opening))
+
+
+def _lip_came_down(source: WarpSource, drawing: Drawing, x: Tensor) -> Tensor:
+    """(h, w) in [0, 1]: whether the upper lip hangs lower at x than in the photo, and shades what was lit there."""
+    lowered = _height_at(source.shape, UPPER_LIP, x) - _height_at(drawing.head, UPPER_LIP, x)
+    return smoothstep(0.0, LOWERED_CM, lowered)
 
 
 @lru_cache(maxsize=4)  # of a source's tensors, which stay the same

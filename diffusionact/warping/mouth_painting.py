@@ -11,7 +11,7 @@ from torch import Tensor
 from .drawing import Drawing
 from .mouth import LIP_CORNERS, lip_opening, shows_inside
 from .sampling import apply, mix, polygon_distance, sample, smooth_outline, smoothstep
-from .teeth import MouthPlace, arch_depth, draw_mouth, lit_gum, shaded
+from .teeth import LOWER_EDGE_CM, UPPER_EDGE_CM, MouthPlace, arch_depth, draw_mouth, lit_gum, shaded
 from .topology import LIP_RING, index_of
 from .values import WarpSource
 from .view import output_to_plane, source_grid
@@ -30,6 +30,10 @@ UNDER_LIP = 3.0
 OWN_ABOVE = 0.4
 # Where the lower lip has left the photo's teeth by so much, the last rim of it is cut away, cm.
 LEFT_CM, RIM_CM = 0.15, 0.12
+# Openings of the photo's mouth from which the edge of its upper teeth may show, and does, cm.
+WHOLE_TEETH_CM = (0.3, 0.7)
+# Brightness under the upper lip for that of the skin, of no teeth and of teeth.
+TOOTH_SHARE = (0.35, 0.55)
 # Lips that meet after they had parted in the photo: openings, and reach and colour of the dark line between them.
 MET, PARTED, SEAM_CM, SEAM_COLOUR = 0.004, 0.03, 0.07, (0.40, 0.20, 0.19)
 # Little light enters a slit: openings, and the light in the narrowest.
@@ -47,7 +51,7 @@ OWN_DIMMED = 0.5
 BESIDE_MOUTH = ((206, 216, 212, 202), (426, 436, 432, 422))
 MIN_SIDE_LIGHT, MAX_SIDE_LIGHT = 0.45, 1.25
 # Teeth stay darker than the bright part of the eyes' white, where that is brighter than a share of the skin.
-BRIGHT_WHITE, WHITE_SHARE, MIN_WHITE = 0.95, 0.97, 1.12
+BRIGHT_WHITE, WHITE_SHARE, MIN_WHITE = 0.95, 1.05, 1.45
 
 
 def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None:
@@ -118,13 +122,13 @@ def _inside(
     place = MouthPlace(
         x=x - _middle(source),
         y=y,
-        seam=shape[[13, 13, 78, 308], 1].mean() - 0.25 * (shape[13, 1] - shape[14, 1]),
+        seam=_seam(source),
         upper_lip=lip,
-        jaw_drop=jaw[1],
+        jaw_drop=jaw[1] + _own_jaw_drop(source),
     )
     shows = _shows(source)
     light = _light_beside(source, place.x)
-    drawn, upper_tooth = draw_mouth(place, light, softness, 1 - shows, _tooth_limit(source))
+    drawn, upper_tooth = draw_mouth(place, light, softness, 1 - shows * _shows_teeth(source), _tooth_limit(source))
     drawn = drawn * _light_inside(opening)
     if shows <= 0:
         return drawn, torch.zeros_like(x)
@@ -133,13 +137,14 @@ def _inside(
     own = own * shaded((_light_inside(opening) / _light_inside(lip_opening(shape))).clamp(max=1) ** OWN_DIMMED)
     gum = own.mean(0) / source.light.mean().clamp(min=0.02) * lit_gum(source.light)
     own = mix(gum, own, mix(OWN_ABOVE, 1.0, seen))
-    # Below what the photo showed of the upper jaw the cavity goes on, without a second row of drawn teeth.
+    # Below what the photo showed of the upper jaw the cavity goes on, without a second row of drawn teeth, if the photo
+    # showed the whole of the first.
     own_edge = _height_at(shape, LOWER_LIP, x)
     rim = RIM_CM * smoothstep(0.0, LEFT_CM, own_edge - _height_at(head, LOWER_LIP, x))
     above = smoothstep(-0.08, 0.08, y - own_edge - rim) * shows
     seen = seen * torch.where(rim > 0.01, smoothstep(-0.5, 0.5, (y - own_edge - rim) / rim.clamp(min=0.01)), 1.0)
-    hidden = drawn * (1 - shows * upper_tooth) + shows * upper_tooth * _cavity(source)[:, None, None]
-    colours = mix(hidden, own * shaded(mix(under_lip, 1.0, seen)), above)
+    hidden = mix(drawn, _cavity(source)[:, None, None], shows * upper_tooth * _shows_edge(source) * _shows_teeth(source))
+    colours = mix(hidden, own * shaded(mix(under_lip, 1.0, seen)), above * _shows_teeth(source))
     return mix(colours, own, seen * shows), seen * shows
 
 
@@ -158,6 +163,44 @@ def _lip_came_down(source: WarpSource, drawing: Drawing, x: Tensor) -> Tensor:
 def _shows(source: WarpSource) -> Tensor:
     """() see `shows_inside`, of the photo."""
     return shows_inside(source.shape)
+
+
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
+def _seam(source: WarpSource) -> Tensor:
+    """() height of the closed lips, cm; in an open mouth that is dark the upper teeth end at the upper lip."""
+    upper, lower = source.shape[13, 1], source.shape[14, 1]
+    seam = source.shape[[13, 13, 78, 308], 1].mean() - 0.25 * (upper - lower)
+    return mix(seam, upper + UPPER_EDGE_CM, _shows(source) * (1 - _shows_teeth(source)))
+
+
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
+def _own_jaw_drop(source: WarpSource) -> Tensor:
+    """() how far the jaw had moved up in the photo, cm: where it shows a dark mouth, lower teeth end at the lower lip."""
+    dropped = (source.shape[14, 1] - _seam(source) + LOWER_EDGE_CM).clamp(max=0)
+    return _shows(source) * (1 - _shows_teeth(source)) * dropped
+
+
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
+def _shows_edge(source: WarpSource) -> Tensor:
+    """() in [0, 1]: whether the photo's mouth is open far enough to show where its upper teeth end."""
+    return smoothstep(*WHOLE_TEETH_CM, source.shape[13, 1] - source.shape[14, 1])
+
+
+@lru_cache(maxsize=4)  # of a source's tensors, which stay the same
+def _shows_teeth(source: WarpSource) -> Tensor:
+    """() in [0, 1]: whether what the photo shows under the upper lip is as bright as teeth are."""
+    extent = _extent(source)
+    if extent is None:
+        return source.light.new_zeros(())
+    rows = torch.arange(source.mouth_inside.shape[-1], device=source.light.device)[:, None]
+    tops, first, last = extent
+    side = source.mouth_inside.shape[-1]
+    start, end = (round((edge + 1) * side / 2 - 0.5) for edge in (first, last))
+    quarter = (end - start) // 4
+    under = (rows - tops[0] - UNDER_LIP).abs() <= 2
+    strip = source.mouth_inside[:3, :, start : end + 1].mean(0)[:, quarter : end + 1 - start - quarter]
+    brightness = strip[under[:, quarter : end + 1 - start - quarter]].mean()
+    return smoothstep(*TOOTH_SHARE, brightness / source.light.mean().clamp(min=0.02))
 
 
 @lru_cache(maxsize=4)  # of a source's tensors, which stay the same

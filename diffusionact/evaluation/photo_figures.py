@@ -25,6 +25,8 @@ from .targets import Target
 EQUAL_SHARPNESS = 0.6
 # A pixel is background where the segmenter thinks so with this certainty.
 MAX_PERSON = 0.3
+# Less background than this share of the image is gaps between strands of hair, of which nothing can be said.
+MIN_BACKGROUND = 0.02
 EQUAL_DB = 100.0
 
 
@@ -35,7 +37,7 @@ class Regions:
     Attributes:
         real: not padding.
         face: inside the outline of jaw and brows.
-        background: the segmenter sees no person in the true frame.
+        background: the segmenter sees no person in the true frame; none if that is hardly anything of it.
     """
 
     real: Tensor
@@ -111,7 +113,8 @@ class PhotoMeasure:
             image = (self.frames.images([row]).to(self.device) + 1) / 2
             person = self.segmenter.look(image, self.frames.landmarks[row].to(self.device))
             person = nn.functional.interpolate(person, size=image.shape[-2:], mode="bilinear", align_corners=False)
-            self._backgrounds[row] = (person[0] < MAX_PERSON).cpu()
+            background = (person[0] < MAX_PERSON).cpu()
+            self._backgrounds[row] = background & (background.float().mean() >= MIN_BACKGROUND)
         return self._backgrounds[row]
 
 

@@ -86,7 +86,9 @@ COLUMNS |= {
 COLUMNS |= {
     "PSNR equal": Column(2, True, "PSNR of all methods blurred to 0.6 of the true frame's sharpness, dB"),
     "PSNR face": Column(2, True, "PSNR between jaw and brows, dB"),
-    "PSNR background": Column(2, True, "PSNR where the segmenter sees no person in the true frame, dB"),
+    "PSNR background": Column(
+        2, True, "PSNR where the segmenter sees no person in the truth, from 2 % of the image on, dB"
+    ),
     "features": Column(
         3, False, "distance of the identity network's features to the true frame's: as LPIPS, not LPIPS"
     ),

@@ -141,10 +141,11 @@ def _inside(
     # showed the whole of the first.
     own_edge = _height_at(shape, LOWER_LIP, x)
     rim = RIM_CM * smoothstep(0.0, LEFT_CM, own_edge - _height_at(head, LOWER_LIP, x))
-    above = smoothstep(-0.08, 0.08, y - own_edge - rim) * shows
+    above = smoothstep(-0.08, 0.08, y - own_edge - rim)
     seen = seen * torch.where(rim > 0.01, smoothstep(-0.5, 0.5, (y - own_edge - rim) / rim.clamp(min=0.01)), 1.0)
-    hidden = mix(drawn, _cavity(source)[:, None, None], shows * upper_tooth * _shows_edge(source) * _shows_teeth(source))
-    colours = mix(hidden, own * shaded(mix(under_lip, 1.0, seen)), above * _shows_teeth(source))
+    teeth_shown = shows * _shows_teeth(source)
+    hidden = mix(drawn, _cavity(source)[:, None, None], upper_tooth * teeth_shown * _shows_edge(source))
+    colours = mix(hidden, own * shaded(mix(under_lip, 1.0, seen)), above * teeth_shown)
     return mix(colours, own, seen * shows), seen * shows
 
 
@@ -175,7 +176,7 @@ def _seam(source: WarpSource) -> Tensor:
 
 @lru_cache(maxsize=4)  # of a source's tensors, which stay the same
 def _own_jaw_drop(source: WarpSource) -> Tensor:
-    """() how far the jaw had moved up in the photo, cm: where it shows a dark mouth, lower teeth end at the lower lip."""
+    """() how far the jaw had moved up in the photo, cm: in a dark mouth, lower teeth end at the lower lip."""
     dropped = (source.shape[14, 1] - _seam(source) + LOWER_EDGE_CM).clamp(max=0)
     return _shows(source) * (1 - _shows_teeth(source)) * dropped
 

@@ -10,6 +10,7 @@ from ..checks import check_in_range, check_positive_int
 from ..face.geometry.alignment import invert_transform
 from .behind import Behind, draw_behind, may_show
 from .confidence import BAD_STRETCH, GOOD_STRETCH, face_normals, inverse_edges, stretch
+from .creases import find_creases, relax_creases
 from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .head_shell import find_shell, place_shell
@@ -83,6 +84,7 @@ class WarpRenderer:
         self._unseen = find_unseen_skin(source, self._topology)
         self._shell = find_shell(source)
         self._hidden = find_hidden_side(source, self._topology)
+        self._creases = find_creases(source)
         density = float(source.crop_side / (256 * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()))
         self._zoom = 1 / density
         self._edges = inverse_edges(source.positions * (source.texture.shape[-1] / 2))
@@ -130,10 +132,11 @@ class WarpRenderer:
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, needed, image, trust)
         trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
         confidence = trust if cover is None else mix(background_seen * amount, trust, cover)
-        # 3. Eyes and mouth.
+        # 3. Creases, eyes and mouth.
         head = source.shape + change
         points = plane_to_output(placement.place(head[None])[0], self.to_output)[:, :2]
         drawing = Drawing(image, confidence, visible.grid, self._pixels, points, head, change, placement)
+        relax_creases(self._creases, drawing)
         paint_eyes(source, self._textures.photo, drawing)
         paint_mouth(source, drawing, self.to_output)
         # 4. Light.

@@ -1,5 +1,7 @@
 """The inside of the mouth: drawn in head space, or the photo's own kept rigid."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -93,3 +95,20 @@ def test_lips_that_meet_hide_the_last_rim_of_teeth(source, turn, directions):
     x, y = (int(round(float(value))) for value in points[13, :2])
     seam, lip = frame[:, y, x - 8 : x + 8].mean(), frame[:, y + 4 : y + 7, x - 8 : x + 8].mean()
     assert seam < lip - 0.2
+
+
+def test_dark_open_mouth_gets_teeth_as_its_upper_lip_rises(source, own, directions):
+    """They end where the photo showed the dark, and the lip uncovers them."""
+    dark = source.mouth_inside.clone()
+    dark[:3] = 0.05
+    source = replace(source, mouth_inside=dark)
+    renderer = WarpRenderer(source, 256)
+    motion = coefficient_motion(source, directions, own, source.gaze)
+    change = motion.change.clone()
+    change[:, list(LIP_RING[1:10]), 1] += 0.6  # cm, the upper lip
+    image = renderer.render(replace(motion, change=change)).images[0].mean(0)
+    points = plane_to_output(motion.placement.place(source.shape + change)[0], renderer.to_output)
+    before = plane_to_output(source.placement.place(source.shape[None])[0], renderer.to_output)
+    x, lip, edge = int(points[13, 0]), int(points[13, 1]), int(before[13, 1])
+    assert edge - lip >= 4
+    assert image[lip + 2 : edge - 1, x].mean() > image[edge + 3 : edge + 7, x].mean() + 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor
@@ -183,8 +183,12 @@ def _lash_shadow(lashes: Tensor, ring: Tensor, pixels: Tensor, width: Tensor, cl
     height = -below.sign() * distance.sqrt() / width
     reach = (1 - 2 * closed).abs().clamp(min=MIN_LASH_REACH)
     up, down = 1 - smoothstep(*LASHES_UP, closed), smoothstep(*LASHES_DOWN, closed)
-    upper, lower = (_lash_rows(lashes, place, side * height / reach) for side in (1, -1))
-    return torch.minimum(mix(1.0, upper, up), mix(1.0, lower, down))
+    parts = [
+        mix(1.0, _lash_rows(lashes, place, side * height / reach), amount)
+        for side, amount in ((1, up), (-1, down))
+        if amount > 0
+    ]
+    return reduce(torch.minimum, parts, torch.ones_like(height))
 
 
 def _lash_rows(lashes: Tensor, place: Tensor, height: Tensor) -> Tensor:

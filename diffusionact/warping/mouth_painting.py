@@ -74,10 +74,9 @@ def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None
     cover = smoothstep(-0.7 * soft, 0.3 * soft, inside)
     teeth = _on_teeth(source, drawing, pixels, to_output)
     # 2. Its colours.
-    colours, known = _inside(source, drawing, teeth, max(1.2 * pixel_cm, photo_cm), now)
+    colours, known, lit = _inside(source, drawing, teeth, max(1.2 * pixel_cm, photo_cm), now)
     shade = mix(LIP_SHADE, 1.0, smoothstep(-0.25, 1.0, inside * (pixel_cm / LIP_SHADE_CM)))
-    own_lit = torch.maximum(known, OWN_LIT * _shows(source)) * (1 - _lip_came_down(source, drawing, teeth[..., 0]))
-    colours = colours * shaded(mix(shade, 1.0, own_lit))
+    colours = colours * shaded(mix(shade, 1.0, lit))
     drawing.image[:, rows, columns] = mix(drawing.image[:, rows, columns], colours, cover * other)
     drawing.confidence[box] *= mix(1.0, mix(1.0, 0.6 * known, other), cover)
     _draw_seam(source, drawing, box, inside * pixel_cm, _shows(source) * smoothstep(PARTED, MET, now))
@@ -113,8 +112,8 @@ def _on_teeth(source: WarpSource, drawing: Drawing, pixels: Tensor, to_output: T
 
 def _inside(
     source: WarpSource, drawing: Drawing, teeth: Tensor, softness: float, opening: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Colours (3, h, w) of the mouth's inside and how much of them the photo showed (h, w)."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Colours (3, h, w) of the mouth's inside, and how much of them the photo showed and shaded, both (h, w)."""
     head, shape = drawing.head, source.shape
     jaw = drawing.change[list(JAW)].mean(0)
     x, y = teeth[..., 0], teeth[..., 1]
@@ -131,7 +130,7 @@ def _inside(
     drawn, upper_tooth = draw_mouth(place, light, softness, 1 - shows * _shows_teeth(source), _tooth_limit(source))
     drawn = drawn * _light_inside(opening)
     if shows <= 0:
-        return drawn, torch.zeros_like(x)
+        return drawn, torch.zeros_like(x), torch.zeros_like(x)
     under_lip = 0.65 + 0.35 * smoothstep(0.0, 0.3, lip - y)
     own, seen = _own(source, teeth)
     own = own * shaded((_light_inside(opening) / _light_inside(lip_opening(shape))).clamp(max=1) ** OWN_DIMMED)
@@ -146,18 +145,15 @@ def _inside(
     teeth_shown = shows * _shows_teeth(source)
     hidden = mix(drawn, _cavity(source)[:, None, None], upper_tooth * teeth_shown * _shows_edge(source))
     colours = mix(hidden, own * shaded(mix(under_lip, 1.0, seen)), above * teeth_shown)
-    return mix(colours, own, seen * shows), seen * shows
+    known = seen * shows
+    # An upper lip that hangs lower than in the photo shades what was lit there.
+    lowered = smoothstep(0.0, LOWERED_CM, _height_at(shape, UPPER_LIP, x) - lip)
+    return mix(colours, own, known), known, torch.maximum(known, OWN_LIT * shows) * (1 - lowered)
 
 
 def _light_inside(opening: Tensor) -> Tensor:
     """() share of the light on the skin that enters a mouth of this opening."""
     return mix(SLIT_LIGHT, 1.0, smoothstep(SLIT, LIT, opening))
-
-
-def _lip_came_down(source: WarpSource, drawing: Drawing, x: Tensor) -> Tensor:
-    """(h, w) in [0, 1]: whether the upper lip hangs lower at x than in the photo, and shades what was lit there."""
-    lowered = _height_at(source.shape, UPPER_LIP, x) - _height_at(drawing.head, UPPER_LIP, x)
-    return smoothstep(0.0, LOWERED_CM, lowered)
 
 
 @lru_cache(maxsize=4)  # of a source's tensors, which stay the same

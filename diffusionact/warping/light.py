@@ -148,13 +148,18 @@ class Relighting:
 
     def _brightness(self, normals: Tensor) -> Tensor:
         """(N,) logarithm of the shading of smoothed normals (N, 3)."""
-        smooth = torch.cat([_neighbourhood(normals.device) @ normals[:NUM_FACE], normals[NUM_FACE:]])
+        smooth = torch.cat([smoothed(normals[:NUM_FACE]), normals[NUM_FACE:]])
         across, ahead = F.normalize(smooth, dim=1).split([2, 1], dim=1)
         return shading(self._light, F.normalize(torch.cat([across, ahead.clamp(min=MIN_FACING)], 1), dim=1)).log()
 
 
+def smoothed(normals: Tensor) -> Tensor:
+    """Unit normals (468, 3) of the face without its small folds."""
+    return F.normalize(near_face(normals.device) @ normals, dim=1)
+
+
 @lru_cache(maxsize=4)
-def _neighbourhood(device: torch.device) -> Tensor:
+def near_face(device: torch.device | str = "cpu") -> Tensor:
     """(468, 468) weights with which the face's vertices take the mean of themselves and those around them."""
     topology = load_topology(device)
     faces = topology.faces[: topology.num_face_triangles]

@@ -1,0 +1,206 @@
+"""Fits the network to pairs: `python -m train.light.fitting RUN --shaded A --rendered B --filmed C`. Resumable."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from diffusionact.models.light_field import LightField
+from diffusionact.warping.light import GAMMA, LUMINANCE, MIN_FACING, shading
+from diffusionact.warping.topology import load_topology
+
+from .pairs import LightPairs
+from .rendered import load_shards
+
+TARGETS = 4
+# Mean square of what no broad light can put right: where it is reached, more does not count.
+FLOOR = 5e-4
+FIELDS = ("brightness", "trust", "normals", "harmonics", "turned", "shaded", "ratio", "weight")
+CONTRAST, EXPOSURE, NOISE = 0.15, 0.3, 0.02
+
+
+def log_shading(light: Tensor, normals: Tensor) -> Tensor:
+    """(*S,) logarithm, encoded as the image is, of the shading of normals (*S, 3) under harmonics (9,)."""
+    ahead = torch.cat([normals[..., :2], normals[..., 2:].clamp(min=MIN_FACING)], dim=-1)
+    return shading(light, torch.nn.functional.normalize(ahead, dim=-1)).log() / GAMMA
+
+
+def source_values(pairs: LightPairs) -> dict[str, Tensor]:
+    """What the network is given, for one source."""
+    linear = pairs.colour.clamp(0, 1) ** GAMMA @ torch.tensor(LUMINANCE)
+    return {
+        "brightness": linear.clamp(min=1e-4).log() / GAMMA,
+        "trust": pairs.seen,
+        "normals": pairs.normals,
+        "harmonics": log_shading(pairs.light, pairs.normals),
+        "turned": pairs.turned,
+        "shaded": log_shading(pairs.light, pairs.turned),
+        "ratio": pairs.ratio,
+        "weight": pairs.weight * pairs.brightness.square(),
+    }
+
+
+class PairSet:
+    """All pairs of a folder in memory, as batches of `TARGETS` targets a source.
+
+    Args:
+        folder: of shards.
+        first, last: names of people outside [first, last) are left out; None is no limit.
+    """
+
+    def __init__(self, folder: Path, first: str = "", last: str | None = None):
+        rows: dict[str, list[Tensor]] = {name: [] for name in FIELDS}
+        self.names = []
+        for name, pairs in load_shards(sorted(folder.glob("*.safetensors"))):
+            if name < first or (last is not None and name >= last):
+                continue
+            self.names.append(name)
+            values = source_values(pairs)
+            for start in range(0, len(pairs.ratio), TARGETS):
+                rows_of = torch.arange(start, start + TARGETS) % len(pairs.ratio)
+                for field in FIELDS:
+                    value = values[field]
+                    rows[field].append((value[rows_of] if field in FIELDS[4:] else value).half())
+        self.values = {name: torch.stack(parts) for name, parts in rows.items()}
+
+    def __len__(self) -> int:
+        return len(self.values["trust"])
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """Values of some sources."""
+        return {name: value[rows].float() for name, value in self.values.items()}
+
+
+def augmented(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Half of the faces mirrored; other contrast and exposure; skin that is not one colour."""
+    count = len(batch["trust"])
+    mirror = load_topology().mirror
+    flipped = torch.rand(count, generator=generator) < 0.5
+    result = {}
+    for name, value in batch.items():
+        if name in ("normals", "turned"):
+            other = value.index_select(-2, mirror) * value.new_tensor([-1.0, 1.0, 1.0])
+        else:
+            other = value.index_select(-1, mirror)
+        result[name] = torch.where(flipped.view(-1, *[1] * (value.ndim - 1)), other, value)
+    contrast = (CONTRAST * torch.randn(count, generator=generator)).exp()
+    for name in ("brightness", "harmonics", "shaded", "ratio"):
+        result[name] = result[name] * contrast.view(-1, *[1] * (result[name].ndim - 1))
+    shift = EXPOSURE * torch.randn(count, 1, generator=generator)
+    result["brightness"] = result["brightness"] + shift + NOISE * torch.randn(
+        result["brightness"].shape, generator=generator
+    )
+    return result
+
+
+def errors(batch: dict[str, Tensor], ratio: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, T) mean square that is left and that there was, of broad brightness, in units of brightness squared."""
+    weight = batch["weight"]
+    total = (weight > 0).float().sum(-1).clamp(min=1)
+    left = (weight * (ratio.exp() - batch["ratio"].exp()).square()).sum(-1) / total
+    before = (weight * (1 - batch["ratio"].exp()).square()).sum(-1) / total
+    return left, before
+
+
+def predict(network: LightField, batch: dict[str, Tensor]) -> Tensor:
+    """The network's ratios (B, T, N)."""
+    return network(**{name: batch[name] for name in FIELDS[:6]})
+
+
+@torch.no_grad()
+def score(network: LightField | None, pairs: PairSet, strength: float = 0.8) -> dict[str, float]:
+    """dB that the light gains on broad brightness, floor included: harmonics, the network."""
+    lit, none, net = [], [], []
+    for rows in torch.arange(len(pairs)).split(64):
+        batch = pairs.batch(rows)
+        harmonic = strength * (batch["shaded"] - batch["harmonics"][:, None])
+        left, before = errors(batch, harmonic)
+        lit.append((left + FLOOR).log10())
+        none.append((before + FLOOR).log10())
+        if network is not None:
+            net.append((errors(batch, predict(network, batch))[0] + FLOOR).log10())
+    base = torch.cat(none)
+    result = {"harmonics_db": float(10 * (base - torch.cat(lit)).mean())}
+    result["bound_db"] = float(10 * (base - torch.tensor(FLOOR).log10()).mean())
+    if net:
+        result["network_db"] = float(10 * (base - torch.cat(net)).mean())
+    return result
+
+
+def fit(run: Path, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], seconds: float) -> LightField:
+    """Train for some seconds of processor time, on so many sources of each set a batch; goes on from a checkpoint."""
+    torch.manual_seed(0)
+    network = LightField()
+    average = LightField()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.01, betas=(0.9, 0.99))
+    state, path = {"step": 0, "used": 0.0}, run / "checkpoint.pt"
+    run.mkdir(parents=True, exist_ok=True)
+    average.load_state_dict(network.state_dict())
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        for module, name in ((network, "network"), (average, "average"), (optimiser, "optimiser")):
+            module.load_state_dict(saved[name])
+        state = saved["state"]
+    clock = time.process_time() - state["used"]
+    while (used := time.process_time() - clock) < seconds:
+        share = used / seconds
+        for group in optimiser.param_groups:
+            group["lr"] = 2e-3 * min(1.0, (state["step"] + 1) / 50) * (1 - share) ** 0.7
+        generator = torch.Generator().manual_seed(state["step"])
+        parts = [p.batch(torch.randint(len(p), (count,), generator=generator)) for p, count in sets]
+        batch = augmented({name: torch.cat([part[name] for part in parts]) for name in FIELDS}, generator)
+        left, before = errors(batch, predict(network, batch))
+        loss = (left + FLOOR).log().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        state["step"] += 1
+        decay = min(0.99, state["step"] / (state["step"] + 20))
+        with torch.no_grad():
+            for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(value, 1 - decay)
+        if state["step"] % 200 == 0:
+            state["used"] = used
+            figures = {name: score(average, pairs) for name, pairs in held_out.items()}
+            line = {"step": state["step"], "seconds": round(used, 1), "loss": round(float(loss), 4), **figures}
+            print(json.dumps(line), flush=True)
+            saved = {"network": network, "average": average, "optimiser": optimiser}
+            torch.save({**{name: part.state_dict() for name, part in saved.items()}, "state": state}, run / "new.pt")
+            (run / "new.pt").replace(path)
+    average.save_pretrained(run / "model")
+    return average
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    for name in ("shaded", "rendered", "filmed"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--held-out", type=Path, help="shards of other clips")
+    parser.add_argument("--seconds", type=float, default=300.0, help="of processor time (default: %(default)s)")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    held_out, sets = {}, []
+    if options.shaded:
+        sets.append((PairSet(options.shaded, last="shaded-90000"), 24))
+    if options.rendered:
+        # Every tenth person would be mixed within shards: the first ones are held out.
+        held_out["rendered"] = PairSet(options.rendered, last="00020")
+        sets.append((PairSet(options.rendered, first="00020"), 12))
+    if options.filmed:
+        sets.append((PairSet(options.filmed), 4))
+    if options.held_out:
+        held_out["filmed"] = PairSet(options.held_out)
+    fit(options.run, sets, held_out, options.seconds)
+
+
+if __name__ == "__main__":
+    main()

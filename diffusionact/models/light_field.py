@@ -84,4 +84,5 @@ def _point_values(brightness: Tensor, trust: Tensor, normals: Tensor, harmonics:
 
 
 def _layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs))
+    first, second, last = nn.Linear(inputs, width), nn.Linear(width, width), nn.Linear(width, outputs)
+    return nn.Sequential(first, nn.SiLU(), second, nn.SiLU(), last)

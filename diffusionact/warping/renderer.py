@@ -14,6 +14,7 @@ from .drawing import Drawing
 from .eye_painting import paint_eyes
 from .head_shell import find_shell, place_shell
 from .hidden_side import TURN_BACK_DEG, find_hidden_side, giving_way, growth, place_hidden_side, turn_back
+from .learned_light import LearnedLight, LightNetwork
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
@@ -52,6 +53,7 @@ class WarpRenderer:
             light as it is in the photo.
         transparent: what the photo does not show stays transparent. Of a photo without transparency the person alone
             is shown, which needs a matte.
+        light_network: what the light does beyond its harmonics; None leaves it at them.
 
     Raises:
         ValueError: if the size is none, or no square where it must be one, or `relight` is outside [0, 1].
@@ -64,6 +66,7 @@ class WarpRenderer:
         to_output: Tensor | None = None,
         relight: float = RELIGHT,
         transparent: bool = False,
+        light_network: LightNetwork | None = None,
     ):
         height, width = (size, size) if isinstance(size, int) else size
         check_positive_int("height", height)
@@ -99,7 +102,8 @@ class WarpRenderer:
             self._behind_alpha = sample(source.alpha, still)[0].clamp(0, 1)
         face = source.placement.place(source.shape[None, :NUM_FACE])[0]
         self._before = face[:, :2].contiguous()
-        self._light = Relighting(source, face, relight) if relight > 0 else None
+        learned = LearnedLight(light_network, source, face_normals(face)) if light_network is not None else None
+        self._light = Relighting(source, face, relight, learned) if relight > 0 else None
 
     def render(self, motion: WarpMotion) -> WarpedFrames:
         """Warp the source into each frame of a motion; a batch equals its frames one by one within rounding."""

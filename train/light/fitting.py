@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from diffusionact.models.light_field import LightField
-from diffusionact.warping.light import GAMMA, LUMINANCE, MIN_FACING, shading
+from diffusionact.warping.learned_light import light_values, log_shading
 from diffusionact.warping.topology import load_topology
 
 from .pairs import LightPairs
@@ -25,20 +25,10 @@ FIELDS = ("brightness", "trust", "normals", "harmonics", "turned", "shaded", "ra
 CONTRAST, EXPOSURE, NOISE = 0.15, 0.3, 0.02
 
 
-def log_shading(light: Tensor, normals: Tensor) -> Tensor:
-    """(*S,) logarithm, encoded as the image is, of the shading of normals (*S, 3) under harmonics (9,)."""
-    ahead = torch.cat([normals[..., :2], normals[..., 2:].clamp(min=MIN_FACING)], dim=-1)
-    return shading(light, torch.nn.functional.normalize(ahead, dim=-1)).log() / GAMMA
-
-
-def source_values(pairs: LightPairs) -> dict[str, Tensor]:
-    """What the network is given, for one source."""
-    linear = pairs.colour.clamp(0, 1) ** GAMMA @ torch.tensor(LUMINANCE)
+def pair_values(pairs: LightPairs) -> dict[str, Tensor]:
+    """What the network is given and what it is to say, for one source."""
     return {
-        "brightness": linear.clamp(min=1e-4).log() / GAMMA,
-        "trust": pairs.seen,
-        "normals": pairs.normals,
-        "harmonics": log_shading(pairs.light, pairs.normals),
+        **light_values(pairs.colour, pairs.seen, pairs.light, pairs.normals),
         "turned": pairs.turned,
         "shaded": log_shading(pairs.light, pairs.turned),
         "ratio": pairs.ratio,
@@ -61,7 +51,7 @@ class PairSet:
             if name < first or (last is not None and name >= last):
                 continue
             self.names.append(name)
-            values = source_values(pairs)
+            values = pair_values(pairs)
             for start in range(0, len(pairs.ratio), TARGETS):
                 rows_of = torch.arange(start, start + TARGETS) % len(pairs.ratio)
                 for field in FIELDS:

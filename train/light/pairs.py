@@ -1,7 +1,7 @@
 """What one photo under its light says of the same face in another pose: values at the 468 vertices of the face mesh.
 
 The truth is the broad brightness of the true frame over that of the warped photo, where the warp is confident and shows
-skin: what a light that follows the turn has to multiply by. Brightness is luminance encoded as the image is (gamma 2.2).
+skin: what a light that follows the turn has to multiply by. Brightness is luminance, encoded as the image is.
 """
 
 from __future__ import annotations

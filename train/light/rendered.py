@@ -42,7 +42,8 @@ def random_scene(scene: Scene, rng: np.random.Generator) -> Scene:
     lamps = []
     for order in range(rng.integers(1, 4)):
         azimuth, elevation = rng.uniform(-2.0, 2.0), rng.uniform(-0.4, 1.2)
-        direction = (math.sin(azimuth) * math.cos(elevation), math.sin(elevation), math.cos(azimuth) * math.cos(elevation))
+        level = math.cos(elevation)
+        direction = (math.sin(azimuth) * level, math.sin(elevation), math.cos(azimuth) * level)
         warmth = rng.normal(0.02, 0.1)
         colour = np.array([1 + warmth, 1, 1 - warmth], np.float32)
         strength = rng.uniform(0.5, 1.5) / (1 + 0.7 * order)

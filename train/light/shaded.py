@@ -1,23 +1,21 @@
 """People as nothing but 468 shaded points: pairs by the thousand, with the portraits' own light and no images.
 
-`python -m train.light.shaded FOLDER --people 4000`. Shape, expression, self-shadow, lamps, highlights and film are those
-of `portraits`; skin differs from place to place. A person takes about ten milliseconds.
+`python -m train.light.shaded FOLDER --people 4000`. Shape, expression, self-shadow, lamps, highlights and film are
+those of `portraits`; skin differs from place to place. A person takes about 20 milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from diffusionact.face.readers.open.mesh_landmarks import landmark_matrix
 from diffusionact.warping.confidence import face_normals
-from diffusionact.warping.light import GAMMA, LUMINANCE, near_face, fit_light, smoothed
+from diffusionact.warping.light import GAMMA, LUMINANCE, fit_light, near_face, smoothed
 from diffusionact.warping.sampling import smoothstep
 from diffusionact.warping.topology import BROWS, LIP_OUTLINE, LIP_RING, NUM_FACE, load_topology
 from portraits.geometry import head_rotation

@@ -28,7 +28,6 @@ sys.path.insert(0, str(ROOT))
 from diffusionact.face.readers.open.face_model import OpenFaceModel  # noqa: E402
 from diffusionact.face.readers.open.landmarker import FaceLandmarker  # noqa: E402
 from diffusionact.images import uint8_to_model  # noqa: E402
-from diffusionact.models.light_field import LightField  # noqa: E402
 from diffusionact.video import open_frames  # noqa: E402
 from diffusionact.warping import WarpRenderer, mesh_motion, prepare_source, read_face  # noqa: E402
 from diffusionact.warping.canvas import lay_out  # noqa: E402
@@ -37,6 +36,8 @@ from diffusionact.warping.topology import SKIN  # noqa: E402
 from portraits.camera import Camera, Jitter  # noqa: E402
 from portraits.frames import sample_portrait  # noqa: E402
 from portraits.head import Head, PosedHead  # noqa: E402
+from train.light.network import LightField  # noqa: E402
+from train.light.relighting import relit_renderer  # noqa: E402
 
 SEED, SIZE = 909, 256
 HEAD_POSES_DEG = ((0, 0), (8, 0), (-8, 0), (18, 5), (-18, -5), (18, -8), (-18, 8), (32, 0), (-32, 0))
@@ -76,7 +77,7 @@ def compare(
     reading = read_face(photo, landmarker, face_model)
     source = prepare_source(photo, reading)
     renderers = [WarpRenderer(source, SIZE, relight=0.0), WarpRenderer(source, SIZE)]
-    renderers.append(WarpRenderer(source, SIZE, light_network=network))
+    renderers.append(renderers[1] if network is None else relit_renderer(network, source, SIZE))
     rows = []
     for frame, mesh in found[:index] + found[index + 1 :]:
         motion = mesh_motion(source, transform_mesh(mesh[None], reading.aligned[None]))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -123,13 +122,6 @@ def _bare_skin(device: torch.device) -> Tensor:
     return bare.float()
 
 
-class LearnedChange(Protocol):
-    """See `LearnedLight`."""
-
-    def beyond_harmonics(self, normals: Tensor, strength: float) -> Tensor:
-        """(N,) logarithm by which vertices are brighter than the harmonics say, for normals (468, 3) of the face."""
-
-
 class Relighting:
     """What turning does to the light on a source's vertices.
 
@@ -137,25 +129,21 @@ class Relighting:
         source: made ready.
         plane: (N, 3) its vertices in the photo.
         strength: in [0, 1]; 0 changes nothing.
-        learned: what a network knows beyond the harmonics; None leaves it at them.
     """
 
-    def __init__(self, source: WarpSource, plane: Tensor, strength: float, learned: LearnedChange | None = None):
+    def __init__(self, source: WarpSource, plane: Tensor, strength: float):
         face = face_normals(plane)
         normals = torch.cat([face, ring_normals(source, face[list(OVAL)], source.rotation[0])])
         person = sample(source.matte, source.positions[NUM_FACE:])[0].clamp(0, 1)
         follow = source.ring_follow
         around = torch.where(source.separable > 0, follow * person, follow**BARE_FADE)
         self._light = source.broad_light
-        self._follow, self._strength = torch.cat([torch.ones_like(face[:, 0]), around]), strength
-        self._share, self._learned = strength / GAMMA * self._follow, learned
+        self._share = strength / GAMMA * torch.cat([torch.ones_like(face[:, 0]), around])
         self._before = self._brightness(normals)
 
     def ratio(self, normals: Tensor) -> Tensor:
         """(N,) what to multiply the image by at vertices that now have normals (N, 3); 1 far from the face."""
         ratio = self._share * (self._brightness(normals) - self._before)
-        if self._learned is not None:
-            ratio = ratio + self._follow * self._learned.beyond_harmonics(normals[:NUM_FACE], self._strength)
         return ratio.clamp(math.log(MIN_RATIO), math.log(MAX_RATIO)).exp()
 
     def _brightness(self, normals: Tensor) -> Tensor:
@@ -166,12 +154,12 @@ class Relighting:
 
 
 def smoothed(normals: Tensor) -> Tensor:
-    """Unit normals (468, 3) of the face without its small folds."""
-    return F.normalize(near_face(normals.device) @ normals, dim=1)
+    """Normals (468, 3) of the face as means over their neighbourhoods: not of unit length, without small folds."""
+    return near_face(normals.device) @ normals
 
 
 @lru_cache(maxsize=4)
-def near_face(device: torch.device | str = "cpu") -> Tensor:
+def near_face(device: torch.device) -> Tensor:
     """(468, 468) weights with which the face's vertices take the mean of themselves and those around them."""
     topology = load_topology(device)
     faces = topology.faces[: topology.num_face_triangles]

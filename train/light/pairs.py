@@ -15,11 +15,12 @@ from torch import Tensor
 from diffusionact.images import uint8_to_model
 from diffusionact.warping import FaceReading, WarpMotion, WarpRenderer, WarpSource
 from diffusionact.warping.canvas import lay_out
-from diffusionact.warping.confidence import face_normals
-from diffusionact.warping.light import GAMMA, LUMINANCE, smoothed
+from diffusionact.warping.light import GAMMA, LUMINANCE
 from diffusionact.warping.sampling import sample
 from diffusionact.warping.topology import NUM_FACE, SKIN
 from diffusionact.warping.view import crop_output, plane_to_output
+
+from .relighting import smooth_normals
 
 SIZE = 128
 MIN_CONFIDENCE = 0.5
@@ -73,13 +74,12 @@ def measure_pairs(source: WarpSource, reading: FaceReading, motion: WarpMotion, 
     grid = (at[:, None] + 0.5) * (2 / SIZE) - 1
     layers = torch.cat([warped, ratio, share * (share > MIN_SKIN)], dim=1)
     brightness, ratio, weight = F.grid_sample(layers, grid, align_corners=False)[:, :, 0].unbind(1)
-    turned = torch.stack([smoothed(face_normals(points)) for points in placed])
-    plane = source.placement.place(source.shape[None])[0]
+    turned = torch.stack([smooth_normals(points) for points in placed])
     return LightPairs(
         colour=sample(source.skin_light, source.positions[:NUM_FACE]).T,
         seen=source.seen[:NUM_FACE],
         light=source.broad_light,
-        normals=smoothed(face_normals(plane)),
+        normals=smooth_normals(source.placement.place(source.shape[None])[0]),
         turned=turned,
         brightness=brightness,
         ratio=ratio,

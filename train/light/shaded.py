@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from diffusionact.face.readers.open.mesh_landmarks import landmark_matrix
-from diffusionact.warping.confidence import face_normals
-from diffusionact.warping.light import GAMMA, LUMINANCE, fit_light, near_face, smoothed
+from diffusionact.warping.light import GAMMA, LUMINANCE, fit_light, near_face
 from diffusionact.warping.sampling import smoothstep
 from diffusionact.warping.topology import BROWS, LIP_OUTLINE, LIP_RING, NUM_FACE, load_topology
 from portraits.geometry import head_rotation
@@ -27,8 +26,11 @@ from portraits.scene import Scene, sample_scene
 from tools.expression_directions import smooth_map
 
 from .pairs import LightPairs
+from .relighting import smooth_normals
 from .rendered import HARD_LIGHT, SOURCE_SIGMA_DEG, TARGET_RANGE_DEG, random_scene, save_shard
 
+# Means over neighbourhoods of the mesh (468, 468).
+NEAR = near_face(torch.device("cpu"))
 PER_SHARD, TARGETS, SEED = 250, 6, 1612
 WELL_SEEN, BARELY_SEEN = 0.35, 0.08
 # Deviations of the skin's own brightness: over the face, and from place to place, logarithm.
@@ -48,13 +50,13 @@ class ShadedFace:
         skin = skin[inside[skin] < 0.3]
         distances = np.linalg.norm(head.template[skin][None] - places[:, None], axis=-1)
         self.head, self.vertices = head, skin[distances.argmin(1)]
-        self.transfer = (near_face() @ torch.from_numpy(head.light_transfer[self.vertices])).numpy()
-        self.openness = (near_face() @ torch.from_numpy(head.openness[self.vertices])).numpy()
+        self.transfer = (NEAR @ torch.from_numpy(head.light_transfer[self.vertices])).numpy()
+        self.openness = (NEAR @ torch.from_numpy(head.openness[self.vertices])).numpy()
 
     def normals(self, shape: np.ndarray, expression: np.ndarray) -> Tensor:
         """(468, 3) smoothed unit normals of a person's head before it turns."""
         rest = shape + (expression.astype(np.float32) @ self.head.actions).reshape(-1, 3)
-        return smoothed(face_normals(torch.from_numpy(rest[self.vertices])))
+        return smooth_normals(torch.from_numpy(rest[self.vertices]))
 
     def radiance(self, scene: Scene, rotation: np.ndarray, normals: np.ndarray, albedo: np.ndarray, shine: float):
         """Linear brightness (468,) of skin with normals (468, 3) of the camera's frame; as `Lighting.shade`."""
@@ -85,10 +87,10 @@ def shaded_person(face: ShadedFace, person: int) -> LightPairs:
         own = face.normals(identity.shape, rng.random() * motion.expression) @ torch.from_numpy(rotation).T
         linear = face.radiance(scene, rotation, own.numpy(), albedo, shine)
         normals.append(own)
-        shades.append(near_face() @ torch.from_numpy(linear ** (1 / GAMMA)).float())
+        shades.append(NEAR @ torch.from_numpy(linear ** (1 / GAMMA)).float())
     normals, shades = torch.stack(normals), torch.stack(shades)
     seen = smoothstep(BARELY_SEEN, WELL_SEEN, normals[..., 2])
-    grey = shades[0] * torch.exp(0.02 * near_face() @ torch.randn(NUM_FACE, generator=_generator(rng)) * 4)
+    grey = shades[0] * torch.exp(0.02 * NEAR @ torch.randn(NUM_FACE, generator=_generator(rng)) * 4)
     colour = grey[:, None].expand(-1, 3).clamp(0, 1)
     return LightPairs(
         colour=colour,
@@ -118,7 +120,7 @@ def _skin(rng: np.random.Generator) -> np.ndarray:
     canonical = load_topology().canonical.numpy()
     tone = float((SKIN_TONES[rng.integers(len(SKIN_TONES))] ** GAMMA) @ np.array(LUMINANCE)) * rng.uniform(0.8, 1.2)
     places = canonical / np.abs(canonical).max(0)
-    log = PATCHES * (near_face() @ torch.randn(NUM_FACE, generator=_generator(rng))).numpy() * 4
+    log = PATCHES * (NEAR @ torch.randn(NUM_FACE, generator=_generator(rng))).numpy() * 4
     log += np.stack([places[:, 0] ** 2, places[:, 1], places[:, 2]], 1) @ rng.normal(0, BROAD_SKIN, 3) * GAMMA
     log[list(BROWS)] -= rng.uniform(0, 1.2)
     log[[*LIP_OUTLINE, *LIP_RING]] -= rng.uniform(0, 0.7)

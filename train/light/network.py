@@ -42,7 +42,14 @@ class LightField(ModelMixin, ConfigMixin):
         nn.init.constant_(self.share.bias, 0.9)
 
     def forward(
-        self, brightness: Tensor, trust: Tensor, normals: Tensor, harmonics: Tensor, turned: Tensor, shaded: Tensor
+        self,
+        brightness: Tensor,
+        trust: Tensor,
+        normals: Tensor,
+        harmonics: Tensor,
+        turned: Tensor,
+        shaded: Tensor,
+        chosen: Tensor | None = None,
     ) -> Tensor:
         """The logarithm of the light now over that of the source (B, T, N); values of B sources in T poses.
 
@@ -53,9 +60,11 @@ class LightField(ModelMixin, ConfigMixin):
             harmonics: (B, N) logarithm of the shading that the fitted harmonics give the source.
             turned: (B, T, N, 3) normals in each pose.
             shaded: (B, T, N) the harmonics' shading of those.
+            chosen: (N,) int64, which of the mesh's points these are; None for all.
         """
         points = _point_values(brightness, trust, normals, harmonics)
-        places = self.places.expand(len(points), -1, -1)
+        places = self.places if chosen is None else self.places[chosen]
+        places = places.expand(len(points), -1, -1)
         seen = self.look(torch.cat([points, places], dim=-1))
         share = trust / trust.sum(1, keepdim=True).clamp(min=1e-3)
         mean = (share[..., None] * seen).sum(1)

@@ -2,7 +2,8 @@
 
     python -m train.light.bounds FOLDER [--network RUN/model]
 
-All but the harmonics and the network know the truth: they say how much a light of their kind could gain at best.
+Harmonics, self-shadow and the network know the source alone. The others know the truth, too: they say how much a light
+of their kind could gain at best.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ import torch
 from torch import Tensor
 
 from diffusionact.warping.light import spherical_harmonics
+from portraits.head import Head
 
 from .fitting import FLOOR, errors, pair_values, predict
 from .network import LightField
 from .pairs import LightPairs
 from .rendered import load_shards
+from .shadowed import SelfShadowedLight
 
 TURNS_DEG = (0, 10, 25, 90)
 STRENGTH = 0.8
 RIDGE = 1e-6
 
 
-def gains(pairs: LightPairs, network: LightField | None) -> dict[str, Tensor]:
+def gains(pairs: LightPairs, shadowed: SelfShadowedLight, network: LightField | None) -> dict[str, Tensor]:
     """dB (T,) that each kind of light gains in each target, and the turn in degrees."""
     values = pair_values(pairs)
     batch = {name: value[None] for name, value in values.items()}
@@ -44,6 +47,7 @@ def gains(pairs: LightPairs, network: LightField | None) -> dict[str, Tensor]:
     rows = {
         "turn": torch.rad2deg(cosine),
         "harmonics": gain(STRENGTH * change),
+        "with self-shadow": gain(shadowed.ratio(pairs)),
         "best strength": torch.stack([gain(strength * change) for strength in strengths]).amax(0),
         "best exposure": gain(mean(ratio).expand_as(ratio)),
         "harmonics and exposure": gain(STRENGTH * change + mean(ratio - STRENGTH * change)),
@@ -75,7 +79,8 @@ def main() -> None:
     people = list(load_shards(sorted(options.folder.glob("*.safetensors"))))
     people = [pairs for name, pairs in people if len(pairs.ratio) and (options.last is None or name < options.last)]
     with torch.inference_mode():
-        rows = [gains(pairs, network) for pairs in people]
+        shadowed = SelfShadowedLight(Head())
+        rows = [gains(pairs, shadowed, network) for pairs in people]
     joined = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
     turn = joined.pop("turn")
     print(f"| turn | pairs | {' | '.join(joined)} |\n|---|---|{'---|' * len(joined)}")

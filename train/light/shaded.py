@@ -95,7 +95,7 @@ def shaded_person(face: ShadedFace, person: int) -> LightPairs:
     return LightPairs(
         colour=colour,
         seen=seen[0],
-        light=fit_light(colour, normals[0], seen[0] * _bare()),
+        light=fit_light(colour, normals[0], seen[0] * bare_skin()),
         normals=normals[0],
         turned=normals[1:],
         brightness=shades[:1].expand(TARGETS, -1),
@@ -108,7 +108,7 @@ def _generator(rng: np.random.Generator) -> torch.Generator:
     return torch.Generator().manual_seed(int(rng.integers(2**31)))
 
 
-def _bare() -> Tensor:
+def bare_skin() -> Tensor:
     """(468,) 1 for points of the skin, 0 for brows and lips."""
     bare = torch.ones(NUM_FACE)
     bare[[*BROWS, *LIP_OUTLINE, *LIP_RING]] = 0

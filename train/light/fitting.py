@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ LAST_HELD_OUT = "00020"
 # A step looks at so many of the points, drawn anew: a third of the time for nearly as much to learn from.
 POINTS = 156
 POINT_AXIS = {"normals": -2, "turned": -2}
+LEARNING_RATE, WARM_UP_STEPS, STEPS_PER_CHECKPOINT = 2e-3, 50, 250
 CONTRAST, EXPOSURE, NOISE = 0.15, 0.3, 0.02
 
 
@@ -128,51 +129,69 @@ def score(network: LightField | None, pairs: PairSet, strength: float = 0.8) -> 
     return result
 
 
-def fit(run: Path, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], seconds: float) -> LightField:
-    """Train for some seconds of processor time, on so many sources of each set a batch; goes on from a checkpoint."""
-    torch.manual_seed(0)
-    network = LightField()
-    average = LightField()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.01, betas=(0.9, 0.99))
-    state, path = {"step": 0, "used": 0.0}, run / "checkpoint.pt"
-    run.mkdir(parents=True, exist_ok=True)
-    average.load_state_dict(network.state_dict())
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        for module, name in ((network, "network"), (average, "average"), (optimiser, "optimiser")):
-            module.load_state_dict(saved[name])
-        state = saved["state"]
-    clock = time.process_time() - state["used"]
-    while (used := time.process_time() - clock) < seconds:
-        share = used / seconds
-        for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * min(1.0, (state["step"] + 1) / 50) * (1 - share) ** 0.7
-        generator = torch.Generator().manual_seed(state["step"])
-        parts = [p.batch(torch.randint(len(p), (count,), generator=generator)) for p, count in sets]
-        batch = augmented({name: torch.cat([part[name] for part in parts]) for name in FIELDS}, generator)
+class Fitting:
+    """The state of a run: the network, its average and the optimiser; kept in one file of the run's folder.
+
+    Args:
+        run: the folder; what it holds is gone on from.
+    """
+
+    def __init__(self, run: Path):
+        torch.manual_seed(0)
+        self.network, self.average = LightField(), LightField()
+        self.average.load_state_dict(self.network.state_dict())
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), LEARNING_RATE, (0.9, 0.99), weight_decay=0.01)
+        self.step, self._path = 0, run / "checkpoint.pt"
+        run.mkdir(parents=True, exist_ok=True)
+        if self._path.exists():
+            saved = torch.load(self._path, weights_only=True)
+            self.step = saved.pop("step")
+            for name, part in self._parts().items():
+                part.load_state_dict(saved[name])
+
+    def learn(self, batch: dict[str, Tensor], share: float, generator: torch.Generator) -> float:
+        """One step on a batch; `share` of the run is done. Returns the loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = LEARNING_RATE * min(1.0, (self.step + 1) / WARM_UP_STEPS) * (1 - share) ** 0.7
         chosen = torch.randperm(batch["trust"].shape[-1], generator=generator)[:POINTS]
         batch = {name: value.index_select(POINT_AXIS.get(name, -1), chosen) for name, value in batch.items()}
-        left, _ = errors(batch, predict(network, batch, chosen))
+        left, _ = errors(batch, predict(self.network, batch, chosen))
         loss = (left + FLOOR).log().mean()
-        optimiser.zero_grad()
+        self.optimiser.zero_grad()
         loss.backward()
-        clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        state["step"] += 1
-        decay = min(0.99, state["step"] / (state["step"] + 20))
+        clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(0.99, self.step / (self.step + 20))
         with torch.no_grad():
-            for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+            for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
-        if state["step"] % 500 == 0:
-            state["used"] = used
-            figures = {name: score(average, pairs) for name, pairs in held_out.items()}
-            line = {"step": state["step"], "seconds": round(used, 1), "loss": round(float(loss), 4), **figures}
-            print(json.dumps(line), flush=True)
-            saved = {"network": network, "average": average, "optimiser": optimiser}
-            torch.save({**{name: part.state_dict() for name, part in saved.items()}, "state": state}, run / "new.pt")
-            (run / "new.pt").replace(path)
-    average.save_pretrained(run / "model")
-    return average
+        return loss.item()
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        temporary = self._path.with_suffix(".tmp")
+        torch.save({**{name: part.state_dict() for name, part in self._parts().items()}, "step": self.step}, temporary)
+        temporary.replace(self._path)
+
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.network, "average": self.average, "optimiser": self.optimiser}
+
+
+def fit(run: Path, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], max_steps: int) -> LightField:
+    """Train on so many sources of each set a batch; goes on where a run in the same folder was stopped."""
+    state = Fitting(run)
+    while state.step < max_steps:
+        generator = torch.Generator().manual_seed(state.step)
+        parts = [pairs.batch(torch.randint(len(pairs), (count,), generator=generator)) for pairs, count in sets]
+        batch = augmented({name: torch.cat([part[name] for part in parts]) for name in FIELDS}, generator)
+        loss = state.learn(batch, state.step / max_steps, generator)
+        if state.step % STEPS_PER_CHECKPOINT == 0 or state.step == max_steps:
+            state.save()
+            figures = {name: score(state.average, pairs) for name, pairs in held_out.items()}
+            print(json.dumps({"step": state.step, "loss": round(loss, 4), **figures}), flush=True)
+    state.average.save_pretrained(run / "model")
+    return state.average
 
 
 def main() -> None:
@@ -182,7 +201,7 @@ def main() -> None:
     for name in ("shaded", "rendered", "filmed"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--held-out", type=Path, help="shards of other clips")
-    parser.add_argument("--seconds", type=float, default=300.0, help="of processor time (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=1250, help="default: %(default)s")
     options = parser.parse_args()
     torch.set_num_threads(1)
     held_out, sets = {}, []
@@ -190,12 +209,12 @@ def main() -> None:
         sets.append((PairSet(options.shaded, last="shaded-90000"), 24))
     if options.rendered:
         held_out["rendered"] = PairSet(options.rendered, last=LAST_HELD_OUT)
-        sets.append((PairSet(options.rendered, first=LAST_HELD_OUT), 12))
+        sets.append((PairSet(options.rendered, first=LAST_HELD_OUT), 6))
     if options.filmed:
-        sets.append((PairSet(options.filmed), 4))
+        sets.append((PairSet(options.filmed), 6))
     if options.held_out:
         held_out["filmed"] = PairSet(options.held_out)
-    fit(options.run, sets, held_out, options.seconds)
+    fit(options.run, sets, held_out, options.steps)
 
 
 if __name__ == "__main__":

@@ -44,19 +44,17 @@ def gains(pairs: LightPairs, shadowed: SelfShadowedLight, network: LightField | 
 
     cosine = (pairs.turned * pairs.normals).sum(-1).clamp(-1, 1).acos().mean(1)
     strengths = torch.linspace(-0.5, 2.0, 26)
-    rows = {
+    return {
         "turn": torch.rad2deg(cosine),
         "harmonics": gain(STRENGTH * change),
         "with self-shadow": gain(shadowed.ratio(pairs)),
+        **({} if network is None else {"network": gain(predict(network, batch)[0])}),
         "best strength": torch.stack([gain(strength * change) for strength in strengths]).amax(0),
         "best exposure": gain(mean(ratio).expand_as(ratio)),
         "harmonics and exposure": gain(STRENGTH * change + mean(ratio - STRENGTH * change)),
         "best of normals": gain(_of_normals(pairs, weight)),
         "best broad field": gain(ratio),
     }
-    if network is not None:
-        rows["network"] = gain(predict(network, batch)[0])
-    return rows
 
 
 def _of_normals(pairs: LightPairs, weight: Tensor) -> Tensor:

@@ -201,7 +201,7 @@ def main() -> None:
     for name in ("shaded", "rendered", "filmed"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--held-out", type=Path, help="shards of other clips")
-    parser.add_argument("--steps", type=int, default=1250, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=1400, help="default: %(default)s")
     options = parser.parse_args()
     torch.set_num_threads(1)
     held_out, sets = {}, []

@@ -36,6 +36,8 @@ from diffusionact.warping.topology import SKIN  # noqa: E402
 from portraits.camera import Camera, Jitter  # noqa: E402
 from portraits.frames import sample_portrait  # noqa: E402
 from portraits.head import Head, PosedHead  # noqa: E402
+from train.light.network import LightField  # noqa: E402
+from train.light.relighting import relit_renderer  # noqa: E402
 
 SEED, SIZE = 909, 256
 HEAD_POSES_DEG = ((0, 0), (8, 0), (-8, 0), (18, 5), (-18, -5), (18, -8), (-18, 8), (32, 0), (-32, 0))
@@ -64,8 +66,10 @@ def evenly_spaced(frames: list[Tensor], count: int) -> list[Tensor]:
     return [frames[row] for row in rows]
 
 
-def compare(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenFaceModel) -> list[tuple[float, ...]]:
-    """For each frame but the source: turn in degrees, and dB without light, with it, and at the bound."""
+def compare(
+    frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenFaceModel, network: LightField | None
+) -> list[tuple[float, ...]]:
+    """For each frame but the source: turn in degrees, and dB without light, with it, by a network, at the bound."""
     found = [(frame, faces.points[0]) for frame in frames if len(faces := landmarker(frame[None])[0])]
     rotations = fit_placement(mesh_to_plane(torch.stack([mesh for _, mesh in found]))).rotation
     index = int(rotations[:, 2, 2].argmax())
@@ -73,15 +77,16 @@ def compare(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenFa
     reading = read_face(photo, landmarker, face_model)
     source = prepare_source(photo, reading)
     renderers = [WarpRenderer(source, SIZE, relight=0.0), WarpRenderer(source, SIZE)]
+    renderers.append(renderers[1] if network is None else relit_renderer(network, source, SIZE))
     rows = []
     for frame, mesh in found[:index] + found[index + 1 :]:
         motion = mesh_motion(source, transform_mesh(mesh[None], reading.aligned[None]))
-        plain, lit = (renderer.render(motion) for renderer in renderers)
+        plain, lit, learned = (renderer.render(motion) for renderer in renderers)
         skin = ((plain.labels == SKIN) & (plain.confidence > MIN_CONFIDENCE))[0, 0]
         if skin.sum() < MIN_SKIN_PX:
             continue
         truth = _aligned(frame, reading.aligned, int(source.crop_side))
-        images = plain.images[0], lit.images[0], _bound(plain.images[0], truth, skin)
+        images = plain.images[0], lit.images[0], learned.images[0], _bound(plain.images[0], truth, skin)
         turn = ((motion.placement.rotation[0] * source.rotation[0]).sum() - 1) / 2
         rows.append((float(torch.rad2deg(turn.clamp(-1, 1).acos())), *(_psnr(image, truth, skin) for image in images)))
     return rows
@@ -117,10 +122,12 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=2, help="rendered people (default: %(default)s)")
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="one person, fixed camera and light each")
     parser.add_argument("--frames", type=int, default=6, help="of each clip, evenly spaced (default: %(default)s)")
+    parser.add_argument("--network", type=Path, help="folder of a trained light field; without it the harmonics alone")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    nets = FaceLandmarker().eval(), OpenFaceModel.from_bundled()
+    network = None if options.network is None else LightField.from_pretrained(options.network).eval()
+    nets = FaceLandmarker().eval(), OpenFaceModel.from_bundled(), network
     clips = (evenly_spaced(list(open_frames(clip)), options.frames) for clip in options.clips)
     report = {}
     with torch.inference_mode():
@@ -135,9 +142,9 @@ def main() -> None:
 
 def _summary(rows: list[tuple[float, ...]], low: float, high: float) -> dict[str, float | str]:
     """Means of the frames whose turn lies in [low, high) degrees."""
-    chosen = np.array([row for row in rows if low <= row[0] < high]).reshape(-1, 4)
-    means = chosen.mean(0) if len(chosen) else [None] * 4
-    names = ("plain_db", "relit_db", "bound_db")
+    chosen = np.array([row for row in rows if low <= row[0] < high]).reshape(-1, 5)
+    means = chosen.mean(0) if len(chosen) else [None] * 5
+    names = ("plain_db", "relit_db", "network_db", "bound_db")
     return {"turn": f"{low} to {high}", "frames": len(chosen), **dict(zip(names, means[1:], strict=True))}
 
 

@@ -79,12 +79,17 @@ def fit_light(colours: Tensor, normals: Tensor, weight: Tensor) -> Tensor:
         )
     linear = colours.float().clamp(0, 1) ** GAMMA
     grey, harmonics = linear @ linear.new_tensor(LUMINANCE), spherical_harmonics(normals.float())
+    return fit_terms(grey, harmonics, weight)
+
+
+def fit_terms(grey: Tensor, terms: Tensor, weight: Tensor) -> Tensor:
+    """The light (9,) of a source, as in `fit_light`, where a point's brightness (N,) is terms (N, 9) @ light."""
     weight = weight.float().clamp(min=0)
-    trust, ridge = weight, torch.diag(harmonics.new_tensor(RIDGE))
+    trust, ridge = weight, torch.diag(terms.new_tensor(RIDGE))
     for _ in range(ROBUST_ROUNDS):
         share = trust / trust.sum().clamp(min=1e-9)
-        light = torch.linalg.solve(harmonics.T @ (share[:, None] * harmonics) + ridge, harmonics.T @ (share * grey))
-        miss = (harmonics @ light - grey).abs()
+        light = torch.linalg.solve(terms.T @ (share[:, None] * terms) + ridge, terms.T @ (share * grey))
+        miss = (terms @ light - grey).abs()
         trust = weight / (1 + (miss / (2 * _weighted_median(miss, share)).clamp(min=2e-3)).square())
     return light
 
@@ -148,13 +153,18 @@ class Relighting:
 
     def _brightness(self, normals: Tensor) -> Tensor:
         """(N,) logarithm of the shading of smoothed normals (N, 3)."""
-        smooth = torch.cat([_neighbourhood(normals.device) @ normals[:NUM_FACE], normals[NUM_FACE:]])
+        smooth = torch.cat([smoothed(normals[:NUM_FACE]), normals[NUM_FACE:]])
         across, ahead = F.normalize(smooth, dim=1).split([2, 1], dim=1)
         return shading(self._light, F.normalize(torch.cat([across, ahead.clamp(min=MIN_FACING)], 1), dim=1)).log()
 
 
+def smoothed(normals: Tensor) -> Tensor:
+    """Normals (468, 3) of the face as means over their neighbourhoods: not of unit length, without small folds."""
+    return near_face(normals.device) @ normals
+
+
 @lru_cache(maxsize=4)
-def _neighbourhood(device: torch.device) -> Tensor:
+def near_face(device: torch.device) -> Tensor:
     """(468, 468) weights with which the face's vertices take the mean of themselves and those around them."""
     topology = load_topology(device)
     faces = topology.faces[: topology.num_face_triangles]

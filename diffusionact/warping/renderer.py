@@ -45,6 +45,8 @@ RELIGHT = 0.8
 class WarpRenderer:
     """Renders one source at one size. Holds the textures at that size and the still background.
 
+    What turning does to the light is `light`, a `Relighting` that may be replaced; None leaves the light as it is.
+
     Args:
         source: made ready.
         size: side of the output, or (height, width), px.
@@ -101,7 +103,7 @@ class WarpRenderer:
             self._behind_alpha = sample(source.alpha, still)[0].clamp(0, 1)
         face = source.placement.place(source.shape[None, :NUM_FACE])[0]
         self._before = face[:, :2].contiguous()
-        self._light = Relighting(source, face, relight) if relight > 0 else None
+        self.light = Relighting(source, face, relight) if relight > 0 else None
 
     def render(self, motion: WarpMotion) -> WarpedFrames:
         """Warp the source into each frame of a motion; a batch equals its frames one by one within rounding."""
@@ -204,7 +206,7 @@ class WarpRenderer:
             near = near * (1 - gives_way) - gives_way
         face = face_normals(plane)
         normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])
-        light = torch.ones_like(near) if self._light is None else self._light.ratio(normal)
+        light = torch.ones_like(near) if self.light is None else self.light.ratio(normal)
         return torch.cat([torch.stack([source.seen, magnified, near], dim=1), normal, light[:, None]], dim=1)
 
     def _smooth_values(
@@ -217,7 +219,7 @@ class WarpRenderer:
         shown = coarse >= 0
         trust = values[:1].clamp(0, 1) * smoothstep(BAD_STRETCH, GOOD_STRETCH, values[1:2])
         light = torch.where(shown, values[6:], 1.0)
-        relit = self._light is not None and bool((light - 1).abs_().amax() > MIN_CHANGE)
+        relit = self.light is not None and bool((light - 1).abs_().amax() > MIN_CHANGE)
         parts = [trust, values[3:6], *([] if bent else [values[2:3]])]
         values = torch.cat([torch.cat(parts).mul_(shown), *([light] if relit else [])])
         if step > 1:

@@ -116,6 +116,6 @@ def _driver(
         faces = pipeline.face_reader.read(seen, how, rate)
         return face_driver(pipeline, faces, how, changes.mix, changes.driver_end)
     if motion == NO_MOTION:
-        return no_driver
+        return no_driver()
     timeline = Timeline.of(load_script(motion), clip.frame_rate, max(clip.frame_count / rate, 0.1))
     return motion_driver(pipeline.face_reader.face_model, timeline)

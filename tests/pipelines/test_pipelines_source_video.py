@@ -44,7 +44,7 @@ def psnr(one, other):
 def test_a_clip_that_drives_itself_comes_back(pipeline, clip):
     blank = torch.full_like(clip[0], 90)
     frames = [clip[0], blank, clip[1]]
-    driver = face_driver(pipeline, pipeline.face_reader.read(iter(clip), HOW, 25.0), HOW, ALL)
+    driver = face_driver(pipeline, pipeline.face_reader.read(iter(frames), HOW, 25.0), HOW, ALL)
     made = list(stream_source_video(pipeline, frames, driver, HOW, keeps_head=True))
     assert [frame.found for frame in made] == [True, False, True]
     assert torch.equal(made[1].image, blank)

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FACE=WHAT",
         help="in place of DRIVING, once for each face: FACE is a number (0 is the largest), a point X,Y in the photo, "
         f"or {ALL}; WHAT a clip, or a motion as for --motion. Faces that are not named stay as they are. Of a "
-        f"clip as SOURCE its first frame counts, and WHAT may be {OWN}: only --eye-contact and the like change the face",
+        f"clip as SOURCE its first frame counts, and WHAT may be {OWN}: only --eye-contact and so on change a face",
     )
 
 

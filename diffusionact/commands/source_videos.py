@@ -30,7 +30,7 @@ from ..pipelines.source_video import (
     stream_source_video,
 )
 from ..video import FrameSource, VideoWriter, open_frames
-from ..video.silence import SilenceLevel, stillness_of_frames
+from ..video.silence import SilenceLevel, frame_times, stillness_at
 from .loading import face_choice, load_pipeline, pose_options
 from .output_frames import KEPT
 
@@ -224,7 +224,7 @@ class ClipSound:
                 "Expected a clip with sound for --still-when-silent, received none whose sound goes along. Choose it "
                 "by --sound, or leave the option out; --mouth 0 is a still mouth throughout."
             )
-        return stillness_of_frames(self.path, source, self.begin, level)
+        return stillness_at(frame_times(source), self.path, self.begin, level)
 
 
 def _check(options: argparse.Namespace) -> None:

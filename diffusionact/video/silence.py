@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
@@ -73,24 +73,24 @@ class Stillness:
         self._reader.close()
 
 
-def stillness_of_frames(
+def stillness_at(
+    moments: Iterable[float],
     path: Path,
-    frames: FrameSource,
     begin: Fraction | None = None,
     level: SilenceLevel = SilenceLevel(),  # noqa: B008 - frozen
 ) -> Iterator[float]:
-    """Stillness of frame after frame of a clip; a frame must have been read before its own is asked for.
-
-    Args:
-        path, begin, level: see `Stillness`.
-        frames: know when each of them shows.
-    """
+    """Stillness at moment after moment, seconds that do not go back; the file is open meanwhile. See `Stillness`."""
     stillness = Stillness(path, begin, level)
     try:
-        for index in count():
-            yield stillness.at(float(frames.time(index).start))
+        for seconds in moments:
+            yield stillness.at(float(seconds))
     finally:
         stillness.close()
+
+
+def frame_times(frames: FrameSource) -> Iterator[float]:
+    """Seconds at which frame after frame of a clip shows; a frame must have been read before its time is asked for."""
+    return (float(frames.time(index).start) for index in count())
 
 
 def levels_of(blocks: Iterator[np.ndarray]) -> Iterator[float]:

@@ -20,18 +20,19 @@ from .messages import errors_as_messages
 
 # Whose crop -> label of its preview.
 CROPS = {"source": "Source", "driving": "Driver, first frame"}
-# field of CropChange -> label, info, least, most, value, step
+# field of CropChange -> label, least, most, value, step
 SLIDERS = {
-    "scale": ("Size", "Above 1 shows more around the face.", MIN_SCALE, MAX_SCALE, 1.0, 0.05),
-    "right": ("Right", "Moves the square, a share of its side.", -MAX_SHIFT, MAX_SHIFT, 0.0, 0.01),
-    "up": ("Up", "Moves the square, a share of its side.", -MAX_SHIFT, MAX_SHIFT, 0.0, 0.01),
-    "rotate": ("Turn", "Degrees clockwise: the face leans the other way.", -MAX_TURN_DEG, MAX_TURN_DEG, 0.0, 1.0),
+    "scale": ("Size", MIN_SCALE, MAX_SCALE, 1.0, 0.05),
+    "right": ("Right", -MAX_SHIFT, MAX_SHIFT, 0.0, 0.01),
+    "up": ("Up", -MAX_SHIFT, MAX_SHIFT, 0.0, 0.01),
+    "rotate": ("Turn", -MAX_TURN_DEG, MAX_TURN_DEG, 0.0, 1.0),
 }
 # The values of all sliders as they are at first, by the names of their controls.
-CROP_DEFAULTS = {f"{whose}_crop_{name}": slider[4] for whose in CROPS for name, slider in SLIDERS.items()}
+CROP_DEFAULTS = {f"{whose}_crop_{name}": slider[3] for whose in CROPS for name, slider in SLIDERS.items()}
 NOTE = (
-    "A thick line marks the square's upper side; beside it stands what the model gets. The face goes back where it "
-    "came from, whatever the square. A driver's square that is turned makes the head lean."
+    "A thick line marks the square's upper side; beside it stands what the model gets. *Size* above 1 shows more "
+    "around the face, *Right* and *Up* move the square by shares of its side, *Turn* is in degrees clockwise. The face "
+    "goes back where it came from, whatever the square. A driver's square that is turned makes the head lean."
 )
 
 
@@ -74,9 +75,9 @@ class CropPanel:
     def _sliders(self, controls: Controls, whose: str) -> list[gr.Slider]:
         made = []
         with gr.Row():
-            for name, (label, info, least, most, value, step) in SLIDERS.items():
+            for name, (label, least, most, value, step) in SLIDERS.items():
                 key = f"{whose}_crop_{name}"
-                looks = {"label": label, "info": info, "elem_id": key.replace("_", "-"), "min_width": 150}
+                looks = {"label": label, "elem_id": key.replace("_", "-"), "min_width": 150}
                 made.append(controls.add(key, gr.Slider(least, most, value=value, step=step, **looks)))
         return made
 

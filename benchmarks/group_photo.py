@@ -1,9 +1,11 @@
 """Many faces in one large photo: how many are found, how long a frame takes, and memory that must not grow with length.
 
     OMP_NUM_THREADS=1 python benchmarks/group_photo.py PHOTO PHOTO ... --frames 3 12
+    OMP_NUM_THREADS=1 python benchmarks/group_photo.py --writing 12 30 60
 
 Puts photos of one person each into a grid that fills a frame of 3840 x 2160 px, and again at a third of that size
-within their cells; moves all faces by motions in a process of its own for each number of frames.
+within their cells; moves all faces by motions in a process of its own for each number of frames. `--writing` encodes so
+many frames without a face, as the encoder holds some: what grows with the first of them is its own.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from fractions import Fraction
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +28,7 @@ import torch  # noqa: E402
 
 from diffusionact.face.readers.open.landmarker import FaceLandmarker  # noqa: E402
 from diffusionact.images import load_image, model_to_uint8, resize, save_png, uint8_to_model  # noqa: E402
+from diffusionact.video import VideoWriter  # noqa: E402
 
 WIDTH, HEIGHT = 3840, 2160
 SMALLER = 3
@@ -66,7 +70,20 @@ def found(photo: torch.Tensor) -> dict[str, float]:
 def run(photo: Path, frames: int, output: Path) -> dict[str, float]:
     """Move all faces in a child process; its peak memory in megabytes, and its seconds."""
     words = ["reenact", str(photo), "-o", str(output), "--drive", "all=laugh", "--seconds", str(frames / 25)]
-    command = [sys.executable, "-m", "diffusionact", *words, "--overwrite", "--device", "cpu"]
+    return measured([sys.executable, "-m", "diffusionact", *words, "--overwrite", "--device", "cpu"])
+
+
+def write_frames(path: Path, count: int) -> None:
+    """A video of so many frames that change a little."""
+    frame = torch.randint(0, 32, (HEIGHT, WIDTH, 3), dtype=torch.uint8) + 100
+    with VideoWriter(path, Fraction(25), (HEIGHT, WIDTH)) as writer:
+        for index in range(count):
+            frame[: HEIGHT // 8] = index % 256
+            writer.write(frame)
+
+
+def measured(command: list[str]) -> dict[str, float]:
+    """Peak memory in megabytes and seconds of a child process."""
     started = time.perf_counter()
     child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
@@ -78,10 +95,20 @@ def run(photo: Path, frames: int, output: Path) -> dict[str, float]:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("photos", type=Path, nargs="*")
     parser.add_argument("--frames", type=int, nargs="*", default=[3, 12], help="3 or more, as motions last 0.1 s")
+    parser.add_argument("--writing", type=int, nargs="*", default=[], help="numbers of frames to encode, and no more")
+    parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help="also write the figures as JSON")
     options = parser.parse_args()
+    if options.write:
+        with tempfile.TemporaryDirectory() as name:
+            write_frames(Path(name) / "written.mp4", options.write)
+        return
+    for count in options.writing:
+        print(f"{count} frames written: {measured([sys.executable, __file__, '--write', str(count)])}", flush=True)
+    if not options.photos:
+        return
     figures = {"photos": len(options.photos), "found": {}, "runs": {}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

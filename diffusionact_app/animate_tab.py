@@ -17,6 +17,7 @@ from .clip_job import ClipJob
 from .clip_options import clip_options, clip_part, driver_end_choice, length_choice, sound_choice
 from .context import Context
 from .controls import Controls, driver_options, output_choice, quality_choice
+from .crop_panel import CropPanel
 from .examples import EXAMPLES
 from .group_panel import GroupPanel
 from .job_making import video_job
@@ -92,6 +93,7 @@ class AnimateTab:
                 clip_part(self.controls)
             driver_options(self.controls, self.context.limits)
         self.vision = VisionPanel(self.context, self.controls)
+        self.crop = CropPanel(self.context, self.controls)
 
     def _uploads(self) -> None:
         """The source, of either kind, and beside it the driver."""
@@ -175,7 +177,7 @@ class AnimateTab:
         controls, results = self.controls, self.results
         names = ("motion", "output", "match_colour", "keep_sound", "sound", "seconds")
         parts = [self.group_part, self.example_part, self.clip_changes, self.end_row, self.clip_part, self.preview]
-        shown = [self.vision.fold, self.vision.shown["source"], self.vision.shown["clip"]]
+        shown = [self.crop.fold, self.vision.fold, self.vision.shown["source"], self.vision.shown["clip"]]
         return [
             self.photo_column,
             self.clip_column,
@@ -213,6 +215,7 @@ class AnimateTab:
             only(CLIP, GROUP),
             only(CLIP),
             only(PHOTO),
+            gr.update(visible=kind == PHOTO and self.context.model.can_change_crops),
             only(PHOTO, CLIP),
             only(PHOTO),
             only(CLIP),

@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from diffusionact import DiffusionActPipeline, PoseOptions, ReenactedFrame, SourceCodes
+from diffusionact.face.geometry.crop_change import UNCHANGED, CropChange
 from diffusionact.generation import Sampling
 from diffusionact.pipelines.stream_hooks import StreamHooks
 from diffusionact.video import FrameSource
@@ -32,6 +33,7 @@ class AnimateJob(Job):
         driving: the opened video, or a motion in its place.
         folder: where the videos go; a file named STOP_NAME in it ends the job early.
         source_face: "largest", or an index, largest first.
+        source_crop: of the square that the source's face is cut out by; the driver's is among `options`.
         options: how the driver is read.
         sampling: how frames are rendered, where the engine samples.
         frames: at most so many are rendered.
@@ -45,6 +47,7 @@ class AnimateJob(Job):
     driving: FrameSource | MotionClip
     folder: Path
     source_face: str | int = "largest"
+    source_crop: CropChange = UNCHANGED
     options: PoseOptions = field(default_factory=PoseOptions)
     sampling: Sampling = Sampling()
     frames: int = 10**9
@@ -85,7 +88,7 @@ def _encode(model: SharedModel, job: AnimateJob, started: float) -> Iterator[Job
             job.check_stopped()
             report(JobProgress("encoding", done, total, time.perf_counter() - started), can_wait=False)
 
-        return model.encode(job.source, job.source_face, on_step)
+        return model.encode(job.source, job.source_face, on_step, job.source_crop)
 
     yield JobProgress("encoding", 0, model.encode_steps, time.perf_counter() - started)
     return (yield from reports(work))

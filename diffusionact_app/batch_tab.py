@@ -15,10 +15,12 @@ from .checks import check_frames, check_photo, check_time, check_video
 from .context import Context
 from .controls import Controls, driver_options, quality_choice
 from .costs import in_words
+from .crop_panel import CROP_DEFAULTS
 from .job_making import make_job
 from .jobs import JobProgress
 from .messages import as_message, plain
 from .run_buttons import RunButtons
+from .source_kinds import PHOTO
 from .status import progress_html, ready_html
 
 READY = "Choose photos and a video, and press Animate all."
@@ -101,7 +103,7 @@ class BatchTab:
             last = None
             try:
                 source = check_photo(path, self.context.limits)
-                job = make_job(self.context, values | PLAIN_FACES, source, clip, folder)
+                job = make_job(self.context, values | AS_USUAL, source, clip, folder)
                 for last in self.context.animate(job):
                     self.context.sessions.keep(request.session_hash)
                     if last.preview is not None:
@@ -149,5 +151,5 @@ class BatchTab:
         }
 
 
-# Faces are chosen on the Animate tab only.
-PLAIN_FACES = {"source_face": "largest", "driving_face": "follow"}
+# Faces and crops are chosen on the Animate tab only.
+AS_USUAL = {"kind": PHOTO, "source_face": "largest", "driving_face": "follow", **CROP_DEFAULTS}

@@ -187,7 +187,7 @@ def _driver(model: SharedModel, job: ClipJob) -> FrameDriver:
     if job.motion is not None:
         return motion_driver(reader.face_model, job.timeline)
     if job.driving is None:
-        return no_driver
+        return no_driver()
     seen = (frame.to(model.pipeline.face_device) for frame in job.driving)
     faces = reader.read(seen, job.options, float(job.source.frame_rate))
     return face_driver(model.pipeline, faces, job.options, job.mix, job.driver_end)

@@ -12,6 +12,7 @@ from diffusionact.images import model_to_uint8, save_png
 
 from .checks import check_photo, check_time, check_video
 from .context import Context
+from .crop_panel import CROP_DEFAULTS
 from .edit_tab import NAMES
 from .job_making import make_job
 from .messages import errors_as_messages
@@ -25,7 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "expression_gain": 1.0, "smoothing": 0.3, "feather": 0.1, "match_colour": False, "keep_sound": True,
     "start": 0, "end": 0, "motion": AS_THE_VIDEO, "kind": PHOTO, "clip": None, "clip_face": "largest",
     "clip_start": 0, "clip_end": 0, "take": ["expression"], "driver_end": "stop", "sound": "auto", "eye_contact": 0.0,
-    "blink": 1.0, "mouth": 1.0, "drivers": {}, "seconds": 0,
+    "blink": 1.0, "mouth": 1.0, "drivers": {}, "seconds": 0, **CROP_DEFAULTS,
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusionact import PoseOptions
+from diffusionact.face.geometry.crop_change import UNCHANGED
 from diffusionact.face.pose.editing import PoseMix
 from diffusionact.pipelines.source_video import FrameEdit
 from diffusionact.video import FrameSource
@@ -15,11 +16,12 @@ from .animation import AnimateJob
 from .checks import check_frames, check_photo, check_video
 from .clip_job import ClipJob, taken
 from .context import Context
+from .crop_panel import crop_change
 from .group_job import GroupJob
 from .group_panel import OWN, STILL, VIDEO
 from .motions import AS_THE_VIDEO, MotionClip, motion_clip
 from .rendering import VideoJob
-from .source_kinds import CLIP, GROUP
+from .source_kinds import CLIP, GROUP, PHOTO
 
 
 def video_job(context: Context, values: dict[str, Any], folder: Path) -> VideoJob:
@@ -57,6 +59,7 @@ def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, 
         source=source,
         driving=clip,
         source_face=values["source_face"],
+        source_crop=crop_change(values, "source"),
         match_colour=values["match_colour"],
         keep_sound=values["keep_sound"],
         output=values.get("output", context.model.outputs[0]),
@@ -147,6 +150,7 @@ def _shared(context: Context, values: dict[str, Any], folder: Path) -> dict[str,
             relative=values["relative"],
             expression_gain=values["expression_gain"],
             smoothing=values["smoothing"],
+            crop_change=crop_change(values, "driving") if values["kind"] == PHOTO else UNCHANGED,
         ),
         "sampling": context.model.sampling(values["quality"]),
         "frames": check_frames(values["frames"], context.limits),

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from diffusionact.face.geometry.crop_change import UNCHANGED, CropChange
 from diffusionact.face.pose.editing import PoseEdit
 from diffusionact.generation.warp import ENGINE_NAME
 from diffusionact.images import load_image, middle_square, model_to_uint8
@@ -22,7 +23,7 @@ from diffusionact.video import VideoWriter
 from .animation import AnimateJob
 from .fair_lock import FairLock
 from .motions import MotionClip
-from .shared_model import MAX_SOURCES, EditedSource, SharedModel, source_key
+from .shared_model import MAX_SOURCES, EditedSource, SharedModel, SourceKey, source_key
 
 # A clip takes every EVERY-th frame of so much of the driver, and ends early where the machine is slow.
 EVERY, CLIP_S = 2, 4.0
@@ -40,20 +41,20 @@ class Previews:
     def __init__(self, model: SharedModel, size: int = PREVIEW_SIZE):
         self.model = model
         self._preview = GeometryPreview(size, model.open_reader())
-        self._sources: OrderedDict[tuple[str, str | int], SourceCodes] = OrderedDict()
+        self._sources: OrderedDict[SourceKey, SourceCodes] = OrderedDict()
         self._turns = FairLock()
 
-    def source(self, path: Path, face: str | int = "largest") -> SourceCodes:
+    def source(self, path: Path, face: str | int = "largest", crop: CropChange = UNCHANGED) -> SourceCodes:
         """The preview's source of a photo, made once.
 
         Raises:
             NoFaceFoundError: if the photo shows no such face.
             ValueError: if it is no image.
         """
-        key = source_key(path, face)
+        key = source_key(path, face, crop)
         with self._turns:
             if key not in self._sources:
-                self._sources[key] = self._made(path, face)
+                self._sources[key] = self._made(path, face, crop)
             self._sources.move_to_end(key)
             while len(self._sources) > MAX_SOURCES:
                 self._sources.popitem(last=False)
@@ -70,7 +71,7 @@ class Previews:
         Raises:
             NoFaceFoundError: if photo or driver show no face.
         """
-        source = self.source(job.source, job.source_face)
+        source = self.source(job.source, job.source_face, job.source_crop)
         panel = model_to_uint8(source.image)[0]
         rate = float(job.driving.frame_rate)
         count = min(job.total, round(CLIP_S * rate))
@@ -98,10 +99,10 @@ class Previews:
                 writer.write(frame)
         return path
 
-    def _made(self, path: Path, face: str | int) -> SourceCodes:
+    def _made(self, path: Path, face: str | int, crop: CropChange) -> SourceCodes:
         """The model's own codes where they are a warp's and lie here; else the photo is read for the preview alone."""
         engine = self.model.pipeline.engine
         photo = load_image(path)
         if engine.name == ENGINE_NAME and engine.device.type == "cpu":
-            return self._preview.source_of(self.model.encode(path, face), photo)
-        return self._preview.read(photo, face)
+            return self._preview.source_of(self.model.encode(path, face, crop=crop), photo)
+        return self._preview.read(photo, face, crop)

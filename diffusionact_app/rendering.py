@@ -26,7 +26,7 @@ def estimate(model: SharedModel, job: VideoJob) -> float:
         return model.estimate_clip(job.total, job.sampling, job.moves_heads)
     if isinstance(job, GroupJob):
         return model.estimate_group(job.total, len(job.drivers), job.sampling)
-    return model.estimate(job.total, job.sampling, model.is_encoded(job.source, job.source_face))
+    return model.estimate(job.total, job.sampling, model.is_encoded(job.source, job.source_face, job.source_crop))
 
 
 def gpu_work(model: SharedModel, job: VideoJob) -> tuple[int, int, int]:

@@ -92,9 +92,7 @@ def add_scene_endpoints(context: Context) -> None:
             (animate_clip, [clip, drivers[0], motion, options, quality, frames]),
             (animate_group, [photo, drive, *drivers[1:], options, quality, frames]),
         ):
-            gr.Button().click(
-                errors_as_messages(call), inputs, made, api_name=call.__name__, concurrency_id="render"
-            )
+            gr.Button().click(errors_as_messages(call), inputs, made, api_name=call.__name__, concurrency_id="render")
 
 
 def _values(

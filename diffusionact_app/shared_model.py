@@ -20,7 +20,9 @@ from torch import Tensor
 
 from diffusionact import DiffusionActPipeline, FacePose, PoseOptions, ReenactedFrame, SourceCodes
 from diffusionact.face.errors import NoFaceFoundError
+from diffusionact.face.geometry.crop_change import UNCHANGED, CropChange
 from diffusionact.face.pose.editing import PoseEdit, edit_pose, source_pose
+from diffusionact.face.readers.changed_crop import CAMERA_FRAME
 from diffusionact.face.readers.open.face_model import OpenFaceModel
 from diffusionact.face.readers.reader import CroppedFace, FaceReader
 from diffusionact.face.readers.registry import load_face_reader
@@ -29,6 +31,7 @@ from diffusionact.generation.sampling import StepCallback
 from diffusionact.generation.warp import WarpEngine
 from diffusionact.images import load_image
 from diffusionact.motion import script_poses
+from diffusionact.pipelines.crop_preview import crop_preview
 from diffusionact.pipelines.group_drivers import wanted_faces
 from diffusionact.pipelines.stream_hooks import NO_HOOKS, StreamHooks
 from diffusionact.types import CropTransform, map_tensors
@@ -41,6 +44,7 @@ from .fair_lock import FairLock
 logger = logging.getLogger(__name__)
 
 Rendered = TypeVar("Rendered")
+SourceKey = tuple[str, str | int, CropChange]
 MAX_SOURCES = 16
 MAX_QUICK_STEPS = 4
 DEFAULT_QUALITY = "balanced"
@@ -74,7 +78,7 @@ class SharedModel:
         self.name = name
         self.costs = CostModel()
         self._turns = FairLock()
-        self._sources: OrderedDict[tuple[str, str | int], SourceCodes] = OrderedDict()
+        self._sources: OrderedDict[SourceKey, SourceCodes] = OrderedDict()
         # For looking at uploads: on the CPU, where it disturbs no job and needs no lent GPU.
         self._reader = _on_cpu(pipeline.face_reader)
 
@@ -171,22 +175,28 @@ class SharedModel:
         self.read_face(photo, 0)
         self.costs.reading = time.perf_counter() - started
 
-    def is_encoded(self, path: Path, face: str | int = "largest") -> bool:
+    def is_encoded(self, path: Path, face: str | int = "largest", crop: CropChange = UNCHANGED) -> bool:
         """Whether `encode` would answer at once."""
-        return source_key(path, face) in self._sources
+        return source_key(path, face, crop) in self._sources
 
-    def encode(self, path: Path, face: str | int = "largest", on_step: StepCallback | None = None) -> SourceCodes:
+    def encode(
+        self,
+        path: Path,
+        face: str | int = "largest",
+        on_step: StepCallback | None = None,
+        crop: CropChange = UNCHANGED,
+    ) -> SourceCodes:
         """Encode a source photo, or take it from the last MAX_SOURCES ones.
 
         Raises:
             NoFaceFoundError: if the photo shows no such face.
             ValueError: if it is no image.
         """
-        key = source_key(path, face)
+        key = source_key(path, face, crop)
         with self._turns:
             if key not in self._sources:
                 image, started = load_image(path), time.perf_counter()
-                self._sources[key] = self.pipeline.encode_source(image, face=face, on_step=on_step)
+                self._sources[key] = self.pipeline.encode_source(image, None, face, on_step, crop)
                 self.costs.learn_steps(time.perf_counter() - started, self.encode_steps)
             self._sources.move_to_end(key)
             while len(self._sources) > MAX_SOURCES:
@@ -210,9 +220,7 @@ class SharedModel:
         pipeline = pipeline or self.pipeline
         steps, scheduler = sampling.num_inference_steps, sampling.scheduler
         chunk_size = self.costs.chunk_size(self.steps_per_frame(sampling))
-        return self.in_turns(
-            pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk_size, hooks)
-        )
+        return self.in_turns(pipeline.stream(source, driving, options, frame_rate, steps, scheduler, chunk_size, hooks))
 
     def stream_motion(
         self,
@@ -264,6 +272,20 @@ class SharedModel:
         with self._turns, torch.no_grad():
             return self._render(source, pose, sampling)
 
+    @property
+    def can_change_crops(self) -> bool:
+        """Whether the square around a face may be another one."""
+        return self._reader.camera_frame == CAMERA_FRAME
+
+    def crop_preview(self, image: Tensor, face: str | int, change: CropChange) -> Tensor:
+        """An image uint8 (H, W, 3) with the square around a face, and beside it what lies in it: uint8 (h, w, 3).
+
+        Raises:
+            NoFaceFoundError: if there is no such face.
+        """
+        chosen = face if isinstance(face, int) else "largest"
+        return crop_preview(self._reader, image, chosen, change).side_by_side()
+
     def face_boxes(self, image: Tensor) -> Tensor:
         """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
         return self._reader.faces_in(image)
@@ -290,6 +312,6 @@ def _on_cpu(reader: FaceReader) -> FaceReader:
     return reader if reader.device.type == "cpu" else load_face_reader(reader.name)
 
 
-def source_key(path: Path, face: str | int) -> tuple[str, str | int]:
-    """What a source is kept under: the photo's content and the chosen face."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest(), face
+def source_key(path: Path, face: str | int, crop: CropChange = UNCHANGED) -> SourceKey:
+    """What a source is kept under: the photo's content, the chosen face, and its crop."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest(), face, crop

@@ -8,12 +8,13 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..diffusionact.motion import PRESETS
 from ..diffusionact.pipelines.source_video import ENDS
+from .comfy.clip_inputs import several_faces_inputs, silence_inputs
 from .comfy.face_reading import make_reader, tracker_input
 from .comfy.inputs import chosen_sampling, sampling_inputs
 from .comfy.model_management import LoadedModel
 from .comfy.schema import ESSENTIALS_CATEGORY, ModelSocket, make_schema
-from .comfy.source_video import NO_MOTION, PARTS, SOUNDS, ClipChanges, reenacted_clip, sounding
-from .comfy.video import open_driving, temporary_video, write_video
+from .comfy.source_video import DRIVERS, NO_MOTION, PARTS, SOUNDS, ClipChanges, ClipPlan, reenacted_clip
+from .comfy.video import temporary_video, write_video
 
 
 class ReenactClip(io.ComfyNode):
@@ -25,8 +26,8 @@ class ReenactClip(io.ComfyNode):
         return make_schema(
             "ReenactClip",
             display_name="DiffusionAct Reenact Clip",
-            description="Changes the face in a video: every frame keeps its own head, light and background and takes "
-            "the driver's expression, or only lips, eyes or gaze. Works frame by frame, in flat memory.",
+            description="Changes the face in a video, or several: every frame keeps its own head, light and background "
+            "and takes the driver's expression, or only lips, eyes or gaze. Works frame by frame, in flat memory.",
             search_aliases=["video to video", "lip sync", "dubbing", "eye contact", "expression transfer"],
             essentials_category=ESSENTIALS_CATEGORY,
             is_output_node=True,
@@ -71,6 +72,8 @@ class ReenactClip(io.ComfyNode):
                     tooltip="Added to each frame where no video drives; see Make Motion.",
                 ),
                 tracker_input(optional=True),
+                *several_faces_inputs(),
+                *silence_inputs(),
             ],
             outputs=[io.Video.Output("video", tooltip="The changed video, a file in the temporary folder.")],
         )
@@ -87,15 +90,17 @@ class ReenactClip(io.ComfyNode):
         driving: io.Video.Type | None = None,
         motion: str = NO_MOTION,
         tracker: str = "open",
+        faces: str = "",
+        driving_2: io.Video.Type | None = None,
+        driving_3: io.Video.Type | None = None,
         **changes: Any,
     ) -> io.NodeOutput:
         """Write frame after frame into a file."""
-        opened = open_driving(clip)
-        driver = None if driving is None else open_driving(driving, constant_rate=opened.frame_rate)
-        sampling, wanted = chosen_sampling(model.pipeline.presets, preset, steps, scheduler), ClipChanges(**changes)
-        frames = reenacted_clip(model, make_reader(tracker), opened, driver, motion, wanted, sampling)
+        videos = dict(zip(DRIVERS, (driving, driving_2, driving_3), strict=True))
+        plan = ClipPlan.of(clip, videos, motion, faces, ClipChanges(**changes), sound)
+        sampling = chosen_sampling(model.pipeline.presets, preset, steps, scheduler)
         path = temporary_video()
-        write_video(path, frames, sounding(opened, driver, sound, wanted))
+        write_video(path, reenacted_clip(model, make_reader(tracker), plan, sampling), plan.heard)
         shown = ui.SavedResult(path.name, "", io.FolderType.temp)
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), ui=ui.PreviewVideo([shown]))
 

@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 # Columns that stand for themselves; every other one is an option of `reenact` without its dashes.
 SOURCE, DRIVING, OUTPUT = "source", "driving", "output"
+# The option that may be given many times; its cell names a driver for each face, with semicolons.
+DRIVE = "drive"
 # Cells of options that take no value.
 YES, NO = ("yes", "true"), ("no", "false")
 FAILED = 1
@@ -69,7 +71,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _job(options: argparse.Namespace, row: dict[str, str], number: int) -> argparse.Namespace:
-    """What `reenact` would have been told; source, driving and output are found from the table's folder."""
+    """What `reenact` would have been told; its files are found from the table's folder."""
     folder = options.table.parent
     words = ["reenact", str(folder / row[SOURCE])]
     words += [str(folder / row[DRIVING])] if DRIVING in row else []
@@ -78,6 +80,9 @@ def _job(options: argparse.Namespace, row: dict[str, str], number: int) -> argpa
         if name in (SOURCE, DRIVING, OUTPUT) or cell.lower() in NO:
             continue
         option = "--" + name.lstrip("-").replace("_", "-")
+        if option == f"--{DRIVE}":
+            words += [f"{option}={_found(folder, part.strip())}" for part in cell.split(";")]
+            continue
         words += [option] if cell.lower() in YES else [f"{option}={cell}"]
     if options.again:
         words.append("--overwrite")
@@ -85,3 +90,10 @@ def _job(options: argparse.Namespace, row: dict[str, str], number: int) -> argpa
         return options.parse(words)
     except SystemExit as error:  # argparse has said why
         raise ValueError(f"Expected options of reenact in row {number}, received {words[1:]}. See above.") from error
+
+
+def _found(folder: Path, word: str) -> str:
+    """FACE=WHAT, where WHAT may be a file of the table's folder."""
+    face, _, what = word.partition("=")
+    path = folder / what.strip()
+    return f"{face}={path}" if what.strip() and path.exists() else word

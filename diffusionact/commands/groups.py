@@ -17,9 +17,10 @@ from .. import images
 from ..generation import Sampling
 from ..motion import load_script
 from ..motion.files import PRESETS, SUFFIXES
+from ..pipelines.group_clip import OWN
 from ..pipelines.group_drivers import ALL, GroupTiming, group_poses, wanted_faces
 from ..pipelines.group_photo import GroupPhoto
-from ..video import FrameSource, VideoWriter, is_clip, open_frames
+from ..video import FrameSource, VideoWriter, open_frames
 from .loading import load_pipeline, pose_options
 from .output_frames import is_transparent
 
@@ -37,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="FACE=WHAT",
         help="in place of DRIVING, once for each face: FACE is a number (0 is the largest), a point X,Y in the photo, "
-        f"or {ALL}; WHAT a clip, or a motion as for --motion. Faces that are not named stay still",
+        f"or {ALL}; WHAT a clip, or a motion as for --motion. Faces that are not named stay as they are. Of a "
+        f"clip as SOURCE its first frame counts, and WHAT may be {OWN}: only --eye-contact and so on change a face",
     )
 
 
@@ -49,7 +51,9 @@ def run(options: argparse.Namespace) -> None:
         FileNotFoundError: for missing files or weights.
         OSError: if the output cannot be written.
     """
-    _check(options)
+    check_options(options)
+    if options.still_when_silent:
+        raise ValueError("Expected --still-when-silent with a clip as the source, received a photo. Leave it out.")
     pipeline, photo = load_pipeline(options), images.load_image(options.source)
     wanted = wanted_faces(pipeline, photo, options.drive)
     sampling = Sampling(options.steps, options.scheduler)
@@ -61,21 +65,22 @@ def run(options: argparse.Namespace) -> None:
     _write(options, frames, timing, next(iter(clips.values()), None))
 
 
-def _is_motion(what: str) -> bool:
+def is_motion(what: str) -> bool:
+    """Whether WHAT is a motion, and no clip."""
     return what in PRESETS or Path(what).suffix.lower() in SUFFIXES
 
 
 def _open_clips(options: argparse.Namespace, wanted: dict[int, str]) -> tuple[dict[str, FrameSource], GroupTiming]:
     """The clips by name, and how they play together."""
     rate, stride, opened = options.frame_rate, options.stride, {}
-    for what in dict.fromkeys(what for what in wanted.values() if not _is_motion(what)):
+    for what in dict.fromkeys(what for what in wanted.values() if not is_motion(what)):
         opened[what] = open_frames(
             what, options.start, options.end, rate, is_constant=True, keep_damaged=True, stride=stride
         )
         rate, stride = opened[what].frame_rate, 1  # the first clip's, of all
     rate = rate or STILL_FRAME_RATE
     counts = [clip.frame_count for clip in opened.values() if clip.frame_count]
-    longest = max((load_script(what).seconds for what in wanted.values() if _is_motion(what)), default=DEFAULT_SECONDS)
+    longest = max((load_script(what).seconds for what in wanted.values() if is_motion(what)), default=DEFAULT_SECONDS)
     count = max(1, round((options.seconds or longest) * rate))
     if counts and options.seconds is None:
         count = min(counts) if options.driver_end == "stop" else max(counts)
@@ -101,7 +106,8 @@ def _write(
     logger.info("%d frames in %.1f s (%.2f s a frame), written to %s", done, seconds, seconds / done, options.output)
 
 
-def _check(options: argparse.Namespace) -> None:
+def check_options(options: argparse.Namespace) -> None:
+    """Raise ValueError for options that do not go with --drive."""
     alone = (
         "driving",
         "motion",
@@ -115,11 +121,6 @@ def _check(options: argparse.Namespace) -> None:
     )
     wrong = ["--" + name.replace("_", "-") for name in alone if getattr(options, name)]
     wrong += ["--background transparent"] if is_transparent(options) else []
-    if is_clip(options.source):
-        raise ValueError(
-            f"Expected a photo as the source of --drive, received the clip {options.source}. Several faces of a clip "
-            "are not driven together: leave --drive out and choose one face with --source-face."
-        )
     if wrong or options.output.suffix == ".png":
         raise ValueError(
             f"Expected --drive with a video or a folder as output, received also {', '.join(wrong) or options.output}. "

@@ -21,7 +21,7 @@ from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..pipelines.full_resolution import check_pipeline
 from ..video import FrameSource, VideoWriter, is_clip, open_frames
 from ..weights import DEMO_NAME
-from . import groups, source_videos
+from . import group_clips, groups, source_videos
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output, source_crop
 from .motions import MotionDriver, stream_motion
 from .official_options import official_procedure, settle_official_options
@@ -48,7 +48,7 @@ def run_demo(options: argparse.Namespace) -> None:
     names = ("source.png", "driving.mp4") if options.model == DEMO_NAME else ("photo.jpg", "photo_driving.mp4")
     options.source, options.driving = (DEMO_MEDIA / name for name in names)
     options.motion = options.seconds = options.seed = options.save_poses = None
-    options.drive, options.seamless = None, False
+    options.drive, options.seamless, options.still_when_silent = None, False, False
     options.side_by_side = not options.paste_back
     options.overwrite |= options.output == DEMO_OUTPUT  # which the demo alone writes
     run(options)
@@ -62,13 +62,10 @@ def run(options: argparse.Namespace) -> None:
         FileNotFoundError: for missing files or weights.
         OSError: if the output cannot be written.
     """
-    if options.drive:
+    if options.drive or is_clip(options.source):
         _check_paths(options)
-        groups.run(options)
-        return
-    if is_clip(options.source):
-        _check_paths(options)
-        source_videos.run(options)
+        scene = source_videos if not options.drive else group_clips if is_clip(options.source) else groups
+        scene.run(options)
         return
     _check(options)
     if options.exact:
@@ -189,6 +186,10 @@ def _check_paths(options: argparse.Namespace) -> None:
 
 def _check_driver(options: argparse.Namespace) -> None:
     """See that there is either a driving clip or a motion, and what only one of them knows."""
+    if options.still_when_silent:
+        raise ValueError(
+            f"Expected --still-when-silent with a clip as the source, received {options.source}. Leave it out."
+        )
     if (options.driving is None) == (options.motion is None):
         received = "neither" if options.driving is None else "both"
         raise ValueError(

@@ -6,7 +6,8 @@ import argparse
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from torch import Tensor
@@ -21,6 +22,7 @@ from ..pipelines.source_video import (
     ENDS,
     FrameDriver,
     FrameEdit,
+    SceneFrame,
     added_steps,
     face_driver,
     motion_driver,
@@ -28,6 +30,7 @@ from ..pipelines.source_video import (
     stream_source_video,
 )
 from ..video import FrameSource, VideoWriter, open_frames
+from ..video.silence import SilenceLevel, frame_times, stillness_at
 from .loading import face_choice, load_pipeline, pose_options
 from .output_frames import KEPT
 
@@ -66,6 +69,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--eye-contact", type=float, default=0.0, help="0 to 1: the eyes turn to the camera")
     group.add_argument("--blink", type=float, default=1.0, help="factor on how closed the eyes are, 0 to 2")
     group.add_argument("--mouth", type=float, default=1.0, help="factor on the mouth's expression; 0 is still")
+    group.add_argument(
+        "--still-when-silent",
+        action="store_true",
+        help="the mouth rests in silent passages of the sound that goes along",
+    )
+    group.add_argument(
+        "--silence-level",
+        type=float,
+        default=SilenceLevel.level_db,
+        help="dB of full scale below which sound is silent (default: %(default)s)",
+    )
 
 
 def taken_parts(words: str) -> PoseMix:
@@ -91,23 +105,18 @@ def run(options: argparse.Namespace) -> None:
     """
     _check(options)
     edit, mix = FrameEdit(options.eye_contact, options.blink, options.mouth), taken_parts(options.take)
-    source = open_frames(
-        options.source,
-        options.source_start,
-        options.source_end,
-        options.frame_rate,
-        keep_damaged=True,
-        stride=options.stride,
-    )
+    source = open_source(options)
     driving = None
     if options.driving is not None:
         driving = open_frames(options.driving, options.start, options.end, source.frame_rate, keep_damaged=True)
+    sound = ClipSound.of(options, source, driving, mix)
     pipeline, sampling = load_pipeline(options), Sampling(options.steps, options.scheduler)
     pipeline.engine.check_sampling(sampling)
-    driver = _driver(options, pipeline, source, driving, mix)
-    if pipeline.engine.encode_steps(options.inversion_steps):
-        steps = added_steps(pipeline, options.inversion_steps, sampling)
-        logger.info("Every frame is encoded anew: %d steps for each of %s frames", steps, source.frame_count or "many")
+    if options.motion is not None:
+        driver = driver_of_motion(options, pipeline, source, options.motion)
+    else:
+        driver = no_driver() if driving is None else driver_of_clip(options, pipeline, source, driving, mix)
+    tell_cost(options, pipeline, source, sampling)
     frames = stream_source_video(
         pipeline,
         source,
@@ -118,40 +127,58 @@ def run(options: argparse.Namespace) -> None:
         sampling,
         options.inversion_steps,
         keeps_head=options.motion is None and not (driving and mix.head),
+        stillness=sound.stillness(options, source),
     )
-    _write(options, source, driving, mix, frames)
+    write_clip(options, source, sound, frames)
 
 
-def _driver(
+def open_source(options: argparse.Namespace) -> FrameSource:
+    """The clip whose frames are sources."""
+    part = options.source_start, options.source_end, options.frame_rate
+    return open_frames(options.source, *part, keep_damaged=True, stride=options.stride)
+
+
+def driver_of_motion(
+    options: argparse.Namespace, pipeline: DiffusionActPipeline, source: FrameSource, motion: str
+) -> FrameDriver:
+    """A motion as long as the source, or as asked for."""
+    rate = float(source.frame_rate)
+    seconds = options.seconds or max(float(source.duration), 1 / rate)
+    script = load_script(motion).seeded(options.seed)
+    timeline = Timeline.of(script, source.frame_rate, seconds, options.seamless)
+    return motion_driver(pipeline.face_reader.face_model, timeline)
+
+
+def driver_of_clip(
     options: argparse.Namespace,
     pipeline: DiffusionActPipeline,
     source: FrameSource,
-    driving: FrameSource | None,
+    driving: FrameSource,
     mix: PoseMix,
 ) -> FrameDriver:
-    """Who says what becomes of each frame."""
-    rate = float(source.frame_rate)
-    if options.motion is not None:
-        script = load_script(options.motion).seeded(options.seed)
-        seconds = options.seconds or max(float(source.duration), 1 / rate)
-        timeline = Timeline.of(script, source.frame_rate, seconds, options.seamless)
-        return motion_driver(pipeline.face_reader.face_model, timeline)
-    if driving is None:
-        return no_driver
+    """A clip, opened at the source's rate."""
     how = pose_options(options)
     seen = (frame.to(pipeline.face_device) for frame in driving)
-    return face_driver(pipeline, pipeline.face_reader.read(seen, how, rate), how, mix, options.driver_end)
+    faces = pipeline.face_reader.read(seen, how, float(source.frame_rate))
+    return face_driver(pipeline, faces, how, mix, options.driver_end)
 
 
-def _write(
-    options: argparse.Namespace,
-    source: FrameSource,
-    driving: FrameSource | None,
-    mix: PoseMix,
-    frames: Iterator,
+def tell_cost(
+    options: argparse.Namespace, pipeline: DiffusionActPipeline, source: FrameSource, sampling: Sampling
 ) -> None:
+    """Say what an engine costs that encodes every frame."""
+    if pipeline.engine.encode_steps(options.inversion_steps):
+        steps = added_steps(pipeline, options.inversion_steps, sampling)
+        logger.info("Every face is encoded anew: %d steps for each of %s frames", steps, source.frame_count or "many")
+
+
+def write_clip(
+    options: argparse.Namespace, source: FrameSource, sound: ClipSound, frames: Iterator[SceneFrame]
+) -> None:
+    """Write whole frames with the sound that goes along, and say what came of them."""
     started, count, without_face = time.perf_counter(), 0, 0
-    path, begin = _sound(options, source, driving, mix)
+    heard = not options.no_audio and options.output.suffix
+    path, begin = (sound.path, sound.begin) if heard else (None, None)
     with VideoWriter(
         options.output, source.frame_rate, source.size, audio_from=path, clip=source, audio_begin=begin
     ) as writer:
@@ -165,17 +192,39 @@ def _write(
     logger.info("%d frames in %.1f s (%.2f s a frame), written to %s", count, seconds, seconds / count, options.output)
 
 
-def _sound(
-    options: argparse.Namespace, source: FrameSource, driving: FrameSource | None, mix: PoseMix
-) -> tuple[Path | None, object]:
-    """The file whose sound is taken, and where in it the output begins."""
-    has_driver = driving is not None and driving.has_audio
-    takes_driver = options.sound == "driver" or (options.sound == "auto" and has_driver and mix.mouth > 0)
-    if options.no_audio or not options.output.suffix:
-        return None, None
-    if takes_driver and has_driver:
-        return options.driving, driving.begin
-    return (options.source, source.begin) if source.has_audio and not takes_driver else (None, None)
+@dataclass(frozen=True)
+class ClipSound:
+    """The file whose sound goes along, and where in it the output begins; None where none does."""
+
+    path: Path | None = None
+    begin: Fraction | None = None
+
+    @classmethod
+    def of(
+        cls, options: argparse.Namespace, source: FrameSource, driving: FrameSource | None, mix: PoseMix
+    ) -> ClipSound:
+        """What --sound says; auto is the driver's where its lips are taken."""
+        has_driver = driving is not None and driving.has_audio
+        takes_driver = options.sound == "driver" or (options.sound == "auto" and has_driver and mix.mouth > 0)
+        if takes_driver and has_driver:
+            return cls(driving.path, driving.begin)
+        return cls(source.path, source.begin) if source.has_audio and not takes_driver else cls()
+
+    def stillness(self, options: argparse.Namespace, source: FrameSource) -> Iterator[float] | None:
+        """How still the mouth is in each frame of the source, which must have been read; None without the option.
+
+        Raises:
+            ValueError: if there is no sound, or the level is out of range.
+        """
+        if not options.still_when_silent:
+            return None
+        level = SilenceLevel(options.silence_level)
+        if self.path is None:
+            raise ValueError(
+                "Expected a clip with sound for --still-when-silent, received none whose sound goes along. Choose it "
+                "by --sound, or leave the option out; --mouth 0 is a still mouth throughout."
+            )
+        return stillness_at(frame_times(source), self.path, self.begin, level)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -55,12 +55,40 @@ def wanted_faces(pipeline: DiffusionActPipeline, photo: Tensor, words: Iterable[
     """
     wanted: dict[int, str] = {}
     for word in words:
-        face, _, what = word.partition("=")
-        if not what.strip():
-            raise ValueError(f"Expected FACE=WHAT, such as 0=laugh, received {word!r}. Correct it.")
-        for index in _faces(pipeline, photo, face.strip()):
-            wanted[index] = what.strip()
+        face, what = face_and_driver(word)
+        for index in faces_of_word(pipeline, photo, face):
+            wanted[index] = what
     return wanted
+
+
+def face_and_driver(word: str) -> tuple[str, str]:
+    """Both sides of "FACE=WHAT".
+
+    Raises:
+        ValueError: if one is absent.
+    """
+    face, _, what = (part.strip() for part in word.partition("="))
+    if not face or not what:
+        raise ValueError(f"Expected FACE=WHAT, such as 0=laugh, received {word!r}. Correct it.")
+    return face, what
+
+
+def faces_of_word(pipeline: DiffusionActPipeline, photo: Tensor, word: str) -> list[int]:
+    """Indices of the faces that a number, a point "X,Y" px or "all" names in a photo uint8 (H, W, 3).
+
+    Raises:
+        NoFaceFoundError: if a point is given and the photo shows no face.
+        ValueError: if the word is none of these.
+    """
+    if word == ALL:
+        return list(range(len(pipeline.face_reader.faces_in(photo.to(pipeline.face_device)))))
+    if word.isdecimal():
+        return [int(word)]
+    try:
+        x, y = map(float, word.split(","))
+    except ValueError as error:
+        raise ValueError(f"Expected a face as number, point X,Y or {ALL}, received {word!r}. Correct it.") from error
+    return [face_at(pipeline, photo, x, y)]
 
 
 def group_poses(
@@ -96,18 +124,6 @@ def group_poses(
         timeline = Timeline.of(script, timing.frame_rate, float(seconds), timing.is_seamless)
         poses.append(script_poses(pipeline.face_reader.face_model, source, timeline))
     return poses
-
-
-def _faces(pipeline: DiffusionActPipeline, photo: Tensor, word: str) -> list[int]:
-    if word == ALL:
-        return list(range(len(pipeline.face_reader.faces_in(photo.to(pipeline.face_device)))))
-    if word.isdecimal():
-        return [int(word)]
-    try:
-        x, y = map(float, word.split(","))
-    except ValueError as error:
-        raise ValueError(f"Expected a face as number, point X,Y or {ALL}, received {word!r}. Correct it.") from error
-    return [face_at(pipeline, photo, x, y)]
 
 
 def _read(

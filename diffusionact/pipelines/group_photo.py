@@ -103,10 +103,14 @@ class GroupPhoto:
                 f"Expected poses for {len(self._members)} faces, received {len(poses)}. Give each its own."
             )
         for rows in zip(*poses, strict=False):
-            frame = self._photo.clone()
-            for index in self._far_to_near:
-                self._lay(frame, self._members[index], rows[index], sampling)
-            yield frame
+            yield self.frame(rows, sampling)
+
+    def frame(self, poses: Sequence[FacePose], sampling: Sampling) -> Tensor:
+        """One whole frame uint8 (H, W, 3) on the CPU, of a pose (one row) for each face."""
+        frame = self._photo.clone()
+        for index in self._far_to_near:
+            self._lay(frame, self._members[index], poses[index], sampling)
+        return frame
 
     def _member(self, source: SourceCodes) -> _Member:
         whole = WholePhoto(self._pipeline.engine, source, self._photo) if has_warp(source) else None

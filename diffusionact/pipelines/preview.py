@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import images
 from ..checks import check_positive_int
+from ..face.geometry.crop_change import UNCHANGED, CropChange
 from ..face.geometry.resize import resize_crop
 from ..face.pose.editing import PoseEdit, edit_pose, source_pose
 from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
@@ -60,13 +61,13 @@ class GeometryPreview:
         """Whether sources and poses with such coefficients can be shown: those of the open face model."""
         return coefficients.face_model == FACE_MODEL
 
-    def read(self, photo: Tensor, face: str | int = "largest") -> SourceCodes:
+    def read(self, photo: Tensor, face: str | int = "largest", crop_change: CropChange = UNCHANGED) -> SourceCodes:
         """The source of a photo uint8 (H, W, 3); nothing else need be known of it.
 
         Raises:
             NoFaceFoundError: if the photo shows no such face.
         """
-        return self.pipeline.encode_source(photo, face=face)
+        return self.pipeline.encode_source(photo, face=face, crop_change=crop_change)
 
     @torch.no_grad()
     def source_of(self, source: SourceCodes, photo: Tensor) -> SourceCodes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -35,8 +37,10 @@ ENDS = ("stop", "hold", "loop", "ping-pong")
 # Where the eyes sit in a turned head, they need not turn as far as it does to look into the camera.
 CAMERA_SHARE = 0.8
 
-# The pose that one frame should have, of its codes and its own pose; None ends the clip.
-FrameDriver = Callable[[SourceCodes, FacePose], "FacePose | None"]
+# The pose that a face of one frame should have, of its codes and its own pose.
+PoseChange = Callable[[SourceCodes, FacePose], FacePose]
+# One for every frame of the source, also for those that show no face; where it ends, the clip does.
+FrameDriver = Iterator[PoseChange]
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,14 @@ def stream_source_video(
     num_inversion_steps: int | None = None,
     feather: float = 0.1,
     keeps_head: bool = False,
+    stillness: Iterable[float] | None = None,
 ) -> Iterator[SceneFrame]:
     """Yield the whole frames of a source clip in other poses, until it or its driver ends.
 
     Args:
         pipeline: any engine; the engine `warp` moves each frame as a whole, others are pasted back.
         frames: uint8 (H, W, 3), the source's, read lazily.
-        driver: says the pose of each frame, see `face_driver`, `motion_driver` and `no_driver`.
+        driver: says the poses, frame by frame, see `face_driver`, `motion_driver` and `no_driver`.
         options: how the source's faces are read: which face, smoothing, threshold.
         frame_rate: of the source, for the smoothing.
         edit: what else is changed.
@@ -100,25 +105,47 @@ def stream_source_video(
         num_inversion_steps: of engines that invert, for each frame; None takes the model's own number.
         feather: soft edge of a paste, share of the face's square.
         keeps_head: the driver moves no heads, which takes half the time with the engine `warp`.
+        stillness: of the mouth in each frame, 0 to 1 (at rest), such as that of `video.silence`; None is 0.
 
     Raises:
         NoFaceFoundError: if no frame shows a face.
     """
-    reader = pipeline.face_reader
-    if keeps_head and isinstance(pipeline.engine, WarpEngine):
-        pipeline = pipeline.with_engine(pipeline.engine.without_matte())
+    pipeline, still = keeping_heads(pipeline) if keeps_head else pipeline, iter(stillness or repeat(0.0))
     for frame, face in _with_faces(pipeline, frames, replace(options, missing="hold"), frame_rate):
+        change, at_rest = next(driver, None), next(still, 1.0)
+        if change is None:
+            return
         if not bool(face.observation.found[0]):
             yield SceneFrame(frame.cpu(), False)
             continue
-        seen = SourceFace(cut_crop(frame, face.crop, face.crop.size), face)
-        source = pipeline.encode_face(frame, seen, num_inversion_steps)
-        own = source_pose(reader.face_model, source)
-        pose = driver(source, own)
-        if pose is None:
-            return
-        pose = edited_frame(reader.face_model, pose, edit)
+        source, pose = changed_face_of(pipeline, frame, face, change, stilled(edit, at_rest), num_inversion_steps)
         yield SceneFrame(_rendered(pipeline, frame, source, pose, sampling, feather), True)
+
+
+def keeping_heads(pipeline: DiffusionActPipeline) -> DiffusionActPipeline:
+    """The pipeline for sources whose heads stay where they are: the engine `warp` need not cut the person out."""
+    engine = pipeline.engine
+    return pipeline.with_engine(engine.without_matte()) if isinstance(engine, WarpEngine) else pipeline
+
+
+def changed_face_of(
+    pipeline: DiffusionActPipeline,
+    frame: Tensor,
+    face: CroppedFace,
+    change: PoseChange,
+    edit: FrameEdit,
+    num_inversion_steps: int | None = None,
+) -> tuple[SourceCodes, FacePose]:
+    """A face of a frame uint8 (H, W, 3) as a source, and the pose that it should have."""
+    seen = SourceFace(cut_crop(frame, face.crop, face.crop.size), face)
+    source = pipeline.encode_face(frame, seen, num_inversion_steps)
+    model = pipeline.face_reader.face_model
+    return source, edited_frame(model, change(source, source_pose(model, source)), edit)
+
+
+def stilled(edit: FrameEdit, stillness: float) -> FrameEdit:
+    """An edit whose mouth is nearer to its rest, by a share from 0 to 1."""
+    return replace(edit, mouth_gain=edit.mouth_gain * (1.0 - stillness)) if stillness else edit
 
 
 def face_driver(
@@ -132,7 +159,7 @@ def face_driver(
 
     Args:
         pipeline: whose reader read them.
-        faces: one row each, read lazily; those of a clip that comes again are kept, 2 kB each.
+        faces: one row each, read lazily, in step with the source; those of a clip that comes again are kept, 2 kB each.
         options: relative or absolute, and the reference frame, which must not lie beyond the driver's end.
         mix: what is taken of the driver; the rest stays the source's own.
         end: what becomes of a driver that is shorter, one of ENDS.
@@ -144,32 +171,31 @@ def face_driver(
     extractor = PoseExtractor(
         pipeline.face_reader.face_model, pipeline.face_reader.camera_frame, pipeline.landmark_frame, options
     )
-    following = extended(iter(faces), end)
-    following, reference = extractor.with_reference(following)
+    model = pipeline.face_reader.face_model
 
-    def drive(source: SourceCodes, own: FacePose) -> FacePose | None:
-        face = next(following, None)
-        if face is None:
-            return None
-        return mix_poses(pipeline.face_reader.face_model, own, extractor.pose(face, source, reference), mix)
+    def moments() -> Iterator[PoseChange]:
+        following, reference = extractor.with_reference(extended(iter(faces), end))
+        for face in following:
+            yield partial(change, face, reference)
 
-    return drive
+    def change(face: CroppedFace, reference: CroppedFace | None, source: SourceCodes, own: FacePose) -> FacePose:
+        return mix_poses(model, own, extractor.pose(face, source, reference), mix)
+
+    return moments()
 
 
 def motion_driver(face_model: FaceModel, frames: Iterable[Mapping[str, float]]) -> FrameDriver:
     """A driver of a motion's values, which are added to each frame's own pose; see `motion.Timeline`."""
-    following = iter(frames)
 
-    def drive(source: SourceCodes, own: FacePose) -> FacePose | None:
-        values = next(following, None)
-        return None if values is None else moved_pose(face_model, own, values)
+    def change(values: Mapping[str, float], source: SourceCodes, own: FacePose) -> FacePose:
+        return moved_pose(face_model, own, values)
 
-    return drive
+    return (partial(change, values) for values in frames)
 
 
-def no_driver(source: SourceCodes, own: FacePose) -> FacePose:
+def no_driver() -> FrameDriver:
     """Every frame keeps its own pose."""
-    return own
+    return repeat(lambda source, own: own)
 
 
 def edited_frame(face_model: FaceModel, pose: FacePose, edit: FrameEdit) -> FacePose:

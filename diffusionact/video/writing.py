@@ -26,6 +26,9 @@ from .transparent_encoding import TRANSPARENT_ENCODINGS, note_provenance_in_webp
 MAX_DENOMINATOR = 100_000  # averages of long clips would not fit into the 32-bit fractions of a container
 DEFAULT_CRF = 18  # x264: visually lossless for most material
 OPAQUE_FORMATS = (".mp4", ".mov", ".mkv")
+# Frames that x264 holds before it encodes one: its default, and fewer where they are larger than full HD, so that the
+# memory is the same.
+MAX_LOOKAHEAD, MIN_LOOKAHEAD, LOOKAHEAD_PX = 40, 8, 40 * 1920 * 1080
 BT709 = 1  # H.273 code point for primaries, transfer and matrix alike
 
 
@@ -219,6 +222,7 @@ class _EncodedFile:
         self._padding = ((0, height % 2), (0, width % 2), (0, 0))
         self._last_ticks = -1
         self._audio: AudioTrack | None = None
+        self._lookahead = max(MIN_LOOKAHEAD, min(MAX_LOOKAHEAD, LOOKAHEAD_PX // (height * width)))
         self._open(temporary.absolute(), frame_rate, crf, notes)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.time_base = self._time_base
@@ -233,7 +237,8 @@ class _EncodedFile:
         options = {} if container_format == "matroska" else {"movflags": "+faststart"}
         self._container = av.open(str(temporary), "w", format=container_format, options=options)
         self._container.metadata.update(notes)
-        self._stream = self._container.add_stream("libx264", rate=frame_rate, options={"crf": str(crf)})
+        options = {"crf": str(crf), "rc-lookahead": str(self._lookahead)}
+        self._stream = self._container.add_stream("libx264", rate=frame_rate, options=options)
         self._stream.pix_fmt = "yuv420p"
 
     def add_audio(self, source: str | os.PathLike[str], begin: Fraction | None) -> None:

@@ -67,6 +67,20 @@ def group(visitor: Visitor, is_first: bool) -> None:
         _render(visitor, 8, is_first)
 
 
+def crop(visitor: Visitor, is_first: bool) -> None:
+    """The squares around both faces, the source's larger and turned."""
+    page = visitor.page
+    page.locator("#examples button").first.click()
+    visitor.wait_for_text("animate-status", "Astronaut")
+    page.locator("#crop button").first.click()
+    for name, value in (("scale", "1.4"), ("rotate", "-12")):
+        page.locator(f"#source-crop-{name} input[type=number]").fill(value)
+        page.keyboard.press("Tab")
+    for whose in ("source", "driving"):
+        page.locator(f"#crop-{whose} img").wait_for()
+    page.wait_for_timeout(4000)
+
+
 def _render(visitor: Visitor, frames: int, is_first: bool) -> None:
     """The first visit renders and shows a frame in the making; later ones show what was asked for."""
     page = visitor.page
@@ -79,6 +93,14 @@ def _render(visitor: Visitor, frames: int, is_first: bool) -> None:
         page.get_by_role("button", name="Options").first.click()
         page.locator("#animate-start").click()
         visitor.wait_for_text("animate-status", f"Frame {frames - 1}")
+
+
+def _fit_window(page) -> None:
+    """Make the window as high as the page: beyond its edge videos are not painted, which leaves them blank."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": page.viewport_size["width"], "height": height})
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(2000)
 
 
 def edit(visitor: Visitor, is_first: bool) -> None:
@@ -116,6 +138,7 @@ VIEWS = {
     "animate": ("Animate", animate),
     "animate_clip": ("Animate", clip),
     "animate_group": ("Animate", group),
+    "animate_crop": ("Animate", crop),
     "edit": ("Edit", edit),
     "live": ("Live", live),
     "batch": ("Batch", batch),
@@ -141,9 +164,9 @@ def main(url: str, folder: Path, *names: str) -> None:
                     tab, fill = VIEWS[view]
                     visitor.tab(tab)
                     fill(visitor, is_first)
-                    page.wait_for_timeout(2000)
+                    _fit_window(page)
                     name = f"{view}_{size}_{scheme}"
-                    page.screenshot(path=folder / f"{name}.png", full_page=True)
+                    page.screenshot(path=folder / f"{name}.png")
                     Image.open(folder / f"{name}.png").convert("RGB").save(
                         folder / f"{name}.jpg", quality=JPEG_QUALITY, optimize=True
                     )

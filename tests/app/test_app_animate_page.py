@@ -132,7 +132,7 @@ def test_two_visitors_at_once_get_their_own_results(visit, source_file, two_face
     assert videos[0]["url"] != videos[1]["url"]
 
 
-def test_faces_are_shown_and_a_click_on_one_chooses_it(visit, two_faces_file):
+def test_faces_and_their_crops_are_shown_and_chosen(visit, two_faces_file):
     visitor = visit()
     page = visitor.page
     page.get_by_role("button", name="What the model sees").click()
@@ -146,6 +146,13 @@ def test_faces_are_shown_and_a_click_on_one_chooses_it(visit, two_faces_file):
     left, top = (box["width"] - 640 * scale) / 2, (box["height"] - 320 * scale) / 2
     shown.click(position={"x": left + 500 * scale, "y": top + 150 * scale})
     page.wait_for_function("src => document.querySelector('#vision-source img').src !== src", arg=before)
+    page.locator("#crop button").first.click()
+    preview = page.locator("#crop-source img")
+    preview.wait_for()
+    before = preview.get_attribute("src")
+    page.locator("#source-crop-scale input[type=number]").fill("2")
+    page.keyboard.press("Tab")
+    page.wait_for_function("src => document.querySelector('#crop-source img').src !== src", arg=before)
     assert page.locator(".toast-body").count() == 0
 
 

@@ -244,6 +244,27 @@ def bounding_box(session: Session) -> dict:
     return found
 
 
+def faces_of_a_clip(session: Session) -> dict:
+    """One of two faces of a VIDEO changes, with its sound; the lips rest, as that is silent."""
+    from fractions import Fraction
+
+    from comfy_api.latest import InputImpl, Types
+
+    still = load_still("source.png")
+    sound = {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 16000}
+    parts = Types.VideoComponents(images=torch.cat([still, still], dim=2), audio=sound, frame_rate=Fraction(25))
+    changes = {f"take_{part}": True for part in ("lips", "eyes", "brows", "gaze", "head")}
+    video = session.run(
+        "ReenactClip", model=session.model, clip=InputImpl.VideoFromComponents(parts), preset="custom", steps=1,
+        scheduler="ddim", sound="auto", faces="1 = own", still_when_silent=True, silence_level=-40.0,
+        relative_motion=False, driver_end="stop", eye_contact=0.0, blink=1.0, mouth=1.0, smoothing=0.0, **changes,
+    )[0]  # fmt: skip
+    made = video.get_components()
+    change = (made.images - parts.images).abs().mean((0, 1, 3))
+    halves = [float(half.mean()) for half in change.chunk(2)]
+    return {"frames": len(made.images), "sound": made.audio is not None, "halves": sorted(halves)}
+
+
 def values_stay(session: Session) -> dict:
     """Whether running nodes twice changes what they were given, and the result."""
     before = [tensor.clone() for tensor in tensors_of(session.source)]

@@ -106,3 +106,10 @@ def test_a_bounding_box_chooses_among_several_faces(probe):
 
 def test_nodes_leave_their_inputs_alone_and_repeat_themselves(probe):
     assert probe("values_stay") == {"inputs_same": True, "results_same": True, "devices": ["cpu"]}
+
+
+def test_one_of_several_faces_of_a_video_changes(probe):
+    found = probe("faces_of_a_clip")
+    assert (found["frames"], found["sound"]) == (1, True)
+    stays, changes = found["halves"]
+    assert changes > 2 * stays and stays < 0.02, "but for the encoding of the video"

@@ -44,7 +44,7 @@ def psnr(one, other):
 def test_a_clip_that_drives_itself_comes_back(pipeline, clip):
     blank = torch.full_like(clip[0], 90)
     frames = [clip[0], blank, clip[1]]
-    driver = face_driver(pipeline, pipeline.face_reader.read(iter(clip), HOW, 25.0), HOW, ALL)
+    driver = face_driver(pipeline, pipeline.face_reader.read(iter(frames), HOW, 25.0), HOW, ALL)
     made = list(stream_source_video(pipeline, frames, driver, HOW, keeps_head=True))
     assert [frame.found for frame in made] == [True, False, True]
     assert torch.equal(made[1].image, blank)
@@ -88,7 +88,7 @@ def test_edits_change_gaze_lids_and_mouth_alone(pipeline, clip):
 
 def test_other_engines_are_pasted_back(tiny_model_folder, clip):
     tiny = DiffusionActPipeline.from_pretrained(tiny_model_folder)
-    made = list(stream_source_video(tiny, clip[:1], no_driver, sampling=Sampling(2), num_inversion_steps=2))
+    made = list(stream_source_video(tiny, clip[:1], no_driver(), sampling=Sampling(2), num_inversion_steps=2))
     assert made[0].image.shape == clip[0].shape
     assert torch.equal(made[0].image[:8], clip[0][:8]), "beyond the face the frame stays"
     assert not torch.equal(made[0].image, clip[0])

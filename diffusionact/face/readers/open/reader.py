@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -21,6 +21,7 @@ from ..reader import CroppedFace, SourceFace
 from ..smoothing import OneEuroFilter, smooth_observations
 from .face_model import ALIGNED_SIZE, OpenFaceModel
 from .following import OpenFaceFollower
+from .group_following import OpenGroupFollower
 from .tracking import OpenFaceTracker
 
 # A crop for the whole clip follows the head this slowly, Hz.
@@ -96,6 +97,13 @@ class OpenFaceReader:
         return OpenFaceFollower(
             tracker, partial(fit_in_crop, self.face_model), partial(fit_known_in_crop, self.face_model)
         )
+
+    def make_group_follower(
+        self, options: PoseOptions, frame_rate: float, wanted: Container[int] | None
+    ) -> OpenGroupFollower:
+        """What follows all faces of one clip; see `readers.tracks`."""
+        tracker = self.make_tracker("largest", "error", options.detection_threshold).to(self.device)
+        return OpenGroupFollower(tracker, partial(self.fit, options=options, frame_rate=frame_rate), wanted)
 
     def fit(
         self, observations: Iterable[FaceObservation], options: PoseOptions, frame_rate: float

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from .. import scale
 from ..checks import check_in_range
 from ..conversion.published_networks import read_network_file
 from ..devices import choose_device
@@ -42,7 +44,11 @@ from .evaluated_models import LoadedModels, read_models, weights_fingerprint
 
 logger = logging.getLogger(__name__)
 
+FAILED = 1
 INTERRUPTED = 130
+# More than workers, so that a slow one is left the least; each part looks at its true frames anew.
+RAY_PARTS = 16
+SUMMARY_NAME = "ray_summary.json"
 RESULTS_FORMAT = 1
 LPIPS_BACKBONE = "alex"
 DISTANCE_NOTE = (
@@ -111,12 +117,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--batch-size", type=int, default=16, help="images together (default: %(default)s)")
     group.add_argument("--part", metavar="I/N", help="this process does the I-th of N parts")
+    scale.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int | None:
     """Evaluate as told on the command line."""
+    if options.ray is not None:
+        return run_shared(options)
     part, parts = read_part(options.part)
     return run_share(options, Share(part, parts, choose_device(options.device)))
+
+
+def run_shared(options: argparse.Namespace) -> int | None:
+    """Evaluate on Ray: workers take parts of the work as they get free; the last part writes the report.
+
+    Returns:
+        As `run_share`; 1 if a part was set aside.
+    """
+    if options.part is not None:
+        raise ValueError(f"Expected no --part beside --ray, received {options.part!r}. Leave it out.")
+    check_options(options)
+    options.output.mkdir(parents=True, exist_ok=True)
+    parts = [(part, RAY_PARTS) for part in range(RAY_PARTS)]
+    name = "part {} of {}".format
+    summary = scale.Summary(str(options.output / SUMMARY_NAME), len(parts), lambda index: name(index + 1, RAY_PARTS))
+    outcomes = scale.run_tasks(partial(ShareWorker, options), parts, options)
+    try:
+        for outcome in summary.follow(outcomes, "Evaluate", "part"):
+            if outcome.last.error:
+                logger.error("Part %d failed: %s", outcome.index + 1, outcome.last.error)
+    except KeyboardInterrupt:
+        return _interrupted(options)
+    if summary.set_aside:
+        return FAILED
+    logger.info("Report: %s", options.output)
+    return None
+
+
+class ShareWorker:
+    """Does parts of an evaluation, with its models and frames loaded once.
+
+    Args:
+        options: of `diffusionact evaluate`.
+    """
+
+    def __init__(self, options: argparse.Namespace):
+        self._evaluation = Evaluation(options, Share(0, 1, choose_device(options.device)))
+
+    def __call__(self, part: tuple[int, int]) -> None:
+        """Do a part (number from 0, how many there are)."""
+        self._evaluation.share = Share(*part, self._evaluation.share.device)
+        self._evaluation.run()
 
 
 def run_share(options: argparse.Namespace, share: Share) -> int | None:
@@ -128,13 +179,15 @@ def run_share(options: argparse.Namespace, share: Share) -> int | None:
     try:
         missing = Evaluation(options, share).run()
     except KeyboardInterrupt:
-        logger.info(
-            "\nInterrupted; finished pairs are kept in %s. The same command goes on from there.", options.output
-        )
-        return INTERRUPTED
+        return _interrupted(options)
     if missing:
         logger.info("Part %d of %d is done; other parts have %d results to make.", share.part + 1, share.parts, missing)
     return None
+
+
+def _interrupted(options: argparse.Namespace) -> int:
+    logger.info("\nInterrupted; finished pairs are kept in %s. The same command goes on from there.", options.output)
+    return INTERRUPTED
 
 
 class Evaluation:

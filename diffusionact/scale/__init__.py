@@ -1,7 +1,19 @@
 """Many independent tasks, each done once: in this process or on Ray, with files in any store that fsspec knows."""
 
 from .arguments import add_arguments, run_tasks
-from .stores import LocalCopies, exists, is_remote, join, parent, publish, read_text, write_text
+from .stores import (
+    LocalCopies,
+    content_stamp,
+    exists,
+    is_remote,
+    join,
+    list_files,
+    parent,
+    publish,
+    read_range,
+    read_text,
+    write_text,
+)
 from .summary import Summary
 from .tasks import MAX_TRIES, Outcome, run_in_process
 
@@ -11,11 +23,14 @@ __all__ = [
     "Outcome",
     "Summary",
     "add_arguments",
+    "content_stamp",
     "exists",
     "is_remote",
     "join",
+    "list_files",
     "parent",
     "publish",
+    "read_range",
     "read_text",
     "run_in_process",
     "run_tasks",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import uuid
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..images import written_under_temporary_name
+from ..weights.folders import user_cache_folder
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 MARK = "://"
+COPIES = "diffusionact-copies"
 MAX_COPIES_BYTES = 20 * 10**9
 HASH_LETTERS = 24
 
@@ -77,6 +78,33 @@ def publish(file: Path, address: str) -> None:
     store.put_file(str(file), key)
 
 
+def list_files(folder: str, ending: str) -> list[str]:
+    """Addresses of the files of a folder in a store whose names end so, sorted."""
+    store, key = _store(folder)
+    names = (name.rpartition("/")[2] for name in store.ls(key, detail=False))
+    return sorted(join(folder, name) for name in names if name.endswith(ending))
+
+
+def content_stamp(address: str) -> str:
+    """Letters that belong to an address and to what lies there now.
+
+    Raises:
+        FileNotFoundError: if there is nothing.
+    """
+    store, key = _store(address)
+    return hashlib.sha256(f"{address} {store.ukey(key)}".encode()).hexdigest()[:HASH_LETTERS]
+
+
+def read_range(path: str, first: int, number: int) -> bytes:
+    """Bytes of a file, by the position of the first and how many they are; several threads may read at once."""
+    if not is_remote(path):
+        with open(path, "rb") as file:
+            file.seek(first)
+            return file.read(number)
+    store, key = _store(path)
+    return store.cat_file(key, start=first, end=first + number)
+
+
 class LocalCopies:
     """Local copies of remote files; those that were used longest ago make room.
 
@@ -88,7 +116,7 @@ class LocalCopies:
     """
 
     def __init__(self, folder: Path | None = None, max_bytes: int = MAX_COPIES_BYTES):
-        self.folder = folder or Path(tempfile.gettempdir()) / f"diffusionact-copies-{os.getuid()}"
+        self.folder = folder or user_cache_folder() / COPIES
         self.max_bytes = max_bytes
 
     def fetch(self, address: str) -> Path:
@@ -98,7 +126,7 @@ class LocalCopies:
             FileNotFoundError: if there is none.
         """
         store, key = _store(address)
-        stamp = hashlib.sha256(f"{address} {store.ukey(key)}".encode()).hexdigest()[:HASH_LETTERS]
+        stamp = content_stamp(address)
         copy = self.folder / f"{stamp}{suffix(address)}"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if copy.exists():

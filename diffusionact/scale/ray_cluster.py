@@ -107,11 +107,25 @@ def _connected(ray: ModuleType, address: str, workers: int | None) -> Iterator[N
         "_temp_dir": folder,
     }
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **(own if address == LOCAL else {}))
+        _connect(ray, address, own if address == LOCAL else {})
         yield
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _connect(ray: ModuleType, address: str, own: dict[str, Any]) -> None:
+    """Start or find the cluster. A busy machine may need longer than the 30 s that Ray waits for its own processes."""
+    for start in range(1, MAX_STARTS + 1):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+            return
+        except Exception as error:  # Ray raises bare ones here
+            ray.shutdown()
+            if start == MAX_STARTS or address != LOCAL:
+                raise ConnectionError(
+                    f"Expected a Ray cluster at {address!r}, received: {error} Check the address and what runs there."
+                ) from error
 
 
 def _start_actors(ray: ModuleType, make_worker: Callable[[], Worker], workers: int | None, num_tasks: int) -> list:

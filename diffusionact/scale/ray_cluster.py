@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -135,15 +135,17 @@ def _start_actors(ray: ModuleType, make_worker: Callable[[], Worker], workers: i
     # With more actors than GPUs, several share one.
     share = {"num_cpus": 1, "num_gpus": min(1.0, gpus / count)} if gpus else {"num_cpus": 1}
     actor_class = ray.remote(max_restarts=-1, max_task_retries=0, **share)(_actor_class(ray))
-    return [actor_class.remote(make_worker) for _ in range(count)]
+    return [actor_class.remote(make_worker, os.getcwd()) for _ in range(count)]
 
 
 def _actor_class(ray: ModuleType) -> type:
     class TaskActor:
         """Holds a worker; `start` comes first, also after Ray has started the actor again."""
 
-        def __init__(self, make_worker: Callable[[], Worker]):
+        def __init__(self, make_worker: Callable[[], Worker], folder: str):
             self._make_worker = make_worker
+            with suppress(OSError):  # where this machine has it, relative paths mean what they mean to the command
+                os.chdir(folder)
 
         @ray.method(max_task_retries=MAX_STARTS)
         def start(self) -> str:

@@ -43,6 +43,7 @@ from diffusionact.scale.tasks import Outcome, run_in_process  # noqa: E402
 WORKERS = 2
 EMPTY_TASKS = (2000, 8000)
 SCHEDULERS = {"in_process": (), "ray": ("--ray", "--ray-workers", str(WORKERS))}
+MEASUREMENTS = ("scheduling", "growth", "kill", "store", "set_aside")  # the middle ones compare with the second
 HEAD = "source,output,motion,seed,seconds,model,steps,device"
 BUCKET = "clips"
 PATIENCE_S = 300
@@ -54,22 +55,26 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--kill-rows", type=int, default=300)
     parser.add_argument("--store-rows", type=int, default=100)
+    parser.add_argument("--alone-rows", type=int, default=300, help="of them, by one process; bytes are compared")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=MEASUREMENTS, help="keep the other results")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     results: dict[str, Any] = {"machine": machine()}
+    if options.output and options.output.exists():
+        results = json.loads(options.output.read_text()) | results
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_inputs(folder)
         measurements: dict[str, Callable[[], dict[str, Any]]] = {
             "scheduling": scheduling,
-            "growth": lambda: growth(folder, options.rows),
+            "growth": lambda: growth(folder, {"in_process": options.alone_rows, "ray": options.rows}),
             "kill": lambda: kill(folder, options.kill_rows),
             "store": lambda: store(folder, options.store_rows),
             "set_aside": lambda: set_aside(folder),
         }
-        for title, measure in measurements.items():
-            results[title] = measure()
+        for title in options.only:
+            results[title] = measurements[title]()
             print(title, json.dumps(results[title]), flush=True)
             if options.output:
                 options.output.write_text(json.dumps(results, indent=2) + "\n")
@@ -113,27 +118,30 @@ def nothing() -> Callable[[int], str]:
     return str
 
 
-def growth(folder: Path, rows: int) -> dict[str, Any]:
+def growth(folder: Path, rows: dict[str, int]) -> dict[str, Any]:
     """When a quarter, a half and all of the rows were there, and what of the time was not the workers' work."""
-    found: dict[str, Any] = {"rows": rows}
+    found: dict[str, Any] = {}
     for scheduler, words in SCHEDULERS.items():
-        work = folder / scheduler
-        wall_s, summary = batch(work, table(folder, rows), words)
+        work, count = folder / scheduler, rows[scheduler]
+        wall_s, summary = batch(work, table(folder, count), words)
         moments = sorted(path.stat().st_mtime for path in work.glob("out/*.mp4"))
         workers = len(summary["workers"])
         # From the first row on, so that the start of Python, model and cluster is not in it.
-        seconds = [moments[part - 1] - moments[0] for part in (rows // 4, rows // 2, rows)]
+        seconds = [moments[part - 1] - moments[0] for part in (count // 4, count // 2, count)]
         found[scheduler] = {
+            "rows": count,
             "workers": workers,
             "start_s": round(wall_s - seconds[-1], 1),
             "seconds_at_quarter_half_all": [round(value, 1) for value in seconds],
             "all_to_half": round(seconds[-1] / seconds[1], 2),
-            "worker_ms_per_row": round(1000 * summary["worker_seconds"] / rows, 2),
-            "overhead_ms_per_row": round(1000 * (seconds[-1] * workers - summary["worker_seconds"]) / rows, 2),
+            "wall_ms_per_row": round(1000 * seconds[-1] / count, 2),
+            "worker_ms_per_row": round(1000 * summary["worker_seconds"] / count, 2),
+            "overhead_ms_per_row": round(1000 * (seconds[-1] * workers - summary["worker_seconds"]) / count, 2),
         }
-    same = hashes(folder / "in_process") == hashes(folder / "ray")
-    alone, shared = (found[name]["seconds_at_quarter_half_all"][-1] for name in SCHEDULERS)
-    return found | {"speed_of_ray_to_in_process": round(alone / shared, 2), "same_bytes": same}
+    alone, shared = hashes(folder / "in_process"), hashes(folder / "ray")
+    ratio = found["in_process"]["wall_ms_per_row"] / found["ray"]["wall_ms_per_row"]
+    same = alone.items() <= shared.items()
+    return found | {"speed_of_ray_to_in_process": round(ratio, 2), "compared": len(alone), "same_bytes": same}
 
 
 def kill(folder: Path, rows: int) -> dict[str, Any]:

@@ -159,15 +159,16 @@ class ShareWorker:
 
     Args:
         options: of `diffusionact evaluate`.
+        device: where the networks run; None is what the options say, on the machine of the worker.
     """
 
-    def __init__(self, options: argparse.Namespace):
-        self._evaluation = Evaluation(options, Share(0, 1, choose_device(options.device)))
+    def __init__(self, options: argparse.Namespace, device: torch.device | None = None):
+        self._device = device or choose_device(options.device)
+        self._evaluation = Evaluation(options, self._device)
 
-    def __call__(self, part: tuple[int, int]) -> None:
-        """Do a part (number from 0, how many there are)."""
-        self._evaluation.share = Share(*part, self._evaluation.share.device)
-        self._evaluation.run()
+    def __call__(self, part: tuple[int, int]) -> int:
+        """Do a part (number from 0, how many there are); returns how many results others still have to make."""
+        return self._evaluation.run(Share(*part, self._device))
 
 
 def run_share(options: argparse.Namespace, share: Share) -> int | None:
@@ -177,7 +178,7 @@ def run_share(options: argparse.Namespace, share: Share) -> int | None:
         An exit code, None for success.
     """
     try:
-        missing = Evaluation(options, share).run()
+        missing = ShareWorker(options, share.device)((share.part, share.parts))
     except KeyboardInterrupt:
         return _interrupted(options)
     if missing:
@@ -191,27 +192,27 @@ def _interrupted(options: argparse.Namespace) -> int:
 
 
 class Evaluation:
-    """One process of an evaluation, from the words of the command line.
+    """An evaluation as one process sees it, from the words of the command line.
 
     Args:
         options: of `diffusionact evaluate`.
-        share: what this process does.
+        device: where the networks run.
 
     Raises:
         FileNotFoundError: if data, a model or the identity network is missing.
         ValueError: if options do not fit each other, the data, or earlier results in the output folder.
     """
 
-    def __init__(self, options: argparse.Namespace, share: Share):
+    def __init__(self, options: argparse.Namespace, device: torch.device):
         check_options(options)
         warn_of_missing_pages()
-        self.options, self.share = options, share
+        self.options, self.device = options, device
         self.frames = load_frames(options)
         self.identity_name = str(options.identity or (PHOTO_JUDGE if self.frames.has_photos else JUDGE))
         self.protocols = make_protocols(options, self.frames)
-        self.models = LoadedModels(read_models(options.model), share.device, options.dtype)
-        self.identity = load_identity_network(self.identity_name, read_network_file).to(share.device)
-        self.lpips_network, self.without_lpips = find_lpips(share.device)
+        self.models = LoadedModels(read_models(options.model), device, options.dtype)
+        self.identity = load_identity_network(self.identity_name, read_network_file).to(device)
+        self.lpips_network, self.without_lpips = find_lpips(device)
         self.settings = {
             "format": RESULTS_FORMAT,
             "data": self.frames.fingerprint,
@@ -224,22 +225,22 @@ class Evaluation:
             "models": {name: self.models.facts(name) for name in self.models.paths},
         }
 
-    def run(self) -> int:
-        """Do this part, and write the report if nothing is missing then.
+    def run(self, share: Share) -> int:
+        """Do a part of it, and write the report if nothing is missing then.
 
         Returns:
             How many results other parts still have to make.
         """
-        observer = FrameSetObserver(self.frames, self.identity, self.share.device)
+        observer = FrameSetObserver(self.frames, self.identity, self.device)
         models = {name: self.models.entry(name) for name in self.models.paths}
         run_options = RunOptions(
             scheduler=self.options.scheduler,
             batch_size=self.options.batch_size,
-            part=self.share.part,
-            parts=self.share.parts,
-            show_progress=self.share.part == 0 or self.options.part is not None,
+            part=share.part,
+            parts=share.parts,
+            show_progress=share.part == 0 or self.options.part is not None,
         )
-        with ResultStore(self.options.output, self.settings, self.share.part, self.share.parts) as store:
+        with ResultStore(self.options.output, self.settings, share.part, share.parts) as store:
             runner = Runner(self.frames, self.protocols, models, observer, self.lpips_network, store, run_options)
             runner.run()
             missing = runner.missing()

@@ -84,9 +84,7 @@ def _alone(preparation: Preparation, tasks: Sequence[VideoTask], device: str) ->
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a worker: sums depend on the number of threads in their last bits
     try:
-        reader = load_face_reader(preparation.face_reader, preparation.reader_folder).to(device)
-        for task in tasks:
-            yield prepare_video(preparation, reader, task)
+        yield from map(VideoWorker(preparation, device), tasks)
     finally:
         torch.set_num_threads(threads)
 
@@ -150,15 +148,14 @@ class VideoWorker:
         return prepare_video(self._preparation, self._reader, task)
 
 
-_worker: tuple[Preparation, FaceReader] | None = None
+_worker: VideoWorker | None = None
 
 
 def _start_worker(preparation: Preparation, turns) -> None:
     global _worker
-    torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = preparation, load_face_reader(preparation.face_reader, preparation.reader_folder).to(turns.get())
+    _worker = VideoWorker(preparation, turns.get())
 
 
 def _end_with_parent() -> None:
@@ -168,7 +165,7 @@ def _end_with_parent() -> None:
 
 
 def _work(task: VideoTask) -> VideoRecord:
-    return prepare_video(*_worker, task)
+    return _worker(task)
 
 
 def prepare_video(preparation: Preparation, reader: FaceReader, task: VideoTask) -> VideoRecord:

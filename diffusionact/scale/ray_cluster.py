@@ -78,21 +78,21 @@ def _outcomes(
         while queue.unsettled:
             (reference,), _ = ray.wait(list(running))
             actor, index = running.pop(reference)
+            outcome, is_alive = None, True
             if index is None:
                 _check_started(ray, reference)
-                free.append(actor)
             else:
                 tried, is_alive = _result(ray, reference)
-                if is_alive:
-                    free.append(actor)
-                else:
-                    running[actor.start.remote()] = actor, None
                 outcome = queue.settle(index, tried)
-                if outcome is not None:
-                    yield outcome
+            if is_alive:
+                free.append(actor)
+            else:
+                running[actor.start.remote()] = actor, None
             while free and (index := queue.take()) is not None:
                 actor = free.pop(0)
                 running[actor.run.remote(tasks[index])] = actor, index
+            if outcome is not None:
+                yield outcome
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import ModuleType
@@ -19,6 +20,7 @@ from .tasks import MAX_TRIES, Attempt, Outcome, TaskQueue, Worker, attempt
 LOCAL = "local"
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and results are a few hundred bytes; Ray would take a third of the memory
 MAX_STARTS = 3
+RESTART_PAUSE_S = 0.1
 
 
 def import_ray() -> ModuleType:
@@ -80,7 +82,7 @@ def _outcomes(
             actor, index = running.pop(reference)
             outcome, is_alive = None, True
             if index is None:
-                _check_started(ray, reference)
+                is_alive = _has_started(ray, reference)
             else:
                 tried, is_alive = _result(ray, reference)
                 outcome = queue.settle(index, tried)
@@ -160,13 +162,18 @@ def _actor_class(ray: ModuleType) -> type:
     return TaskActor
 
 
-def _check_started(ray: ModuleType, reference: Any) -> None:
+def _has_started(ray: ModuleType, reference: Any) -> bool:
+    """Whether an actor has its worker; False while Ray is still starting it again."""
     try:
         error = ray.get(reference)
+    except ray.exceptions.ActorUnavailableError:
+        time.sleep(RESTART_PAUSE_S)
+        return False
     except ray.exceptions.RayError as failure:
         error = f"{type(failure).__name__}: {failure}"
     if error:
         raise ValueError(f"Expected workers that start, received one that did not ({error}). Correct that first.")
+    return True
 
 
 def _result(ray: ModuleType, reference: Any) -> tuple[Attempt, bool]:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -147,7 +148,18 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 
 def _add_batch(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("batch", help="a table of sources, drivers and options: a video for each row")
-    batch.add_arguments(parser, lambda words: build_parser().parse_args(words))
+    batch.add_arguments(parser, parse_row)
+
+
+def parse_row(words: list[str]) -> argparse.Namespace:
+    """The words of one row of `batch`, as the whole command reads them."""
+    return _row_parser().parse_args(words)
+
+
+@cache
+def _row_parser() -> argparse.ArgumentParser:
+    """Made once: a table may have a million rows."""
+    return build_parser()
 
 
 def _add_live(commands: argparse._SubParsersAction) -> None:

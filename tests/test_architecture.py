@@ -38,6 +38,7 @@ REVERSED = {
     "weights": TOP | {"models", "face", "generation"},
     "video": TOP | {"models", "face", "generation"},
     "conversion": TOP,
+    "scale": TOP | {"models", "schedulers", "generation", "face", "video", "data", "losses", "metrics", "perception"},
 }
 
 
@@ -149,6 +150,15 @@ def test_app_sees_the_library_from_outside(file):
             assert not any(part.startswith("_") for part in module.split(".") if part != "__future__")
         if file.stem in APP_WORK:
             assert module.split(".")[0] != "gradio"
+
+
+def test_one_file_imports_ray_and_the_pipelines_do_not_know_it():
+    rooms = [ROOT / "train", ROOT / "portraits", APP, NODES, PACKAGE]
+    files = [file for room in rooms for file in room.rglob("*.py")]
+    with_ray = [file for file in files if "ray" in {module.split(".")[0] for _, module, _ in imports_of(file)}]
+    assert with_ray == [PACKAGE / "scale" / "ray_cluster.py"]
+    below = [file for file in FILES if file.relative_to(PACKAGE).parts[0] not in ("commands", "scale")]
+    assert not [file for file in below if "scale" in rooms_imported(file)]
 
 
 def test_nobody_but_the_app_imports_gradio():

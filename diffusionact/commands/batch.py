@@ -1,30 +1,32 @@
-"""`diffusionact batch`: a table of jobs for `reenact`, one row each."""
+"""`diffusionact batch`: a table of jobs for `reenact`, one row each, in this process or on many machines."""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
-import torch
+from .. import scale
+from .batch_rows import OUTPUT, Parse, Row, RowWorker, check_options
+from .batch_table import read_rows
 
 logger = logging.getLogger(__name__)
 
-# Columns that stand for themselves; every other one is an option of `reenact` without its dashes.
-SOURCE, DRIVING, OUTPUT = "source", "driving", "output"
-# The option that may be given many times; its cell names a driver for each face, with semicolons.
-DRIVE = "drive"
-# Cells of options that take no value.
-YES, NO = ("yes", "true"), ("no", "false")
 FAILED = 1
+INTERRUPTED = 130
+SUMMARY_SUFFIX = ".summary.json"
 
 
-def add_arguments(parser: argparse.ArgumentParser, parse: Callable[[list[str]], argparse.Namespace]) -> None:
+def add_arguments(parser: argparse.ArgumentParser, parse: Parse) -> None:
     """The arguments; `parse` reads those of a row, as the whole command does."""
-    parser.add_argument("table", type=Path, help="a .csv or .tsv file with columns source, output, and options")
+    parser.add_argument(
+        "table", help="a .csv, .tsv or .jsonl file with columns source, driving, output, and options; path or address"
+    )
     parser.add_argument("--again", action="store_true", help="also rows whose output is there already")
+    parser.add_argument(
+        "--summary", metavar="FILE", help=f"what became of the rows, as JSON (default: TABLE{SUMMARY_SUFFIX})"
+    )
+    scale.add_arguments(parser)
     parser.set_defaults(run=run, parse=parse)
 
 
@@ -34,66 +36,27 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: if the table or a row's options are unusable; nothing is rendered then.
         FileNotFoundError: if there is no such table.
+        ModuleNotFoundError: if a package for --ray or for a store is missing.
     """
-    jobs = [_job(options, row, number) for number, row in enumerate(_rows(options.table), 1)]
-    failed = 0
-    for number, job in enumerate(jobs, 1):
-        if job.output.exists() and not options.again:
-            logger.info("Row %d of %d: %s is there already", number, len(jobs), job.output)
-            continue
-        logger.info("Row %d of %d: %s", number, len(jobs), job.output)
-        try:
-            job.run(job)
-        except (ValueError, OSError, MemoryError, torch.cuda.OutOfMemoryError) as error:
-            failed += 1
-            logger.error("Row %d failed: %s", number, error)
-    logger.info("%d rows, %d failed", len(jobs), failed)
-    return FAILED if failed else 0
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows by column; empty cells are left out."""
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a table of jobs, received {str(path)!r}, which is no file. Check the path.")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, restkey="", skipinitialspace=True)
-        rows = [dict(row) for row in reader]
-    for number, row in enumerate(rows, 1):
-        if "" in row or not row.get(SOURCE) or not row.get(OUTPUT):
-            raise ValueError(
-                f"Expected {SOURCE} and {OUTPUT} and no more cells than columns in row {number} of {path}, received "
-                f"{row}. Correct the row."
-            )
-    if not rows:
-        raise ValueError(f"Expected rows below the names of the columns in {path}, received none. Add some.")
-    return [{name.strip(): cell.strip() for name, cell in row.items() if cell and cell.strip()} for row in rows]
-
-
-def _job(options: argparse.Namespace, row: dict[str, str], number: int) -> argparse.Namespace:
-    """What `reenact` would have been told; its files are found from the table's folder."""
-    folder = options.table.parent
-    words = ["reenact", str(folder / row[SOURCE])]
-    words += [str(folder / row[DRIVING])] if DRIVING in row else []
-    words += ["--output", str(folder / row[OUTPUT])]
-    for name, cell in row.items():
-        if name in (SOURCE, DRIVING, OUTPUT) or cell.lower() in NO:
-            continue
-        option = "--" + name.lstrip("-").replace("_", "-")
-        if option == f"--{DRIVE}":
-            words += [f"{option}={_found(folder, part.strip())}" for part in cell.split(";")]
-            continue
-        words += [option] if cell.lower() in YES else [f"{option}={cell}"]
-    if options.again:
-        words.append("--overwrite")
+    folder = scale.parent(options.table)
+    rows = read_rows(options.table)
+    check_options(rows, folder, options.parse)
+    worker = partial(RowWorker, folder, options.parse, options.again)
+    summary = scale.Summary(
+        options.summary or options.table + SUMMARY_SUFFIX, len(rows), lambda index: rows[index].cells[OUTPUT]
+    )
+    outcomes = scale.run_tasks(worker, rows, options)
     try:
-        return options.parse(words)
-    except SystemExit as error:  # argparse has said why
-        raise ValueError(f"Expected options of reenact in row {number}, received {words[1:]}. See above.") from error
+        for outcome in summary.follow(outcomes, "Batch", "row"):
+            _report(rows[outcome.index], outcome)
+    except KeyboardInterrupt:
+        logger.info("Interrupted; finished rows are kept. The same command goes on from there.")
+        return INTERRUPTED
+    logger.info("%d rows, %d failed; see %s", len(rows), len(summary.set_aside), summary.path)
+    return FAILED if summary.set_aside else 0
 
 
-def _found(folder: Path, word: str) -> str:
-    """FACE=WHAT, where WHAT may be a file of the table's folder."""
-    face, _, what = word.partition("=")
-    path = folder / what.strip()
-    return f"{face}={path}" if what.strip() and path.exists() else word
+def _report(row: Row, outcome: scale.Outcome) -> None:
+    if outcome.last.error:
+        tries = "1 try" if outcome.tries == 1 else f"{outcome.tries} tries"
+        logger.error("Row %d failed after %s: %s", row.number, tries, outcome.last.error)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from .. import scale
 from ..checks import check_in_range
 from ..conversion.published_networks import read_network_file
 from ..devices import choose_device
@@ -42,7 +44,11 @@ from .evaluated_models import LoadedModels, read_models, weights_fingerprint
 
 logger = logging.getLogger(__name__)
 
+FAILED = 1
 INTERRUPTED = 130
+# More than workers, so that a slow one is left the least; each part looks at its true frames anew.
+RAY_PARTS = 16
+SUMMARY_NAME = "ray_summary.json"
 RESULTS_FORMAT = 1
 LPIPS_BACKBONE = "alex"
 DISTANCE_NOTE = (
@@ -111,12 +117,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--batch-size", type=int, default=16, help="images together (default: %(default)s)")
     group.add_argument("--part", metavar="I/N", help="this process does the I-th of N parts")
+    scale.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int | None:
     """Evaluate as told on the command line."""
+    if options.ray is not None:
+        return run_shared(options)
     part, parts = read_part(options.part)
     return run_share(options, Share(part, parts, choose_device(options.device)))
+
+
+def run_shared(options: argparse.Namespace) -> int | None:
+    """Evaluate on Ray: workers take parts of the work as they get free; the last part writes the report.
+
+    Returns:
+        As `run_share`; 1 if a part was set aside.
+    """
+    if options.part is not None:
+        raise ValueError(f"Expected no --part beside --ray, received {options.part!r}. Leave it out.")
+    check_options(options)
+    options.output.mkdir(parents=True, exist_ok=True)
+    parts = [(part, RAY_PARTS) for part in range(RAY_PARTS)]
+    name = "part {} of {}".format
+    summary = scale.Summary(str(options.output / SUMMARY_NAME), len(parts), lambda index: name(index + 1, RAY_PARTS))
+    outcomes = scale.run_tasks(partial(ShareWorker, options), parts, options)
+    try:
+        for outcome in summary.follow(outcomes, "Evaluate", "part"):
+            if outcome.last.error:
+                logger.error("Part %d failed: %s", outcome.index + 1, outcome.last.error)
+    except KeyboardInterrupt:
+        return _interrupted(options)
+    if summary.set_aside:
+        return FAILED
+    logger.info("Report: %s", options.output)
+    return None
+
+
+class ShareWorker:
+    """Does parts of an evaluation, with its models and frames loaded once.
+
+    Args:
+        options: of `diffusionact evaluate`.
+        device: where the networks run; None is what the options say, on the machine of the worker.
+    """
+
+    def __init__(self, options: argparse.Namespace, device: torch.device | None = None):
+        self._device = device or choose_device(options.device)
+        self._evaluation = Evaluation(options, self._device)
+
+    def __call__(self, part: tuple[int, int]) -> int:
+        """Do a part (number from 0, how many there are); returns how many results others still have to make."""
+        return self._evaluation.run(Share(*part, self._device))
 
 
 def run_share(options: argparse.Namespace, share: Share) -> int | None:
@@ -126,39 +178,41 @@ def run_share(options: argparse.Namespace, share: Share) -> int | None:
         An exit code, None for success.
     """
     try:
-        missing = Evaluation(options, share).run()
+        missing = ShareWorker(options, share.device)((share.part, share.parts))
     except KeyboardInterrupt:
-        logger.info(
-            "\nInterrupted; finished pairs are kept in %s. The same command goes on from there.", options.output
-        )
-        return INTERRUPTED
+        return _interrupted(options)
     if missing:
         logger.info("Part %d of %d is done; other parts have %d results to make.", share.part + 1, share.parts, missing)
     return None
 
 
+def _interrupted(options: argparse.Namespace) -> int:
+    logger.info("\nInterrupted; finished pairs are kept in %s. The same command goes on from there.", options.output)
+    return INTERRUPTED
+
+
 class Evaluation:
-    """One process of an evaluation, from the words of the command line.
+    """An evaluation as one process sees it, from the words of the command line.
 
     Args:
         options: of `diffusionact evaluate`.
-        share: what this process does.
+        device: where the networks run.
 
     Raises:
         FileNotFoundError: if data, a model or the identity network is missing.
         ValueError: if options do not fit each other, the data, or earlier results in the output folder.
     """
 
-    def __init__(self, options: argparse.Namespace, share: Share):
+    def __init__(self, options: argparse.Namespace, device: torch.device):
         check_options(options)
         warn_of_missing_pages()
-        self.options, self.share = options, share
+        self.options, self.device = options, device
         self.frames = load_frames(options)
         self.identity_name = str(options.identity or (PHOTO_JUDGE if self.frames.has_photos else JUDGE))
         self.protocols = make_protocols(options, self.frames)
-        self.models = LoadedModels(read_models(options.model), share.device, options.dtype)
-        self.identity = load_identity_network(self.identity_name, read_network_file).to(share.device)
-        self.lpips_network, self.without_lpips = find_lpips(share.device)
+        self.models = LoadedModels(read_models(options.model), device, options.dtype)
+        self.identity = load_identity_network(self.identity_name, read_network_file).to(device)
+        self.lpips_network, self.without_lpips = find_lpips(device)
         self.settings = {
             "format": RESULTS_FORMAT,
             "data": self.frames.fingerprint,
@@ -171,22 +225,22 @@ class Evaluation:
             "models": {name: self.models.facts(name) for name in self.models.paths},
         }
 
-    def run(self) -> int:
-        """Do this part, and write the report if nothing is missing then.
+    def run(self, share: Share) -> int:
+        """Do a part of it, and write the report if nothing is missing then.
 
         Returns:
             How many results other parts still have to make.
         """
-        observer = FrameSetObserver(self.frames, self.identity, self.share.device)
+        observer = FrameSetObserver(self.frames, self.identity, self.device)
         models = {name: self.models.entry(name) for name in self.models.paths}
         run_options = RunOptions(
             scheduler=self.options.scheduler,
             batch_size=self.options.batch_size,
-            part=self.share.part,
-            parts=self.share.parts,
-            show_progress=self.share.part == 0 or self.options.part is not None,
+            part=share.part,
+            parts=share.parts,
+            show_progress=share.part == 0 or self.options.part is not None,
         )
-        with ResultStore(self.options.output, self.settings, self.share.part, self.share.parts) as store:
+        with ResultStore(self.options.output, self.settings, share.part, share.parts) as store:
             runner = Runner(self.frames, self.protocols, models, observer, self.lpips_network, store, run_options)
             runner.run()
             missing = runner.missing()

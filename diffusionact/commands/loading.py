@@ -27,8 +27,29 @@ CROP_NAMES = ("scale", "right", "up", "rotate")
 CROP_EXAMPLE = "changes of the crop such as scale=1.3,up=0.1,rotate=5"
 
 
+class HeldPipeline:
+    """The pipeline that was loaded last, for commands that are run one after the other in one process."""
+
+    def __init__(self) -> None:
+        self._key: tuple[str, ...] = ()
+        self._pipeline: DiffusionActPipeline | None = None
+
+    def load(self, options: argparse.Namespace) -> DiffusionActPipeline:
+        """The pipeline of these options; one of others is released first."""
+        key = (options.model, options.tracker, options.device, options.dtype)
+        if key != self._key or self._pipeline is None:
+            self._pipeline = None
+            self._pipeline, self._key = _load_pipeline(options), key
+        return self._pipeline
+
+
 def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
     """Load the model and the tracker that --model, --tracker, --device and --dtype name."""
+    held: HeldPipeline | None = getattr(options, "held_pipeline", None)
+    return held.load(options) if held else _load_pipeline(options)
+
+
+def _load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
     dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
     device = choose_device(options.device)
     return DiffusionActPipeline.from_pretrained(options.model, dtype, device, tracker=options.tracker)

@@ -64,10 +64,10 @@ def _search_path() -> list[Path]:
     override = os.environ.get(ENVIRONMENT_VARIABLE)
     if override:
         return [Path(override).expanduser()]
-    return list(_host_folders) or [_cache_folder() / APPLICATION]
+    return list(_host_folders) or [user_cache_folder() / APPLICATION]
 
 
-def _cache_folder() -> Path:
+def user_cache_folder() -> Path:
     """The user's cache: XDG_CACHE_HOME where it is set, else what the operating system is used to."""
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]).expanduser()

@@ -1,5 +1,9 @@
 """Tables of jobs: every row is a run of `reenact`, and one that fails does not stop the others."""
 
+import json
+import sys
+
+import fsspec
 import pytest
 from PIL import Image
 
@@ -33,11 +37,37 @@ def test_rows_are_rendered_and_not_twice(table, tmp_path, caplog):
     assert (tmp_path / "nod.mp4").stat().st_mtime_ns == written
 
 
+def test_a_table_of_lines_is_rendered_from_and_into_a_store(table, tmp_path, tiny_model_folder):
+    table()
+    store = fsspec.filesystem("memory")
+    store.put_file(str(tmp_path / "face.png"), "/jobs/face.png")
+    options = {"motion": "nod", "seconds": 0.12, "model": str(tiny_model_folder), "steps": 2, "inversion-steps": 2}
+    rows = [
+        {"source": source, "output": output, "device": "cpu", "paste-back": False, "start": None, **options}
+        for source, output in (("face.png", "out/nod.mp4"), ("none.png", "out/none.mp4"))
+    ]
+    store.pipe_file("/jobs/a.jsonl", "\n".join(map(json.dumps, rows)).encode())
+    assert main(["batch", "memory://jobs/a.jsonl"]) == 1, "the second row has no source"
+    assert [name.rpartition("/")[2] for name in store.ls("/jobs/out", detail=False)] == ["nod.mp4"]
+    summary = json.loads(store.cat_file("/jobs/a.jsonl.summary.json"))
+    assert summary["done"] == {"written": 1}
+    assert [(row["name"], row["tries"]) for row in summary["set_aside"]] == [("out/none.mp4", 3)]
+    main(["batch", "memory://jobs/a.jsonl"])
+    assert json.loads(store.cat_file("/jobs/a.jsonl.summary.json"))["done"] == {"there already": 1}
+
+
+def test_without_ray_the_extra_is_named(table, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["batch", str(table(("face.png", "a.mp4", "nod"))), "--ray"]) == 2
+    assert 'pip install "diffusionact[scale]"' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("source,output\n", "received none"),
         ("source,output\nface.png\n", "row 1"),
+        ("source,output\nface.png,a.mp4\nface.png,a.mp4\n", "rows 1 and 2"),
         ("source,output,smothing\nface.png,out.mp4,0.3\n", "options of reenact in row 1"),
     ],
 )

@@ -153,6 +153,16 @@ def test_parts_made_apart_have_the_figures_of_the_whole(evaluate, whole):
 
 
 @pytest.mark.slow
+def test_parts_on_ray_have_the_figures_of_the_whole(evaluate, whole):
+    pytest.importorskip("ray", reason="Ray (extra scale) is absent")
+    code, folder = evaluate(*BOTH, "--ray", "--ray-workers", "2", output="ray")
+    assert code == 0
+    assert json.loads((folder / "ray_summary.json").read_text())["done"] == {"done": 16}
+    assert figures(folder) == pytest.approx(figures(whole), rel=1e-4, abs=1e-4)
+    assert counts(folder) == counts(whole)
+
+
+@pytest.mark.slow
 def test_evaluate_rejects_changed_settings_and_adds_other_models(evaluate, tmp_path, capsys):
     from tiny_model import make_tiny_model
 

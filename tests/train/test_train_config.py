@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from accelerate import DistributedType
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.state import AcceleratorState
 
 from train.commands import training as command
@@ -155,3 +156,12 @@ def test_a_dry_run_writes_the_resolved_config_and_stops(write_run, tmp_path, cap
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_shipped_configs_are_valid(path):
     assert load_config(path, [], SETTINGS).stage == path.stem
+
+
+def test_the_launcher_reads_the_file_for_two_machines():
+    file = CONFIGS[0].parents[1] / "two_machines.yaml"
+    words = ["--config_file", str(file), "--machine_rank", "1", "train/train.py", "--dry_run"]
+    options, _, _ = _validate_launch_command(launch_command_parser().parse_args(words))
+    assert (options.num_machines, options.num_processes, options.machine_rank) == (2, 8, 1)
+    assert options.multi_gpu and not options.use_fsdp and not options.use_deepspeed
+    assert (options.main_process_ip, str(options.main_process_port)) == ("10.0.0.1", "29500")

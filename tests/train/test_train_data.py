@@ -2,6 +2,7 @@
 
 import os
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -43,6 +44,21 @@ def test_a_changed_shard_is_decoded_again(shard_folder):
     assert cached_shard(shard, 16) == first
     os.utime(shard, (1, 1))
     assert cached_shard(shard, 16) != first
+
+
+def test_shards_are_read_out_of_a_store(shard_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    store = fsspec.filesystem("memory")
+    for file in [*shard_folder.glob("*.tar"), shard_folder / "index.json"]:
+        store.put_file(str(file), f"/shards/{file.name}")
+    stored = [Frames("memory://shards", 16, validation_every=4, cache="none") for _ in ("new", "indexed")]
+    local = Frames(shard_folder, 16, validation_every=4, cache="none")
+    for frames in stored:
+        assert frames.expression_names == local.expression_names
+        for name in ("image", "region"):
+            assert frames.images(name, np.arange(24)).equal(local.images(name, np.arange(24)))
+    with pytest.raises(ValueError, match="data.cache none"):
+        Frames("memory://shards", 16, validation_every=4)
 
 
 def test_missing_shards_are_named(tmp_path):

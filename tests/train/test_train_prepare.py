@@ -144,6 +144,15 @@ def test_shards_and_their_decoded_copy_give_the_same_batches(prepared):
     assert set(streamed.images("region", np.arange(len(streamed))).unique().tolist()) == {0, 2, 3}
 
 
+@pytest.mark.slow
+def test_workers_on_ray_write_the_same_shards(videos, prepared, tmp_path):
+    pytest.importorskip("ray", reason="Ray (extra scale) is absent")
+    assert main(arguments(videos, tmp_path / "ray", "--ray", "--ray-workers", "2")) == 0
+    found = contents(tmp_path / "ray")
+    assert json.loads(found.pop("ray_summary.json"))["failed"] == 0
+    assert found == contents(prepared)
+
+
 def test_the_same_command_again_changes_nothing(videos, prepared, tmp_path):
     output = tmp_path / "again"
     shutil.copytree(prepared, output)

@@ -31,6 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"Expected no --part here, received {options.part!r}: every process takes its own. Leave it out, or "
                 "start processes of your own with `diffusionact evaluate`."
             )
+        if options.ray is not None:
+            raise ValueError(
+                "Expected no --ray under accelerate launch, which starts the processes itself. Use `diffusionact "
+                "evaluate --ray`."
+            )
         check_launcher()
         state = PartialState(cpu=options.device == "cpu")
         logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from diffusionact import scale
 from diffusionact.data.shards import IMAGE_FORMATS, INDEX_NAME, SPLITS, read_index, write_index
 from diffusionact.devices import choose_device
 from diffusionact.face.expression_names import EXPRESSION_NAMES
@@ -24,7 +25,7 @@ from diffusionact.face.readers.emoca.flame import NUM_EXPRESSION, NUM_JAW
 from diffusionact.face.readers.registry import FACE_READERS
 
 from ..preparation.clips import LAYOUTS, find_clips
-from ..preparation.production import Preparation, prepare_videos
+from ..preparation.production import RAY_SUMMARY, Preparation, prepare_videos, prepare_videos_on_ray
 from ..preparation.records import (
     BAD_CLIPS_NAME,
     FOLDER,
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--device", default="auto", metavar="NAMES", help="auto (all GPUs, else the CPU), cpu, or cuda:0,cuda:1")
     add("--part", default="1/1", metavar="I/N", help="do part I of N, for several machines with one output folder")
     add("--retry", action="store_true", help="try bad clips again")
+    scale.add_arguments(parser)
     return parser
 
 
@@ -105,14 +107,18 @@ def prepare(options: argparse.Namespace) -> str:
     preparation = Preparation(
         options.output, options.face_reader, options.reader_folder, selection, options.image_format, options.quality
     )
-    devices = choose_devices(options.device)
+    devices = choose_devices(options.device) if options.ray is None else []  # workers on Ray choose for themselves
     open_output(options, layout, tested)
     tasks = part_of(plan(clips, splits), options.part)
     missing = [task for task in tasks if not is_done(options.output, task, options.retry)]
     total, left = (sum(len(task.clips) for task in some) for some in (tasks, missing))
+    set_aside = 0
     try:
-        with tqdm(total=total, initial=total - left, unit="clip", smoothing=0.05) as progress:
-            prepare_videos(preparation, missing, max(1, min(options.workers, len(missing))), devices, progress)
+        if options.ray is not None:
+            set_aside = prepare_videos_on_ray(preparation, missing, options)
+        else:
+            with tqdm(total=total, initial=total - left, unit="clip", smoothing=0.05) as progress:
+                prepare_videos(preparation, missing, max(1, min(options.workers, len(missing))), devices, progress)
     finally:
         records = read_records(options.output)
         bad = write_bad_clips(options.output, records)
@@ -121,7 +127,9 @@ def prepare(options: argparse.Namespace) -> str:
     clips_done = sum(len(record.clips) for record in records)
     return (
         f"{frames} frames of {clips_done - bad} clips in {sum(bool(record.shard) for record in records)} shards, "
-        f"{bad} bad clips" + (f" (see {options.output / BAD_CLIPS_NAME})" if bad else "")
+        f"{bad} bad clips"
+        + (f" (see {options.output / BAD_CLIPS_NAME})" if bad else "")
+        + (f", {set_aside} videos set aside (see {options.output / RAY_SUMMARY})" if set_aside else "")
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from diffusionact.data.shards import expression_names, list_shards
+from diffusionact import scale
+from diffusionact.data.shards import INDEX_NAME, expression_names, list_shards
 
 from .decoded import DecodedImages
 from .streamed import StreamedImages
@@ -22,7 +24,7 @@ class Frames:
     """Random access to the frames of a data folder; several threads may ask at once.
 
     Args:
-        folder: holds the shards.
+        folder: holds the shards; a path, or an address such as s3://bucket/folder with `cache` "none".
         sample_size: expected side of the images, pixels.
         validation_every: every N-th identity is held out, where the shards name no validation split.
         show_progress: draw a bar while the shards are decoded or indexed.
@@ -46,8 +48,7 @@ class Frames:
         cache: str = "decoded",
     ):
         self.sample_size = sample_size
-        shards = list_shards(folder)
-        self.expression_names = expression_names(folder)
+        shards, self.expression_names = _stored(folder, cache) if scale.is_remote(folder) else _local(folder)
         self._store = STORES[cache](tqdm(shards, "shards", disable=not show_progress), sample_size)
         self._facts = self._store.facts
         self.identity, self.video = self._facts.identity, self._facts.video
@@ -86,3 +87,21 @@ class Frames:
         count = len(self)
         names = ("landmarks", "head_pose", "gaze", "expression")
         return torch.from_numpy(np.concatenate([self.facts(name).reshape(count, -1) for name in names], axis=1))
+
+
+def _local(folder: str | Path) -> tuple[list[Path], list[str]]:
+    return list_shards(folder), expression_names(folder)
+
+
+def _stored(folder: str | Path, cache: str) -> tuple[list[str], list[str]]:
+    """Addresses of the shards of a folder in a store, and the names of the expression's entries."""
+    if cache != "none":
+        raise ValueError(
+            f"Expected data.cache none for shards in a store, received {cache!r} for {folder}. Set it, or copy the "
+            "folder to this machine."
+        )
+    shards = scale.list_files(str(folder), ".tar")
+    if not shards:
+        raise FileNotFoundError(f"Expected shards (*.tar) in {folder}, received none. Correct data.folder.")
+    index = scale.read_text(scale.join(str(folder), INDEX_NAME))
+    return shards, json.loads(index)["expression_names"]

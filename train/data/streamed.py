@@ -1,6 +1,7 @@
 """Images read out of the shards when they are asked for: no decoded copy on disk, some work at every step.
 
-Where each frame's bytes lie, and the facts, are found once for every shard and kept in a small file in `cache/`.
+Where each frame's bytes lie, and the facts, are found once for every shard and kept in a small file in `cache/`. Shards
+in a store (`s3://`, `hf://`) are read by ranges of bytes, an image each; their small files lie on this machine.
 """
 
 from __future__ import annotations
@@ -15,27 +16,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusionact.data.shards import decode_image, decode_labels, read_bytes, scan_shard
+from diffusionact import scale
+from diffusionact.data.shards import decode_image, decode_labels, scan_shard
 
 from .decoded import check_size
 from .drawing import draw_regions, landmark_map_pixels
 from .facts import FactTable, collect
 
 INDEX_VERSION = 2
+INDICES = ".indices"  # beside the copies, which alone make room for each other
 
 
 class StreamedImages:
     """Random access to frames in their shards.
 
     Args:
-        shards: of the folder, in order.
+        shards: of the folder, in order; paths or addresses.
         sample_size: expected side of the images, pixels.
 
     Attributes:
         facts: of all frames.
     """
 
-    def __init__(self, shards: Iterable[Path], sample_size: int):
+    def __init__(self, shards: Iterable[Path | str], sample_size: int):
         self.sample_size = sample_size
         self._shards = list(shards)
         indices = [indexed_shard(path) for path in self._shards]
@@ -51,7 +54,7 @@ class StreamedImages:
 
     def _image(self, frame: int) -> np.ndarray:
         image = decode_image(self._read(frame, 0))
-        check_size(image, self.sample_size, self._shards[self._shard[frame]])
+        check_size(image, self.sample_size, Path(self._shards[self._shard[frame]]))
         return image
 
     def _landmark_map(self, frame: int) -> np.ndarray:
@@ -64,27 +67,31 @@ class StreamedImages:
 
     def _read(self, frame: int, column: int) -> bytes:
         first, number = self._positions[frame, column : column + 2].tolist()
-        with open(self._shards[self._shard[frame]], "rb") as file:  # several threads read at once
-            return read_bytes(file, (first, number))
+        return scale.read_range(str(self._shards[self._shard[frame]]), first, number)
 
 
-def indexed_shard(path: Path) -> dict[str, np.ndarray]:
+def indexed_shard(path: Path | str) -> dict[str, np.ndarray]:
     """The facts of a shard's frames, as `collect` gives them, and their positions in the file.
 
     `positions` is (n, 4) int64: first byte and number of bytes of the image, and of the labels (0 where there are
     none).
-    The index belongs to the shard's name, size and date.
+    The index belongs to the shard's name, size and date; in a store, to its address and content. A shard of a store is
+    copied once to be indexed.
     """
-    status = path.stat()
-    stamp = f"{INDEX_VERSION} {path.name} {status.st_size} {status.st_mtime_ns}"
-    entry = path.parent / "cache" / f"{path.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}.npz"
+    if scale.is_remote(path):
+        copies = scale.LocalCopies()
+        entry = copies.folder / INDICES / f"{INDEX_VERSION}-{scale.content_stamp(str(path))}.npz"
+    else:
+        status = path.stat()
+        stamp = f"{INDEX_VERSION} {path.name} {status.st_size} {status.st_mtime_ns}"
+        entry = path.parent / "cache" / f"{path.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}.npz"
     if entry.is_file():
         with np.load(entry) as stored:
             return dict(stored)
-    frames = list(scan_shard(path))
+    frames = list(scan_shard(copies.fetch(str(path)) if scale.is_remote(path) else path))
     index = collect(frame.facts for frame in frames)
     index["positions"] = np.array([(*frame.image, *(frame.labels or (0, 0))) for frame in frames], dtype=np.int64)
-    entry.parent.mkdir(exist_ok=True)
+    entry.parent.mkdir(parents=True, exist_ok=True)
     temporary = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex[:8]}.tmp.npz")
     np.savez(temporary, **index)
     os.replace(temporary, entry)

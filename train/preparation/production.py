@@ -5,6 +5,7 @@ Workers find these functions by module name, so they cannot stand in a script.
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import signal
@@ -12,13 +13,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from diffusionact import scale
 from diffusionact.data.shards import ShardFrame, remove_unfinished, write_shard
+from diffusionact.devices import choose_device
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.face.readers.reader import FaceReader
 from diffusionact.face.readers.registry import load_face_reader
@@ -28,6 +32,7 @@ from .records import ClipRecord, VideoRecord, VideoTask, hash_files, write_recor
 from .tracking import FrameSelection, cut_frames, track_clip
 
 BAD_CLIP = (NoFaceFoundError, ValueError, OSError, torch.linalg.LinAlgError)
+RAY_SUMMARY = "ray_summary.json"
 WAITING_A_WORKER = 4  # videos handed to the pool ahead of time
 
 
@@ -79,9 +84,7 @@ def _alone(preparation: Preparation, tasks: Sequence[VideoTask], device: str) ->
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in a worker: sums depend on the number of threads in their last bits
     try:
-        reader = load_face_reader(preparation.face_reader, preparation.reader_folder).to(device)
-        for task in tasks:
-            yield prepare_video(preparation, reader, task)
+        yield from map(VideoWorker(preparation, device), tasks)
     finally:
         torch.set_num_threads(threads)
 
@@ -108,15 +111,51 @@ def _together(
         pool.shutdown(cancel_futures=True)  # after an error, only the videos at work are finished
 
 
-_worker: tuple[Preparation, FaceReader] | None = None
+def prepare_videos_on_ray(preparation: Preparation, tasks: Sequence[VideoTask], options: argparse.Namespace) -> int:
+    """Write the shards and records of videos by workers of a cluster, which see the same folders.
+
+    Args:
+        preparation: how.
+        tasks: videos that are not done yet.
+        options: of the command, with `ray`, `ray_workers` and `device`.
+
+    Returns:
+        How many videos were set aside; RAY_SUMMARY in the output says which and why.
+    """
+    path = str(preparation.output / RAY_SUMMARY)
+    summary = scale.Summary(path, len(tasks), lambda index: tasks[index].video)
+    outcomes = scale.run_tasks(partial(VideoWorker, preparation, options.device), tasks, options)
+    for _ in summary.follow(outcomes, "Prepare", "video"):
+        pass
+    return len(summary.set_aside)
+
+
+class VideoWorker:
+    """Prepares videos with one face reader.
+
+    Args:
+        preparation: how.
+        device: of the face reader; "auto" is the GPU that this worker was given, else the CPU.
+    """
+
+    def __init__(self, preparation: Preparation, device: str):
+        torch.set_num_threads(1)
+        reader = load_face_reader(preparation.face_reader, preparation.reader_folder)
+        self._preparation, self._reader = preparation, reader.to(choose_device(device))
+
+    def __call__(self, task: VideoTask) -> VideoRecord:
+        """Write the shard of a video, then its record."""
+        return prepare_video(self._preparation, self._reader, task)
+
+
+_worker: VideoWorker | None = None
 
 
 def _start_worker(preparation: Preparation, turns) -> None:
     global _worker
-    torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = preparation, load_face_reader(preparation.face_reader, preparation.reader_folder).to(turns.get())
+    _worker = VideoWorker(preparation, turns.get())
 
 
 def _end_with_parent() -> None:
@@ -126,7 +165,7 @@ def _end_with_parent() -> None:
 
 
 def _work(task: VideoTask) -> VideoRecord:
-    return prepare_video(*_worker, task)
+    return _worker(task)
 
 
 def prepare_video(preparation: Preparation, reader: FaceReader, task: VideoTask) -> VideoRecord:

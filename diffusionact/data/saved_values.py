@@ -117,8 +117,9 @@ def frame_rate_of(attached: Attachments, path: Path) -> Fraction | None:
     Raises:
         ValueError: if it is no number above 0 and at most `MAX_FRAME_RATE`.
     """
-    if (noted := attached.notes.get(FRAME_RATE_NOTE)) is None:
+    if FRAME_RATE_NOTE not in attached.notes:
         return None
+    noted = attached.notes[FRAME_RATE_NOTE]
     try:
         rate = Fraction(noted)
         is_rate = 0 < rate <= MAX_FRAME_RATE

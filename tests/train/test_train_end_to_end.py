@@ -72,6 +72,7 @@ def test_from_nothing_to_a_reenacted_clip(tmp_path):
     run(sys.executable, "-m", "portraits", *shards, str(tmp_path / "shards"))
     settings = {**NETWORKS, "validation_images": 2, "validation_steps": 2}
     diffae = make_stage(tmp_path, "pretrain_diffae", settings, launch=True)
+    assert (diffae / "unet/config.json").is_file()
     few = {"model_folder": str(diffae), "validation_images": 2, "validation_pairs": 2, "validation_steps": 2}
     first = make_stage(tmp_path, "pretrain_encoder", few)
     second = make_stage(tmp_path, "train_encoder", {**FEW_STEPS, "model_folder": str(first)})

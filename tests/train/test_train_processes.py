@@ -85,10 +85,3 @@ def test_a_run_of_two_processes_goes_on_in_one_with_as_many_samples(one, two, wr
     whole, moved = (scalars(folder, "pretrain_diffae/loss") for folder in (one, tmp_path / "moved"))
     assert "changed since step-0000002: num_processes: 2 -> 1" in (tmp_path / "moved/train.log").read_text()
     assert len(moved) == 6 and moved == pytest.approx(whole, rel=2e-4)
-
-
-@pytest.mark.slow
-def test_accelerate_launches_the_script_by_path(write_run, tmp_path):
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
-    run(launcher, write_run())
-    assert (tmp_path / "run/model/unet/config.json").is_file()

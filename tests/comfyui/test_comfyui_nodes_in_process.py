@@ -106,3 +106,7 @@ def test_a_bounding_box_chooses_among_several_faces(probe):
 
 def test_nodes_leave_their_inputs_alone_and_repeat_themselves(probe):
     assert probe("values_stay") == {"inputs_same": True, "results_same": True, "devices": ["cpu"]}
+
+
+def test_sliders_keep_few_sources_and_one_row_of_a_clip(probe):
+    assert probe("kept_edits") == {"sources": 4, "rows": [1.0]}

@@ -1,6 +1,7 @@
 """A real ComfyUI with this pack under mutated workflows, and under many runs in a row.
 
     python benchmarks/comfyui_campaign.py fuzz --cases 1000 --seed 0
+    python benchmarks/comfyui_campaign.py fuzz --cases 300 --files
     python benchmarks/comfyui_campaign.py fuzz --only 17
     python benchmarks/comfyui_campaign.py runs --runs 200
     python benchmarks/comfyui_campaign.py runs --runs 200 --control
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first case (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="number of the one case to run")
+    parser.add_argument("--files", action="store_true", help="only the workflow that loads a saved source and pose")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--control", action="store_true", help="runs of ComfyUI's own nodes alone")
     options = parser.parse_args()
@@ -240,7 +242,7 @@ def _relink(workflow: Workflow, inputs: dict[str, Any], random: Random) -> None:
 def fuzz(client: ComfyUIClient, options: argparse.Namespace) -> dict[str, Any]:
     """Post mutated workflows; what became of them."""
     files, counts, started = SavedFiles(client), Counter(), time.perf_counter()
-    bases = seeds(client)
+    bases = [loaded(client).prompt] if options.files else seeds(client)
     for base in bases[-7:]:
         run = client.run(base)
         if run.status != "success":

@@ -24,6 +24,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def whole_photo(client: ComfyUIClient) -> Graph:
     return graph
 
 
-def mutated_workflow(workflow: Workflow, random: Random) -> bytes:
+def mutated_workflow(workflow: Workflow, random: Random, outputs: Mapping[str, int]) -> bytes:
     """The body of /prompt with one to three changes: values, links, nodes; sometimes bytes."""
     changed = copy.deepcopy(workflow)
     for _ in range(int(random.integers(1, 4))):
@@ -224,6 +225,7 @@ def mutated_workflow(workflow: Workflow, random: Random) -> bytes:
                 changed[name]["inputs"] = as_inputs(changed[name].get("inputs"))
         elif len(changed) > 1:
             del changed[name]
+    _link_to_what_is_there(changed, outputs)
     content = json.dumps({"prompt": changed}).encode()
     return mutated_bytes(content, random) if random.random() < 0.05 else content
 
@@ -233,8 +235,22 @@ def as_inputs(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _link_to_what_is_there(workflow: Workflow, outputs: Mapping[str, int]) -> None:
+    """Links to an output that a node has not end ComfyUI's own worker, whosever node it is: they get the first."""
+    counts = {name: outputs.get(str(node.get("class_type")), 1) for name, node in _nodes(workflow).items()}
+    for node in _nodes(workflow).values():
+        for value in node["inputs"].values():
+            is_link = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+            if is_link and isinstance(value[1], (int, float)) and not 0 <= value[1] < counts.get(value[0], 1):
+                value[1] = 0
+
+
+def _nodes(workflow: Workflow) -> dict[str, Any]:
+    return {name: node for name, node in workflow.items() if isinstance(node, dict) and "inputs" in node}
+
+
 def _relink(workflow: Workflow, inputs: dict[str, Any], random: Random) -> None:
-    """An input from another output, which need not be there; numbers below 0 end ComfyUI's own worker."""
+    """An input from another output."""
     name = list(inputs)[int(random.integers(len(inputs)))]
     inputs[name] = [list(workflow)[int(random.integers(len(workflow)))], int(random.choice([0, 0, 0, 1, 2]))]
 
@@ -247,12 +263,13 @@ def fuzz(client: ComfyUIClient, options: argparse.Namespace) -> dict[str, Any]:
         run = client.run(base)
         if run.status != "success":
             raise RuntimeError(f"Expected a sound workflow, received {run.error}.")
+    outputs = {name: len(node["output"]) for name, node in client.object_info().items()}
     before = client.server.memory() >> 20
     for number in range(options.first, options.first + options.cases) if options.only is None else [options.only]:
         random = np.random.default_rng([options.seed, number])
         base = bases[int(random.integers(len(bases)))]
         files.write(random)
-        body = mutated_workflow(base, random)
+        body = mutated_workflow(base, random, outputs)
         outcome, words = judged(client, body)
         counts[outcome] += 1
         if outcome in BAD or options.only is not None:

@@ -56,14 +56,16 @@ class LoadModel(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, model: str | None, repository: str | None = "") -> bool | str:
+    def validate_inputs(cls, model: str | None = None, repository: str | None = "") -> bool | str:
         """A plain message where the model is not there; None comes over a link that has not run yet."""
         if model is None or repository is None:
             return True
         return problem_with_model(model, repository) or True
 
     @classmethod
-    def fingerprint_inputs(cls, model: str | None, dtype: str | None, repository: str | None = "") -> str:
+    def fingerprint_inputs(
+        cls, model: str | None = None, dtype: str | None = None, repository: str | None = ""
+    ) -> str:
         """Changes when the files of the model change."""
         return "" if model is None or repository is None else folder_fingerprint(model, repository.strip())
 

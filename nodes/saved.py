@@ -79,12 +79,12 @@ class LoadPose(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str | None) -> bool | str:
-        """A plain message where the file is not there."""
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        """A plain message where the file is not there; ComfyUI itself tells of an input that is missing."""
         return problem_with_file(file) or True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str | None) -> str:
+    def fingerprint_inputs(cls, file: str | None = None) -> str:
         """Changes when the file changes."""
         return file_fingerprint(file)
 
@@ -161,12 +161,12 @@ class LoadSource(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str | None) -> bool | str:
-        """A plain message where the file is not there."""
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        """A plain message where the file is not there; ComfyUI itself tells of an input that is missing."""
         return problem_with_file(file) or True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str | None) -> str:
+    def fingerprint_inputs(cls, file: str | None = None) -> str:
         """Changes when the file changes."""
         return file_fingerprint(file)
 

@@ -63,9 +63,7 @@ class LoadModel(io.ComfyNode):
         return problem_with_model(model, repository) or True
 
     @classmethod
-    def fingerprint_inputs(
-        cls, model: str | None = None, dtype: str | None = None, repository: str | None = ""
-    ) -> str:
+    def fingerprint_inputs(cls, model: str | None = None, dtype: str | None = None, repository: str | None = "") -> str:
         """Changes when the files of the model change."""
         return "" if model is None or repository is None else folder_fingerprint(model, repository.strip())
 

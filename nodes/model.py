@@ -70,10 +70,10 @@ class LoadModel(io.ComfyNode):
     @classmethod
     def execute(cls, model: str, dtype: str, repository: str = "") -> io.NodeOutput:
         """Load the model onto the offload device."""
-        repository = repository.strip()
         problem = problem_with_model(model, repository)  # names that come over a link were not validated
         if problem:
             raise ValueError(problem)
+        repository = repository.strip()
         folder = fetch_model(repository) if repository else model_folder(model)
         device = comfy.model_management.get_torch_device()
         chosen = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)

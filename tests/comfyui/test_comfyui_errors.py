@@ -71,6 +71,16 @@ def test_a_name_that_is_missing_is_asked_for(comfyui_server, node_type, name):
     assert "Exception" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("node_type", "name"), [("LoadModel", "repository"), ("LoadSource", "file")])
+def test_nothing_in_place_of_a_name_is_named(comfyui_server, node_type, name):
+    graph = Graph(comfyui_server)
+    graph.add("node", f"DiffusionAct_{node_type}")
+    graph.set("node", **{name: None})
+    graph.add("show", "PreviewAny", source=["node", 0])
+    node, message = error_of(comfyui_server, graph)
+    assert node == "node" and "Expected" in message and "None" in message
+
+
 def test_a_value_in_place_of_a_link_is_named(comfyui_server, inputs):
     graph = reenactment(comfyui_server, "short.mp4")
     graph.set("codes", pose="a pose")

@@ -71,11 +71,9 @@ def test_a_name_that_is_missing_is_asked_for(comfyui_server, node_type, name):
     assert "Exception" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("node_type", "name"), [("LoadModel", "repository"), ("LoadSource", "file")])
-def test_nothing_in_place_of_a_name_is_named(comfyui_server, node_type, name):
+def test_nothing_in_place_of_a_name_is_named(comfyui_server):
     graph = Graph(comfyui_server)
-    graph.add("node", f"DiffusionAct_{node_type}")
-    graph.set("node", **{name: None})
+    graph.add("node", "DiffusionAct_LoadSource", file=None)
     graph.add("show", "PreviewAny", source=["node", 0])
     node, message = error_of(comfyui_server, graph)
     assert node == "node" and "Expected" in message and "None" in message

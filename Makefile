@@ -2,6 +2,7 @@
 #   make demo       reenact the bundled source with the bundled driving clip; prints where the video lies
 #   make test       all tests; `make test-fast` leaves out the slow ones and needs no ComfyUI
 #   make lint       style checks
+#   make audit      compares the versions of constraints.txt with published advisories; needs the network
 #   make comfyui    a real ComfyUI for tests, in .comfyui (2.5 GB; `make test` calls it); `make test-comfyui` its tests alone
 #   make workflows  writes the templates of workflows/ from tests/comfyui/workflow_sources; needs Chromium
 # Your own ComfyUI serves as well: COMFYUI_DIR=/path/to/ComfyUI COMFYUI_PYTHON=/path/to/its/python make test
@@ -19,7 +20,10 @@ PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest -n $(TEST_
 # With a ComfyUI of your own nothing is installed.
 COMFYUI_STAMP = $(if $(COMFYUI_DIR),,.comfyui/installed)
 
-.PHONY: demo test test-fast test-comfyui comfyui workflows lint clean
+# A place of its own: the auditor's dependencies are no business of ours.
+AUDIT = $(VENV)/audit
+
+.PHONY: demo test test-fast test-comfyui comfyui workflows lint audit clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -42,6 +46,10 @@ workflows: $(VENV)/.installed-dev $(COMFYUI_STAMP)
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m ruff check .
 
+# Strict: a version that could not be looked up counts as a fault, not as a version without one.
+audit: $(AUDIT)/bin/pip-audit
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
+
 clean:
 	rm -rf $(VENV) .comfyui build dist *.egg-info
 
@@ -60,6 +68,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 .comfyui/installed: tests/comfyui/install.py tests/comfyui/constraints.txt requirements.txt | $(VENV)/bin/python
 	$(VENV)/bin/python tests/comfyui/install.py .comfyui
 	@touch $@
+
+$(AUDIT)/bin/pip-audit: | $(VENV)/bin/python
+	$(VENV)/bin/python -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --disable-pip-version-check --quiet pip-audit
 
 $(VENV)/bin/python:
 	@command -v "$(PYTHON)" >/dev/null || { \

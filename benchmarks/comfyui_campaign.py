@@ -1,12 +1,15 @@
 """A real ComfyUI with this pack under mutated workflows, and under many runs in a row.
 
     python benchmarks/comfyui_campaign.py fuzz --cases 1000 --seed 0
+    python benchmarks/comfyui_campaign.py fuzz --cases 300 --files
     python benchmarks/comfyui_campaign.py fuzz --only 17
     python benchmarks/comfyui_campaign.py runs --runs 200
+    python benchmarks/comfyui_campaign.py runs --runs 200 --control
 
 Needs a ComfyUI: `make comfyui`, or COMFYUI_DIR and COMFYUI_PYTHON. Workflows are posted to /prompt as its page does it:
-values, links, nodes and bytes of sound ones are changed, and each must end in a result or a clear error. Runs that
-would take long are cancelled after a while, which they must follow. Cases and seeds are as in `fuzz`.
+values, links, nodes, bytes of sound ones and the files that they load are changed, and each must end in a result or a
+clear error. Runs that would take long are cancelled after a while, which they must follow. Cases and seeds are as in
+`fuzz`.
 """
 
 from __future__ import annotations
@@ -21,19 +24,20 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np  # noqa: E402
-import psutil  # noqa: E402
-from fuzz_mutations import Random, mutated_bytes, mutated_tree  # noqa: E402
+from fuzz_mutations import Random, mutated_bytes, mutated_safetensors, mutated_tree  # noqa: E402
 from guarded import end_with_us  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "comfyui")]
 from clips import write_driver  # noqa: E402
 from comfyui_client import ComfyUIClient, Run  # noqa: E402
+from comfyui_memory import control, endure, install_probe  # noqa: E402
 from comfyui_process import Installation, ServerProcess, copy_demo_media  # noqa: E402
 from graphs import Graph  # noqa: E402
 
@@ -52,7 +56,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first case (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="number of the one case to run")
+    parser.add_argument("--files", action="store_true", help="only the workflow that loads a saved source and pose")
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--control", action="store_true", help="runs of ComfyUI's own nodes alone")
     options = parser.parse_args()
     installation = Installation.find()
     if installation is None:
@@ -61,7 +67,11 @@ def main() -> None:
         server = ServerProcess(installation, make_base(Path(folder)), started=end_with_us)
         try:
             client = ComfyUIClient(server)
-            row = fuzz(client, options) if options.what == "fuzz" else endure(client, options.runs)
+            if options.what == "fuzz":
+                row = fuzz(client, options)
+            else:
+                graphs = [control(client)] if options.control else [make(client) for make in (posed, driven, at_once)]
+                row = endure(client, graphs, options.runs)
         finally:
             server.stop()
     print(json.dumps(row), flush=True)
@@ -75,12 +85,13 @@ def make_base(folder: Path) -> Path:
     make_tiny_model(folder / "models" / "diffusionact" / "tiny")
     copy_demo_media(folder)
     write_driver(folder / "input" / "short.mp4", 4)
+    install_probe(folder)
     return folder
 
 
 def seeds(client: ComfyUIClient) -> list[Workflow]:
     """Workflows that hold every node of the pack, each a fraction of a second long."""
-    quick = [make(client).prompt for make in (posed, driven, moved, saved, at_once)]
+    quick = [make(client).prompt for make in (posed, driven, moved, saved, loaded, at_once)]
     return [*quick, *quick, *quick, whole_photo(client).prompt]
 
 
@@ -138,6 +149,42 @@ def saved(client: ComfyUIClient) -> Graph:
     return graph
 
 
+def loaded(client: ComfyUIClient) -> Graph:
+    """What comes from files, see `SavedFiles`."""
+    graph = Graph(client)
+    graph.add("model", f"{PREFIX}LoadModel", model="tiny", dtype="float32")
+    graph.add("source", f"{PREFIX}LoadSource", file="source.safetensors")
+    graph.add("show", "PreviewImage", images=["source", 1])
+    _rendered(graph, graph.add("pose", f"{PREFIX}LoadPose", file="pose.safetensors"))
+    return graph
+
+
+class SavedFiles:
+    """A source and a pose with sound in the input folder, made by the nodes that save them."""
+
+    def __init__(self, client: ComfyUIClient) -> None:
+        base, graph = client.server.base, _begun(client)
+        clip = graph.add("clip", "LoadVideo", file="short.mp4")
+        pose = graph.add("pose", f"{PREFIX}ExtractPose", source=["source", 0], driving=clip)
+        graph.add("one", f"{PREFIX}SaveSource", source=["source", 0], filename_prefix="diffusionact/source")
+        graph.add("two", f"{PREFIX}SavePose", pose=pose, filename_prefix="diffusionact/pose", with_audio=True)
+        if (run := client.run(graph.prompt)).status != "success":
+            raise RuntimeError(f"Expected saved files, received {run.error}.")
+        self._input = base / "input"
+        self._whole = {
+            name: (base / "output/diffusionact" / f"{name}_00001_.safetensors").read_bytes()
+            for name in ("source", "pose")
+        }
+        self.write()
+
+    def write(self, damage: Random | None = None) -> None:
+        """Write both; one of them, in half of the cases, with another content."""
+        damaged = list(self._whole)[int(damage.integers(2))] if damage and damage.random() < 0.5 else None
+        for name, content in self._whole.items():
+            content = mutated_safetensors(content, damage) if name == damaged else content
+            (self._input / f"{name}.safetensors").write_bytes(content)
+
+
 def at_once(client: ComfyUIClient) -> Graph:
     """Photo and clip to video in one node, and a group."""
     graph = _begun(client)
@@ -160,7 +207,7 @@ def whole_photo(client: ComfyUIClient) -> Graph:
     return graph
 
 
-def mutated_workflow(workflow: Workflow, random: Random) -> bytes:
+def mutated_workflow(workflow: Workflow, random: Random, outputs: Mapping[str, int]) -> bytes:
     """The body of /prompt with one to three changes: values, links, nodes; sometimes bytes."""
     changed = copy.deepcopy(workflow)
     for _ in range(int(random.integers(1, 4))):
@@ -178,6 +225,7 @@ def mutated_workflow(workflow: Workflow, random: Random) -> bytes:
                 changed[name]["inputs"] = as_inputs(changed[name].get("inputs"))
         elif len(changed) > 1:
             del changed[name]
+    _link_to_what_is_there(changed, outputs)
     content = json.dumps({"prompt": changed}).encode()
     return mutated_bytes(content, random) if random.random() < 0.05 else content
 
@@ -187,23 +235,41 @@ def as_inputs(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _link_to_what_is_there(workflow: Workflow, outputs: Mapping[str, int]) -> None:
+    """Links to an output that a node has not end ComfyUI's own worker, whosever node it is: they get the first."""
+    counts = {name: outputs.get(str(node.get("class_type")), 1) for name, node in _nodes(workflow).items()}
+    for node in _nodes(workflow).values():
+        for value in node["inputs"].values():
+            is_link = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+            if is_link and isinstance(value[1], (int, float)) and not 0 <= value[1] < counts.get(value[0], 1):
+                value[1] = 0
+
+
+def _nodes(workflow: Workflow) -> dict[str, Any]:
+    return {name: node for name, node in workflow.items() if isinstance(node, dict) and "inputs" in node}
+
+
 def _relink(workflow: Workflow, inputs: dict[str, Any], random: Random) -> None:
-    """An input from another output, which need not be there; numbers below 0 end ComfyUI's own worker."""
+    """An input from another output."""
     name = list(inputs)[int(random.integers(len(inputs)))]
     inputs[name] = [list(workflow)[int(random.integers(len(workflow)))], int(random.choice([0, 0, 0, 1, 2]))]
 
 
 def fuzz(client: ComfyUIClient, options: argparse.Namespace) -> dict[str, Any]:
     """Post mutated workflows; what became of them."""
-    bases, counts, started = seeds(client), Counter(), time.perf_counter()
-    for base in bases[-6:]:
+    files, counts, started = SavedFiles(client), Counter(), time.perf_counter()
+    bases = [loaded(client).prompt] if options.files else seeds(client)
+    for base in bases[-7:]:
         run = client.run(base)
         if run.status != "success":
             raise RuntimeError(f"Expected a sound workflow, received {run.error}.")
+    outputs = {name: len(node["output"]) for name, node in client.object_info().items()}
     before = client.server.memory() >> 20
     for number in range(options.first, options.first + options.cases) if options.only is None else [options.only]:
         random = np.random.default_rng([options.seed, number])
-        body = mutated_workflow(bases[int(random.integers(len(bases)))], random)
+        base = bases[int(random.integers(len(bases)))]
+        files.write(random)
+        body = mutated_workflow(base, random, outputs)
         outcome, words = judged(client, body)
         counts[outcome] += 1
         if outcome in BAD or options.only is not None:
@@ -272,26 +338,6 @@ def ended(client: ComfyUIClient, run: Run) -> tuple[str, str]:
     if any(word in words for word in CLEAR_WORDS):
         return CLEAR, words
     return UNCLEAR, words + "".join(run.error["traceback"][-3:])
-
-
-def endure(client: ComfyUIClient, runs: int) -> dict[str, Any]:
-    """Run workflows again and again, each time with another number in them, so that nothing is taken from a cache."""
-    graphs, process = [posed(client), driven(client), at_once(client)], psutil.Process(client.server.process.pid)
-    states = []
-    for number in range(runs):
-        graph = graphs[number % len(graphs)]
-        graph.set("source", inversion_steps=2 + number % 7)
-        for name in ("codes", "all"):
-            if name in graph.prompt:
-                decode = "decode" if name == "codes" else "all"
-                graph.set(decode, steps=1 + number % 5)
-        run = client.run(graph.prompt)
-        if run.status != "success" or not run.executed:
-            raise RuntimeError(f"Expected a result of run {number}, received {run.status}: {run.error}.")
-        if (number + 1) % max(1, runs // 5) == 0:
-            state = {"memory_mb": process.memory_info().rss >> 20, "files": process.num_fds()}
-            states.append(state | {"threads": process.num_threads()})
-    return {"runs": runs, "states": states}
 
 
 if __name__ == "__main__":

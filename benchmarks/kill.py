@@ -30,7 +30,10 @@ from kill_rooms import ROOMS, ROOT, Room, hashes  # noqa: E402
 
 ORPHAN_S = 120
 # A process that has imported everything and done nothing yet: what is forked from it starts at once.
-PRELOADED = ("diffusionact.cli", "diffusionact.video", "train.commands.training", "train.commands.preparation")
+PRELOADED = (
+    "diffusionact.cli", "diffusionact.commands.evaluate", "diffusionact.evaluation", "diffusionact.video",
+    "matplotlib.backends.backend_svg", "train.commands.training", "train.commands.preparation",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -31,8 +31,7 @@ TESTS = (
     "tests/face/emoca",
     "tests/face/geometry/test_geometry_alignment.py",
     "tests/face/pose/test_pose_landmark_map.py",
-    "tests/conversion/test_conversion_golden_networks.py",
-    "tests/conversion/test_conversion_golden_loops.py",
+    "tests/conversion/test_conversion_golden.py",
 )
 IMAGE = (1, 3, 256, 256)
 EVERY_FOURTH = (slice(None), slice(None), slice(None, None, 4), slice(None, None, 4))

@@ -56,24 +56,24 @@ class LoadModel(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, model: str | None, repository: str | None = "") -> bool | str:
+    def validate_inputs(cls, model: str | None = None, repository: str | None = "") -> bool | str:
         """A plain message where the model is not there; None comes over a link that has not run yet."""
         if model is None or repository is None:
             return True
         return problem_with_model(model, repository) or True
 
     @classmethod
-    def fingerprint_inputs(cls, model: str | None, dtype: str | None, repository: str | None = "") -> str:
+    def fingerprint_inputs(cls, model: str | None = None, dtype: str | None = None, repository: str | None = "") -> str:
         """Changes when the files of the model change."""
         return "" if model is None or repository is None else folder_fingerprint(model, repository.strip())
 
     @classmethod
     def execute(cls, model: str, dtype: str, repository: str = "") -> io.NodeOutput:
         """Load the model onto the offload device."""
-        repository = repository.strip()
         problem = problem_with_model(model, repository)  # names that come over a link were not validated
         if problem:
             raise ValueError(problem)
+        repository = repository.strip()
         folder = fetch_model(repository) if repository else model_folder(model)
         device = comfy.model_management.get_torch_device()
         chosen = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)

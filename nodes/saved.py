@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from pathlib import Path
 
 from comfy_api.latest import io, ui
 
 from ..diffusionact import FacePose, SourceCodes, images
-from ..diffusionact.data.saved_values import load_attachments, load_value, save_value
+from ..diffusionact.data.saved_values import (
+    FRAME_RATE_NOTE,
+    Attachments,
+    frame_rate_of,
+    load_attachments,
+    load_value,
+    save_value,
+)
 from ..diffusionact.face.pose.extraction import LandmarkFrame
 from .comfy.conversion import to_image
 from .comfy.face_reading import draw
@@ -17,7 +24,7 @@ from .comfy.schema import PoseSocket, SourceSocket, make_schema
 from .comfy.values import STILL_FRAME_RATE, Pose, Source, Timing
 
 # Names of what a file holds beside its value.
-FRAME_RATE, SAMPLE_RATE, WAVEFORM = "frame_rate", "sample_rate", "waveform"
+SAMPLE_RATE, WAVEFORM = "sample_rate", "waveform"
 IMAGE, ALPHA, LANDMARK_FRAME = "picture", "alpha", "landmark_frame"
 
 
@@ -46,7 +53,7 @@ class SavePose(io.ComfyNode):
     def execute(cls, pose: Pose, filename_prefix: str, with_audio: bool) -> io.NodeOutput:
         """Write the file."""
         path, sound = new_file(filename_prefix), pose.timing.audio if with_audio else None
-        notes = {FRAME_RATE: str(pose.timing.frame_rate)}
+        notes = {FRAME_RATE_NOTE: str(pose.timing.frame_rate)}
         if sound is not None:
             notes[SAMPLE_RATE] = str(sound["sample_rate"])
         save_value(pose.rows, path, notes=notes, attached={WAVEFORM: sound["waveform"]} if sound else None)
@@ -72,26 +79,37 @@ class LoadPose(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str | None) -> bool | str:
-        """A plain message where the file is not there."""
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        """A plain message where the file is not there; ComfyUI itself tells of an input that is missing."""
         return problem_with_file(file) or True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str | None) -> str:
+    def fingerprint_inputs(cls, file: str | None = None) -> str:
         """Changes when the file changes."""
         return file_fingerprint(file)
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
         """Read the file."""
-        rows = load_value(saved_path(file), FacePose)
-        attached = load_attachments(saved_path(file))
-        rate = Fraction(attached.notes.get(FRAME_RATE, STILL_FRAME_RATE))
-        audio = None
-        if WAVEFORM in attached.tensors:
-            audio = {"waveform": attached.tensors[WAVEFORM], "sample_rate": int(attached.notes[SAMPLE_RATE])}
+        path = saved_path(file)
+        rows = load_value(path, FacePose)
+        pose = Pose(rows, _timing(load_attachments(path), path))
         maps = to_image(draw(rows))
-        return io.NodeOutput(Pose(rows, Timing(rate, audio)), maps, ui=ui.PreviewImage(maps[:1], cls=cls))
+        return io.NodeOutput(pose, maps, ui=ui.PreviewImage(maps[:1], cls=cls))
+
+
+def _timing(attached: Attachments, path: Path) -> Timing:
+    """Rate and sound beside saved poses."""
+    rate, audio = frame_rate_of(attached, path) or STILL_FRAME_RATE, None
+    if (waveform := attached.tensors.get(WAVEFORM)) is not None:
+        noted = attached.notes.get(SAMPLE_RATE)
+        if waveform.ndim != 3 or not waveform.is_floating_point() or not str(noted).isdecimal() or not int(noted):
+            raise ValueError(
+                f"Expected sound of shape (1, channels, samples) with its sample rate, received {path} with "
+                f"{tuple(waveform.shape)} and {noted!r}. Make the file again."
+            )
+        audio = {"waveform": waveform, "sample_rate": int(noted)}
+    return Timing(rate, audio)
 
 
 class SaveSource(io.ComfyNode):
@@ -143,12 +161,12 @@ class LoadSource(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str | None) -> bool | str:
-        """A plain message where the file is not there."""
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        """A plain message where the file is not there; ComfyUI itself tells of an input that is missing."""
         return problem_with_file(file) or True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str | None) -> str:
+    def fingerprint_inputs(cls, file: str | None = None) -> str:
         """Changes when the file changes."""
         return file_fingerprint(file)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 BUILD = Path(__file__).resolve().parents[1] / "build"
+# Enough for a machine with many other things to do; only a broken page takes as long.
+PATIENCE_MS = 180_000
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",
@@ -50,6 +52,7 @@ def open_page_in(browser, url: str, width: int = 1280, height: int = 800, locale
     """
     page = browser.new_context(viewport={"width": width, "height": height}, locale=locale).new_page()
     page.errors = []
+    page.set_default_timeout(PATIENCE_MS)
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
     page.goto(url, wait_until="domcontentloaded")

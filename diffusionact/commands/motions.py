@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from ..data.saved_values import load_attachments, load_value, save_value
+from ..data.saved_values import FRAME_RATE_NOTE, frame_rate_of, load_attachments, load_value, save_value
 from ..generation import Sampling
 from ..motion import PRESETS, Timeline, load_script, script_poses
 from ..pipelines import DiffusionActPipeline, ReenactedFrame
@@ -17,7 +17,6 @@ from ..types import FacePose, SourceCodes, concatenate, map_tensors
 logger = logging.getLogger(__name__)
 
 SAVED_SUFFIX = ".safetensors"
-FRAME_RATE_NOTE = "frame_rate"
 STILL_FRAME_RATE = Fraction(25)
 
 
@@ -73,8 +72,8 @@ class MotionDriver:
                 "Leave them out."
             )
         self._saved = load_value(path, FacePose)
-        noted = load_attachments(path).notes.get(FRAME_RATE_NOTE, STILL_FRAME_RATE)
-        self.frame_rate = options.frame_rate or Fraction(noted)
+        noted = frame_rate_of(load_attachments(path), path)
+        self.frame_rate = options.frame_rate or noted or STILL_FRAME_RATE
         stored = len(self._saved.found)
         self.frame_count = stored if options.seconds is None else max(1, round(options.seconds * self.frame_rate))
 

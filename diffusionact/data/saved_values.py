@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ FORMAT_WITHOUT_FACE_MODEL = "1"
 FACE_MODEL = "coefficients.face_model"
 ATTACHED = "attached."
 PACKED = "packed"
+FRAME_RATE_NOTE = "frame_rate"  # of a clip of poses, as a fraction
+MAX_FRAME_RATE = 1000  # as of videos
 
 # What damaged files raise on the way, in the header, in JSON or in an image.
 DAMAGE = (SafetensorError, OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError)
@@ -106,6 +109,28 @@ def load_attachments(path: Path) -> Attachments:
         raise ValueError(f"Expected notes beside the value, received {path} ({error}). Make the file again.") from error
     attached = {name.removeprefix(ATTACHED): tensor for name, tensor in tensors.items()}
     return Attachments(metadata.get("model", ""), notes, attached)
+
+
+def frame_rate_of(attached: Attachments, path: Path) -> Fraction | None:
+    """The frame rate beside saved poses, frames per second; None where none was noted.
+
+    Raises:
+        ValueError: if it is no number above 0 and at most `MAX_FRAME_RATE`.
+    """
+    if FRAME_RATE_NOTE not in attached.notes:
+        return None
+    noted = attached.notes[FRAME_RATE_NOTE]
+    try:
+        rate = Fraction(noted)
+        is_rate = 0 < rate <= MAX_FRAME_RATE
+    except (ValueError, TypeError, ArithmeticError):
+        is_rate = False
+    if not is_rate:
+        raise ValueError(
+            f"Expected a frame rate above 0 and at most {MAX_FRAME_RATE} beside the poses, received {path} with "
+            f"{str(noted)[:80]!r}. Make the file again."
+        )
+    return rate
 
 
 def load_value(path: Path, kind: type, model: str = "") -> Any:

@@ -67,10 +67,11 @@ def previewed(source: Source, pose: FacePose, progress: NodeProgress | None = No
 
 
 def remember_edit(source: Source, pose: FacePose) -> str:
-    """Keep what sliders start from; returns the name by which the page asks for previews."""
+    """Keep what sliders start from, of few sources; returns the name by which the page asks for previews."""
     name = uuid.uuid4().hex
-    _edits[name] = _Edit(_source_of(source), map_tensors(pose, lambda tensor: tensor[:1]))
-    while len(_edits) > MAX_EDITS:
+    # Copies: a view of the first row would keep the poses of a whole clip.
+    _edits[name] = _Edit(_source_of(source), map_tensors(pose, lambda tensor: tensor[:1].clone()))
+    while len(_edits) > MAX_EDITS or len({id(edit.source) for edit in _edits.values()}) > MAX_SOURCES:
         _edits.popitem(last=False)
     return name
 

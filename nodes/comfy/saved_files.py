@@ -11,6 +11,7 @@ SUFFIX = ".safetensors"
 # Below the output folder only this one is searched: the whole may hold any number of images.
 OUTPUT_SUBFOLDER = "diffusionact"
 OUTPUT_MARK = " [output]"
+NO_NAME = "Expected the name of a saved file, received {}. Choose one from the list."
 
 
 def new_file(prefix: str) -> Path:
@@ -53,8 +54,8 @@ def saved_path(file: str) -> Path:
         ValueError: if it is not there, or outside ComfyUI's folders: a name that comes over a link was not validated.
     """
     problem = problem_with_file(file)
-    if problem:
-        raise ValueError(problem)
+    if problem or file is None:  # None is a link before it is run, and is no name after it
+        raise ValueError(problem or NO_NAME.format(None))
     return _path_of(file)
 
 
@@ -63,7 +64,7 @@ def problem_with_file(file: str | None) -> str:
     if file is None:
         return ""
     if not isinstance(file, str):  # a workflow may have anything in its place
-        return f"Expected the name of a saved file, received {file!r}. Choose one from the list."
+        return NO_NAME.format(repr(file))
     homes = (folder_paths.get_input_directory(), folder_paths.get_output_directory())
     try:
         path = _path_of(file or SUFFIX).resolve()  # with nothing saved yet, ComfyUI has no file to name

@@ -24,7 +24,7 @@ def client(app, tmp_path_factory) -> Client:
 
 def status_of(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -142,7 +142,7 @@ def test_paths_of_the_server_are_not_taken_as_uploads(app, source_file):
     request = urllib.request.Request(
         f"{app.url}/gradio_api/call/edit", json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         event = json.load(answer)["event_id"]
     with urllib.request.urlopen(f"{app.url}/gradio_api/call/edit/{event}", timeout=60) as answer:
         assert "event: error" in answer.read().decode()
@@ -156,7 +156,7 @@ def test_name_of_an_upload_leads_nowhere(app, source_file, name):
         f"{app.url}/gradio_api/upload", body, {"Content-Type": "multipart/form-data; boundary=x"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             (path,) = json.load(answer)
             assert "X-Evil" not in answer.headers
     except urllib.error.HTTPError as error:
@@ -174,14 +174,14 @@ def test_addresses_are_not_fetched_in_place_of_uploads(app, source_file):
         request = urllib.request.Request(
             f"{app.url}/gradio_api/call/edit", json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             json.load(answer)
         listener.handle_request()
     assert asked == []
 
 
 def test_telemetry_and_monitoring_are_off(app):
-    with urllib.request.urlopen(f"{app.url}/config", timeout=20) as answer:
+    with urllib.request.urlopen(f"{app.url}/config", timeout=120) as answer:
         config = json.load(answer)
     assert config["analytics_enabled"] is False
     assert config["run_history"] is False

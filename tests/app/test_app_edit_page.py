@@ -4,6 +4,7 @@ import itertools
 import time
 
 import pytest
+from running_app import PATIENCE_S
 from visitor import Visitor
 
 from diffusionact.pipelines.preview import PREVIEW_SIZE, PREVIEW_TITLE
@@ -82,30 +83,29 @@ def test_whole_photo_is_shown_on_request(visitor):
     page.wait_for_function(f"{widths}.every(width => width === 512)")
 
 
-def drag(page, slider: str, seconds: float) -> list[float]:
-    """Drag a slider to and fro; times in ms at which another image was put in place."""
+def drag(page, slider: str, images: int) -> int:
+    """Drag a slider to and fro until so many other images were put in place; how many were, should it not do so."""
     page.evaluate(
-        """() => { window.times = []; new MutationObserver(() => window.times.push(performance.now()))
+        """() => { window.images = 0; new MutationObserver(() => { window.images += 1; })
         .observe(document.querySelector('#edit-compare .after'), {attributes: true, attributeFilter: ['src']}); }"""
     )
     box = page.locator(f"#{slider} input[type=range]").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
-    end = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_S
     for step in itertools.count():
         page.mouse.move(x + 6 * (step % 20), y)
-        if time.monotonic() > end:
+        seen = page.evaluate("window.images")
+        if seen >= images or time.monotonic() > deadline:
             break
-    times = page.evaluate("window.times")
     page.mouse.up()
-    return times
+    return seen
 
 
 def test_a_diffusion_model_is_previewed_by_geometry_while_dragging(visitor):
     """Many images for one drag: the model's own, with its presets of 6 steps and more, are not among them."""
-    times = drag(visitor.page, "edit-yaw", 3.0)
-    assert len(times) >= 4
+    assert drag(visitor.page, "edit-yaw", 4) >= 4
     assert PREVIEW_TITLE in visitor.page.locator("#edit-compare figcaption").inner_text()
     widths = visitor.page.evaluate("document.querySelector('#edit-compare .after').naturalWidth")
     assert widths == PREVIEW_SIZE, "the model's own images have 32 px"
@@ -139,6 +139,6 @@ def test_photo_model_follows_the_slider_and_renders_at_its_size(open_page, photo
     visitor.tab("Edit")
     visitor.page.locator("#edit-faces button").nth(1).click()
     visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
-    assert len(drag(visitor.page, "edit-yaw", 3.0)) >= 4
+    assert drag(visitor.page, "edit-yaw", 4) >= 4
     visitor.wait_for_text("edit-compare", "Finished: 512 x 512 px")
     assert visitor.page.errors == []

@@ -54,7 +54,9 @@ def test_about_reads_the_note_of_origin(open_page, app, source_file, portrait, t
 def test_nothing_is_wider_than_a_phone(open_page, app, tab):
     visitor = Visitor(open_page(app.url, width=390, height=844))
     visitor.tab(tab)
-    visitor.page.wait_for_timeout(500)
+    # What is asked for after a click is laid out in the frames after the fonts are there.
+    frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    visitor.page.evaluate(f"() => document.fonts.ready.then(() => {frame})")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -47,7 +47,7 @@ def test_server_remembers_a_limited_number_of_visits(monkeypatch):
 def test_page_works_below_a_path(tiny_model_folder, tmp_path):
     process, running = start_app(tiny_model_folder, tmp_path, "--root-path", "/faces")
     try:
-        with urllib.request.urlopen(f"{running.url}/config", timeout=20) as answer:
+        with urllib.request.urlopen(f"{running.url}/config", timeout=120) as answer:
             config = answer.read().decode()
         assert '"root":"http://127.0.0.1' in config.replace(" ", "") and "/faces" in config
     finally:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-WAIT_MS = 60_000
+from browser import PATIENCE_MS
 
 
 class Visitor:
@@ -14,7 +14,7 @@ class Visitor:
 
     def __init__(self, page):
         self.page = page
-        page.set_default_timeout(WAIT_MS)
+        page.set_default_timeout(PATIENCE_MS)
         page.wait_for_selector("#animate-start")
 
     def tab(self, name: str) -> None:

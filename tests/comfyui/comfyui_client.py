@@ -134,8 +134,14 @@ class ComfyUIClient:
         self.post("/interrupt", {})
 
     def free(self) -> None:
-        """Press Unload Models and free the cache; acts when the queue is empty."""
+        """Press Unload Models and free the cache, and wait for it.
+
+        The server does so between two runs: a run that is queued before it has looked would come first, so one is.
+        """
         self.post("/free", {"unload_models": True, "free_memory": True})
+        size = {"width": 16, "height": 16, "batch_size": 1, "color": 0}
+        blank = {"class_type": "EmptyImage", "inputs": size}
+        self.run({"blank": blank, "show": {"class_type": "PreviewImage", "inputs": {"images": ["blank", 0]}}})
 
     def _history(self, prompt_id: str) -> dict[str, Any]:
         for _ in range(100):  # the entry is written just after the last event

@@ -13,7 +13,7 @@ def open_comfyui(open_page: Callable, client: ComfyUIClient, width: int = 1600, 
     """A playwright page with an empty graph, without the greeting that a first visit brings."""
     client.post("/settings/Comfy.TutorialCompleted", True)
     page = open_page(client.server.url, width, height)
-    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_function(READY)
     return page
 
 
@@ -51,7 +51,7 @@ def open_template(page, pack: str, name: str) -> None:
     page.get_by_text(pack, exact=True).click()
     page.get_by_test_id(f"template-workflow-{name}").click()
     page.wait_for_function("before => window.app.graph.id !== before", arg=before)
-    page.wait_for_timeout(500)  # the dialog fades out
+    page.get_by_test_id(f"template-workflow-{name}").wait_for(state="hidden")  # the dialog fades out
 
 
 def set_widget(page, node_type: str, name: str, value: Any) -> None:

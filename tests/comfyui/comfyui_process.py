@@ -18,7 +18,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 # A dash and upper case, as after `git clone`: no name of a Python package.
 PACK_FOLDER = "ComfyUI-DiffusionAct"
-START_TIMEOUT = 180
+START_TIMEOUT = 300
 
 
 @dataclass(frozen=True)

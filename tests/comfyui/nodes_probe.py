@@ -311,6 +311,21 @@ def as_comfyui(faces, names) -> dict:
     }  # fmt: skip
 
 
+def kept_edits(session: Session) -> dict:
+    """Edits of six sources, begun from a pose of five rows: how many sources are kept, and rows in memory for each."""
+    from dataclasses import replace
+
+    previewing, concatenate = session.adapter("previewing"), session.library("types").concatenate
+    rows = concatenate([session.pose(yaw=float(yaw)).rows for yaw in range(5)])
+    codes = session.source.codes
+    for number in range(6):
+        other = {name: tensor + number for name, tensor in codes.codes.items()}
+        previewing.remember_edit(replace(session.source, codes=replace(codes, codes=other)), rows)
+    kept = previewing._edits.values()
+    held = {tensor.untyped_storage().nbytes() / tensor.nbytes for edit in kept for tensor in tensors_of(edit.pose)}
+    return {"sources": len({id(edit.source) for edit in kept}), "rows": sorted(held)}
+
+
 def tensors_of(value) -> list[torch.Tensor]:
     """All tensors in a tree of dataclasses and dictionaries."""
     if isinstance(value, torch.Tensor):

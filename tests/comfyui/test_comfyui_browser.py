@@ -6,7 +6,7 @@ from clips import SavedVideo
 from comfyui_page import fit_view, open_comfyui, open_template, press_run, set_widget
 from comfyui_process import PACK_FOLDER
 
-TEMPLATE, FRAMES = "video", 8
+TEMPLATE, FRAMES = "video", 4
 
 
 def wait_for_new_run(client, known: set[str], timeout: float = 240) -> dict:

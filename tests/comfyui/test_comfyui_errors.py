@@ -59,6 +59,26 @@ def test_a_wrong_input_is_rejected_before_anything_runs(comfyui_server, inputs, 
     assert expected in " ".join(caught.value.node_errors[node])
 
 
+@pytest.mark.parametrize(("node_type", "name"), [("LoadModel", "model"), ("LoadPose", "file"), ("LoadSource", "file")])
+def test_a_name_that_is_missing_is_asked_for(comfyui_server, node_type, name):
+    graph = Graph(comfyui_server)
+    graph.add("node", f"DiffusionAct_{node_type}")
+    graph.prompt["node"]["inputs"].pop(name, None)
+    graph.add("show", "PreviewAny", source=["node", 0])
+    with pytest.raises(WorkflowRejectedError) as caught:
+        comfyui_server.queue(graph.prompt)
+    assert "Required input is missing" in " ".join(caught.value.node_errors["node"])
+    assert "Exception" not in str(caught.value)
+
+
+def test_nothing_in_place_of_a_name_is_named(comfyui_server):
+    graph = Graph(comfyui_server)
+    graph.add("node", "DiffusionAct_LoadSource", file=None)
+    graph.add("show", "PreviewAny", source=["node", 0])
+    node, message = error_of(comfyui_server, graph)
+    assert node == "node" and "Expected" in message and "None" in message
+
+
 def test_a_value_in_place_of_a_link_is_named(comfyui_server, inputs):
     graph = reenactment(comfyui_server, "short.mp4")
     graph.set("codes", pose="a pose")

@@ -113,3 +113,7 @@ def test_one_of_several_faces_of_a_video_changes(probe):
     assert (found["frames"], found["sound"]) == (1, True)
     stays, changes = found["halves"]
     assert changes > 2 * stays and stays < 0.02, "but for the encoding of the video"
+
+
+def test_sliders_keep_few_sources_and_one_row_of_a_clip(probe):
+    assert probe("kept_edits") == {"sources": 4, "rows": [1.0]}

@@ -6,7 +6,7 @@ from clips import SavedVideo, head_yaw_deg
 from graphs import Graph, reenactment
 from PIL import Image
 
-FRAMES, SIZE, PHOTO_SIZE = 10, 512, 512
+FRAMES, SIZE, PHOTO_SIZE = 6, 512, 512
 SOURCE_FILE = "diffusionact/photo_source_00001_.safetensors [output]"
 POSE_FILE = "diffusionact/photo_pose_00001_.safetensors [output]"
 MAX_SOURCE_FILE = 8_000_000  # bytes; the demo photo has 6.3 million
@@ -117,17 +117,17 @@ def test_reenact_video_moves_a_photo(comfyui_server, paste_back):
 
 
 def test_unloading_and_two_prompts_with_photo_both_finish(comfyui_server):
-    comfyui_server.run(photo_graph(comfyui_server, 4).prompt)
+    comfyui_server.run(photo_graph(comfyui_server, 2).prompt)
     comfyui_server.free()
-    names = [comfyui_server.queue(photo_graph(comfyui_server, frames).prompt) for frames in (5, 6)]
+    names = [comfyui_server.queue(photo_graph(comfyui_server, frames).prompt) for frames in (3, 4)]
     runs = [comfyui_server.wait(name) for name in names]
     assert [run.status for run in runs] == ["success", "success"]
     assert "model" in runs[0].executed and "source" in runs[0].executed
-    assert [len(shown(run, "frames")) for run in runs] == [5, 6]
+    assert [len(shown(run, "frames")) for run in runs] == [3, 4]
 
 
 def test_cancel_stops_a_photo_between_chunks_and_the_next_run_is_whole(comfyui_server):
-    name = comfyui_server.queue(photo_graph(comfyui_server, 100).prompt)
+    name = comfyui_server.queue(photo_graph(comfyui_server, 40).prompt)
     run = comfyui_server.runs[name]
     comfyui_server.wait_for(lambda: run.progress.get("decode"))
     comfyui_server.interrupt()

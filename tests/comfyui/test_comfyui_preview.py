@@ -104,7 +104,7 @@ def test_the_node_follows_its_sliders_on_the_page(comfyui_server, open_page, scr
     page = open_comfyui(open_page, comfyui_server, width=1800)
     load_api_format(page, edit_graph(comfyui_server, smile=0.1).prompt)
     press_run(page)
-    page.wait_for_function(f"() => {SHOWN} !== ''", timeout=120_000)
+    page.wait_for_function(f"() => {SHOWN} !== ''")
     fit_view(page)
     first, slider = page.evaluate(SHOWN), page.evaluate(SLIDER)
     page.mouse.move(slider["x"] + 0.5 * slider["width"], slider["y"])
@@ -113,7 +113,7 @@ def test_the_node_follows_its_sliders_on_the_page(comfyui_server, open_page, scr
     for share in (0.6, 0.65, 0.7):
         before = page.evaluate(SHOWN)
         page.mouse.move(slider["x"] + share * slider["width"], slider["y"])
-        page.wait_for_function(f"before => {SHOWN} !== before", arg=before, timeout=30_000)
+        page.wait_for_function(f"before => {SHOWN} !== before", arg=before)
         addresses.add(page.evaluate(SHOWN))
     page.screenshot(path=screenshots / "comfyui_edit_preview.png")
     page.mouse.up()

@@ -1,7 +1,5 @@
 """The wired pack in a real ComfyUI: results, cache, queue, interruption, memory."""
 
-import time
-
 import numpy as np
 import pytest
 from clips import FRAME_RATE, SavedVideo, decode, head_yaw_deg, write_driver
@@ -55,14 +53,13 @@ def test_two_queued_prompts_both_finish(comfyui_server, driver):
     assert runs[0].files["save"] != runs[1].files["save"]
 
 
-def test_cancel_stops_decode_within_a_step_and_the_next_run_is_whole(comfyui_server, driver, long_driver):
+def test_cancel_stops_decode_between_steps_and_the_next_run_is_whole(comfyui_server, driver, long_driver):
     name = comfyui_server.queue(reenactment(comfyui_server, long_driver, steps=100).prompt)
     run = comfyui_server.runs[name]
     comfyui_server.wait_for(lambda: run.progress.get("decode"))
-    start = time.monotonic()
     comfyui_server.interrupt()
     assert comfyui_server.wait(name).status == "interrupted"
-    assert time.monotonic() - start < 3
+    assert run.progress["decode"][-1] < 0.25
     assert comfyui_server.run(reenactment(comfyui_server, driver, steps=2).prompt).status == "success"
 
 

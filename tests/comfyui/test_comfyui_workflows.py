@@ -1,9 +1,11 @@
 """Every shipped workflow: it opens in ComfyUI's page as it was saved, and runs on the bundled model that it names."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
+from browser import open_page_in
 from clips import FRAME_RATE, SavedVideo, decode, head_yaw_deg, write_driver
 from comfyui_page import load_ui_format, open_comfyui, shown_prompt
 from comfyui_process import ROOT
@@ -11,7 +13,7 @@ from PIL import Image
 from workflow_format import to_api_format
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-FRAMES = 12
+FRAMES, EVERY = 8, 12  # most of the driver
 # Inputs by name, wherever they occur: small enough for two CPU cores.
 SMALL = {"preset": "custom", "steps": 6, "inversion_steps": 5}
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov")
@@ -20,7 +22,7 @@ VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov")
 @pytest.fixture(scope="module")
 def driver(comfyui_server) -> str:
     """A short driver with much motion, in the input folder."""
-    return write_driver(comfyui_server.server.base / "input" / "workflow_driver.mp4", FRAMES, every=8).name
+    return write_driver(comfyui_server.server.base / "input" / "workflow_driver.mp4", FRAMES, every=EVERY).name
 
 
 def shrink(prompt: dict, driver: str) -> dict:
@@ -77,10 +79,17 @@ def test_a_shipped_workflow_runs_and_follows_its_driver(comfyui_server, driver, 
         assert images.mean() > 40 and images.std() > 20
 
 
+@pytest.fixture(scope="module")
+def page(comfyui_server, browser):
+    """One page for all workflows, as a user opens one after the other."""
+    page = open_comfyui(partial(open_page_in, browser), comfyui_server)
+    yield page
+    page.context.close()
+
+
 @with_ids(WORKFLOWS, "file")
-def test_the_page_would_send_what_we_test(comfyui_server, open_page, file):
+def test_the_page_would_send_what_we_test(comfyui_server, page, file):
     workflow = json.loads(file.read_text(encoding="utf-8"))
-    page = open_comfyui(open_page, comfyui_server)
     load_ui_format(page, workflow)
     assert shown_prompt(page) == to_api_format(workflow, comfyui_server.object_info())
 

@@ -2,13 +2,20 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from diffusionact.data.saved_values import load_attachments, load_value, save_value, source_fingerprint
+from diffusionact.data.saved_values import (
+    frame_rate_of,
+    load_attachments,
+    load_value,
+    save_value,
+    source_fingerprint,
+)
 from diffusionact.types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 
 
@@ -173,6 +180,16 @@ def test_damaged_or_newer_entries_are_rejected(source, tmp_path, entry, text, me
     save_file(load_file(path), path, metadata)
     with pytest.raises(ValueError, match=message):
         load_value(path, SourceCodes)
+
+
+@pytest.mark.parametrize("noted", ["", "x", "0", "-25", "1/0", "1e9", "nan", [], None, {"a": 1}])
+def test_a_noted_frame_rate_that_is_none_is_rejected(source, tmp_path, noted):
+    path = tmp_path / "poses.safetensors"
+    save_value(source, path, notes={"frame_rate": noted})
+    with pytest.raises(ValueError, match="Expected a frame rate above 0"):
+        frame_rate_of(load_attachments(path), path)
+    save_value(source, path, notes={"frame_rate": "30000/1001"})
+    assert frame_rate_of(load_attachments(path), path) == Fraction(30000, 1001)
 
 
 def test_the_same_value_makes_the_same_bytes(source, tmp_path):

@@ -1,4 +1,4 @@
-"""`diffusionact evaluate` from its words to its pages, with a tiny model."""
+"""`diffusionact evaluate` from its words to its pages, with a tiny model whose images show faces."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import sys
 from urllib.parse import unquote
 
 import pytest
+from tiny_model import make_faithful_model
 
 from diffusionact.cli import main
 from diffusionact.evaluation import Runner
@@ -29,12 +30,18 @@ PROTOCOLS = ("self", "cross", "steps", "inversion_steps", "temporal")
 
 
 @pytest.fixture(scope="module")
-def evaluate_into(data_folder, identity_file, tiny_model_folder):
+def model_folder(tmp_path_factory):
+    """A model whose images show a face."""
+    return make_faithful_model(tmp_path_factory.mktemp("faithful") / "model")
+
+
+@pytest.fixture(scope="module")
+def evaluate_into(data_folder, identity_file, model_folder):
     """Run the command; returns exit code and output folder."""
 
     def run(folder, *options, model=None):
         words = ["evaluate", "--data", str(data_folder), "-o", str(folder), "--identity", str(identity_file)]
-        words += ["--model", model or f"tiny={tiny_model_folder}", "--device", "cpu", "--dtype", "float32", *WORDS]
+        words += ["--model", model or f"tiny={model_folder}", "--device", "cpu", "--dtype", "float32", *WORDS]
         return main([*words, *options]), folder
 
     return run
@@ -61,10 +68,7 @@ def tables(folder):
 
 
 def figures(folder):
-    """Figures of pixels, which do not depend on what went through the networks together.
-
-    What a tracker sees in the noise that a network without training makes jumps with the last bit.
-    """
+    """Figures of pixels, which do not depend on what went through the networks together."""
     return {
         (name, row["label"], column): value
         for name, table in tables(folder).items()
@@ -164,12 +168,10 @@ def test_parts_on_ray_have_the_figures_of_the_whole(evaluate, whole):
 
 @pytest.mark.slow
 def test_evaluate_rejects_changed_settings_and_adds_other_models(evaluate, tmp_path, capsys):
-    from tiny_model import make_tiny_model
-
     assert evaluate(*ONE)[0] == 0
     assert evaluate(*ONE, "--steps", "3")[0] == 2
     assert "steps: 2" in capsys.readouterr().err
-    other = make_tiny_model(tmp_path / "other", fine_tuned=True)
+    other = make_faithful_model(tmp_path / "other", fine_tuned=True)
     assert evaluate(*ONE, model=f"tiny={other}")[0] == 2
     assert "model 'tiny', weights" in capsys.readouterr().err
     code, folder = evaluate(*ONE, model=f"other={other}")

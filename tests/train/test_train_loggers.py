@@ -1,10 +1,14 @@
 """Where figures and images go."""
 
 import importlib.util
+import threading
+from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_train_loop import train
+
+from train.loop.event_file import EventFile
 
 
 def read(run_folder) -> EventAccumulator:
@@ -27,6 +31,15 @@ def test_tensorboard_forgets_what_a_resumed_run_does_again(write_run, tmp_path):
     train(config)
     train(config, "--resume", "step-0000002")
     assert [event.step for event in read(tmp_path / "run").Scalars("pretrain_diffae/loss")] == [1, 2, 3, 4]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, which is a full disk")
+def test_full_disk_is_met_by_the_line_that_writes_and_no_thread(tmp_path):
+    path, threads = tmp_path / "events", threading.active_count()
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        EventFile(path, first_step=1)
+    assert threading.active_count() == threads
 
 
 def test_no_logger_writes_nothing(write_run, tmp_path):

@@ -1,6 +1,7 @@
 """Training in several processes, started from outside."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,10 +11,12 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_train_loop import train
+from tiny_runs import write_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-ONE = [sys.executable]
+COMMON = {"max_steps": 6, "accumulation_steps": 2, "checkpoints_kept": 3}
 TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
@@ -29,16 +32,29 @@ def scalars(run_folder: Path, name: str) -> list[float]:
     return [event.value for event in events.Scalars(name)]
 
 
+@pytest.fixture(scope="module")
+def one(shard_folder, tmp_path_factory) -> Path:
+    """The run folder of one process, this one, with four samples in a batch; do not write into it."""
+    folder = tmp_path_factory.mktemp("one")
+    train(write_config(folder, shard_folder, "run", batch_size=4, **COMMON))
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def two(shard_folder, tmp_path_factory) -> Path:
+    """The same of two processes with two samples each."""
+    folder = tmp_path_factory.mktemp("two")
+    run(TWO, write_config(folder, shard_folder, "run", batch_size=2, **COMMON))
+    return folder / "run"
+
+
 @pytest.mark.slow
-def test_two_processes_follow_the_curve_of_one_with_twice_the_batch(write_run, tmp_path):
-    common = {"max_steps": 6, "checkpoint_every": 6, "accumulation_steps": 2}
-    run(ONE, write_run("one", batch_size=4, **common))
-    run(TWO, write_run("two", batch_size=2, **common))
-    assert (tmp_path / "two/checkpoints/step-0000006/random_states_1.pkl").is_file()
+def test_two_processes_follow_the_curve_of_one_with_twice_the_batch(one, two):
+    assert (two / "checkpoints/step-0000006/random_states_1.pkl").is_file()
     for name in ("loss", "denoising", "regression", "gradient_norm"):
-        one, two = (scalars(tmp_path / run_name, f"pretrain_diffae/{name}") for run_name in ("one", "two"))
-        assert len(one) == 6 and len(set(one)) == 6
-        assert two == pytest.approx(one, rel=2e-4), name
+        alone, both = (scalars(folder, f"pretrain_diffae/{name}") for folder in (one, two))
+        assert len(alone) == 6 and len(set(alone)) == 6
+        assert both == pytest.approx(alone, rel=2e-4), name
 
 
 @pytest.mark.slow
@@ -63,19 +79,9 @@ def test_two_processes_validate_export_and_killed_end_as_unbroken(write_run, tmp
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_goes_on_in_one_with_as_many_samples(write_run, tmp_path):
-    constant = ("--override", "optimiser.schedule=constant")
-    run(ONE, write_run("whole", batch_size=4, checkpoint_every=4), *constant)
-    config = write_run("moved", batch_size=2)
-    run(TWO, config, *constant, "loop.max_steps=2")
-    run(ONE, config, "--resume", "latest", *constant, "loop.batch_size=4")
-    whole, moved = (scalars(tmp_path / name, "pretrain_diffae/loss") for name in ("whole", "moved"))
+def test_a_run_of_two_processes_goes_on_in_one_with_as_many_samples(one, two, write_run, tmp_path):
+    shutil.copytree(two, tmp_path / "moved")
+    train(write_run("moved", batch_size=4, **COMMON), "--resume", "step-0000002")
+    whole, moved = (scalars(folder, "pretrain_diffae/loss") for folder in (one, tmp_path / "moved"))
     assert "changed since step-0000002: num_processes: 2 -> 1" in (tmp_path / "moved/train.log").read_text()
-    assert len(moved) == 4 and moved == pytest.approx(whole, rel=2e-4)
-
-
-@pytest.mark.slow
-def test_accelerate_launches_the_script_by_path(write_run, tmp_path):
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
-    run(launcher, write_run())
-    assert (tmp_path / "run/model/unet/config.json").is_file()
+    assert len(moved) == 6 and moved == pytest.approx(whole, rel=2e-4)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 from accelerate import Accelerator
-from accelerate.tracking import TensorBoardTracker
 from torch import Tensor
 
 from ..configs import TrainingConfig, dump_config
+from .event_file import EventFileTracker
 
 PROJECT = "diffusionact"
 
@@ -32,8 +32,10 @@ def start_loggers(accelerator: Accelerator, config: TrainingConfig, step: int) -
     Tensorboard hides what a killed session wrote after `step`, where this session begins.
     """
     run_folder = Path(config.run_folder)
-    tensorboard = TensorBoardTracker("tensorboard", config.run_folder, purge_step=step + 1)
-    accelerator.log_with = [tensorboard if name == "tensorboard" else name for name in config.loop.trackers]
+    loggers = config.loop.trackers
+    accelerator.log_with = [
+        EventFileTracker(run_folder, step + 1) if name == "tensorboard" else name for name in loggers
+    ]
     named = {"name": run_folder.name, "config": yaml.safe_load(dump_config(config))}
     accelerator.init_trackers(PROJECT, init_kwargs={"wandb": {**named, "dir": config.run_folder}, "trackio": named})
 
@@ -43,7 +45,7 @@ def log_image(accelerator: Accelerator, name: str, image: Tensor, step: int) -> 
     pixels = image.cpu().numpy()
     for tracker in accelerator.trackers:
         if tracker.name == "tensorboard":
-            tracker.log_images({name: pixels[None]}, step, dataformats="NHWC")
+            tracker.log_images({name: pixels}, step)
         elif tracker.name == "wandb":
             tracker.log_images({name: [pixels]}, step)
         else:

@@ -20,7 +20,7 @@ from diffusionact.devices import choose_device
 from . import codecs, engines, golden, memory, precision, training, unet_speed
 from .machine import describe
 from .report import print_report
-from .sections import Bench, Section, run_sections
+from .sections import Bench, Row, Section, run_sections
 from .sizes import FULL, TINY
 
 # In order of importance: what comes last is what is missing when time is short.
@@ -59,8 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
         results = run_sections(chosen, bench, machine, 60 * options.minutes, options.output, options.again)
     print_report(results, {section.name: section.title for section in SECTIONS})
     print(f"written to {options.output}")
-    sections = results["sections"].values()
-    return int(any(section["failed"] or not all(row.get("passed", True) for row in section["rows"]) for section in sections))
+    return int(any(is_bad(section) for section in results["sections"].values()))
+
+
+def is_bad(section: Row) -> bool:
+    """Whether something failed or was less precise than it must be."""
+    return bool(section["failed"]) or not all(row.get("passed", True) for row in section["rows"])
 
 
 if __name__ == "__main__":

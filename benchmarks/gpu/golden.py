@@ -1,4 +1,4 @@
-"""The UNet with weights by rule against stored outputs of the official code, which lie beside the checkout or nowhere."""
+"""The UNet with weights by rule against stored outputs of the official code, if they lie beside the checkout."""
 
 from __future__ import annotations
 

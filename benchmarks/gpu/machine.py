@@ -52,7 +52,7 @@ def seconds_of(work: Callable[[], object], device: torch.device, repeats: int) -
 
 
 def peak_memory_of(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes at the highest: on the GPU what torch holds, weights included; else of the whole process since its start."""
+    """Bytes at the highest: on a GPU what torch holds, weights included; else the whole process since its start."""
     if device.type != "cuda":
         work()
         unit = 1 if platform.system() == "Darwin" else 1024

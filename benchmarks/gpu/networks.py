@@ -71,6 +71,4 @@ def random_directions(sizes: Sizes) -> DirectionsComponents:
     generator = StyleGAN2(**sizes.generator)
     generator.mean_latent.copy_(generator.sampled_mean_latent(256))
     inversion = InversionEncoder(**sizes.inversion_encoder).eval()
-    return DirectionsComponents(
-        generator, inversion, Directions(**sizes.directions), jaw_alone(), DirectionsConfig()
-    )
+    return DirectionsComponents(generator, inversion, Directions(**sizes.directions), jaw_alone(), DirectionsConfig())

@@ -70,7 +70,7 @@ class Network:
 
 
 def measure(network: Network, batch: int) -> Row:
-    """Time of a call; utilisation is the share of a large matrix product's speed, and of the data sheet's at 16 bits."""
+    """Time of a call, and its share of a large matrix product's speed and of the data sheet's at 16 bits."""
     bench = network.bench
     with tf32(network.shortened):
         possible = network.possible_tflops

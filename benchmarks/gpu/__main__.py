@@ -25,7 +25,7 @@ from .sizes import FULL, TINY
 
 # In order of importance: what comes last is what is missing when time is short.
 SECTIONS = (
-    Section("precision", "float32 against what is faster", precision.cases, share=2.0),
+    Section("precision", "float32 against what is faster", precision.cases, share=3.0),
     Section("unet", "a call of the UNet", unet_speed.cases, share=3.0),
     Section("engines", "from file to file", engines.cases, share=4.0),
     Section("memory", "peak memory by chunk size", memory.cases, share=1.0),

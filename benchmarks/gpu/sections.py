@@ -117,7 +117,6 @@ def run_section(section: Section, bench: Bench, limit: float) -> Row:
             left_out[case.name], finished = "no time left", False
         except Exception as error:  # one failure must not cost the other figures; it is told, and in the exit code
             failed[case.name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        free_memory()
     seconds = round(time.monotonic() - begun, 1)
     return {"finished": finished, "seconds": seconds, "rows": rows, "left_out": left_out, "failed": failed}
 

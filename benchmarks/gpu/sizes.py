@@ -19,8 +19,9 @@ class Sizes:
         unet, encoder, generator, inversion_encoder, directions: constructor arguments.
         has_demo: whether the bundled diffusion model is measured too.
         batches: of a UNet call, and chunks whose memory is measured.
+        compiled_batches: of a compiled UNet, which takes a minute to be compiled for each.
         repeats: timed calls after one to warm up.
-        precision_batch: of the comparison with float32.
+        precision_batch: of the comparison with float32; one of the compiled ones, which are then compiled once.
         frames: of a clip that goes from file to file.
         chunk: frames rendered together.
         presets: how the diffusion engines sample.
@@ -42,8 +43,9 @@ class Sizes:
     directions: Mapping[str, Any] = field(default_factory=dict)
     has_demo: bool = True
     batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    compiled_batches: tuple[int, ...] = (1, 8)
     repeats: int = 5
-    precision_batch: int = 2
+    precision_batch: int = 1
     frames: int = 48
     chunk: int = 16
     presets: Mapping[str, Sampling] = field(default_factory=lambda: DEFAULT_PRESETS)
@@ -75,6 +77,7 @@ TINY = Sizes(
     directions={"num_directions": 15, "num_rows": 4, "style_dim": 16},
     has_demo=False,
     batches=(1, 2),
+    compiled_batches=(),
     repeats=1,
     frames=2,
     chunk=2,

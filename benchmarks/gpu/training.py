@@ -68,7 +68,7 @@ class Inputs:
         sizes = self.bench.sizes
         found: dict[str, Any] = {"validation_images": 2} | plain(sizes.training.get(stage, {}))
         if stage == "pretrain_diffae":
-            return found | {"initial_model": str(self.diffusion_model)}
+            return found | {"initial_model": str(self.diffusion_model), "prediction_type": "epsilon"}
         if stage in ("pretrain_encoder", "train_encoder", "finetune_decoder"):
             return found | {"model_folder": str(self.diffusion_model)}
         if stage == "train_generator":

@@ -18,7 +18,7 @@ from .sections import Bench, Case, LeftOutError, Row
 
 
 def cases(bench: Bench) -> Iterator[Case]:
-    """Every network by batch, in the dtype of the pipeline first; then float32, TF32 and compiled."""
+    """Every network by batch: in the dtype of the pipeline, float32, TF32, compiled."""
     fast = default_dtype(bench.device)
     words = str(fast).removeprefix("torch.")
     ways = {words: (fast, False, False), "float32": (torch.float32, False, False)}
@@ -26,7 +26,7 @@ def cases(bench: Bench) -> Iterator[Case]:
     for name, unet in unets(bench.sizes).items():
         for way, (dtype, shortened, compiled) in ways.items():
             network = Network(bench, unet, dtype, shortened, compiled)
-            for batch in bench.sizes.batches:
+            for batch in bench.sizes.compiled_batches if compiled else bench.sizes.batches:
                 yield Case(f"{name}: {way}, batch {batch}", partial(measure, network, batch))
 
 

@@ -7,6 +7,7 @@ import torch
 from tiny_model import make_tiny_components
 
 from diffusionact import DiffusionActPipeline
+from diffusionact.commands.loading import with_warm_start
 from diffusionact.generation import Conditioning, DiffusionEngine, Sampling
 from diffusionact.generation.sampling import sample_from_images
 from diffusionact.generation.warm_start import WarmStartEngine
@@ -66,6 +67,9 @@ def test_a_source_without_the_warp_and_a_wrong_share_are_rejected(pipeline, sour
         pipeline.reenact(replace(source, codes=codes), pipeline.extract_pose(portrait[None], source))
     with pytest.raises(ValueError, match="share of the schedule"):
         WarmStartEngine(pipeline.engine, 1.0)
+    with pytest.raises(ValueError, match="takes no steps"):
+        with_warm_start(pipeline.with_engine(pipeline.engine.warp), 0.5)
+    assert with_warm_start(pipeline, 0.25).engine.share == 0.25
 
 
 def test_the_official_model_is_told_to_be_unmeasured(caplog):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import torch
 from torch import Tensor
@@ -50,6 +50,12 @@ def cases(bench: Bench) -> Iterator[Case]:
     yield Case("random directions", partial(from_file_to_file, Subject(bench, "random directions"), Sampling()))
 
 
+@cache
+def open_reader() -> OpenFaceReader:
+    """One for all engines."""
+    return OpenFaceReader()
+
+
 class Subject:
     """An engine with its source; both are made when they are first used.
 
@@ -84,7 +90,7 @@ class Subject:
     def pipeline(self) -> DiffusionActPipeline:
         """On the device in its default dtype; the time inside `render` is kept."""
         engine, device = self._engine(), self.bench.device
-        pipeline = DiffusionActPipeline(engine, OpenFaceReader()).to(device, default_dtype(device))
+        pipeline = DiffusionActPipeline(engine, open_reader()).to(device, default_dtype(device))
         render = engine.render
 
         def timed(*arguments: object) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,9 @@ from contextlib import contextmanager
 import torch
 
 from diffusionact.commands.bench import synchronise
+from diffusionact.commands.reenactment_report import peak_memory_mb
+
+from .sections import LeftOutError
 
 # Dense tera-operations a second of 16-bit matrix products with float32 sums, from the makers' data sheets.
 PUBLISHED_TFLOPS = {
@@ -51,17 +53,21 @@ def seconds_of(work: Callable[[], object], device: torch.device, repeats: int) -
     return statistics.median(times[1:])
 
 
-def peak_memory_of(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes at the highest: on a GPU what torch holds, weights included; else the whole process since its start."""
-    if device.type != "cuda":
-        work()
-        unit = 1 if platform.system() == "Darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
+def peak_memory_of(work: Callable[[], object], device: torch.device) -> float:
+    """Gigabytes at the highest: on a GPU what torch holds, weights included; else the whole process since its start.
+
+    Raises:
+        LeftOutError: where the system does not tell.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
     work()
     synchronise(device)
-    return torch.cuda.max_memory_allocated(device)
+    megabytes = peak_memory_mb(device)
+    if megabytes is None:
+        raise LeftOutError("this system does not tell a process's peak memory")
+    return megabytes * 2**20 / 1e9
 
 
 def matrix_tflops(device: torch.device, dtype: torch.dtype, repeats: int) -> float:

@@ -118,7 +118,7 @@ def steps_per_second(inputs: Inputs, name: str) -> Row:
         "samples_per_second": samples,
         "batch": sizes.training_batch,
         "precision": config.loop.mixed_precision,
-        "peak_gb": peak / 1e9,
+        "peak_gb": peak,
     }
 
 

@@ -263,6 +263,14 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tracker", default="open", choices=FACE_READERS, help="what reads the faces (default: %(default)s)"
     )
+    group.add_argument(
+        "--warm-start",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="diffusion models: begin at the photo moved by geometry and skip this share of the steps, 0 to 0.95 "
+        "(default: 0, off); see docs/speed.md",
+    )
 
 
 def _add_source_options(parser: argparse.ArgumentParser) -> None:

@@ -72,8 +72,8 @@ def _compare(name: str, unet: UNet, device: torch.device, options: argparse.Name
     times: dict[str, list[float]] = {"plain": [], "default": []}
     for round_index in range(options.rounds + 1):
         seconds = {
-            "plain": _seconds_per_call(plain, 1, torch.contiguous_format),
-            "default": _seconds_per_call(fast, options.chunk_size, torch.channels_last),
+            "plain": seconds_per_call(plain, 1, torch.contiguous_format),
+            "default": seconds_per_call(fast, options.chunk_size, torch.channels_last),
         }
         if round_index:  # the first round warms up
             for path, value in seconds.items():
@@ -97,18 +97,20 @@ def _measurement(name: str, path: str, batch: int, seconds: list[float]) -> Meas
 
 
 @torch.inference_mode()
-def _seconds_per_call(unet: UNet, batch: int, memory_format: torch.memory_format) -> float:
+def seconds_per_call(unet: UNet, batch: int, memory_format: torch.memory_format) -> float:
+    """Wall-clock time of one call of `batch` frames of noise, in the network's own dtype."""
     size, device, dtype = unet.config.sample_size, unet.device, unet.dtype
     sample = torch.randn(batch, 3, size, size, device=device, dtype=dtype).to(memory_format=memory_format)
     code = torch.randn(batch, unet.config.semantic_dim, device=device, dtype=dtype)
     timestep = torch.tensor(500, device=device)
-    _synchronise(device)
+    synchronise(device)
     started = time.perf_counter()
     unet(sample, timestep, code)
-    _synchronise(device)
+    synchronise(device)
     return time.perf_counter() - started
 
 
-def _synchronise(device: torch.device) -> None:
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -18,7 +18,9 @@ from ..data.saved_values import load_value
 from ..devices import choose_device
 from ..face.geometry.crop_change import UNCHANGED, CropChange
 from ..face.pose.options import DRIVER_CROPS, PoseOptions
+from ..generation import DiffusionEngine
 from ..generation.sampling import StepCallback
+from ..generation.warm_start import WarmStartEngine
 from ..pipelines import DiffusionActPipeline
 from ..transparency import load_with_alpha
 from ..types import SourceCodes
@@ -52,7 +54,22 @@ def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
 def _load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
     dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
     device = choose_device(options.device)
-    return DiffusionActPipeline.from_pretrained(options.model, dtype, device, tracker=options.tracker)
+    pipeline = DiffusionActPipeline.from_pretrained(options.model, dtype, device, tracker=options.tracker)
+    return with_warm_start(pipeline, options.warm_start) if options.warm_start else pipeline
+
+
+def with_warm_start(pipeline: DiffusionActPipeline, share: float) -> DiffusionActPipeline:
+    """The same pipeline, whose frames start at the warped source.
+
+    Raises:
+        ValueError: if the share is out of range, or the model's engine has no schedule to skip a part of.
+    """
+    if not isinstance(pipeline.engine, DiffusionEngine):
+        raise ValueError(
+            f"Expected a model of the engine 'diffusion' for --warm-start, received one of {pipeline.engine.name!r}, "
+            "which takes no steps. Leave it out, or choose --model demo."
+        )
+    return pipeline.with_engine(WarmStartEngine(pipeline.engine, share))
 
 
 def prepare_output(

@@ -26,6 +26,7 @@ FITTING: dict[str, tuple[object, ...]] = {
     "threshold": (0.5,),
     "scheduler": ("ddim",),
     "output_size": (None,),
+    "warm_start": (0.0,),
 }
 
 

@@ -170,7 +170,7 @@ class DiffusionEngine:
         check_images("image", image)
         conditioning = Conditioning({"semantic_code": semantic_code})
         steps = self.encode_steps(num_inversion_steps)
-        x_T = invert(_calling(self.inversion_unet), self._scheduler(None), image, conditioning, steps, on_step)
+        x_T = invert(calling(self.inversion_unet), self._scheduler(None), image, conditioning, steps, on_step)
         check_finite("x_T of the source", x_T)
         return x_T
 
@@ -213,7 +213,7 @@ class DiffusionEngine:
         on_preview: PreviewCallback | None = None,
     ) -> Tensor:
         scheduler, steps = self._scheduler(sampling.scheduler), self.steps_per_frame(sampling)
-        images = sample(_calling(self.unet), scheduler, x_T, conditioning, steps, on_step, on_preview)
+        images = sample(calling(self.unet), scheduler, x_T, conditioning, steps, on_step, on_preview)
         check_finite("the reenacted images", images)
         # Our DDIM ends within the range; solvers of diffusers leave it a little.
         return images.clamp(-1.0, 1.0)
@@ -246,7 +246,7 @@ class DiffusionEngine:
         return scheduler
 
 
-def _calling(unet: nn.Module) -> Any:
+def calling(unet: nn.Module) -> Any:
     """The UNet as the sampling loops call it: in its own dtype and memory format; everything around it is float32."""
 
     def model(x_t: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:

@@ -1,4 +1,4 @@
-"""How frames are sampled, and the two loops that do it: decoding from x_T, and inversion to it.
+"""How frames are sampled, and the loops that do it: decoding from x_T or from images, and inversion to x_T.
 
 The loops serve inference and training alike. A model is called as `model(x_t, timestep, conditioning)` and predicts in
 float32 what the scheduler's prediction type says; nothing here looks into the conditioning.
@@ -93,14 +93,65 @@ def sample(
     """
     scheduler.set_timesteps(num_inference_steps)
     x_t = x_T * scheduler.init_noise_sigma
-    for done, timestep in enumerate(scheduler.timesteps, start=1):
+    return _denoise(model, scheduler, x_t, scheduler.timesteps, conditioning, on_step, on_preview)
+
+
+def sample_from_images(
+    model: Model,
+    scheduler: SchedulerMixin,
+    images: Tensor,
+    noise: Tensor,
+    conditioning: Conditioning,
+    num_inference_steps: int,
+    num_skipped: int,
+    on_step: StepCallback | None = None,
+    on_preview: PreviewCallback | None = None,
+) -> Tensor:
+    """`sample` that begins in the middle of the schedule, at images that are near to what it should come to.
+
+    x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps at the first timestep that is not skipped, see
+    `DDIMScheduler.add_noise`; solvers of diffusers bring their own.
+
+    Args:
+        model: predicts.
+        scheduler: of the model's prediction type; its timesteps are set here.
+        images: (F, 3, H, W) in [-1, 1], x_0.
+        noise: (F, 3, H, W), eps: the stochastic codes.
+        conditioning: F rows.
+        num_inference_steps: of the whole schedule.
+        num_skipped: of these, not taken; at least one is left.
+        on_step: called after every model call with (done, total).
+        on_preview: see `sample`.
+
+    Returns:
+        (F, 3, H, W), about [-1, 1].
+    """
+    scheduler.set_timesteps(num_inference_steps)
+    timesteps = scheduler.timesteps[num_skipped:]
+    if hasattr(scheduler, "set_begin_index"):  # solvers of diffusers count their steps from here
+        scheduler.set_begin_index(num_skipped)
+    x_t = scheduler.add_noise(images, noise, timesteps[:1].repeat(len(images)).to(images.device))
+    return _denoise(model, scheduler, x_t, timesteps, conditioning, on_step, on_preview)
+
+
+def _denoise(
+    model: Model,
+    scheduler: SchedulerMixin,
+    x_t: Tensor,
+    timesteps: Tensor,
+    conditioning: Conditioning,
+    on_step: StepCallback | None,
+    on_preview: PreviewCallback | None,
+) -> Tensor:
+    """Follow the timesteps from x_t (F, 3, H, W) to its images."""
+    for done, timestep in enumerate(timesteps, start=1):
         prediction = model(scheduler.scale_model_input(x_t, timestep), timestep, conditioning)
         result = scheduler.step(prediction, timestep, x_t)
         x_t = result.prev_sample
         if on_preview is not None:
             on_preview(_expected_images(scheduler, result))
         if on_step is not None:
-            on_step(done, len(scheduler.timesteps))
+            on_step(done, len(timesteps))
     return x_t
 
 

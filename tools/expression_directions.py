@@ -26,6 +26,7 @@ from diffusionact.face.readers.open.landmarker.geometry import weighted_similari
 from diffusionact.face.readers.open.landmarker.graph import DATA_FOLDER
 from diffusionact.face.readers.open.mesh_landmarks import landmark_matrix
 from portraits.head import ASSETS, Head
+from portraits.smooth_map import smooth_map
 from tools.open_face_model import expression_directions, read_landmark_targets
 
 from .mesh_correspondence import EYE_RINGS, NUM_SKIN_POINTS, Correspondence, find_correspondence, mirror_pairs, snap
@@ -35,7 +36,6 @@ FACE_OVAL = (
     136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 OUTLINE_LANDMARKS = range(17)  # of the 68
-SMOOTHING = 0.02  # of the smooth map, in units of its kernel, cm
 MIXING_RIDGE = 0.02
 # Actions of the lids: their size follows the opening of the eye.
 LID_ACTIONS = ("eyeBlink", "eyeSquint", "eyeWide", "eyeLook")
@@ -44,21 +44,6 @@ LID_REACH_CM = 1.2  # lids' own size fades into the face's over this distance fr
 LOOK_TURN = {"In": 0.6, "Out": 0.6, "Up": 0.5, "Down": 0.5}
 EYE_RADIUS_CM = 1.2
 IRISES = ((468, 469, 470, 471, 472), (473, 474, 475, 476, 477))  # the subject's right, left
-
-
-def smooth_map(sources: np.ndarray, targets: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (M, 3) carried along with sources (N, 3) -> targets (N, 3): a linear map and kernels |r|, smoothed."""
-    count = len(sources)
-
-    def terms(x: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(x[:, None] - sources, axis=-1)
-
-    ones = np.concatenate([np.ones((count, 1)), sources], 1)
-    system = np.zeros((count + 4, count + 4))
-    system[:count, :count] = terms(sources) - SMOOTHING * np.eye(count)  # |r| is conditionally negative
-    system[:count, count:], system[count:, :count] = ones, ones.T
-    weights = np.linalg.solve(system, np.concatenate([targets, np.zeros((4, 3))]))
-    return terms(points) @ weights[:count] + np.concatenate([np.ones((len(points), 1)), points], 1) @ weights[count:]
 
 
 def with_outline(head: Head, canonical: np.ndarray, seen: Correspondence) -> Correspondence:

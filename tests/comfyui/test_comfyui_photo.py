@@ -73,7 +73,7 @@ def test_pasted_back_the_rest_of_the_photo_stays(comfyui_server, wired):
     whole, photo = shown(wired, "whole"), Image.open(comfyui_server.server.base / "input" / "photo.jpg")
     assert whole.shape == (FRAMES, PHOTO_SIZE, PHOTO_SIZE, 3)
     assert np.abs(whole[:, -8:].astype(float) - np.asarray(photo.convert("RGB"))[-8:]).max() <= 1
-    assert np.ptp(whole.astype(int), axis=0).max() > 50, "the face moves"
+    assert np.ptp(whole.astype(int), axis=0).max() > 30, "the face moves"
 
 
 def test_a_saved_photo_gives_the_same_frames_without_encoding(comfyui_server, wired):

@@ -66,12 +66,6 @@ def test_what_does_not_go_together_is_rejected(files, tmp_path, capsys, monkeypa
     assert not (tmp_path / output).exists()
 
 
-def test_a_clip_with_several_drivers_is_rejected(files, tmp_path, capsys):
-    words = ["reenact", str(files[1]), "--drive", "0=laugh", "-o", str(tmp_path / "out.mp4"), "--device", "cpu"]
-    assert main(words) == 2
-    assert "Expected a photo as the source of --drive" in capsys.readouterr().err
-
-
 def test_words_for_crops():
     words = ["reenact", "photo.png", "clip.mp4", "-o", "out.mp4"]
     options = build_parser().parse_args([*words, "--source-crop", "scale=1.5, up=-0.1", "--driver-crop", "rotate=5"])

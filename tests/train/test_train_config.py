@@ -159,7 +159,7 @@ def test_the_shipped_configs_are_valid(path):
 
 
 def test_the_launcher_reads_the_file_for_two_machines():
-    file = CONFIGS[0].parents[1] / "two_machines.yaml"
+    file = CONFIGS[0].parents[2] / "two_machines.yaml"
     words = ["--config_file", str(file), "--machine_rank", "1", "train/train.py", "--dry_run"]
     options, _, _ = _validate_launch_command(launch_command_parser().parse_args(words))
     assert (options.num_machines, options.num_processes, options.machine_rank) == (2, 8, 1)

@@ -23,7 +23,7 @@ from portraits.identity import SKIN_TONES, sample_identity
 from portraits.light import Lighting
 from portraits.motion import still_motions
 from portraits.scene import Scene, sample_scene
-from tools.expression_directions import smooth_map
+from portraits.smooth_map import smooth_map
 
 from .pairs import LightPairs
 from .relighting import smooth_normals

@@ -34,7 +34,7 @@ class Row:
 
     Attributes:
         number: from 1, for people.
-        cells: column -> text, without empty ones.
+        cells: column -> text, without empty ones; columns as options are written, without the dashes before.
     """
 
     number: int
@@ -137,8 +137,8 @@ def _words(cells: dict[str, str], again: bool) -> list[str]:
     for name, cell in cells.items():
         if name in (SOURCE, DRIVING, OUTPUT) or cell.lower() in NO:
             continue
-        option = "--" + name.lstrip("-").replace("_", "-")
-        if option == f"--{DRIVE}":
+        option = f"--{name}"
+        if name == DRIVE:
             words += [f"{option}={part}" for part in cell.split(";")]
             continue
         words += [option] if cell.lower() in YES else [f"{option}={cell}"]

@@ -63,7 +63,7 @@ class RowWorker:
         logger.info("Row %d: %s", row.number, output)
         with tempfile.TemporaryDirectory(prefix="diffusionact-") as scratch:
             cells, to_publish = self._with_local_files(_placed(row, self._folder).cells, Path(scratch))
-            job = self._parse(_words(cells, self._again))
+            job = _parsed(self._parse, _words(cells, self._again), row.number)
             job.held_pipeline = self._held
             job.run(job)
             for file, address in to_publish:  # the output comes last: with it, the row is done
@@ -105,13 +105,16 @@ def check_options(rows: Sequence[Row], folder: str, parse: Parse) -> None:
         own = tuple(item for item in row.cells.items() if item[0] not in (SOURCE, DRIVING, OUTPUT))
         if own in known:  # a million rows most often have a few sets of options
             continue
-        words = _words(_placed(row, folder).cells, again=False)
-        try:
-            parse(words)
-        except SystemExit as error:  # argparse has said why
-            message = f"Expected options of reenact in row {row.number}, received {words[1:]}. See above."
-            raise ValueError(message) from error
+        _parsed(parse, _words(_placed(row, folder).cells, again=False), row.number)
         known.add(own)
+
+
+def _parsed(parse: Parse, words: list[str], number: int) -> argparse.Namespace:
+    try:
+        return parse(words)
+    except SystemExit as error:  # argparse has said why; the other rows must go on
+        message = f"Expected options of reenact in row {number}, received {words[1:]}. See above."
+        raise ValueError(message) from error
 
 
 def _placed(row: Row, folder: str) -> Row:

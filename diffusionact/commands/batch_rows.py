@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import scale
+from ..motion.files import PRESETS
+from ..pipelines.group_clip import OWN
 from .loading import HeldPipeline
 
 logger = logging.getLogger(__name__)
@@ -76,6 +78,8 @@ class RowWorker:
         for name in READ:
             if scale.is_remote(cells.get(name, "")):
                 local[name] = str(self._copies.fetch(cells[name]))
+        if DRIVE in cells:
+            local[DRIVE] = ";".join(map(self._with_local_driver, cells[DRIVE].split(";")))
         for name in WRITTEN:
             address = cells.get(name, "")
             if scale.is_remote(address):
@@ -85,6 +89,11 @@ class RowWorker:
                 to_publish.append((file, address))
                 local[name] = str(file)
         return local, to_publish
+
+    def _with_local_driver(self, word: str) -> str:
+        """FACE=WHAT with a local file in place of an address."""
+        face, _, what = word.partition("=")
+        return f"{face}={self._copies.fetch(what)}" if scale.is_remote(what) else word
 
 
 def check_options(rows: Sequence[Row], folder: str, parse: Parse) -> None:
@@ -126,10 +135,12 @@ def _placed(row: Row, folder: str) -> Row:
 
 
 def _found(folder: str, word: str) -> str:
-    """FACE=WHAT, where WHAT may be a file of the table's folder."""
-    face, _, what = word.partition("=")
-    path = scale.join(folder, what.strip())
-    return f"{face}={path}" if what.strip() and not scale.is_remote(path) and Path(path).exists() else word
+    """FACE=WHAT, where WHAT may be a file of the table's folder; in a store, all that is no motion of ours is one."""
+    face, _, what = (part.strip() for part in word.partition("="))
+    if not what or what == OWN or what in PRESETS:
+        return word
+    path = scale.join(folder, what)
+    return f"{face}={path}" if scale.is_remote(path) or Path(path).exists() else word
 
 
 def _words(cells: dict[str, str], again: bool) -> list[str]:

@@ -50,7 +50,7 @@ def test_a_table_of_lines_is_rendered_from_and_into_a_store(table, tmp_path, tin
         {"source": source, "output": output, "device": "cpu", "paste-back": False, "start": None, **options}
         for source, output in (("face.png", "out/nod.mp4"), ("none.png", "out/none.mp4"))
     ]
-    rows[0]["save_poses"] = "memory://jobs/poses/nod.safetensors"
+    rows[0] |= {"save_poses": "memory://jobs/poses/nod.safetensors", "warm_start": 0.5, "paste-back": True}
     store.pipe_file("/jobs/a.jsonl", "\n".join(map(json.dumps, rows)).encode())
     assert main(["batch", "memory://jobs/a.jsonl"]) == 1, "the second row has no source"
     assert [name.rpartition("/")[2] for name in store.ls("/jobs/out", detail=False)] == ["nod.mp4"]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import scale
+from ..motion.files import PRESETS
+from ..pipelines.group_clip import OWN
 from .loading import HeldPipeline
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class Row:
 
     Attributes:
         number: from 1, for people.
-        cells: column -> text, without empty ones.
+        cells: column -> text, without empty ones; columns as options are written, without the dashes before.
     """
 
     number: int
@@ -63,7 +65,7 @@ class RowWorker:
         logger.info("Row %d: %s", row.number, output)
         with tempfile.TemporaryDirectory(prefix="diffusionact-") as scratch:
             cells, to_publish = self._with_local_files(_placed(row, self._folder).cells, Path(scratch))
-            job = self._parse(_words(cells, self._again))
+            job = _parsed(self._parse, _words(cells, self._again), row.number)
             job.held_pipeline = self._held
             job.run(job)
             for file, address in to_publish:  # the output comes last: with it, the row is done
@@ -76,6 +78,8 @@ class RowWorker:
         for name in READ:
             if scale.is_remote(cells.get(name, "")):
                 local[name] = str(self._copies.fetch(cells[name]))
+        if DRIVE in cells:
+            local[DRIVE] = ";".join(map(self._with_local_driver, cells[DRIVE].split(";")))
         for name in WRITTEN:
             address = cells.get(name, "")
             if scale.is_remote(address):
@@ -85,6 +89,11 @@ class RowWorker:
                 to_publish.append((file, address))
                 local[name] = str(file)
         return local, to_publish
+
+    def _with_local_driver(self, word: str) -> str:
+        """FACE=WHAT with a local file in place of an address."""
+        face, _, what = word.partition("=")
+        return f"{face}={self._copies.fetch(what)}" if scale.is_remote(what) else word
 
 
 def check_options(rows: Sequence[Row], folder: str, parse: Parse) -> None:
@@ -105,13 +114,16 @@ def check_options(rows: Sequence[Row], folder: str, parse: Parse) -> None:
         own = tuple(item for item in row.cells.items() if item[0] not in (SOURCE, DRIVING, OUTPUT))
         if own in known:  # a million rows most often have a few sets of options
             continue
-        words = _words(_placed(row, folder).cells, again=False)
-        try:
-            parse(words)
-        except SystemExit as error:  # argparse has said why
-            message = f"Expected options of reenact in row {row.number}, received {words[1:]}. See above."
-            raise ValueError(message) from error
+        _parsed(parse, _words(_placed(row, folder).cells, again=False), row.number)
         known.add(own)
+
+
+def _parsed(parse: Parse, words: list[str], number: int) -> argparse.Namespace:
+    try:
+        return parse(words)
+    except SystemExit as error:  # argparse has said why; the other rows must go on
+        message = f"Expected options of reenact in row {number}, received {words[1:]}. See above."
+        raise ValueError(message) from error
 
 
 def _placed(row: Row, folder: str) -> Row:
@@ -123,10 +135,12 @@ def _placed(row: Row, folder: str) -> Row:
 
 
 def _found(folder: str, word: str) -> str:
-    """FACE=WHAT, where WHAT may be a file of the table's folder."""
-    face, _, what = word.partition("=")
-    path = scale.join(folder, what.strip())
-    return f"{face}={path}" if what.strip() and not scale.is_remote(path) and Path(path).exists() else word
+    """FACE=WHAT, where WHAT may be a file of the table's folder; in a store, all that is no motion of ours is one."""
+    face, _, what = (part.strip() for part in word.partition("="))
+    if not what or what == OWN or what in PRESETS:
+        return word
+    path = scale.join(folder, what)
+    return f"{face}={path}" if scale.is_remote(path) or Path(path).exists() else word
 
 
 def _words(cells: dict[str, str], again: bool) -> list[str]:
@@ -137,8 +151,8 @@ def _words(cells: dict[str, str], again: bool) -> list[str]:
     for name, cell in cells.items():
         if name in (SOURCE, DRIVING, OUTPUT) or cell.lower() in NO:
             continue
-        option = "--" + name.lstrip("-").replace("_", "-")
-        if option == f"--{DRIVE}":
+        option = f"--{name}"
+        if name == DRIVE:
             words += [f"{option}={part}" for part in cell.split(";")]
             continue
         words += [option] if cell.lower() in YES else [f"{option}={cell}"]

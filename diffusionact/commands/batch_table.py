@@ -27,15 +27,21 @@ def read_rows(path: str) -> list[Row]:
     cells = _cells_of_lines(path, text) if path.lower().endswith(LINES_SUFFIX) else _cells_of_columns(path, text)
     rows = []
     for number, row in enumerate(cells, 1):
-        if "" in row or not row.get(SOURCE) or not row.get(OUTPUT):
+        filled = {_column(name): cell.strip() for name, cell in row.items() if name and cell and cell.strip()}
+        if "" in row or SOURCE not in filled or OUTPUT not in filled:
             raise ValueError(
                 f"Expected {SOURCE} and {OUTPUT} and no more cells than columns in row {number} of {path}, received "
                 f"{row}. Correct the row."
             )
-        rows.append(Row(number, {name.strip(): cell.strip() for name, cell in row.items() if cell and cell.strip()}))
+        rows.append(Row(number, filled))
     if not rows:
         raise ValueError(f"Expected rows below the names of the columns in {path}, received none. Add some.")
     return rows
+
+
+def _column(name: str) -> str:
+    """One name for save_poses, save-poses and --save-poses, as stores and motions are looked for by name."""
+    return name.strip().lstrip("-").replace("_", "-")
 
 
 def _cells_of_columns(path: str, text: str) -> Iterator[dict[str, str]]:
@@ -47,7 +53,7 @@ def _cells_of_columns(path: str, text: str) -> Iterator[dict[str, str]]:
 def _cells_of_lines(path: str, text: str) -> Iterator[dict[str, str]]:
     """An object a line; true and false are options without a value, null is an empty cell."""
     words = {True: "yes", False: "no", None: ""}
-    for number, line in enumerate(filter(str.strip, text.splitlines()), 1):
+    for number, line in enumerate(filter(str.strip, text.split("\n")), 1):
         try:
             row = json.loads(line)
         except ValueError as error:

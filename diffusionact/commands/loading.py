@@ -33,12 +33,12 @@ class HeldPipeline:
     """The pipeline that was loaded last, for commands that are run one after the other in one process."""
 
     def __init__(self) -> None:
-        self._key: tuple[str, ...] = ()
+        self._key: tuple[str | float, ...] = ()
         self._pipeline: DiffusionActPipeline | None = None
 
     def load(self, options: argparse.Namespace) -> DiffusionActPipeline:
         """The pipeline of these options; one of others is released first."""
-        key = (options.model, options.tracker, options.device, options.dtype)
+        key = (options.model, options.tracker, options.device, options.dtype, options.warm_start)
         if key != self._key or self._pipeline is None:
             self._pipeline = None
             self._pipeline, self._key = _load_pipeline(options), key

@@ -15,9 +15,8 @@ from ..checks import check_in_range
 from ..face.geometry.alignment import cut_crop
 from ..face.paste_back import paste_back, shrunk_source
 from ..generation import Sampling
-from ..generation.photo_detail import has_warp
 from ..generation.warp import WarpEngine
-from ..generation.whole_photo import WholePhoto
+from ..generation.whole_photo import WholePhoto, moves_whole
 from ..pipelines import DiffusionActPipeline, ReenactedFrame, SizedOutput
 from ..pipelines.full_resolution import SOURCE_SIZE, check_output_size
 from ..types import SourceCodes
@@ -73,7 +72,8 @@ class OutputFrames:
         self._sized: SizedOutput | None = None
         self._whole: WholePhoto | None = None
         size = output_size(options.output_size)
-        if options.paste_back and has_warp(source) and options.feather is None and not options.match_colour:
+        pastes_alone = options.paste_back and options.feather is None and not options.match_colour
+        if pastes_alone and moves_whole(pipeline.engine, source):
             if size not in (None, SOURCE_SIZE):
                 raise ValueError(
                     f"Expected --output-size {SOURCE_SIZE} or none beside --paste-back with the model photo, which "

@@ -17,6 +17,7 @@ from ..checks import check_choice
 from ..face.pose.editing import PoseMix
 from ..generation import Sampling
 from ..motion import Timeline, load_script
+from ..motion.script import MIN_SECONDS
 from ..pipelines import DiffusionActPipeline
 from ..pipelines.source_video import (
     ENDS,
@@ -143,7 +144,7 @@ def driver_of_motion(
 ) -> FrameDriver:
     """A motion as long as the source, or as asked for."""
     rate = float(source.frame_rate)
-    seconds = options.seconds or max(float(source.duration), 1 / rate)
+    seconds = options.seconds or max(float(source.duration), 1 / rate, MIN_SECONDS)
     script = load_script(motion).seeded(options.seed)
     timeline = Timeline.of(script, source.frame_rate, seconds, options.seamless)
     return motion_driver(pipeline.face_reader.face_model, timeline)

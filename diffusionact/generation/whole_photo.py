@@ -24,6 +24,11 @@ from .warp import WarpEngine, warp_source
 CHANGE, CHANGE_REACH_PX = (0.02, 0.06), 3
 
 
+def moves_whole(engine: Engine, source: SourceCodes) -> bool:
+    """Whether `WholePhoto` takes them; a warm start's sources can be warped, too, but its frames are pasted back."""
+    return isinstance(engine, WarpEngine) and has_warp(source)
+
+
 class WholePhoto:
     """A photo in which the source moves. What can move lies within one region; only this is rendered.
 
@@ -51,7 +56,7 @@ class WholePhoto:
         alpha: Tensor | None = None,
     ):
         check_frames("photo", photo[None])
-        if not isinstance(engine, WarpEngine) or not has_warp(source):
+        if not moves_whole(engine, source):
             raise ValueError(
                 "Expected a source of the engine 'warp' (the model photo) to move the whole photo, received one of "
                 "another model. Paste its frames back, or encode the source with the model photo."

@@ -12,8 +12,7 @@ from ..checks import check_frames
 from ..face.errors import NoFaceFoundError
 from ..face.paste_back import paste_back
 from ..generation import Sampling
-from ..generation.photo_detail import has_warp
-from ..generation.whole_photo import WholePhoto
+from ..generation.whole_photo import WholePhoto, moves_whole
 from ..types import FacePose, SourceCodes
 from .reenactment import DiffusionActPipeline
 
@@ -113,7 +112,8 @@ class GroupPhoto:
         return frame
 
     def _member(self, source: SourceCodes) -> _Member:
-        whole = WholePhoto(self._pipeline.engine, source, self._photo) if has_warp(source) else None
+        engine = self._pipeline.engine
+        whole = WholePhoto(engine, source, self._photo) if moves_whole(engine, source) else None
         return _Member(source, whole)
 
     @torch.no_grad()

@@ -25,9 +25,8 @@ from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
 from ..face.pose.retargeting import face_pose
 from ..face.readers.reader import CroppedFace, FaceModel, SourceFace
 from ..generation import Sampling
-from ..generation.photo_detail import has_warp
 from ..generation.warp import WarpEngine
-from ..generation.whole_photo import WholePhoto
+from ..generation.whole_photo import WholePhoto, moves_whole
 from ..motion.poses import moved_pose
 from ..types import FacePose, SourceCodes
 from .reenactment import DiffusionActPipeline
@@ -234,7 +233,7 @@ def _rendered(
     sampling: Sampling,
     feather: float,
 ) -> Tensor:
-    if has_warp(source):
+    if moves_whole(pipeline.engine, source):
         whole = WholePhoto(pipeline.engine, source, frame)
         return whole.finish(whole.render(pose))
     conditioning = pipeline.reenact(source, pose)

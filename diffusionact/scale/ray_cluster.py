@@ -6,6 +6,7 @@ it had one try; the task goes to the next free actor while Ray replaces the dead
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -134,8 +135,8 @@ def _start_actors(ray: ModuleType, make_worker: Callable[[], Worker], workers: i
     there = ray.cluster_resources()
     gpus, cpus = int(there.get("GPU", 0)), int(there.get("CPU", 1))
     count = max(1, min(workers or gpus or cpus, num_tasks))
-    # With more actors than GPUs, several share one.
-    share = {"num_cpus": 1, "num_gpus": min(1.0, gpus / count)} if gpus else {"num_cpus": 1}
+    # With more actors than GPUs, several share one: as many as must, since no actor may have parts of two.
+    share = {"num_cpus": 1, "num_gpus": 1 / math.ceil(count / gpus)} if gpus else {"num_cpus": 1}
     actor_class = ray.remote(max_restarts=-1, max_task_retries=0, **share)(_actor_class(ray))
     return [actor_class.remote(make_worker, os.getcwd()) for _ in range(count)]
 

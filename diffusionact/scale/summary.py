@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,8 @@ from tqdm import tqdm
 
 from .stores import write_text
 from .tasks import Outcome
+
+logger = logging.getLogger(__name__)
 
 SAVED_EVERY_S = 10.0
 DONE = "done"
@@ -38,7 +41,7 @@ class Summary:
         """Pass outcomes on while they are counted, shown and saved; saves at the end, whatever ends it.
 
         Raises:
-            OSError: if the file cannot be written, before any work is done.
+            OSError: if the file cannot be written, before any work is done or after all of it.
         """
         self.save()
         try:
@@ -46,8 +49,7 @@ class Summary:
                 for outcome in bar:
                     self._add(outcome)
                     bar.set_postfix(failed=len(self.set_aside), refresh=False)
-                    if time.monotonic() - self._saved > SAVED_EVERY_S:
-                        self.save()
+                    self._save_when_due()
                     yield outcome
         finally:
             self.save()
@@ -56,6 +58,16 @@ class Summary:
         """Write the file."""
         write_text(self.path, json.dumps(self.content(), indent=1) + "\n")
         self._saved = time.monotonic()
+
+    def _save_when_due(self) -> None:
+        """Write the file now and then; a store that is away for a moment must not end the work."""
+        if time.monotonic() - self._saved <= SAVED_EVERY_S:
+            return
+        try:
+            self.save()
+        except OSError as error:
+            self._saved = time.monotonic()
+            logger.warning("%s was not written (%s); it is tried again in %.0f s", self.path, error, SAVED_EVERY_S)
 
     def content(self) -> dict[str, Any]:
         """What the file says."""

@@ -78,7 +78,7 @@ class ClipPlan:
 
     Attributes:
         clip: its frames are changed.
-        drivers: the connected driving clips by name, at the clip's rate.
+        drivers: the connected driving clips by name, at the clip's rate; of one face `driving` alone.
         motion: what moves the face where no clip drives; NO_MOTION for nothing.
         faces: FACE=WHAT of several faces; empty for the largest one, which `driving` or `motion` moves.
         changes: what is taken and changed.
@@ -104,12 +104,12 @@ class ClipPlan:
     ) -> ClipPlan:
         """From the node's inputs."""
         opened = open_driving(clip)
+        words = tuple(line.strip() for line in faces.splitlines() if line.strip())
         drivers = {
             name: open_driving(videos[name], constant_rate=opened.frame_rate)
-            for name in DRIVERS
+            for name in (DRIVERS if words else DRIVERS[:1])  # one face has one driver, whose sound goes along
             if videos.get(name) is not None
         }
-        words = tuple(line.strip() for line in faces.splitlines() if line.strip())
         return cls(opened, drivers, motion, words, changes, sound)
 
     @property

@@ -7,14 +7,18 @@ import fsspec
 import pytest
 from PIL import Image
 
-from diffusionact.cli import main
+from diffusionact.cli import main, parse_row
+from diffusionact.commands.loading import HeldPipeline
+from diffusionact.demo import __path__ as demo
+from diffusionact.generation.warm_start import WarmStartEngine
 
 HEAD = "source,output,motion,seconds,model,steps,inversion-steps,dtype,device,paste-back"
 
 
 @pytest.fixture
-def table(tmp_path, portrait, tiny_model_folder):
-    """Write rows of (source, output, motion); returns the table."""
+def table(tmp_path, portrait, tiny_model_folder, monkeypatch):
+    """Write rows of (source, output, motion); returns the table. Copies from stores lie beside it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     Image.fromarray(portrait.numpy()).save(tmp_path / "face.png")
     Image.new("RGB", (64, 64)).save(tmp_path / "empty.png")
 
@@ -46,14 +50,35 @@ def test_a_table_of_lines_is_rendered_from_and_into_a_store(table, tmp_path, tin
         {"source": source, "output": output, "device": "cpu", "paste-back": False, "start": None, **options}
         for source, output in (("face.png", "out/nod.mp4"), ("none.png", "out/none.mp4"))
     ]
+    rows[0] |= {"save_poses": "memory://jobs/poses/nod.safetensors", "warm_start": 0.5, "paste-back": True}
     store.pipe_file("/jobs/a.jsonl", "\n".join(map(json.dumps, rows)).encode())
     assert main(["batch", "memory://jobs/a.jsonl"]) == 1, "the second row has no source"
     assert [name.rpartition("/")[2] for name in store.ls("/jobs/out", detail=False)] == ["nod.mp4"]
+    assert store.exists("/jobs/poses/nod.safetensors")
     summary = json.loads(store.cat_file("/jobs/a.jsonl.summary.json"))
     assert summary["done"] == {"written": 1}
     assert [(row["name"], row["tries"]) for row in summary["set_aside"]] == [("out/none.mp4", 3)]
     main(["batch", "memory://jobs/a.jsonl"])
     assert json.loads(store.cat_file("/jobs/a.jsonl.summary.json"))["done"] == {"there already": 1}
+
+
+def test_a_driver_of_a_face_comes_from_a_store(table, tmp_path, tiny_model_folder):
+    table()
+    store = fsspec.filesystem("memory")
+    store.put_file(str(tmp_path / "face.png"), "/drive/face.png")
+    store.put_file(f"{demo[0]}/media/photo_driving.mp4", "/drive/clips/driver.mp4")
+    row = {"source": "face.png", "output": "out.mp4", "model": str(tiny_model_folder), "device": "cpu", "end": "0.05"}
+    row |= {"drive": "0=clips/driver.mp4", "steps": 2, "inversion-steps": 2}
+    store.pipe_file("/drive/a.jsonl", json.dumps(row).encode())
+    assert main(["batch", "memory://drive/a.jsonl"]) == 0
+    assert store.exists("/drive/out.mp4")
+
+
+def test_a_held_model_is_loaded_anew_for_another_warm_start(tiny_model_folder):
+    held, words = HeldPipeline(), ["reenact", "a.png", "-o", "a.mp4", "--model", str(tiny_model_folder)]
+    plain, warm = (held.load(parse_row([*words, "--warm-start", share])) for share in ("0", "0.5"))
+    assert not isinstance(plain.engine, WarmStartEngine) and warm.engine.share == 0.5
+    assert held.load(parse_row([*words, "--warm-start", "0.5"])) is warm
 
 
 def test_without_ray_the_extra_is_named(table, monkeypatch, capsys):
@@ -67,6 +92,7 @@ def test_without_ray_the_extra_is_named(table, monkeypatch, capsys):
     [
         ("source,output\n", "received none"),
         ("source,output\nface.png\n", "row 1"),
+        ('source,output\nface.png," "\n', "row 1"),
         ("source,output\nface.png,a.mp4\nface.png,a.mp4\n", "rows 1 and 2"),
         ("source,output,smothing\nface.png,out.mp4,0.3\n", "options of reenact in row 1"),
     ],

@@ -66,6 +66,12 @@ def test_what_does_not_go_together_is_rejected(files, tmp_path, capsys, monkeypa
     assert not (tmp_path / output).exists()
 
 
+def test_a_matte_of_a_clip_with_several_drivers_is_rejected(files, tmp_path, capsys):
+    words = ["reenact", str(files[1]), "--drive", "0=laugh", "-o", str(tmp_path / "out.mp4"), "--device", "cpu"]
+    assert main([*words, "--matte", str(tmp_path / "matte.mp4")]) == 2
+    assert "received also --matte" in capsys.readouterr().err
+
+
 def test_words_for_crops():
     words = ["reenact", "photo.png", "clip.mp4", "-o", "out.mp4"]
     options = build_parser().parse_args([*words, "--source-crop", "scale=1.5, up=-0.1", "--driver-crop", "rotate=5"])

@@ -11,6 +11,8 @@ from diffusionact.commands.loading import with_warm_start
 from diffusionact.generation import Conditioning, DiffusionEngine, Sampling
 from diffusionact.generation.sampling import sample_from_images
 from diffusionact.generation.warm_start import WarmStartEngine
+from diffusionact.pipelines.group_clip import OWN, ClipCast, stream_group_clip
+from diffusionact.pipelines.source_video import no_driver, stream_source_video
 from diffusionact.schedulers import DDIMScheduler, make_scheduler
 
 
@@ -59,6 +61,16 @@ def test_near_the_end_of_the_schedule_frames_are_the_warped_source(pipeline, sou
     near = (late.render(source, conditioning, Sampling(50)) - warped).abs().mean()
     far = (pipeline.engine.render(source, conditioning, Sampling(50)) - warped).abs().mean()
     assert near < 0.1 and near < far
+
+
+def test_faces_of_clips_are_pasted_back(pipeline, portrait):
+    """Their sources can be warped, but the whole frame is not the engine's to move."""
+    few = {"sampling": Sampling(2), "num_inversion_steps": 2}
+    (one,) = stream_source_video(pipeline, [portrait], no_driver(), **few)
+    (group,) = stream_group_clip(pipeline, [portrait], ClipCast({0: OWN}), {OWN: no_driver()}, **few)
+    changed = (one.image.float() - portrait).abs().amax(-1)
+    assert changed.max() > 8 and changed[0, 0] == 0
+    assert (one.image.float() - group.image).abs().mean() < 1
 
 
 def test_a_source_without_the_warp_and_a_wrong_share_are_rejected(pipeline, source, portrait):

@@ -1,6 +1,7 @@
 """Tasks are tried three times, what is rejected once, and each is settled exactly once."""
 
 import json
+import shutil
 
 import pytest
 
@@ -46,6 +47,21 @@ def test_the_summary_is_written_when_a_run_is_interrupted(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         list(summary.follow(run_in_process(lambda: worker, range(4)), "Test", "task"))
     assert json.loads((tmp_path / "summary.json").read_text())["done"] == {"made": 2}
+
+
+def test_a_summary_whose_folder_is_away_for_a_while_ends_nothing(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("diffusionact.scale.summary.SAVED_EVERY_S", -1.0)
+    folder = tmp_path / "store"
+    folder.mkdir()
+
+    def worker(task):
+        shutil.rmtree(folder) if task == 1 else folder.mkdir(exist_ok=True)
+        return "made"
+
+    summary = Summary(str(folder / "summary.json"), 3, str)
+    assert len(list(summary.follow(run_in_process(lambda: worker, range(3)), "Test", "task"))) == 3
+    assert "was not written" in caplog.text
+    assert json.loads((folder / "summary.json").read_text())["done"] == {"made": 3}
 
 
 def test_a_failed_task_comes_before_new_ones():

@@ -1,6 +1,6 @@
 // The image before and after sliders. While they move, previews are fetched from the server one after the other.
-const REST_MS = 500;
-let cut = 50, waiting = null, busy = false, rest = 0, latest = '';
+const REST_MS = 500, AGAIN_MS = 10000;
+let cut = 50, waiting = null, busy = false, rest = 0, latest = '', previewed = false;
 
 function place() {
   const bar = element.querySelector('input');
@@ -16,11 +16,16 @@ async function show(values) {
   if (!preview.image || element.querySelector('figure') !== figure) return;
   figure.querySelector('.after').src = preview.image;
   figure.querySelector('figcaption').textContent = preview.caption;
+  previewed = true;
 }
 
-function restSoon() {
+// Asks again while a preview stands there: an event can be lost while another one is under way.
+function restSoon(wait = REST_MS, more = 3) {
   clearTimeout(rest);
-  rest = setTimeout(() => trigger('rest'), REST_MS);
+  rest = setTimeout(() => {
+    trigger('rest');
+    if (previewed && more) restSoon(AGAIN_MS, more - 1);
+  }, wait);
 }
 
 async function follow(values) {
@@ -44,5 +49,5 @@ async function follow(values) {
 }
 
 element.addEventListener('input', (event) => { cut = event.target.value; place(); });
-watch('value', () => { latest = ''; place(); });
+watch('value', () => { latest = ''; previewed = false; place(); });
 window.followSliders = follow;

@@ -20,7 +20,7 @@ from .messages import errors_as_messages
 
 # Whose crop -> label of its preview.
 CROPS = {"source": "Source", "driving": "Driver, first frame"}
-# field of CropChange -> label, least, most, value, step
+# field of CropChange -> label, minimum, maximum, value, step
 SLIDERS = {
     "scale": ("Size", MIN_SCALE, MAX_SCALE, 1.0, 0.05),
     "right": ("Right", -MAX_SHIFT, MAX_SHIFT, 0.0, 0.01),
@@ -75,10 +75,10 @@ class CropPanel:
     def _sliders(self, controls: Controls, whose: str) -> list[gr.Slider]:
         made = []
         with gr.Row():
-            for name, (label, least, most, value, step) in SLIDERS.items():
+            for name, (label, minimum, maximum, value, step) in SLIDERS.items():
                 key = f"{whose}_crop_{name}"
                 looks = {"label": label, "elem_id": key.replace("_", "-"), "min_width": 150}
-                made.append(controls.add(key, gr.Slider(least, most, value=value, step=step, **looks)))
+                made.append(controls.add(key, gr.Slider(minimum, maximum, value=value, step=step, **looks)))
         return made
 
     def _connect(self, whose: str, controls: Controls, sliders: list[gr.Slider], shown: gr.Image) -> None:

@@ -194,9 +194,10 @@ def _shows_teeth(source: WarpSource) -> Tensor:
     side = source.mouth_inside.shape[-1]
     start, end = (round((edge + 1) * side / 2 - 0.5) for edge in (first, last))
     quarter = (end - start) // 4
+    middle = slice(quarter, end + 1 - start - quarter)
     under = (rows - tops[0] - UNDER_LIP).abs() <= 2
-    strip = source.mouth_inside[:3, :, start : end + 1].mean(0)[:, quarter : end + 1 - start - quarter]
-    brightness = strip[under[:, quarter : end + 1 - start - quarter]].mean()
+    shown = source.mouth_inside[:3, :, start : end + 1].mean(0)
+    brightness = shown[:, middle][under[:, middle]].mean()
     return smoothstep(*TOOTH_SHARE, brightness / source.light.mean().clamp(min=0.02))
 
 

@@ -27,8 +27,9 @@ TOOTH_HEIGHT_CM = 0.95
 # Colours relative to the light on the face.
 TOOTH, GUM = (1.02, 1.0, 0.97), (0.74, 0.42, 0.41)
 CAVITY, TONGUE = (0.13, 0.045, 0.04), (0.52, 0.27, 0.26)
-# Brightness of teeth: of what the skin shows, plus a constant, since exposure follows the face; in clips of people, the
-# brightest fifth of an open mouth is 1.35 to 1.6 times as bright as the cheeks. They take half of the skin's tint.
+# Brightness of teeth: of what the skin shows, plus a constant, since exposure follows the face; where people in
+# clips show teeth, the brightest fifth of the mouth is 1.1 to 1.6 times as bright as the cheeks. They take half of the
+# skin's tint.
 TOOTH_BASE, TOOTH_GAIN = 0.42, 0.7
 LOWER_TONE = 0.86
 # Light that falls deep into the mouth is reddened: exponents of the shade by channel.

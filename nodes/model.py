@@ -6,8 +6,7 @@ import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ..diffusionact.devices import default_dtype
-from ..diffusionact.generation import load_engine
+from ..diffusionact.generation import load_engine, preferred_dtype
 from ..diffusionact.weights.model_folder import PHOTO_NAME
 from .comfy.model_management import manage
 from .comfy.schema import ModelSocket, make_schema
@@ -75,9 +74,10 @@ class LoadModel(io.ComfyNode):
             raise ValueError(problem)
         repository = repository.strip()
         folder = fetch_model(repository) if repository else model_folder(model)
+        engine = load_engine(folder)
         device = comfy.model_management.get_torch_device()
-        chosen = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)
-        return io.NodeOutput(manage(load_engine(folder), chosen))
+        chosen = preferred_dtype(engine, device) if dtype == "auto" else getattr(torch, dtype)
+        return io.NodeOutput(manage(engine, chosen))
 
 
 NODES: list[type[io.ComfyNode]] = [LoadModel]

@@ -18,9 +18,8 @@ from torch import Tensor
 from diffusionact import DiffusionActPipeline, images
 from diffusionact.commands.bench import synchronise
 from diffusionact.commands.reenact import DEMO_MEDIA
-from diffusionact.devices import default_dtype
 from diffusionact.face.readers.open.reader import OpenFaceReader
-from diffusionact.generation import DiffusionEngine, Sampling
+from diffusionact.generation import DiffusionEngine, Sampling, preferred_dtype
 from diffusionact.generation.conditioning import Conditioning
 from diffusionact.generation.directions import DirectionsEngine
 from diffusionact.generation.engine import Engine
@@ -90,7 +89,7 @@ class Subject:
     def pipeline(self) -> DiffusionActPipeline:
         """On the device in its default dtype; the time inside `render` is kept."""
         engine, device = self._engine(), self.bench.device
-        pipeline = DiffusionActPipeline(engine, open_reader()).to(device, default_dtype(device))
+        pipeline = DiffusionActPipeline(engine, open_reader()).to(device, preferred_dtype(engine, device))
         render = engine.render
 
         def timed(*arguments: object) -> Tensor:

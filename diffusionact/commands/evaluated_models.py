@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..devices import default_dtype
 from ..evaluation import Abilities, ModelEntry
 from ..evaluation.plan import BASELINES
-from ..generation import Engine, Sampling, load_engine
+from ..generation import Engine, Sampling, load_engine, preferred_dtype
 
 
 class LoadedModels:
@@ -22,13 +21,13 @@ class LoadedModels:
     Args:
         paths: name -> what `load_engine` takes.
         device: where they run.
-        dtype: of the networks that like half precision; "auto" is what the device is fast with.
+        dtype: of the networks that like half precision; "auto" is what the engine prefers there.
     """
 
     def __init__(self, paths: Mapping[str, str], device: torch.device, dtype: str):
         self.paths = dict(paths)
         self._device = device
-        self._dtype = default_dtype(device) if dtype == "auto" else getattr(torch, dtype)
+        self._dtype = None if dtype == "auto" else getattr(torch, dtype)
         self._held: tuple[str, Engine] | None = None
         self._abilities: dict[str, Abilities] = {}
 
@@ -36,7 +35,8 @@ class LoadedModels:
         """A model of `paths`; the one before is released."""
         if self._held is None or self._held[0] != name:
             self._held = None
-            engine = load_engine(self.paths[name]).to(self._device, self._dtype)
+            engine = load_engine(self.paths[name])
+            engine.to(self._device, self._dtype or preferred_dtype(engine, self._device))
             self._held, self._abilities[name] = (name, engine), Abilities.of(engine)
         return self._held[1]
 

@@ -12,7 +12,7 @@ from .components import (
 )
 from .conditioning import Conditioning
 from .diffusion import DiffusionEngine
-from .engine import AlignedSource, Engine
+from .engine import AlignedSource, Engine, preferred_dtype
 from .registry import ENGINES, EngineEntry, find_engine, load_engine, register_engine
 from .sampling import DEFAULT_PRESETS, Sampling
 
@@ -32,6 +32,7 @@ __all__ = [
     "load_components",
     "load_engine",
     "on_meta",
+    "preferred_dtype",
     "register_engine",
     "save_components",
     "write_index",

@@ -51,6 +51,8 @@ class DirectionsEngine:
     name = ENGINE_NAME
     landmark_frame = "aligned"
     presets: Mapping[str, Sampling] = {}
+    # One pass per frame is cheap, and its images are the official ones in float32 only.
+    full_precision = True
 
     def __init__(self, components: DirectionsComponents):
         self.components = components

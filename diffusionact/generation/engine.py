@@ -17,6 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ..devices import default_dtype
 from ..types import CropTransform, FacePose, SourceCodes
 from .conditioning import Conditioning
 from .sampling import PreviewCallback, Sampling, StepCallback
@@ -51,6 +52,7 @@ class Engine(Protocol):
         presets: name -> how frames are sampled under it; empty where there is nothing to choose.
         fingerprint: a short hash of the weights, to tell whose codes a saved source holds.
         modules: the networks, each once; they may be none.
+        full_precision: may be left out; True where the networks stay float32 unless told otherwise.
     """
 
     name: str
@@ -118,3 +120,8 @@ class Engine(Protocol):
 
     def activation_bytes(self, num_frames: int) -> int:
         """Memory that rendering so many frames together takes beyond the weights, estimated."""
+
+
+def preferred_dtype(engine: Engine, device: torch.device) -> torch.dtype:
+    """The dtype of `engine` on `device` where the user names none: see `default_dtype`, or float32."""
+    return torch.float32 if getattr(engine, "full_precision", False) else default_dtype(device)

@@ -26,7 +26,7 @@ from torch import Tensor
 from .. import images
 from ..checks import check_frames, check_in_range
 from ..data.saved_values import source_fingerprint
-from ..devices import default_dtype, face_device
+from ..devices import face_device
 from ..face.geometry.crop_change import UNCHANGED, CropChange
 from ..face.geometry.resize import resize_crop
 from ..face.pose.editing import fit_pose
@@ -35,7 +35,16 @@ from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
 from ..face.readers.changed_crop import CROP_CODE, changed_source, check_crop_change
 from ..face.readers.reader import CroppedFace, FaceReader, SourceFace
 from ..face.readers.registry import load_face_reader
-from ..generation import AlignedSource, Conditioning, DiffusionEngine, Engine, ModelComponents, Sampling, load_engine
+from ..generation import (
+    AlignedSource,
+    Conditioning,
+    DiffusionEngine,
+    Engine,
+    ModelComponents,
+    Sampling,
+    load_engine,
+    preferred_dtype,
+)
 from ..generation.chunks import in_chunks
 from ..generation.sampling import StepCallback
 from ..types import FacePose, SourceCodes, concatenate, map_tensors
@@ -109,7 +118,7 @@ class DiffusionActPipeline:
         Args:
             name_or_path: "photo" or "demo", which are bundled, a folder, or a repository id such as "name/model".
             dtype: of the networks that like half precision; None takes bfloat16 or float16 where the device is faster
-                with it, else float32.
+                with it, else float32; the engine `directions` float32 everywhere.
             device: where everything is put.
             revision: branch, tag or commit of a Hub repository.
             tracker: the same as `face_reader`, by its name of version 0.1.
@@ -122,8 +131,8 @@ class DiffusionActPipeline:
         """
         # The face reader first: it is quickly loaded, and what it lacks is quickly reported.
         reader = load_face_reader(face_reader or tracker)
-        pipeline = cls(load_engine(name_or_path, revision=revision), reader)
-        return pipeline.to(device, dtype or default_dtype(torch.device(device)))
+        engine = load_engine(name_or_path, revision=revision)
+        return cls(engine, reader).to(device, dtype or preferred_dtype(engine, torch.device(device)))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write a model folder that `from_pretrained` loads."""

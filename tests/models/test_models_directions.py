@@ -55,7 +55,9 @@ def test_networks_of_the_directions_load_as_saved(network, tmp_path):
     loaded = type(network).from_pretrained(tmp_path).eval()
     inputs = torch.rand(1, 5) if isinstance(network, Directions) else torch.rand(1, 3, 32, 32)
     with torch.no_grad():
-        assert torch.equal(loaded(inputs), network(inputs))
+        # Not bit for bit: where a tensor lies in memory decides which instructions a CPU sums it with.
+        torch.testing.assert_close(loaded(inputs), network(inputs))
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in network.state_dict().items())
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -37,6 +38,23 @@ def source_file() -> Path:
 def driving_file() -> Path:
     """The demo's driving video, 100 frames."""
     return DEMO_MEDIA / "driving.mp4"
+
+
+@pytest.fixture(scope="session")
+def long_driving_file(driving_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same seven times, 700 frames: whoever renders it is busy until stopped, on any machine."""
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    with av.open(str(driving_file)) as clip, av.open(str(path), "w") as output:
+        stream = clip.streams.video[0]
+        copy, length = output.add_stream_from_template(stream), stream.duration
+        for start in range(0, 7 * length, length):
+            clip.seek(0)
+            for packet in clip.demux(stream):
+                if packet.size == 0:  # the last one, which only says that no more come
+                    continue
+                packet.pts, packet.dts, packet.stream = packet.pts + start, packet.dts + start, copy
+                output.mux(packet)
+    return path
 
 
 @pytest.fixture(scope="session")

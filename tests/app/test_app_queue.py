@@ -7,11 +7,16 @@ pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 pytestmark = pytest.mark.slow
 
 
-def test_visitor_in_the_queue_is_told_so_can_leave_and_come_again(open_page, app, source_file, driving_file):
-    busy = [Visitor(open_page(app.url)) for _ in range(2)]
+def test_visitor_in_the_queue_is_told_so_can_leave_and_come_again(
+    open_page, app, source_file, driving_file, long_driving_file
+):
     third = Visitor(open_page(app.url))
-    for visitor, frames in zip((*busy, third), (99, 99, 3), strict=True):
-        visitor.choose(source_file, driving_file, frames)
+    third.choose(source_file, driving_file, 3)
+    busy = [Visitor(open_page(app.url)) for _ in range(2)]
+    for visitor in busy:
+        visitor.upload("animate-source", source_file)
+        visitor.upload("animate-driving", long_driving_file)
+        visitor.wait_for_text("estimate", "700 frames")
     for visitor in busy:
         visitor.page.locator("#animate-start").click()
     for visitor in busy:

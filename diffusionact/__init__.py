@@ -2,10 +2,13 @@
 
 from .face.pose.options import PoseOptions
 from .face.readers.open.tracking import OpenFaceTracker
-from .models import ReenactmentEncoder, SemanticEncoder, UNet
+from .late_imports import late_imports
 from .pipelines import DiffusionActPipeline, ReenactedFrame
-from .schedulers import DDIMScheduler
 from .types import FacePose, SourceCodes
+
+__getattr__ = late_imports(
+    __name__, {".models": ("ReenactmentEncoder", "SemanticEncoder", "UNet"), ".schedulers": ("DDIMScheduler",)}
+)
 
 __all__ = [
     "DDIMScheduler",

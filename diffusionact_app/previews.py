@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffusionact.face.geometry.crop_change import UNCHANGED, CropChange
 from diffusionact.face.pose.editing import PoseEdit
-from diffusionact.generation.warp import ENGINE_NAME
+from diffusionact.generation.engine_names import WARP
 from diffusionact.images import load_image, middle_square, model_to_uint8
 from diffusionact.pipelines.preview import PREVIEW_SIZE, GeometryPreview
 from diffusionact.types import SourceCodes
@@ -103,6 +103,6 @@ class Previews:
         """The model's own codes where they are a warp's and lie here; else the photo is read for the preview alone."""
         engine = self.model.pipeline.engine
         photo = load_image(path)
-        if engine.name == ENGINE_NAME and engine.device.type == "cpu":
+        if engine.name == WARP and engine.device.type == "cpu":
             return self._preview.source_of(self.model.encode(path, face, crop=crop), photo)
         return self._preview.read(photo, face, crop)

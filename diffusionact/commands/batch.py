@@ -7,7 +7,7 @@ import logging
 from functools import partial
 
 from .. import scale
-from .batch_rows import OUTPUT, Parse, Row, RowWorker, check_options
+from .batch_rows import OUTPUT, Row, RowWorker, check_options
 from .batch_table import read_rows
 
 logger = logging.getLogger(__name__)
@@ -17,8 +17,8 @@ INTERRUPTED = 130
 SUMMARY_SUFFIX = ".summary.json"
 
 
-def add_arguments(parser: argparse.ArgumentParser, parse: Parse) -> None:
-    """The arguments; `parse` reads those of a row, as the whole command does."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
     parser.add_argument(
         "table", help="a .csv, .tsv or .jsonl file with columns source, driving, output, and options; path or address"
     )
@@ -27,11 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser, parse: Parse) -> None:
         "--summary", metavar="FILE", help=f"what became of the rows, as JSON (default: TABLE{SUMMARY_SUFFIX})"
     )
     scale.add_arguments(parser)
-    parser.set_defaults(run=run, parse=parse)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run every row of `options.table`; a row that fails does not stop the others. Returns 1 if one did.
+
+    Args:
+        options: `options.parse` reads the words of a row, as the whole command does.
 
     Raises:
         ValueError: if the table or a row's options are unusable; nothing is rendered then.

@@ -9,6 +9,7 @@ import platform
 import statistics
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
@@ -37,6 +38,16 @@ class Measurement:
 
 
 STEPS = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="alternations (default: %(default)s)")
+    parser.add_argument("--chunk-size", type=int, default=4, help="frames batched (default: %(default)s)")
+    parser.add_argument("--skip-official", action="store_true", help="leave out the 256 px official size")
+    parser.add_argument("--output", type=Path, help="also write the figures as JSON")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:

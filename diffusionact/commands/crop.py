@@ -8,19 +8,22 @@ from pathlib import Path
 
 from .. import images
 from ..face.geometry.crop_change import CropChange
-from ..face.readers.registry import load_face_reader
+from ..face.readers.registry import FACE_READERS, load_face_reader
 from ..pipelines.crop_preview import crop_preview
 from ..video import is_clip, open_frames
 from .loading import face_choice, prepare_output, source_crop
+from .option_groups import add_source_options
 
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments beside those of a source."""
+    """The arguments."""
     parser.add_argument("source", type=Path, help="source image; of a clip, the first frame")
     parser.add_argument("-o", "--output", type=Path, required=True, help="OUT.png")
     parser.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
+    add_source_options(parser)
+    parser.add_argument("--tracker", default="open", choices=FACE_READERS, help="what reads the faces")
     parser.set_defaults(run=run)
 
 

@@ -118,6 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-size", type=int, default=16, help="images together (default: %(default)s)")
     group.add_argument("--part", metavar="I/N", help="this process does the I-th of N parts")
     scale.add_arguments(parser)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int | None:

@@ -29,6 +29,7 @@ from ..live import (
 from ..video.writing import OPAQUE_FORMATS
 from .live_page import LivePage, encode_jpeg
 from .loading import load_pipeline, load_source, prepare_output
+from .option_groups import add_model_options, add_source_options
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,10 @@ CAMERA_PX = 320
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What only this command has."""
+    """The arguments."""
+    parser.add_argument("photo", type=Path, help="source image, or a source saved by `diffusionact encode`")
+    add_model_options(parser)
+    add_source_options(parser)
     group = parser.add_argument_group("camera")
     group.add_argument(
         "--camera", default="0", help="a number, /dev/videoN, FORMAT:NAME as FFmpeg knows it, or a video"
@@ -55,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-browser", action="store_true", help="do not open the page")
     group.add_argument("--steps", type=int, help="DDIM steps per frame, of models that sample: slow")
     group.add_argument("--scheduler", default="ddim", help="sampler of such models")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:

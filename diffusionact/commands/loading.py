@@ -18,9 +18,8 @@ from ..data.saved_values import load_value
 from ..devices import choose_device
 from ..face.geometry.crop_change import UNCHANGED, CropChange
 from ..face.pose.options import DRIVER_CROPS, PoseOptions
-from ..generation import DiffusionEngine
+from ..generation.engine_names import DIFFUSION
 from ..generation.sampling import StepCallback
-from ..generation.warm_start import WarmStartEngine
 from ..pipelines import DiffusionActPipeline
 from ..transparency import load_with_alpha
 from ..types import SourceCodes
@@ -64,11 +63,13 @@ def with_warm_start(pipeline: DiffusionActPipeline, share: float) -> DiffusionAc
     Raises:
         ValueError: if the share is out of range, or the model's engine has no schedule to skip a part of.
     """
-    if not isinstance(pipeline.engine, DiffusionEngine):
+    if pipeline.engine.name != DIFFUSION:
         raise ValueError(
-            f"Expected a model of the engine 'diffusion' for --warm-start, received one of {pipeline.engine.name!r}, "
+            f"Expected a model of the engine {DIFFUSION!r} for --warm-start, received one of {pipeline.engine.name!r}, "
             "which takes no steps. Leave it out, or choose --model demo."
         )
+    from ..generation.warm_start import WarmStartEngine
+
     return pipeline.with_engine(WarmStartEngine(pipeline.engine, share))
 
 

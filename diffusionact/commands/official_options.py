@@ -6,7 +6,7 @@ import argparse
 
 from ..face.readers.deca.reader import DecaFaceReader
 from ..face.readers.emoca.reader import EmocaFaceReader
-from ..generation.directions_folder import ENGINE_NAME as DIRECTIONS
+from ..generation.engine_names import DIRECTIONS
 from ..pipelines import DiffusionActPipeline, OfficialDirections, OfficialProcedure
 from ..weights import BUNDLED_MODELS, INDEX_SECTION, MODEL_FOLDER_NAME, read_index, resolve_model_folder
 

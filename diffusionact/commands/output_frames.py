@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,7 +22,9 @@ from ..pipelines import DiffusionActPipeline, ReenactedFrame, SizedOutput
 from ..pipelines.full_resolution import SOURCE_SIZE, check_output_size
 from ..types import SourceCodes
 from ..video import FrameSource
-from .reenactment_report import ReenactmentReport
+
+if TYPE_CHECKING:
+    from .reenactment_report import ReenactmentReport
 
 MIN_PANEL_SIZE = 256
 DEFAULT_FEATHER = 0.1

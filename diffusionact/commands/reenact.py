@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from tqdm import tqdm
@@ -19,12 +20,20 @@ from ..checks import check_in_range
 from ..generation import Sampling
 from ..pipelines import DiffusionActPipeline, ReenactedFrame
 from ..pipelines.full_resolution import check_pipeline
+from ..types import SourceCodes
 from ..video import FrameSource, VideoWriter, is_clip, open_frames
-from ..weights import DEMO_NAME
-from . import group_clips, groups, source_videos
+from . import group_clips, groups, motions, source_videos
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output, source_crop
 from .motions import MotionDriver, stream_motion
 from .official_options import official_procedure, settle_official_options
+from .option_groups import (
+    add_decode_options,
+    add_driver_options,
+    add_model_options,
+    add_output_options,
+    add_source_options,
+    add_time_options,
+)
 from .output_frames import (
     OPAQUE_SUFFIXES,
     OutputFrames,
@@ -35,23 +44,33 @@ from .output_frames import (
     output_suffixes,
     wants_alpha,
 )
-from .reenactment_report import ReenactmentReport
+
+if TYPE_CHECKING:
+    from .reenactment_report import ReenactmentReport
 
 logger = logging.getLogger(__name__)
 
-DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
-DEMO_OUTPUT = Path("output/demo.mp4")
 
-
-def run_demo(options: argparse.Namespace) -> None:
-    """Reenact the bundled photo with the bundled clip; the demo model knows rendered heads only, and gets these."""
-    names = ("source.png", "driving.mp4") if options.model == DEMO_NAME else ("photo.jpg", "photo_driving.mp4")
-    options.source, options.driving = (DEMO_MEDIA / name for name in names)
-    options.motion = options.seconds = options.seed = options.save_poses = None
-    options.drive, options.seamless, options.still_when_silent = None, False, False
-    options.side_by_side = not options.paste_back
-    options.overwrite |= options.output == DEMO_OUTPUT  # which the demo alone writes
-    run(options)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    parser.add_argument("source", type=Path, help="source image or clip, or a source saved by `diffusionact encode`")
+    parser.add_argument(
+        "driving", type=Path, nargs="?", help="video, animated image, folder of frames, or one image; see also --motion"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="OUT.mp4, .mov, .mkv, .png, or a folder; see also --background"
+    )
+    motions.add_arguments(parser)
+    source_videos.add_arguments(parser)
+    groups.add_arguments(parser)
+    add_model_options(parser)
+    add_source_options(parser)
+    add_driver_options(parser)
+    add_decode_options(parser)
+    add_output_options(parser)
+    add_time_options(parser)
+    parser.add_argument("--exact", action="store_true", help="as in the official code; needs the authors' files")
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -80,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
     output, frames = begin(options, pipeline, driving)
     started = time.perf_counter()
     counter = _FrameCounter()
-    report = ReenactmentReport(pipeline, output.source) if options.report else None
+    report = _report(pipeline, output.source) if options.report else None
     stream = output.finish(counter.watch(frames), driving, report)
     _write(options, driving, stream)
     seconds = time.perf_counter() - started - (report.seconds if report else 0.0)
@@ -95,6 +114,12 @@ def run(options: argparse.Namespace) -> None:
         logger.info("%s", json.dumps(figures, indent=2))
         with images.written_under_temporary_name(options.report) as temporary:
             temporary.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _report(pipeline: DiffusionActPipeline, source: SourceCodes) -> ReenactmentReport:
+    from .reenactment_report import ReenactmentReport  # the networks that judge, which only reports need
+
+    return ReenactmentReport(pipeline, source)
 
 
 def _open_driving(options: argparse.Namespace) -> FrameSource:

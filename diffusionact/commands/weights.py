@@ -20,6 +20,25 @@ DOWNLOADS = "downloads"
 MAX_LEFT_SHOWN = 12
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="every file: what for, from where, licence, found or missing")
+    listing.set_defaults(run=run_list)
+    check = actions.add_parser("check", help="read everything fully; exit code 1 if something is broken")
+    check.set_defaults(run=run_check)
+    bring = actions.add_parser("import", help="recognise the authors' files and convert them into the weights folder")
+    bring.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="file, folder, zip or tar archive")
+    bring.add_argument("--overwrite", action="store_true", help="replace what is there already")
+    bring.set_defaults(run=run_import)
+    fetch = actions.add_parser("fetch", help="download a file whose licence allows it, and import it")
+    fetch.add_argument("name", help="see `diffusionact weights list`")
+    fetch.add_argument("--yes", action="store_true", help="agree to the licence without being asked")
+    fetch.add_argument("--url", help="another address of the same file; its hash is checked all the same")
+    fetch.add_argument("--overwrite", action="store_true", help="replace what is there already")
+    fetch.set_defaults(run=run_fetch)
+
+
 def run_list(_: argparse.Namespace) -> int:
     """Say what is known of every file, and whether it is there."""
     logger.info("Weights folder: %s\n", weights_folder())

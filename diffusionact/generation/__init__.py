@@ -1,20 +1,27 @@
 """Engines: what makes frames. Others pass their codes and conditioning on without looking in."""
 
-from .components import (
-    COMPONENTS,
-    ModelComponents,
-    PipelineConfig,
-    load_components,
-    on_meta,
-    save_components,
-    write_index,
-    write_network,
-)
+from ..late_imports import late_imports
 from .conditioning import Conditioning
-from .diffusion import DiffusionEngine
 from .engine import AlignedSource, Engine, preferred_dtype
 from .registry import ENGINES, EngineEntry, find_engine, load_engine, register_engine
 from .sampling import DEFAULT_PRESETS, Sampling
+
+__getattr__ = late_imports(
+    __name__,
+    {
+        ".components": (
+            "COMPONENTS",
+            "ModelComponents",
+            "PipelineConfig",
+            "load_components",
+            "on_meta",
+            "save_components",
+            "write_index",
+            "write_network",
+        ),
+        ".diffusion": ("DiffusionEngine",),
+    },
+)
 
 __all__ = [
     "COMPONENTS",

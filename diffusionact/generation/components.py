@@ -39,9 +39,9 @@ from ..weights.model_folder import (
     resolve_model_folder,
     some_of,
 )
+from .engine_names import DIFFUSION
 from .sampling import DEFAULT_PRESETS, Sampling, presets_from_json, presets_to_json
 
-ENGINE_NAME = "diffusion"
 COMPONENTS: dict[str, type[ConfigMixin]] = {
     "unet": UNet,
     "inversion_unet": UNet,
@@ -195,7 +195,7 @@ def write_index(
     for name in (*networks, "scheduler"):
         index[name] = [INDEX_SECTION, COMPONENTS[name].__name__]
     settings = {item.name: getattr(config, item.name) for item in fields(config)}
-    index[INDEX_SECTION] = {"engine": ENGINE_NAME, **settings, "presets": presets_to_json(config.presets)}
+    index[INDEX_SECTION] = {"engine": DIFFUSION, **settings, "presets": presets_to_json(config.presets)}
     (folder / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
 
 

@@ -19,9 +19,10 @@ from ..checks import check_finite, check_images
 from ..face.pose.landmark_map import draw_landmark_map, landmark_map_at
 from ..schedulers import make_scheduler
 from ..types import FacePose, SourceCodes
-from .components import ENGINE_NAME, ModelComponents, PipelineConfig, load_components, save_components
+from .components import ModelComponents, PipelineConfig, load_components, save_components
 from .conditioning import Conditioning, check_made_for
 from .engine import AlignedSource
+from .engine_names import DIFFUSION
 from .sampling import PreviewCallback, Sampling, StepCallback, invert, sample
 
 # Memory of a UNet call beyond its weights, as a multiple of the first level's float32 activations. Measured on a CPU:
@@ -43,7 +44,7 @@ class DiffusionEngine:
         reenactment_encoder, semantic_encoder, scheduler, config: see `ModelComponents`.
     """
 
-    name = ENGINE_NAME
+    name = DIFFUSION
 
     def __init__(self, components: ModelComponents):
         self.components = components

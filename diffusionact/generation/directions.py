@@ -22,8 +22,9 @@ from torch.func import functional_call
 from ..checks import check_choice, check_finite
 from ..types import FacePose, SourceCodes
 from .conditioning import Conditioning, check_made_for
-from .directions_folder import ENGINE_NAME, DirectionsComponents, load_directions, save_directions
+from .directions_folder import DirectionsComponents, load_directions, save_directions
 from .engine import AlignedSource
+from .engine_names import DIRECTIONS
 from .face_parameters import PARAMETERS, parameters_of
 from .generator_tuning import PerceptualDistance, tune_generator
 from .sampling import PreviewCallback, Sampling, StepCallback
@@ -48,7 +49,7 @@ class DirectionsEngine:
         perceptual_distance: of `generator_tuning`, for sources that are tuned; None compares pixels alone.
     """
 
-    name = ENGINE_NAME
+    name = DIRECTIONS
     landmark_frame = "aligned"
     presets: Mapping[str, Sampling] = {}
     # One pass per frame is cheap, and its images are the official ones in float32 only.

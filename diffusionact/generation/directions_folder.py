@@ -18,9 +18,9 @@ from ..checks import check_in_range
 from ..models import Directions, InversionEncoder, StyleGAN2
 from ..weights.model_folder import INDEX_NAME, INDEX_SECTION, check_weights, existing_file, model_folder_writer, some_of
 from .components import load_network, write_network
+from .engine_names import DIRECTIONS
 from .face_parameters import PARAMETERS, jaw_alone
 
-ENGINE_NAME = "directions"
 NETWORKS: dict[str, type[ModelMixin]] = {
     "generator": StyleGAN2,
     "inversion_encoder": InversionEncoder,
@@ -107,7 +107,7 @@ def write_table_and_index(folder: Path, components: DirectionsComponents) -> Non
     save_file({TABLE_NAME: components.of_named_values.detach().cpu().contiguous()}, folder / TABLE_FILE)
     index: dict[str, Any] = {"_class_name": "DiffusionActPipeline", "_diffusers_version": diffusers.__version__}
     index |= {name: [INDEX_SECTION, kind.__name__] for name, kind in NETWORKS.items()}
-    index[INDEX_SECTION] = {"engine": ENGINE_NAME, **asdict(components.config)}
+    index[INDEX_SECTION] = {"engine": DIRECTIONS, **asdict(components.config)}
     (folder / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n")
 
 

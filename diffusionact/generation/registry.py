@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..weights.model_folder import DEMO_NAME, INDEX_SECTION, read_index, resolve_model_folder
-from .components import ENGINE_NAME
-from .diffusion import DiffusionEngine
 from .engine import Engine
+from .engine_names import DIFFUSION, DIRECTIONS, WARP
 
 # Other packages add engines by an entry point of this group that names an `EngineEntry`, or any object like one.
 ENTRY_POINT_GROUP = "diffusionact.engines"
@@ -74,11 +73,18 @@ def load_engine(name_or_path: str | Path = DEMO_NAME, revision: str | None = Non
     """
     folder = resolve_model_folder(name_or_path, revision)
     index = read_index(folder)
-    return find_engine(index[INDEX_SECTION].get("engine", ENGINE_NAME)).load(folder, index)
+    return find_engine(index[INDEX_SECTION].get("engine", DIFFUSION)).load(folder, index)
+
+
+# What an engine consists of is imported only where it is wanted.
+def _load_diffusion(folder: Path, index: Mapping[str, Any]) -> Engine:
+    from .diffusion import DiffusionEngine
+
+    return DiffusionEngine.from_folder(folder, index)
 
 
 def _load_warp(folder: Path, index: Mapping[str, Any]) -> Engine:
-    from .warp import WarpEngine  # its nets and tables are read only where they are wanted
+    from .warp import WarpEngine
 
     return WarpEngine.from_folder(folder, index)
 
@@ -89,6 +95,6 @@ def _load_directions(folder: Path, index: Mapping[str, Any]) -> Engine:
     return DirectionsEngine.from_folder(folder, index)
 
 
-register_engine(EngineEntry(ENGINE_NAME, "DiffusionAct: a diffusion autoencoder", DiffusionEngine.from_folder))
-register_engine(EngineEntry("warp", "the source photo warped by geometry; no generative network", _load_warp))
-register_engine(EngineEntry("directions", "Finding Directions: StyleGAN2, its latent code moved", _load_directions))
+register_engine(EngineEntry(DIFFUSION, "DiffusionAct: a diffusion autoencoder", _load_diffusion))
+register_engine(EngineEntry(WARP, "the source photo warped by geometry; no generative network", _load_warp))
+register_engine(EngineEntry(DIRECTIONS, "Finding Directions: StyleGAN2, its latent code moved", _load_directions))

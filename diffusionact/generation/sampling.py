@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 from ..checks import check_choice
 from ..schedulers import SCHEDULERS
 from .conditioning import Conditioning
+
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 Model = Callable[[Tensor, Tensor, Conditioning], Tensor]
 StepCallback = Callable[[int, int], None]

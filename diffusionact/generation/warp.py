@@ -35,9 +35,9 @@ from ..warping.sampling import apply
 from ..weights.model_folder import INDEX_NAME, INDEX_SECTION, model_folder_writer, some_of
 from .conditioning import Conditioning, check_made_for
 from .engine import AlignedSource
+from .engine_names import WARP
 from .sampling import PreviewCallback, Sampling, StepCallback
 
-ENGINE_NAME = "warp"
 FACE_MODEL = "open"
 # The parts of a prepared source stand among the codes under their own names behind this.
 PREFIX = "warp."
@@ -82,7 +82,7 @@ class WarpEngine:
         config: of the model folder.
     """
 
-    name = ENGINE_NAME
+    name = WARP
     landmark_frame = "source"
     presets: Mapping[str, Sampling] = {}
     modules: tuple[nn.Module, ...] = ()
@@ -283,14 +283,14 @@ class WarpEngine:
     def _check_face_model(coefficients: FaceCoefficients) -> None:
         if coefficients.face_model != FACE_MODEL:
             raise ValueError(
-                f"Expected a face read with the face model {FACE_MODEL!r} for the engine {ENGINE_NAME!r}, received "
+                f"Expected a face read with the face model {FACE_MODEL!r} for the engine {WARP!r}, received "
                 f"{coefficients.face_model!r}. Use the face reader 'open', or another model."
             )
 
 
 def warp_source(source: SourceCodes, row: int = 0) -> WarpSource:
     """The prepared source behind the codes of this engine."""
-    check_made_for(ENGINE_NAME, source.codes, (PREFIX + "texture",))
+    check_made_for(WARP, source.codes, (PREFIX + "texture",))
     parts = {name: tensor[row] for name, tensor in source.codes.items() if name.startswith(PREFIX)}
     return WarpSource(**{name.removeprefix(PREFIX): _restored(part) for name, part in parts.items()})
 

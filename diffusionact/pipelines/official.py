@@ -27,7 +27,7 @@ from ..face.pose.retargeting import face_pose, recombine
 from ..face.readers.emoca.face_measuring import MeasuredFace, detect_faces, find_landmarks, measure_aligned
 from ..face.readers.emoca.ranges import to_truncated_bytes
 from ..face.readers.emoca.reader import EmocaFaceReader
-from ..generation.components import ENGINE_NAME
+from ..generation.engine_names import DIFFUSION
 from ..generation.sampling import StepCallback
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 from .reenactment import DiffusionActPipeline, ReenactedFrame
@@ -183,9 +183,9 @@ def _full_precision() -> AbstractContextManager:
 
 def _check_pipeline(pipeline: DiffusionActPipeline) -> None:
     """Raise ValueError unless tracker, model and number format are the official ones."""
-    if pipeline.engine.name != ENGINE_NAME:
+    if pipeline.engine.name != DIFFUSION:
         raise ValueError(
-            f"Expected the engine {ENGINE_NAME!r} for the exact procedure, received {pipeline.engine.name!r}. Use the "
+            f"Expected the engine {DIFFUSION!r} for the exact procedure, received {pipeline.engine.name!r}. Use the "
             "converted official model, or leave out --exact."
         )
     received = {

@@ -29,7 +29,7 @@ from ..face.readers.emoca.face_measuring import MeasuredFace
 from ..face.readers.emoca.landmark_crop import FaceSquare, crop_for_landmarks, landmarks_from_heatmaps
 from ..face.readers.emoca.ranges import MAX_LEVEL, to_official_levels
 from ..generation import AlignedSource, Conditioning, Sampling
-from ..generation.directions_folder import ENGINE_NAME
+from ..generation.engine_names import DIRECTIONS
 from ..generation.sampling import StepCallback
 from ..types import CropTransform, FaceCoefficients, FacePose, SourceCodes
 from .official import AlignedFace
@@ -154,7 +154,7 @@ def _check_pipeline(pipeline: DiffusionActPipeline) -> None:
     """Raise ValueError unless engine, face reader and number format are the official ones."""
     generator = getattr(pipeline.engine, "generator", None)
     received = {
-        "the engine": (pipeline.engine.name, ENGINE_NAME),
+        "the engine": (pipeline.engine.name, DIRECTIONS),
         "the face reader": (pipeline.face_reader.name, DecaFaceReader.name),
         "an image side of": (pipeline.sample_size, FRAME_SIZE),
         "a generator in": (getattr(generator, "dtype", None), torch.float32),

@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch import Tensor
 
 from .. import images
@@ -35,21 +34,17 @@ from ..face.pose.options import DEFAULT_POSE_OPTIONS, PoseOptions
 from ..face.readers.changed_crop import CROP_CODE, changed_source, check_crop_change
 from ..face.readers.reader import CroppedFace, FaceReader, SourceFace
 from ..face.readers.registry import load_face_reader
-from ..generation import (
-    AlignedSource,
-    Conditioning,
-    DiffusionEngine,
-    Engine,
-    ModelComponents,
-    Sampling,
-    load_engine,
-    preferred_dtype,
-)
+from ..generation import AlignedSource, Conditioning, Engine, Sampling, load_engine, preferred_dtype
 from ..generation.chunks import in_chunks
 from ..generation.sampling import StepCallback
 from ..types import FacePose, SourceCodes, concatenate, map_tensors
 from .reading_ahead import chunks_ahead
 from .stream_hooks import NO_HOOKS, ChunkProgress, StreamHooks
+
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
+
+    from ..generation import ModelComponents
 
 OWN_ATTRIBUTES = ("engine", "face_reader", "face_device", "landmark_frame")
 
@@ -84,7 +79,7 @@ class DiffusionActPipeline:
     """
 
     def __init__(self, engine: Engine | ModelComponents, face_reader: FaceReader | None = None):
-        self.engine: Engine = DiffusionEngine(engine) if isinstance(engine, ModelComponents) else engine
+        self.engine: Engine = engine if hasattr(engine, "render") else _diffusion_engine(engine)
         self.face_reader = face_reader or load_face_reader("open")
         self.face_device = torch.device("cpu")
         self.landmark_frame = LandmarkFrame(self.engine.landmark_frame, self.engine.sample_size)
@@ -461,6 +456,12 @@ class DiffusionActPipeline:
 
     def _steps(self, sampling: Sampling) -> int:
         return self.engine.steps_per_frame(sampling)
+
+
+def _diffusion_engine(components: ModelComponents) -> Engine:
+    from ..generation.diffusion import DiffusionEngine
+
+    return DiffusionEngine(components)
 
 
 def _chunk_counter(on_step: StepCallback, frames: int, chunk_size: int, steps: int) -> StreamHooks:

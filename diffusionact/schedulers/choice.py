@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
-from diffusers.schedulers.scheduling_utils import SchedulerMixin
+if TYPE_CHECKING:
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
-from .ddim import DDIMScheduler
-
-SCHEDULERS = {"ddim": DDIMScheduler, "dpm": DPMSolverMultistepScheduler, "unipc": UniPCMultistepScheduler}
-# The solvers' steps are even in the logarithm of the signal-to-noise ratio, from the last timestep on, as their authors
-# do it. What they are worth with the demo model stands in docs/comfyui.md, "Presets and speed".
-SPACING = {
+# Name -> what differs from the settings of the model's own scheduler. The solvers' steps are even in the logarithm of
+# the signal-to-noise ratio, from the last timestep on, as their authors do it. What they are worth with the demo model
+# stands in docs/comfyui.md, "Presets and speed".
+SCHEDULERS = {
     "ddim": {},
     "dpm": {"timestep_spacing": "linspace", "use_lu_lambdas": True},
     "unipc": {"timestep_spacing": "linspace", "use_exponential_sigmas": True},
@@ -31,4 +29,14 @@ def make_scheduler(name: str, config: dict[str, Any]) -> SchedulerMixin:
     """
     if name not in SCHEDULERS:
         raise ValueError(f"Expected a scheduler among {', '.join(SCHEDULERS)}, received {name!r}. Choose one of them.")
-    return SCHEDULERS[name].from_config(config, **SPACING[name])
+    return _scheduler_class(name).from_config(config, **SCHEDULERS[name])
+
+
+def _scheduler_class(name: str) -> type[SchedulerMixin]:
+    if name == "ddim":
+        from .ddim import DDIMScheduler
+
+        return DDIMScheduler
+    from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
+
+    return {"dpm": DPMSolverMultistepScheduler, "unipc": UniPCMultistepScheduler}[name]

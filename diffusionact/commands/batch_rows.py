@@ -97,25 +97,33 @@ class RowWorker:
 
 
 def check_options(rows: Sequence[Row], folder: str, parse: Parse) -> None:
-    """See that `reenact` knows the options of all rows, and that no two rows have one output.
+    """See that `reenact` knows the options of all rows, and that no two rows write one file.
 
     Raises:
         ValueError: if not; argparse has said on stderr which word it does not know.
     """
     known: set[tuple[tuple[str, str], ...]] = set()
-    outputs: dict[str, int] = {}
+    writers: dict[str, int] = {}
     for row in rows:
-        output = scale.join(folder, row.cells[OUTPUT])
-        if (other := outputs.setdefault(output, row.number)) != row.number:
-            raise ValueError(
-                f"Expected an output of its own for every row, received {output!r} in rows {other} and {row.number}. "
-                "Give one of them another name."
-            )
+        _check_written(row, folder, writers)
         own = tuple(item for item in row.cells.items() if item[0] not in (SOURCE, DRIVING, OUTPUT))
         if own in known:  # a million rows most often have a few sets of options
             continue
         _parsed(parse, _words(_placed(row, folder).cells, again=False), row.number)
         known.add(own)
+
+
+def _check_written(row: Row, folder: str, writers: dict[str, int]) -> None:
+    """See that no row before writes a file of this one; `writers` says which row writes what."""
+    for name in WRITTEN:
+        if name not in row.cells:
+            continue
+        path = scale.join(folder, row.cells[name]) if name == OUTPUT else row.cells[name]
+        if (other := writers.setdefault(path, row.number)) != row.number:
+            raise ValueError(
+                f"Expected a file of its own for every row's {name}, received {path!r} in rows {other} and "
+                f"{row.number}. Give one of them another name."
+            )
 
 
 def _parsed(parse: Parse, words: list[str], number: int) -> argparse.Namespace:

@@ -143,14 +143,18 @@ def run_shared(options: argparse.Namespace) -> int | None:
     name = "part {} of {}".format
     summary = scale.Summary(str(options.output / SUMMARY_NAME), len(parts), lambda index: name(index + 1, RAY_PARTS))
     outcomes = scale.run_tasks(partial(ShareWorker, options), parts, options)
+    missing = []
     try:
         for outcome in summary.follow(outcomes, "Evaluate", "part"):
+            missing.append(outcome.last.result)
             if outcome.last.error:
                 logger.error("Part %d failed: %s", outcome.index + 1, outcome.last.error)
     except KeyboardInterrupt:
         return _interrupted(options)
     if summary.set_aside:
         return FAILED
+    if 0 not in missing:  # the last parts ended together, and none of them saw the results of the other
+        return run_share(options, Share(0, 1, choose_device(options.device)))
     logger.info("Report: %s", options.output)
     return None
 

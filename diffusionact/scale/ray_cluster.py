@@ -182,5 +182,5 @@ def _result(ray: ModuleType, reference: Any) -> tuple[Attempt, bool]:
     try:
         return ray.get(reference), True
     except ray.exceptions.RayError as error:
-        first_line = str(error).strip().splitlines()[0]
+        first_line = str(error).strip().partition("\n")[0] or "no message"
         return Attempt(error=f"the worker died ({type(error).__name__}: {first_line})"), False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -129,7 +130,7 @@ class LocalCopies:
         stamp = content_stamp(address)
         copy = self.folder / f"{stamp}{suffix(address)}"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if copy.exists():
+        with suppress(FileNotFoundError):
             os.utime(copy)
             return copy
         unfinished = self.folder / f".{stamp}.{uuid.uuid4().hex[:8]}.tmp"
@@ -143,13 +144,21 @@ class LocalCopies:
 
     def _make_room(self, num_bytes: int) -> None:
         """Remove copies; a reader that has one open keeps it."""
-        copies = [(path, path.stat()) for path in self.folder.iterdir() if not path.name.startswith(".")]
+        copies = self._copies()
         kept = num_bytes + sum(status.st_size for _, status in copies)
         for path, status in sorted(copies, key=lambda copy: copy[1].st_mtime):
             if kept <= self.max_bytes:
                 return
             path.unlink(missing_ok=True)
             kept -= status.st_size
+
+    def _copies(self) -> list[tuple[Path, os.stat_result]]:
+        copies = []
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # another process of this machine may just have removed it
+                if not path.name.startswith("."):
+                    copies.append((path, path.stat()))
+        return copies
 
 
 def _store(address: str) -> tuple[AbstractFileSystem, str]:

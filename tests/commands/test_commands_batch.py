@@ -94,6 +94,7 @@ def test_without_ray_the_extra_is_named(table, monkeypatch, capsys):
         ("source,output\nface.png\n", "row 1"),
         ('source,output\nface.png," "\n', "row 1"),
         ("source,output\nface.png,a.mp4\nface.png,a.mp4\n", "rows 1 and 2"),
+        ("source,output,matte\nface.png,a.mp4,m.mp4\nface.png,b.mp4,m.mp4\n", "every row's matte"),
         ("source,output,smothing\nface.png,out.mp4,0.3\n", "options of reenact in row 1"),
     ],
 )

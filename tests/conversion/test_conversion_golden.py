@@ -68,15 +68,13 @@ def test_time_embedding_is_the_official_one(official_components, golden_dir, com
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("timestep", [0, 49, 500, 999])
 @torch.inference_mode()
-def test_unet_gives_the_official_noise(official_components, golden_dir, compare, timestep):
+def test_unet_gives_the_official_noise(official_components, golden_dir, compare):
+    """In the middle, every pixel; the first and last timesteps are in the batch below and in the loops."""
     golden = np.load(golden_dir / "unet.npz")
     x_t, code = normal_input("input/x_t", IMAGE), normal_input("input/cond", (1, 512))
-    eps = official_components.inversion_unet(x_t, timestep, code).sample
-    compare(f"UNet, eps at t = {timestep}", eps[QUARTER], golden[f"eps_t{timestep}_s4"], 5e-5)
-    if timestep == 500:
-        compare("UNet, eps at t = 500, every pixel", eps, golden["eps_t500_full"], 5e-5)
+    eps = official_components.inversion_unet(x_t, 500, code).sample
+    compare("UNet, eps at t = 500", eps, golden["eps_t500_full"], 5e-5)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 # Read by gradio when it is imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -57,12 +58,14 @@ def serve(settings: AppSettings, block: bool = True) -> gr.Blocks:
     """Start the app; with `block` until it is interrupted.
 
     Raises:
+        ConnectionError: if the page cannot be reached from this machine.
         OSError: if the port is taken.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)
     page = make_page(settings)
     page.queue(max_size=settings.limits.queue, default_concurrency_limit=settings.limits.at_once)
-    page.launch(
+    launch(
+        page,
         server_name=settings.host,
         server_port=settings.port,
         root_path=settings.root_path,
@@ -86,6 +89,28 @@ def serve(settings: AppSettings, block: bool = True) -> gr.Blocks:
     if block:
         page.block_thread()
     return page
+
+
+def launch(page: gr.Blocks, **options: Any) -> None:
+    """Call `page.launch`, once more where a busy machine took longer than the 3 s in which gradio must reach itself.
+
+    Raises:
+        ConnectionError: if the page still cannot be reached.
+        OSError: if the port is taken.
+    """
+    for is_last in (False, True):
+        try:
+            page.launch(**options)
+            return
+        except ValueError as error:
+            if "localhost is not accessible" not in str(error):
+                raise
+            page.close()
+            if is_last:
+                raise ConnectionError(
+                    "Expected the page to answer from this machine within 3 s, received nothing. Let a proxy leave out "
+                    "this machine (NO_PROXY=127.0.0.1,localhost), or start again when less is going on."
+                ) from error
 
 
 def _set_threads(threads: int | None) -> None:

@@ -144,7 +144,7 @@ def test_paths_of_the_server_are_not_taken_as_uploads(app, source_file):
     )
     with urllib.request.urlopen(request, timeout=120) as answer:
         event = json.load(answer)["event_id"]
-    with urllib.request.urlopen(f"{app.url}/gradio_api/call/edit/{event}", timeout=60) as answer:
+    with urllib.request.urlopen(f"{app.url}/gradio_api/call/edit/{event}", timeout=300) as answer:
         assert "event: error" in answer.read().decode()
 
 

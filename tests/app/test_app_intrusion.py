@@ -29,7 +29,7 @@ def answer(url: str, body: bytes | None = None) -> tuple[int, bytes, str]:
     """Status, content and headers of what the server says."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"} if body else {})
     try:
-        with urllib.request.urlopen(request, timeout=60) as reply:
+        with urllib.request.urlopen(request, timeout=300) as reply:
             try:
                 return reply.status, reply.read(), str(reply.headers)
             except http.client.IncompleteRead as cut:  # the server drops streams that it has nothing for

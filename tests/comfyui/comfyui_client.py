@@ -71,7 +71,7 @@ class ComfyUIClient:
 
     def get(self, path: str) -> Any:
         """The JSON answer to a GET request, such as `/object_info`."""
-        with urllib.request.urlopen(self.server.url + path, timeout=60) as answer:
+        with urllib.request.urlopen(self.server.url + path, timeout=300) as answer:
             return json.load(answer)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -79,7 +79,7 @@ class ComfyUIClient:
         request = urllib.request.Request(
             self.server.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 
@@ -123,7 +123,7 @@ class ComfyUIClient:
         run.seconds = time.monotonic() - start
         return run
 
-    def wait_for(self, condition, timeout: float = 60) -> None:
+    def wait_for(self, condition, timeout: float = 300) -> None:
         """Wait until `condition()` holds, looking again at each event."""
         with self.changed:
             if not self.changed.wait_for(condition, timeout):

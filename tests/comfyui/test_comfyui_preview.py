@@ -31,7 +31,7 @@ def preview_of(client, edit: str, **sliders) -> np.ndarray:
     """What the page gets for sliders."""
     body = json.dumps({"edit": edit, "sliders": sliders}).encode()
     request = urllib.request.Request(client.server.url + ROUTE, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         return np.asarray(Image.open(io.BytesIO(answer.read())), dtype=float)
 
 

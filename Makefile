@@ -12,8 +12,8 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --disable-pip-version-check --qu
 
 # Tiny networks on shared cores: one OpenMP thread can be ten times faster than two.
 TEST_THREADS ?= 1
-# Two processes share two cores well: each waits for servers, browsers and subprocesses half of the time. A file's tests
-# stay together, as they share what is costly to start.
+# Two processes share two cores well: each waits for servers, browsers and subprocesses half of the time. Tests that share
+# what is costly to start stay together, see tests/conftest.py.
 TEST_PROCESSES ?= 2
 PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 

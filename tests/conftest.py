@@ -18,10 +18,27 @@ SHARED = REPOSITORY.parent / "shared"
 torch.set_num_threads(1)
 
 
+# Rooms whose tests share servers that take long to start: each in one process.
+ROOMS_OF_SERVERS = ("comfyui", "app")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no process has a long one left when the other has none."""
+    """Long ones come first, so that no process has one left when the other has none: those rooms, then slow files."""
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow_files)
+    items.sort(key=lambda item: (item.path.parent.name not in ROOMS_OF_SERVERS, item.path not in slow_files))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Tests of a file stay in one process, and those of a room with servers."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class RoomScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(nodeid.partition("::")[0])
+            return file.parent.name if file.parent.name in ROOMS_OF_SERVERS else str(file)
+
+    return RoomScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

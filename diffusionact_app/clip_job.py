@@ -57,6 +57,7 @@ class ClipJob(Job):
         frames: at most so many are rendered.
         feather: see `face.paste_back`.
         output_side_px: longest side of the output; larger frames are shrunk before they are read.
+        face_count: faces that change, as far as is known before.
     """
 
     source: FrameSource
@@ -73,47 +74,82 @@ class ClipJob(Job):
     frames: int = 10**9
     feather: float = 0.1
     output_side_px: int = 1280
+    face_count: int = 1
+
+    @property
+    def driving_clips(self) -> tuple[FrameSource, ...]:
+        """All that drive, opened."""
+        return () if self.driving is None or self.motion is not None else (self.driving,)
 
     @property
     def total(self) -> int:
         """Frames to expect; the cap where the clip does not say."""
-        counts = [self.source.frame_count]
-        if self.driving is not None and self.motion is None and self.driver_end == "stop":
-            counts.append(self.driving.frame_count)
+        ending = self.driving_clips if self.driver_end == "stop" else ()
+        counts = [clip.frame_count for clip in (self.source, *ending)]
         return min([self.frames, *(count for count in counts if count)])
 
     @property
     def moves_heads(self) -> bool:
         """Whether heads turn, so that the person is cut out of every frame."""
-        return self.motion is not None or (self.driving is not None and self.mix.head > 0)
+        return self.motion is not None or (bool(self.driving_clips) and self.mix.head > 0)
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the output."""
         return fitted(self.source.size, self.output_side_px)
 
-    @property
-    def timeline(self) -> Timeline:
-        """The motion, as long as the source, or longer, as motions are not shorter than a moment."""
+    def timeline(self, motion: str) -> Timeline:
+        """A bundled motion, as long as the source, or longer, as motions are not shorter than a moment."""
         seconds = max(float(self.source.duration), MIN_MOTION_S)
-        return Timeline.of(load_script(self.motion), self.source.frame_rate, seconds)
+        return Timeline.of(load_script(motion), self.source.frame_rate, seconds)
 
     @property
     def heard(self) -> Sound:
-        """The sound that goes along."""
-        has_driver = self.motion is None and self.driving is not None and self.driving.has_audio
+        """The sound that goes along; of several drivers the first one's."""
+        driver = next(iter(self.driving_clips), None)
+        has_driver = driver is not None and driver.has_audio
         takes_driver = self.sound == "driver" or (self.sound == "auto" and has_driver and self.mix.mouth > 0)
         if self.sound == "none":
             return Sound()
         if takes_driver:
-            return Sound(self.driving.path, self.driving.begin) if has_driver else Sound()
+            return Sound(driver.path, driver.begin) if has_driver else Sound()
         return Sound(self.source.path, self.source.begin) if self.source.has_audio else Sound()
 
     def shown_drivers(self) -> Iterator[Tensor] | None:
         """What drives, frame by frame, for showing; decoded a second time, as the stream may look ahead."""
         if self.motion is not None:
-            return played(MotionClip(self.timeline), "hold")
+            return played(MotionClip(self.timeline(self.motion)), "hold")
         return None if self.driving is None else played(self.driving, self.driver_end)
+
+    def changed(self, model: SharedModel, frames: Iterable[Tensor]) -> Iterator[SceneFrame]:
+        """The source's frames uint8 (H, W, 3), at the output's size, as they become."""
+        return stream_source_video(
+            model.pipeline,
+            frames,
+            self._driver(model),
+            replace(self.options, face=self.source_face),
+            float(self.source.frame_rate),
+            self.edit,
+            self.sampling,
+            feather=self.feather,
+            keeps_head=not self.moves_heads,
+        )
+
+    def _driver(self, model: SharedModel) -> FrameDriver:
+        """Who says what becomes of each frame."""
+        if self.motion is not None:
+            return self.by_motion(model, self.motion)
+        return no_driver() if self.driving is None else self.by_clip(model, self.driving)
+
+    def by_motion(self, model: SharedModel, motion: str) -> FrameDriver:
+        """A bundled motion as the driver."""
+        return motion_driver(model.pipeline.face_reader.face_model, self.timeline(motion))
+
+    def by_clip(self, model: SharedModel, clip: FrameSource) -> FrameDriver:
+        """An opened clip, at the source's rate, as the driver."""
+        seen = (frame.to(model.pipeline.face_device) for frame in clip)
+        faces = model.pipeline.face_reader.read(seen, self.options, float(self.source.frame_rate))
+        return face_driver(model.pipeline, faces, self.options, self.mix, self.driver_end)
 
 
 def taken(parts: Iterable[str]) -> PoseMix:
@@ -148,8 +184,8 @@ def animate_clip(model: SharedModel, job: ClipJob) -> Iterator[JobProgress]:
     last = yield from write_frames(job, reports(partial(_stream, model, job)), compose, videos, begun)
     if last.done:
         steps = model.source_frame_steps(job.sampling)
-        model.costs.learn_source_frames(last.rendering_seconds, last.done, steps, job.moves_heads)
-    clips = (clip for clip in (job.source, job.driving) if clip is not None)
+        model.costs.learn_source_frames(last.rendering_seconds, last.done * job.face_count, steps, job.moves_heads)
+    clips = (job.source, *job.driving_clips)
     yield finished(last, videos, tuple(problem for clip in clips for problem in clip.problems))
 
 
@@ -160,17 +196,7 @@ def _stream(model: SharedModel, job: ClipJob, report: Report) -> None:
 
 def _frames(model: SharedModel, job: ClipJob) -> Iterator[SceneFrame]:
     """All frames; a generator, so that the driver's first frames are read in a turn, too."""
-    yield from stream_source_video(
-        model.pipeline,
-        _watched(model, job),
-        _driver(model, job),
-        replace(job.options, face=job.source_face),
-        float(job.source.frame_rate),
-        job.edit,
-        job.sampling,
-        feather=job.feather,
-        keeps_head=not job.moves_heads,
-    )
+    yield from job.changed(model, _watched(model, job))
 
 
 def _watched(model: SharedModel, job: ClipJob) -> Iterator[Tensor]:
@@ -179,15 +205,3 @@ def _watched(model: SharedModel, job: ClipJob) -> Iterator[Tensor]:
         job.check_stopped()
         model.give_way()
         yield scaled(frame, job.size)
-
-
-def _driver(model: SharedModel, job: ClipJob) -> FrameDriver:
-    """Who says what becomes of each frame."""
-    reader = model.pipeline.face_reader
-    if job.motion is not None:
-        return motion_driver(reader.face_model, job.timeline)
-    if job.driving is None:
-        return no_driver()
-    seen = (frame.to(model.pipeline.face_device) for frame in job.driving)
-    faces = reader.read(seen, job.options, float(job.source.frame_rate))
-    return face_driver(model.pipeline, faces, job.options, job.mix, job.driver_end)

@@ -23,7 +23,7 @@ def render(model: SharedModel, job: VideoJob) -> Iterator[JobProgress]:
 def estimate(model: SharedModel, job: VideoJob) -> float:
     """Seconds that a job will take."""
     if isinstance(job, ClipJob):
-        return model.estimate_clip(job.total, job.sampling, job.moves_heads)
+        return model.estimate_clip(job.total * job.face_count, job.sampling, job.moves_heads)
     if isinstance(job, GroupJob):
         return model.estimate_group(job.total, len(job.drivers), job.sampling)
     return model.estimate(job.total, job.sampling, model.is_encoded(job.source, job.source_face, job.source_crop))
@@ -33,7 +33,7 @@ def gpu_work(model: SharedModel, job: VideoJob) -> tuple[int, int, int]:
     """Frames, steps of the engine for each, and steps before the first: what a GPU is asked for."""
     steps = model.steps_per_frame(job.sampling)
     if isinstance(job, ClipJob):
-        return job.total, model.source_frame_steps(job.sampling), 0
+        return job.total * job.face_count, model.source_frame_steps(job.sampling), 0
     if isinstance(job, GroupJob):
         return job.total * len(job.drivers), steps, model.encode_steps * len(job.drivers)
     return job.total, steps, model.encode_steps

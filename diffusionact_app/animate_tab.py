@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from .context import Context
 from .controls import Controls, driver_options, output_choice, quality_choice
 from .crop_panel import CropPanel
 from .examples import EXAMPLES
-from .group_panel import GroupPanel
+from .group_panel import OF_CLIP, OF_PHOTO, GroupPanel
 from .job_making import video_job
 from .jobs import JobProgress
 from .messages import errors_as_messages
@@ -57,7 +58,9 @@ class AnimateTab:
         self._uploads()
         self.faces_note = gr.HTML(visible=False, elem_id="faces-note", elem_classes="gallery-title")
         with gr.Column(visible=False, elem_id="group") as self.group_part:
-            self.group = GroupPanel(self.controls, self.context.limits.group_faces)
+            self.group = GroupPanel(self.controls, self.context.limits.group_faces, OF_PHOTO)
+        with gr.Column(visible=False, elem_id="clip-group") as self.clip_group_part:
+            self.clip_group = GroupPanel(self.controls, self.context.limits.group_faces, OF_CLIP)
         with gr.Column(elem_id="example-part") as self.example_part:
             gr.HTML("Or try an example, with one click:", elem_classes="gallery-title")
             self.gallery = gr.Gallery(
@@ -137,12 +140,12 @@ class AnimateTab:
 
     def _connect_uploads(self, quiet: dict[str, Any]) -> None:
         """What follows new files, another kind of source, and options that cost time."""
-        inputs, controls = self.controls.all(), self.controls
+        inputs, controls, boxes = self.controls.all(), self.controls, self.vision.boxes
         source = controls["source"]
         # The number of frames may have changed before: what is chained takes the new one.
         estimate_of = errors_as_messages(self._estimate), inputs, [self.estimate]
         kind = controls["kind"]
-        shown = source.change(*self._seen("source", source), **quiet)
+        shown = source.change(*self._seen("source"), **quiet)
         shown.failure(*self._unseen("source"), **quiet)
         shown.success(*estimate_of, **quiet)
         shown.success(errors_as_messages(self._prepare), [source, kind], None, concurrency_id="preview", **quiet)
@@ -153,31 +156,40 @@ class AnimateTab:
             length = field.change(*length_of, **quiet)
             length.failure(*self._unseen(name), **quiet)
             length.success(*estimate_of, **quiet)
-            length.success(*self._seen(name, field), **quiet)
-        self.group.follow(source, self.vision.boxes["source"])
-        noted = [self.vision.boxes["source"], kind]
-        for change in (self.vision.boxes["source"].change, kind.change):
-            change(errors_as_messages(self._note_faces), noted, [self.faces_note], **quiet)
-        chosen = kind.change(errors_as_messages(self._choose_kind), [kind], self._of_kind(), **quiet)
+            length.success(*self._seen(name), **quiet)
+        begun = controls["clip_start"].change(*self._seen("clip"), trigger_mode="always_last", **quiet)
+        begun.failure(*self._unseen("clip"), **quiet)
+        for name, panel in (("source", self.group), ("clip", self.clip_group)):
+            panel.follow(boxes[name], self.vision.uploads[name], partial(self.vision.image, name))
+        for change in (boxes["source"].change, kind.change):
+            change(errors_as_messages(self._note_faces), [boxes["source"], kind], [self.faces_note], **quiet)
+        of_clip = [kind, boxes["clip"]]
+        boxes["clip"].change(errors_as_messages(self._choose_faces), of_clip, self._of_faces(), **quiet)
+        of_kind = [*self._of_faces(), *self._of_kind()]
+        chosen = kind.change(errors_as_messages(self._choose_kind), of_clip, of_kind, **quiet)
         chosen.then(*length_of, **quiet).then(*estimate_of, **quiet)
         costly = ("motion", "quality", "frames", "start", "end", "clip_start", "clip_end", "take", "driver_end")
-        for name in (*costly, "eye_contact", "blink", "mouth", "drivers", "seconds"):
+        for name in (*costly, "eye_contact", "blink", "mouth", "drivers", "clip_drivers", "seconds"):
             controls[name].change(*estimate_of, **quiet)
 
-    def _seen(self, kind: str, field: gr.components.Component) -> tuple:
+    def _seen(self, kind: str) -> tuple:
         show, filled = self.vision.shows(kind)
-        return show, [field], filled
+        return show, self.vision.uploads[kind], filled
 
     def _unseen(self, kind: str) -> tuple:
         forget, emptied = self.vision.forgets(kind)
         return forget, None, emptied
 
+    def _of_faces(self) -> list:
+        """What `_choose_faces` fills, in its order."""
+        return [self.clip_group_part, self.controls["motion"], self.vision.shown["clip"]]
+
     def _of_kind(self) -> list:
-        """What `_choose_kind` fills, in its order."""
+        """What `_choose_kind` fills after that, in its order."""
         controls, results = self.controls, self.results
-        names = ("motion", "output", "match_colour", "keep_sound", "sound", "seconds")
+        names = ("output", "match_colour", "keep_sound", "sound", "seconds")
         parts = [self.group_part, self.example_part, self.clip_changes, self.end_row, self.clip_part, self.preview]
-        shown = [self.crop.fold, self.vision.fold, self.vision.shown["source"], self.vision.shown["clip"]]
+        shown = [self.crop.fold, self.vision.fold, self.vision.shown["source"]]
         return [
             self.photo_column,
             self.clip_column,
@@ -192,7 +204,13 @@ class AnimateTab:
             results.status,
         ]
 
-    def _choose_kind(self, kind: str) -> tuple:
+    def _choose_faces(self, kind: str, boxes: list) -> tuple:
+        """Show the faces of a clip with several, in place of what is for one alone."""
+        has_several = kind == CLIP and len(boxes) >= OF_CLIP.fewest
+        motion = gr.Dropdown(visible=kind != GROUP and not has_several, info=MOTION_INFO[kind])
+        return gr.update(visible=has_several), motion, gr.update(visible=kind == CLIP and not has_several)
+
+    def _choose_kind(self, kind: str, boxes: list) -> tuple:
         """Show what belongs to a kind of source, and hide the rest."""
 
         def only(*kinds: str) -> Any:
@@ -201,9 +219,9 @@ class AnimateTab:
         has_outputs = len(self.context.model.outputs) > 1
         whole = WHOLE_LABELS[kind]
         return (
+            *self._choose_faces(kind, boxes),
             only(PHOTO, GROUP),
             only(CLIP),
-            gr.Dropdown(visible=kind != GROUP, info=MOTION_INFO[kind]),
             gr.update(visible=kind == PHOTO and has_outputs),
             only(PHOTO),
             only(PHOTO, GROUP),
@@ -218,7 +236,6 @@ class AnimateTab:
             gr.update(visible=kind == PHOTO and self.context.model.can_change_crops),
             only(PHOTO, CLIP),
             only(PHOTO),
-            only(CLIP),
             gr.Tab(interactive=kind == PHOTO),
             gr.Image(label=STAGE_LABELS[kind]),
             gr.Tab(label=whole),

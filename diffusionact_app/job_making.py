@@ -9,6 +9,8 @@ from typing import Any
 from diffusionact import PoseOptions
 from diffusionact.face.geometry.crop_change import UNCHANGED
 from diffusionact.face.pose.editing import PoseMix
+from diffusionact.pipelines.group_clip import OWN, ClipCast
+from diffusionact.pipelines.group_drivers import ALL
 from diffusionact.pipelines.source_video import FrameEdit
 from diffusionact.video import FrameSource
 
@@ -17,10 +19,12 @@ from .checks import check_frames, check_photo, check_video
 from .clip_job import ClipJob, taken
 from .context import Context
 from .crop_panel import crop_change
+from .group_clip_job import GroupClipJob
 from .group_job import GroupJob
-from .group_panel import OWN, STILL, VIDEO
+from .group_panel import OWN_VIDEO, STILL, VIDEO
 from .motions import AS_THE_VIDEO, MotionClip, motion_clip
 from .rendering import VideoJob
+from .scene_panels import first_frame
 from .source_kinds import CLIP, GROUP, PHOTO
 
 
@@ -31,7 +35,8 @@ def video_job(context: Context, values: dict[str, Any], folder: Path) -> VideoJo
         ValueError: if an upload is absent or unusable, or an option is out of range.
     """
     if values["kind"] == CLIP:
-        return make_clip_job(context, values, folder)
+        make = make_group_clip_job if values["clip_drivers"] else make_clip_job
+        return make(context, values, folder)
     if values["kind"] == GROUP:
         return make_group_job(context, values, folder)
     source = check_photo(values["source"], context.limits)
@@ -68,17 +73,16 @@ def make_job(context: Context, values: dict[str, Any], source: Path, clip: Any, 
 
 
 def make_clip_job(context: Context, values: dict[str, Any], folder: Path) -> ClipJob:
-    """A clip, and what becomes of it.
+    """A clip, and what becomes of one of its faces.
 
     Raises:
         ValueError: if a clip is absent or unusable, an option is out of range, or nothing would change.
     """
-    limits = context.limits
-    source = check_video(values["clip"], limits, values["clip_start"], values["clip_end"], "source clip")
+    source, edit = source_clip(context, values), _edit(values)
     motion = None if values["motion"] == AS_THE_VIDEO else values["motion"]
-    driving, edit = None, FrameEdit(values["eye_contact"], values["blink"], values["mouth"])
+    driving = None
     if motion is None and values["driving"]:
-        driving = check_video(values["driving"], limits, values["start"], values["end"], rate=source.frame_rate)
+        driving = check_video(values["driving"], context.limits, values["start"], values["end"], rate=source.frame_rate)
     if motion is None and driving is None and edit == FrameEdit():
         raise ValueError(
             "Expected something to change in the clip, received neither driver nor motion. Upload a driving video, "
@@ -90,11 +94,44 @@ def make_clip_job(context: Context, values: dict[str, Any], folder: Path) -> Cli
         motion=motion,
         source_face=values["clip_face"],
         mix=PoseMix() if driving is None else taken(values["take"]),
-        driver_end=values["driver_end"],
-        edit=edit,
-        sound=values["sound"],
-        **_shared(context, values, folder),
+        **_of_clips(context, values, folder),
     )
+
+
+def make_group_clip_job(context: Context, values: dict[str, Any], folder: Path) -> GroupClipJob:
+    """A clip, and what becomes of several of its faces.
+
+    Raises:
+        ValueError: if a clip is absent or unusable, an option is out of range, or nothing would change.
+    """
+    source, edit = source_clip(context, values), _edit(values)
+    # Whom no video drives may still look into the camera.
+    drivers, paths = _drivers(values, "clip_drivers", None if edit == FrameEdit() else OWN)
+    if edit == FrameEdit() and not set(drivers.values()) - {OWN}:
+        raise ValueError(
+            "Expected something to change in the clip, received no driver for any face. Upload a driving video, "
+            "click a face and choose a motion for it, or move Eye contact, Blinks or Mouth."
+        )
+    if not drivers:
+        raise ValueError("Expected a face to change, received none. Click one and choose what it does.")
+    cast = ClipCast({face: name for face, name in drivers.items() if face != ALL}, drivers.get(ALL))
+    return GroupClipJob(
+        source=source,
+        cast=cast,
+        clips=_clips(context, values, paths, source.frame_rate),
+        mix=taken(values["take"]) if paths else PoseMix(),
+        face_count=len(cast.by_face) if cast.others is None else _face_count(context, source),
+        **_of_clips(context, values, folder),
+    )
+
+
+def source_clip(context: Context, values: dict[str, Any]) -> FrameSource:
+    """The clip that is changed, opened.
+
+    Raises:
+        ValueError: as for `check_video`.
+    """
+    return check_video(values["clip"], context.limits, values["clip_start"], values["clip_end"], "source clip")
 
 
 def make_group_job(context: Context, values: dict[str, Any], folder: Path) -> GroupJob:
@@ -104,14 +141,7 @@ def make_group_job(context: Context, values: dict[str, Any], folder: Path) -> Gr
         ValueError: if an upload is unusable, an option is out of range, or no face has a driver.
     """
     source = check_photo(values["source"], context.limits)
-    paths: dict[str, str] = {}
-    drivers: dict[int, str] = {}
-    for face, (what, own) in sorted(values["drivers"].items()):
-        path = {VIDEO: values["driving"], OWN: own}.get(what)
-        if what in (VIDEO, OWN, STILL) and not path:
-            continue
-        drivers[face] = path or what
-        paths |= {path: path} if path else {}
+    drivers, paths = _drivers(values, "drivers")
     if not drivers:
         raise ValueError(
             "Expected a driver for at least one face, received none. Upload a driving video, or click a face and "
@@ -128,15 +158,50 @@ def make_group_job(context: Context, values: dict[str, Any], folder: Path) -> Gr
     )
 
 
-def _clips(context: Context, values: dict[str, Any], paths: dict[str, str]) -> dict[str, FrameSource]:
-    """Opened, all at the first one's rate; start and end are those of the driving video, and of it alone."""
+def _drivers(values: dict[str, Any], name: str, without_video: str | None = None) -> tuple[dict[Any, str], list[str]]:
+    """Face -> the file or motion that drives it, of those that change, and the files, each once.
+
+    Args:
+        values: of the controls.
+        name: of the control that says what each face does.
+        without_video: what stands for the driving video where there is none.
+    """
+    drivers: dict[Any, str] = {}
+    paths: dict[str, None] = {}
+    for face, (what, own) in values[name].items():
+        path = {VIDEO: values["driving"], OWN_VIDEO: own}.get(what)
+        driver = path or {VIDEO: without_video, OWN_VIDEO: None, STILL: None}.get(what, what)
+        drivers |= {face: driver} if driver else {}
+        paths |= {path: None} if path else {}
+    return drivers, list(paths)
+
+
+def _clips(
+    context: Context, values: dict[str, Any], paths: list[str], rate: Fraction | None = None
+) -> dict[str, FrameSource]:
+    """Opened, all at a rate, or the first one's; start and end are those of the driving video, and of it alone."""
     clips: dict[str, FrameSource] = {}
-    rate: Fraction | None = None
-    for name, path in paths.items():
+    for path in paths:
         part = (values["start"], values["end"]) if path == values["driving"] else (0, 0)
-        clips[name] = check_video(path, context.limits, *part, rate=rate, is_constant=True)
-        rate = clips[name].frame_rate
+        clips[path] = check_video(path, context.limits, *part, rate=rate, is_constant=True)
+        rate = clips[path].frame_rate
     return clips
+
+
+def _face_count(context: Context, source: FrameSource) -> int:
+    """Faces in a clip's first frame; at least one, as they may come later."""
+    return max(1, len(context.model.face_boxes(first_frame(source, context.limits.output_side_px))))
+
+
+def _edit(values: dict[str, Any]) -> FrameEdit:
+    """What is changed of a clip besides."""
+    return FrameEdit(values["eye_contact"], values["blink"], values["mouth"])
+
+
+def _of_clips(context: Context, values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What both kinds of jobs have whose source is a clip."""
+    own = {"driver_end": values["driver_end"], "edit": _edit(values), "sound": values["sound"]}
+    return own | _shared(context, values, folder)
 
 
 def _shared(context: Context, values: dict[str, Any], folder: Path) -> dict[str, Any]:

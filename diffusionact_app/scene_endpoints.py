@@ -1,23 +1,27 @@
-"""The documented API for whole scenes: a clip as the source, and several faces of a photo; see docs/app.md."""
+"""The documented API for whole scenes: a clip as the source, and several faces of a photo or clip; see docs/app.md."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
 
 from diffusionact.images import load_image
 from diffusionact.motion import PRESETS
+from diffusionact.pipelines.group_clip import OWN, ClipCast
+from diffusionact.pipelines.group_drivers import ALL, wanted_faces
 
 from .checks import check_photo, check_time
 from .context import Context
 from .endpoints import DEFAULTS
-from .group_panel import OWN
-from .job_making import video_job
+from .group_panel import OWN_VIDEO
+from .job_making import source_clip, video_job
 from .messages import errors_as_messages
 from .motions import AS_THE_VIDEO
 from .rendering import estimate
+from .scene_panels import first_frame
 from .source_kinds import CLIP, GROUP
 from .uploads import photo_upload
 
@@ -31,7 +35,9 @@ DRIVERS = ("driving_1", "driving_2", "driving_3")
 
 
 def add_scene_endpoints(context: Context) -> None:
-    """Hidden components that carry the API's types, and its two calls for scenes."""
+    """Hidden components that carry the API's types, and its calls for scenes."""
+
+    model = context.model
 
     def rendered(values: dict[str, Any], request: gr.Request) -> tuple[str, str]:
         folder = context.sessions.new_folder(request.session_hash or "")
@@ -50,8 +56,6 @@ def add_scene_endpoints(context: Context) -> None:
         if motion and motion not in PRESETS:
             raise ValueError(f"Expected a motion among {', '.join(PRESETS)}, received {motion!r}. Choose another.")
         values = _values(context, options, CLIP_OPTIONS, quality, frames)
-        if isinstance(values["take"], str):
-            values["take"] = [word.strip() for word in values["take"].split(",")]
         given = {"kind": CLIP, "clip": source, "driving": driving, "motion": motion or AS_THE_VIDEO}
         return rendered(values | given, request)
 
@@ -73,13 +77,36 @@ def add_scene_endpoints(context: Context) -> None:
         """
         clips = dict(zip(DRIVERS, (driving_1, driving_2, driving_3), strict=True))
         image = load_image(check_photo(source, context.limits))
-        wanted = context.model.wanted_faces(image, _words(drive, clips))
-        drivers = {face: (OWN, clips[what]) if what in clips else (what, None) for face, what in wanted.items()}
+        wanted = wanted_faces(model.looking_pipeline, image, _words(drive, clips, PRESETS))
         values = _values(context, options, GROUP_OPTIONS, quality, frames)
-        given = {"kind": GROUP, "source": source, "driving": driving_1, "drivers": drivers}
+        given = {"kind": GROUP, "source": source, "driving": driving_1, "drivers": _drivers(wanted, clips)}
         return rendered(values | given, request)
 
-    model = context.model
+    def animate_group_clip(
+        source: str,
+        drive: dict,
+        driving_1: str | None,
+        driving_2: str | None,
+        driving_3: str | None,
+        options: dict,
+        quality: str,
+        frames: float,
+        request: gr.Request,
+    ) -> tuple:
+        """Change several faces of a clip, each as its own video or motion.
+
+        Returns the side-by-side and the full-frame video. Drive: as for animate_group, in the first frame of the
+        result; "own" as what a face does keeps its own motion, for options such as eye_contact.
+        """
+        clips = dict(zip(DRIVERS, (driving_1, driving_2, driving_3), strict=True))
+        words = _words(drive, clips, (OWN, *PRESETS))
+        values = _values(context, options, CLIP_OPTIONS, quality, frames) | {"clip": source}
+        first = first_frame(source_clip(context, values), context.limits.output_side_px)
+        cast = ClipCast.of(model.looking_pipeline, first, words)
+        wanted = {**cast.by_face, **({} if cast.others is None else {ALL: cast.others})}
+        given = {"kind": CLIP, "driving": driving_1, "clip_drivers": _drivers(wanted, clips)}
+        return rendered(values | given, request)
+
     with gr.Group(visible=False):
         clip, photo = gr.Video(label="source"), photo_upload(label="source")
         drivers = [gr.Video(label=name) for name in ("driving", *DRIVERS)]
@@ -91,6 +118,7 @@ def add_scene_endpoints(context: Context) -> None:
         for call, inputs in (
             (animate_clip, [clip, drivers[0], motion, options, quality, frames]),
             (animate_group, [photo, drive, *drivers[1:], options, quality, frames]),
+            (animate_group_clip, [clip, drive, *drivers[1:], options, quality, frames]),
         ):
             gr.Button().click(errors_as_messages(call), inputs, made, api_name=call.__name__, concurrency_id="render")
 
@@ -112,6 +140,8 @@ def _values(
         if not isinstance(value, kinds):
             raise ValueError(f"Expected {name} such as {values[names[name]]!r}, received {value!r}. Correct it.")
         values[names[name]] = value
+    if isinstance(values["take"], str):
+        values["take"] = [word.strip() for word in values["take"].split(",")]
     return values
 
 
@@ -120,16 +150,21 @@ def _kinds(default: Any) -> tuple[type, ...]:
     return (type(default),) if isinstance(default, (bool, str)) else (int, float)
 
 
-def _words(drive: dict, clips: dict[str, str | None]) -> list[str]:
-    """FACE=WHAT for each face; WHAT names nothing but what was sent along and bundled motions.
+def _words(drive: dict, clips: dict[str, str | None], others: Iterable[str]) -> list[str]:
+    """FACE=WHAT for each face; WHAT names nothing but what was sent along and `others`.
 
     Raises:
         ValueError: if it does, or there is no face.
     """
     if not isinstance(drive, dict) or not drive:
         raise ValueError(f'Expected drive as {{"0": "laugh", ...}}, received {drive!r}. Name a face and what it does.')
-    known = [*(name for name, path in clips.items() if path), *PRESETS]
+    known = [*(name for name, path in clips.items() if path), *others]
     wrong = [what for what in drive.values() if what not in known]
     if wrong:
         raise ValueError(f"Expected faces to do one of {', '.join(known)}, received {wrong}. Choose one of these.")
     return [f"{face}={what}" for face, what in drive.items()]
+
+
+def _drivers(wanted: dict[Any, str], clips: dict[str, str | None]) -> dict[Any, tuple[str, str | None]]:
+    """What faces do, as the page's panel says it."""
+    return {face: (OWN_VIDEO, clips[what]) if what in clips else (what, None) for face, what in wanted.items()}

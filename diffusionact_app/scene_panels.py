@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffusionact.images import middle_square, model_to_uint8, resize, uint8_to_model
 from diffusionact.pipelines.source_video import extended
+from diffusionact.video import FrameSource
 
 SIDE_WIDTH_PX = 1536  # of all panels together
 WIDE_RATIO = 2.0  # width to height
@@ -31,6 +32,11 @@ def scaled(frame: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(frame.shape[:2]) == tuple(size):
         return frame.cpu()
     return model_to_uint8(resize(uint8_to_model(frame.cpu()[None]), size))[0]
+
+
+def first_frame(clip: FrameSource, longest_px: int) -> Tensor:
+    """The first frame of a clip, uint8 (H, W, 3), at the size at which jobs read it: faces have the same numbers."""
+    return scaled(next(iter(clip)), fitted(clip.size, longest_px))
 
 
 class ScenePanels:

@@ -32,7 +32,6 @@ from diffusionact.generation.warp import WarpEngine
 from diffusionact.images import load_image
 from diffusionact.motion import script_poses
 from diffusionact.pipelines.crop_preview import crop_preview
-from diffusionact.pipelines.group_drivers import wanted_faces
 from diffusionact.pipelines.stream_hooks import NO_HOOKS, StreamHooks
 from diffusionact.types import CropTransform, map_tensors
 
@@ -145,7 +144,7 @@ class SharedModel:
         return self.encode_steps + self.steps_per_frame(sampling)
 
     def estimate_clip(self, frames: int, sampling: Sampling, moves_heads: bool) -> float:
-        """Seconds that a job takes whose source is a clip."""
+        """Seconds that a job takes whose source is a clip; a frame counts once for each face that changes."""
         return frames * self.costs.source_frame(self.source_frame_steps(sampling), moves_heads)
 
     def estimate_group(self, frames: int, faces: int, sampling: Sampling) -> float:
@@ -290,9 +289,10 @@ class SharedModel:
         """(N, 4) left, top, right, bottom px of all faces in an image uint8 (H, W, 3), largest first."""
         return self._reader.faces_in(image)
 
-    def wanted_faces(self, image: Tensor, words: Iterable[str]) -> dict[int, str]:
-        """`pipelines.group_drivers.wanted_faces` of an image uint8 (H, W, 3)."""
-        return wanted_faces(self.pipeline.with_face_reader(self._reader), image, words)
+    @property
+    def looking_pipeline(self) -> DiffusionActPipeline:
+        """The pipeline with the reader that looks at uploads."""
+        return self.pipeline.with_face_reader(self._reader)
 
     def read_face(self, image: Tensor, face: int) -> CroppedFace:
         """Read one face of an image uint8 (H, W, 3) as the pipeline does for sources.

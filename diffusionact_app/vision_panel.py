@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from PIL import Image
+from torch import Tensor
 
 from diffusionact.face.errors import NoFaceFoundError
 from diffusionact.images import load_image
@@ -16,6 +16,7 @@ from .checks import check_photo, check_video
 from .context import Context
 from .controls import Controls
 from .messages import errors_as_messages
+from .scene_panels import first_frame
 from .vision import face_at, mark_faces
 
 DEFAULT_FACE = {"source": "largest", "clip": "largest", "driving": "follow"}
@@ -30,11 +31,14 @@ class VisionPanel:
         fold: the whole panel.
         shown: the images, of the uploads "source", "clip" and "driving".
         boxes: the faces in them: left, top, right, bottom px, largest first.
+        uploads: what `image` takes of each kind.
     """
 
     def __init__(self, context: Context, controls: Controls):
         self.context = context
         self.shown: dict[str, gr.Image] = {}
+        self.uploads = {kind: [controls[kind]] for kind in DEFAULT_FACE}
+        self.uploads["clip"].append(controls["clip_start"])
         with gr.Accordion("What the model sees", open=False, elem_id="vision") as self.fold:
             gr.Markdown(
                 "Green: the face that is used, with its landmarks. Orange: the crop. Click a face to choose it."
@@ -56,19 +60,19 @@ class VisionPanel:
         for kind in DEFAULT_FACE:
             self.shown[kind].select(
                 errors_as_messages(self._chooser(kind)),
-                [controls[kind], self.boxes[kind]],
+                [self.boxes[kind], *self.uploads[kind]],
                 [self.shown[kind], self._chosen[kind]],
                 show_progress="hidden",
                 api_visibility="private",
             )
 
     def shows(self, kind: str) -> tuple[Callable, list[Component]]:
-        """The handler that takes an upload of a kind, "source", "clip" or "driving", and what it fills."""
+        """The handler that takes the `uploads` of a kind, "source", "clip" or "driving", and what it fills."""
 
-        def show(path: str | None) -> tuple:
+        def show(path: str | None, start: float = 0) -> tuple:
             if path is None:
                 return None, DEFAULT_FACE[kind], []
-            image = self._image(kind, path)
+            image = self.image(kind, path, start)
             try:
                 found = mark_faces(self.context.model, image, 0)
             except NoFaceFoundError:
@@ -85,15 +89,18 @@ class VisionPanel:
         return lambda: (None, DEFAULT_FACE[kind], []), [self.shown[kind], self._chosen[kind], self.boxes[kind]]
 
     def _chooser(self, kind: str) -> Callable:
-        def choose(path: str, boxes: list, event: gr.SelectData) -> tuple:
+        def choose(event: gr.SelectData, boxes: list, path: str, start: float = 0) -> tuple:
             face = face_at(boxes, *event.index)
             if face is None:
                 raise ValueError("Expected a click on a face, received one beside all of them. Click inside a box.")
-            return mark_faces(self.context.model, self._image(kind, path), face).image, face
+            return mark_faces(self.context.model, self.image(kind, path, start), face).image, face
 
         return choose
 
-    def _image(self, kind: str, path: str) -> Any:
+    def image(self, kind: str, path: str, start: float = 0) -> Tensor:
+        """What of an upload is looked at, uint8 (H, W, 3): a photo, or the first frame, a clip's as jobs read it."""
+        limits = self.context.limits
         if kind == "source":
-            return load_image(check_photo(path, self.context.limits))
-        return next(iter(check_video(path, self.context.limits, name=VIDEO_NAMES[kind])))
+            return load_image(check_photo(path, limits))
+        video = check_video(path, limits, start, name=VIDEO_NAMES[kind])
+        return first_frame(video, limits.output_side_px) if kind == "clip" else next(iter(video))

@@ -1,6 +1,7 @@
 """A running app with a tiny model: another process, real uploads, real face reader."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from running_app import DEMO_MEDIA, RunningApp, start_app
+
+from diffusionact.images import load_image
+from diffusionact.video import VideoWriter
 
 
 @pytest.fixture(scope="session")
@@ -81,4 +85,14 @@ def two_faces_file(source_file: Path, portrait, tmp_path_factory: pytest.TempPat
     canvas.paste(Image.fromarray(portrait.numpy()).resize((200, 200)), (400, 60))
     path = tmp_path_factory.mktemp("two") / "two.png"
     canvas.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def two_faces_clip(two_faces_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same people for two frames, half a second apart, so that motions are on their way in the second."""
+    path, frame = tmp_path_factory.mktemp("two_clip") / "two.mp4", load_image(two_faces_file)
+    with VideoWriter(path, Fraction(2), frame.shape[:2]) as writer:
+        for _ in range(2):
+            writer.write(frame)
     return path

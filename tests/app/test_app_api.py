@@ -65,6 +65,15 @@ def test_documented_call_moves_a_group(client, two_faces_file, driving_file):
         assert [(frame.width, frame.height) for frame in container.decode(video=0)] == [(640, 320)] * 2
 
 
+def test_documented_call_changes_a_group_in_a_clip(client, two_faces_clip, driving_file):
+    drive, driving = {"all": "own", "500,160": "driving_1"}, handle_file(driving_file)
+    options = {"take": "lips", "eye_contact": 1, "driver_end": "hold", "end": 0.04}
+    given = handle_file(two_faces_clip), drive, driving, None, None, options, "fast", 1
+    _, full = client.predict(*given, api_name="/animate_group_clip")
+    with av.open(full["video"] if isinstance(full, dict) else full) as container:
+        assert [(frame.width, frame.height) for frame in container.decode(video=0)] == [(640, 320)]
+
+
 @pytest.mark.parametrize(
     ("drive", "options", "message"),
     [
@@ -84,14 +93,14 @@ def test_groups_that_make_no_sense_are_explained(client, two_faces_file, drive, 
 def test_documented_calls_keep_their_names_and_order(client):
     calls = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     labels = {name: [parameter["label"] for parameter in call["parameters"]] for name, call in calls.items()}
+    of_groups = ["source", "drive", "driving_1", "driving_2", "driving_3", "options", "quality", "frames"]
     assert labels == {
         "/animate": ["source", "driving", "quality", "frames", "relative"],
         "/edit": ["source", "sliders"],
         "/animate_clip": ["source", "driving", "motion", "options", "quality", "frames"],
-        "/animate_group": [
-            "source", "drive", "driving_1", "driving_2", "driving_3", "options", "quality", "frames",
-        ],
-    }  # fmt: skip
+        "/animate_group": of_groups,
+        "/animate_group_clip": of_groups,
+    }
 
 
 def test_api_explains_errors_in_plain_words(client, app, faceless_file, driving_file):

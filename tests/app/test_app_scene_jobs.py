@@ -12,9 +12,11 @@ pytest.importorskip("gradio", reason="gradio (app extra) is absent")
 from diffusionact import DiffusionActPipeline  # noqa: E402
 from diffusionact.face.pose.editing import PoseMix  # noqa: E402
 from diffusionact.generation import Sampling  # noqa: E402
+from diffusionact.pipelines.group_clip import ClipCast  # noqa: E402
 from diffusionact.pipelines.source_video import FrameEdit  # noqa: E402
 from diffusionact.video import VideoWriter, open_frames  # noqa: E402
 from diffusionact_app.clip_job import ClipJob, taken  # noqa: E402
+from diffusionact_app.group_clip_job import GroupClipJob  # noqa: E402
 from diffusionact_app.group_job import GroupJob  # noqa: E402
 from diffusionact_app.jobs import STOP_NAME, Sound  # noqa: E402
 from diffusionact_app.rendering import estimate, gpu_work, render  # noqa: E402
@@ -81,6 +83,21 @@ def test_faces_of_a_group_move_and_the_rest_stays(model, clip, two_faces_file, t
     assert frames[0].shape == (160, 320, 3)
     assert (frames[0][:, :150].float() - frames[1][:, :150].float()).abs().max() <= 2
     assert replace(job, drivers={0: "nod"}, clips={}, seconds=0.2).total == 5
+
+
+def test_faces_of_a_clip_change_and_the_rest_stays(model, clip, two_faces_clip, tmp_path):
+    source, driving = open_frames(two_faces_clip), open_frames(clip.path, frame_rate=Fraction(2))
+    cast = ClipCast({1: "clip"})
+    job = GroupClipJob(source, tmp_path, cast=cast, clips={"clip": driving}, mix=taken(["lips"]), sampling=TWO_STEPS)
+    held = replace(job, driver_end="hold")
+    assert (job.total, held.total, job.moves_heads) == (1, 2, False)
+    assert replace(job, cast=ClipCast({0: "laugh"}), clips={}).moves_heads
+    assert estimate(model, replace(job, face_count=2)) == pytest.approx(2 * estimate(model, job))
+    told = list(render(model, held))
+    assert (told[-1].stage, told[-1].done) == ("done", 2)
+    before, after = list(source)[0], list(open_frames(told[-1].full_frame))[0]
+    changed = (before.float() - after.float()).abs()
+    assert changed[100:220, 440:560].mean() > 3 * changed[:, :320].mean()
 
 
 def test_panels_are_equally_high_and_not_too_wide():

@@ -86,3 +86,25 @@ def test_a_face_of_a_group_moves_and_another_stays(visitor, short_clip, two_face
     assert difference(after[0][:, :320], after[1][:, :320]) < 0.5
     assert difference(after[0][:, 400:600], after[1][:, 400:600]) > 2.0
     assert page.errors == []
+
+
+def test_faces_of_a_clip_are_numbered_and_each_has_a_driver(visitor, two_faces_clip, tmp_path):
+    page = visitor.page
+    page.get_by_label("A video clip").click()
+    visitor.upload("animate-clip", two_faces_clip)
+    page.locator("#clip-group-faces img").wait_for()
+    assert not page.locator("#animate-motion").is_visible()
+    page.locator("#animate-start").click()
+    assert "click a face" in visitor.toast("received no driver for any face")
+    page.locator("#clip-group-face label").nth(1).click()
+    visitor.wait_for_text("clip-group", "What face 2 does")
+    page.locator("#clip-group-what input").click()
+    page.get_by_role("option", name="Laugh").click()
+    visitor.wait_for_text("estimate", "2 frames, about")
+    page.locator("#animate-start").click()
+    visitor.wait_for_text("animate-status", "Done")
+    before, after = list(open_frames(two_faces_clip)), saved(visitor, "Save whole clip", tmp_path / "group.mp4")
+    assert [frame.shape for frame in after] == [frame.shape for frame in before]
+    mouth, other = (slice(140, 240), slice(440, 560)), (slice(None), slice(0, 320))
+    assert difference(before[1][mouth], after[1][mouth]) > 3 * difference(before[1][other], after[1][other])
+    assert page.errors == []

@@ -30,7 +30,7 @@ from .results_panel import ResultsPanel
 from .run_buttons import RunButtons
 from .source_kinds import CLIP, GROUP, KINDS, MOTION_INFO, PHOTO, READY_NOTES, STAGE_LABELS, WHOLE_LABELS
 from .status import estimate_html, ready_html
-from .uploads import photo_upload
+from .uploads import example_photos, photo_upload
 from .vision_panel import VisionPanel
 
 KEPT = "Made beforehand with the model photo. Press Animate to make it here."
@@ -62,19 +62,7 @@ class AnimateTab:
         with gr.Column(visible=False, elem_id="clip-group") as self.clip_group_part:
             self.clip_group = GroupPanel(self.controls, self.context.limits.group_faces, OF_CLIP)
         with gr.Column(elem_id="example-part") as self.example_part:
-            gr.HTML("Or try an example, with one click:", elem_classes="gallery-title")
-            self.gallery = gr.Gallery(
-                value=[(str(example.source), example.title) for example in EXAMPLES],
-                show_label=False,
-                columns=3,
-                rows=1,
-                height=150,
-                object_fit="cover",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
-                elem_id="examples",
-            )
+            self.gallery = example_photos("Or try an example, with one click:", "examples", height="auto")
         motion = gr.Dropdown(
             CHOICES, value=AS_THE_VIDEO, label="Motion", info=MOTION_INFO[PHOTO], elem_id="animate-motion"
         )

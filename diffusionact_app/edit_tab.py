@@ -25,7 +25,7 @@ from .costs import steps_in_words
 from .examples import EXAMPLES
 from .messages import errors_as_messages, plain
 from .shared_model import EditedSource
-from .uploads import photo_upload
+from .uploads import example_photos, photo_upload
 
 DEGREES, PART = 1.0, 0.05
 # group -> (field of PoseEdit, label, minimum, maximum, step); 0 is the source's own face.
@@ -112,18 +112,7 @@ class EditTab:
                 ),
             )
             with gr.Column(min_width=140):
-                gr.HTML("Or one of these:", elem_classes="gallery-title")
-                self.faces = gr.Gallery(
-                    value=[(str(example.source), example.title) for example in EXAMPLES],
-                    show_label=False,
-                    columns=2,
-                    height=150,
-                    object_fit="cover",
-                    allow_preview=False,
-                    interactive=False,
-                    buttons=[],
-                    elem_id="edit-faces",
-                )
+                self.faces = example_photos("Or one of these:", "edit-faces", height=150)
         with gr.Row(elem_classes="quick-edits"):
             self.quick_edits = {name: gr.Button(name, size="sm", min_width=70) for name in QUICK_EDITS}
         with gr.Tabs():

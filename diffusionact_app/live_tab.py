@@ -15,7 +15,7 @@ from .examples import EXAMPLES
 from .live_sessions import LiveSessions, as_frame
 from .messages import errors_as_messages
 from .status import line_html
-from .uploads import photo_upload
+from .uploads import example_photos, photo_upload
 
 # The browser sends at most so many frames per second; those that come while one is rendered are dropped.
 FRAMES_PER_SECOND = 12
@@ -95,17 +95,8 @@ class LiveTab:
             self.photo = photo_upload(
                 label="Photo", sources=["upload", "clipboard"], height=210, elem_id="live-photo", buttons=[]
             )
-            self.faces = gr.Gallery(
-                value=[(str(example.source), example.title) for example in EXAMPLES],
-                label="Or one of these",
-                columns=3,
-                height=130,
-                object_fit="cover",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
-                elem_id="live-faces",
-            )
+            with gr.Column(min_width=140):
+                self.faces = example_photos("Or one of these:", "live-faces", height=130)
         self.status = gr.HTML(line_html("Ready", "Choose a photo."), elem_id="live-status")
         self.camera = gr.Image(
             label="Your camera",

@@ -19,6 +19,7 @@ CAN = """
 ### What it does
 
 - Takes **one photo** of a face and moves it as a driving video, or as sliders say: head pose, expression, gaze.
+- Changes faces in **video clips**, too, and moves several faces of a photo or a clip at once.
 - Keeps the source's face shape. The driver's face shape is not copied.
 - Keeps the driver's frame rate and sound, and needs no more memory for a long video than for a short one.
 
@@ -35,8 +36,8 @@ DEMO = (
 )
 PHOTO = (
     "This is the model **photo**: the photo itself, moved by geometry, without a generative network. It keeps the "
-    "photo's sharpness and is believable to about 20 degrees of head turn. Light does not change, and the inside of a "
-    "mouth that was shut is drawn."
+    "photo's sharpness and is believable to about 20 degrees of head turn; hair and neck move along. Light does not "
+    "change, and the inside of a mouth that was shut is drawn."
 )
 OTHER = "The loaded model is `{name}`. Its own licence and limits apply."
 USE = f"""
@@ -56,10 +57,9 @@ page; uploads are removed after about an hour, or when the app ends. There is no
 ### Licences
 
 Code and demo model: Apache-2.0. Example faces: AI-generated, MIT; NASA, public domain. Face reader and person
-segmenter: MediaPipe's nets, Apache-2.0. The authors' weights and
-what belongs to them have licences of their own and are not part of this app. Paper: Bounareli, Tzelepis, Argyriou,
-Patras, Tzimiropoulos, "DiffusionAct: Controllable Diffusion Autoencoder for One-shot Face Reenactment", FG 2025.
-This is an independent implementation.
+segmenter: MediaPipe's nets, Apache-2.0. The authors' weights and what belongs to them have licences of their own and
+are not part of this app. Paper: Bounareli, Tzelepis, Argyriou, Patras, Tzimiropoulos, "DiffusionAct: Controllable
+Diffusion Autoencoder for One-shot Face Reenactment", FG 2025. This is an independent implementation.
 """
 
 

@@ -22,7 +22,7 @@ HERO = """
 # A face, moved by a video
 
 Give one photo and a driving video. DiffusionAct renders that person with the driver's head pose, expression and gaze.
-Video clips and photos with several faces work, too.
+It changes video clips, too, and several faces at once.
 """
 
 

@@ -6,14 +6,18 @@ and of a phone, light and dark.
 
 import sys
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+import torch
 from fake_camera import launch_with_camera, write_camera_file
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from running_app import DEMO_MEDIA
 from visitor import Visitor
 
+from diffusionact.video import VideoWriter
 from diffusionact_app.examples import EXAMPLES
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
@@ -36,35 +40,53 @@ def animate(visitor: Visitor, is_first: bool) -> None:
 
 
 def clip(visitor: Visitor, is_first: bool) -> None:
-    """A clip whose lips speak as another's, some frames of it."""
-    page = visitor.page
-    page.get_by_label("A video clip").click()
-    visitor.upload("animate-clip", EXAMPLES[0].full_frame)
-    visitor.upload("animate-driving", DEMO_MEDIA / "photo_driving.mp4")
-    page.get_by_label("Whole expression").click()
-    page.get_by_label("Lips").click()
+    """A clip that takes another's expression, some frames of it."""
+    visitor.page.get_by_label("A video clip").click()
+    visitor.upload("animate-clip", DEMO_MEDIA / "photo_driving.mp4")
+    visitor.upload("animate-driving", EXAMPLES[1].full_frame)
     _render(visitor, 2, is_first)
 
 
 def group(visitor: Visitor, is_first: bool) -> None:
     """Two people side by side; one laughs while the other nods."""
-    page = visitor.page
-    page.get_by_label("Several faces", exact=True).click()
+    visitor.page.get_by_label("Several faces", exact=True).click()
     with tempfile.TemporaryDirectory() as files:
-        photo = Image.new("RGB", (1024, 512))
-        people = Image.open(EXAMPLES[0].source).crop(ASTRONAUT), Image.open(EXAMPLES[1].source)
-        for index, person in enumerate(people):
-            photo.paste(person.resize((512, 512)), (512 * index, 0))
-        photo.save(Path(files) / "group.png")
+        _two_people().save(Path(files) / "group.png")
         visitor.upload("animate-source", Path(files) / "group.png")
-        page.locator("#group-what").wait_for()
-        for face, motion in ((1, "Laugh"), (2, "Nod")):
-            page.locator("#group-face label").nth(face - 1).click()
-            visitor.wait_for_text("group", f"What face {face} does")
-            page.locator("#group-what input").click()
-            page.get_by_role("option", name=motion).click()
-            page.wait_for_timeout(2000)
+        _choose_motions(visitor, "group")
         _render(visitor, 8, is_first)
+
+
+def group_clip(visitor: Visitor, is_first: bool) -> None:
+    """The same people in a clip."""
+    visitor.page.get_by_label("A video clip").click()
+    with tempfile.TemporaryDirectory() as files:
+        people = torch.from_numpy(np.array(_two_people()))
+        with VideoWriter(Path(files) / "clip.mp4", Fraction(10), people.shape[:2]) as writer:
+            for _ in range(8):
+                writer.write(people)
+        visitor.upload("animate-clip", Path(files) / "clip.mp4")
+        _choose_motions(visitor, "clip-group")
+        _render(visitor, 8, is_first)
+
+
+def _two_people() -> Image.Image:
+    photo = Image.new("RGB", (1024, 512))
+    people = Image.open(EXAMPLES[0].source).crop(ASTRONAUT), Image.open(EXAMPLES[1].source)
+    for index, person in enumerate(people):
+        photo.paste(person.resize((512, 512)), (512 * index, 0))
+    return photo
+
+
+def _choose_motions(visitor: Visitor, panel: str) -> None:
+    page = visitor.page
+    page.locator(f"#{panel}-what").wait_for()
+    for face, motion in ((1, "Laugh"), (2, "Nod")):
+        page.locator(f"#{panel}-face label").nth(face - 1).click()
+        visitor.wait_for_text(panel, f"What face {face} does")
+        page.locator(f"#{panel}-what input").click()
+        page.get_by_role("option", name=motion).click()
+        page.wait_for_timeout(2000)
 
 
 def crop(visitor: Visitor, is_first: bool) -> None:
@@ -138,6 +160,7 @@ VIEWS = {
     "animate": ("Animate", animate),
     "animate_clip": ("Animate", clip),
     "animate_group": ("Animate", group),
+    "animate_group_clip": ("Animate", group_clip),
     "animate_crop": ("Animate", crop),
     "edit": ("Edit", edit),
     "live": ("Live", live),

@@ -41,6 +41,9 @@ def shrink(prompt: dict, driver: str) -> dict:
         inputs.update({name: replaced[link] for name, link in links.items() if link in replaced})
         if node["class_type"] in ("DiffusionAct_MakeMotion", "DiffusionAct_ReenactGroup"):
             inputs.update(seconds=float(FRAMES / FRAME_RATE), frame_rate=float(FRAME_RATE))
+        if node["class_type"] == "Video Slice":  # a driver that begins later becomes shorter than what it drives
+            duration = float(FRAMES / 2 / FRAME_RATE) if inputs["start_time"] else 0.0
+            inputs.update(start_time=0.0, duration=duration)
     return {name: node for name, node in prompt.items() if name not in media} | own
 
 

@@ -66,7 +66,7 @@ OF_CLIP = GroupKind(
     fewest=2,
     empty="",
     hint="The clip shows several people. Click a face, then choose what it does; it keeps its number through the clip. "
-    "Each face takes the time of one.",
+    "Every face that changes takes its time.",
 )
 
 

@@ -17,7 +17,7 @@ READY_NOTES = {
 }
 STAGE_LABELS = {
     PHOTO: "Source, driver, result",
-    CLIP: "Source, driver if there is one, result",
+    CLIP: "From source to result",
     GROUP: "Source, result",
 }
 WHOLE_LABELS = {PHOTO: "Whole photo", CLIP: "Whole clip", GROUP: "Whole photo"}

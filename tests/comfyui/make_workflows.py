@@ -140,7 +140,7 @@ def make_thumbnail(client: ComfyUIClient, prompt: dict[str, Any], names: list[st
     top = (RESULT_SIZE - INSET_SIZE * len(insets)) // 2
     for number, inset in enumerate(insets):
         sheet.paste(ImageOps.fit(inset, (INSET_SIZE, INSET_SIZE)), (0, top + number * INSET_SIZE))
-    sheet.save(file, quality=88)
+    sheet.save(file, quality=85)
 
 
 def main() -> None:

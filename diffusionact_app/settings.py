@@ -19,7 +19,7 @@ class Limits:
         frames: most frames of one video.
         seconds: longest estimated run, seconds.
         batch_sources: most sources of one batch.
-        group_faces: most faces of one photo that can be given a driver.
+        group_faces: most faces of one photo or clip that can be given a driver.
         queue: jobs that may wait; further ones are turned away.
         at_once: jobs that run together.
         output_side_px: longest side of the full-frame output; larger sources are shrunk for it.

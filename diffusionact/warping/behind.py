@@ -73,14 +73,12 @@ def draw_behind(behind: Behind, textures: Textures, surface: Surface) -> None:
     height, width = behind.sure.shape
     triangle = rasterise(screen, faces, height, width).flatten()
     pixels = ((triangle >= 0) & behind.shown).nonzero()[:, 0]
-    places = torch.stack([pixels % width, pixels // width], dim=-1).float()
-    planes = value_planes(screen, faces, surface.values)
-    grid, strength, sure, light = interpolate(planes, triangle[pixels], places).split([2, 1, 1, 3], dim=1)
-    cover = sample(textures.matte, grid)[0].clamp(0, 1) * strength[:, 0].clamp(0, 1)
+    values = interpolate(value_planes(screen, faces, surface.values), triangle[pixels], pixels % width, pixels // width)
+    grid, (strength, sure), light = values[:2].T, values[2:4], values[4:]
+    cover = sample(textures.matte, grid)[0].clamp(0, 1) * strength.clamp(0, 1)
     drawn = (cover > MIN_COVER).nonzero()[:, 0]
-    parts = (pixels, grid, light, cover, sure[:, 0])
-    pixels, grid, light, cover, sure = (part.index_select(0, drawn) for part in parts)
-    colours = (sample(textures.colour, grid) + light.T).clamp(0, 1)
+    pixels, grid, cover, sure = (part.index_select(0, drawn) for part in (pixels, grid, cover, sure))
+    colours = (sample(textures.colour, grid) + light.index_select(1, drawn)).clamp(0, 1)
     image, known, alpha = behind.image.view(3, -1), behind.sure.view(-1), behind.alpha.view(-1)
     image[:, pixels] = mix(image[:, pixels], colours, cover)
     before = known[pixels]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .rasteriser import gather, interpolate, rasterise, value_planes
-from .sampling import pixel_centres, smoothstep
+from .sampling import smoothstep
 from .topology import NUM_FACE, load_topology
 
 # Cosine between the surface and the camera in the photo.
@@ -45,8 +45,8 @@ def visible(plane: Tensor, scale: Tensor) -> Tensor:
     half = VISIBILITY_SIZE / 2
     screen = plane * plane.new_tensor([half, -half, 1.0]) + plane.new_tensor([half, half, 0.0])
     triangle = rasterise(screen, faces, VISIBILITY_SIZE, VISIBILITY_SIZE)
-    pixels = pixel_centres(VISIBILITY_SIZE, VISIBILITY_SIZE, plane.device)
-    depth = interpolate(value_planes(screen, faces, screen[:, 2:]), triangle, pixels)[..., 0]
+    axis = torch.arange(VISIBILITY_SIZE, device=plane.device)
+    depth = interpolate(value_planes(screen, faces, screen[:, 2:]), triangle, axis, axis[:, None])[0]
     depth = torch.where(triangle >= 0, depth, -torch.inf)
     x, y = screen[:NUM_FACE, :2].round().long().clamp(0, VISIBILITY_SIZE - 1).unbind(-1)
     behind = (depth[y, x] - screen[:NUM_FACE, 2]) / scale

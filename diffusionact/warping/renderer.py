@@ -18,7 +18,7 @@ from .hidden_side import TURN_BACK_DEG, find_hidden_side, giving_way, growth, pl
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import interpolate, rasterise, value_planes
-from .sampling import apply, mix, pixel_centres, sample, smoothstep
+from .sampling import apply, mix, pixel_centres, sample, side_by_side, smoothstep
 from .shading import Visible, draw_surfaces, part_labels, textures_for
 from .surroundings import ring_normals
 from .topology import NUM_FACE, OVAL, load_topology
@@ -82,6 +82,7 @@ class WarpRenderer:
         self.to_output = crop_output(height, device) if to_output is None else to_output.to(device).float()
         self._topology = load_topology(device)
         self._pixels = pixel_centres(height, width, device)
+        self._axes = self._pixels[0, :, 0].contiguous(), self._pixels[:, :1, 1].contiguous()
         self._still = still_plane(source)
         self._unseen = find_unseen_skin(source, self._topology)
         self._shell = find_shell(source)
@@ -183,12 +184,12 @@ class WarpRenderer:
         return behind.image, behind.sure, behind.alpha
 
     def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
-        """What the mesh (N, 3) px shows, and the planes (T, 3, C) of further values (N, C) of the vertices."""
+        """What the mesh (N, 3) px shows, and the planes (3, C, T) of further values (N, C) of the vertices."""
         faces = self._topology.faces
         triangle = rasterise(screen, faces, self.height, self.width)
         planes = value_planes(screen, faces, torch.cat([self.source.positions, values], dim=1))
-        positions, others = planes[..., :2].contiguous(), planes[..., 2:].contiguous()
-        grid = interpolate(positions, triangle, self._pixels)
+        positions, others = planes[:, :2], planes[:, 2:]
+        grid = side_by_side(*interpolate(positions, triangle, *self._axes))
         return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
 
     def _smooth_vertices(
@@ -215,7 +216,8 @@ class WarpRenderer:
         """Trust (H, W) in each surface, skirt (H, W) unless bent, change of light (H, W) if any, normal (3, H, W)."""
         step = max(1, round(max(self.height, self.width) / SMOOTH_SIDE))
         coarse = triangle[::step, ::step].contiguous()
-        values = interpolate(planes, coarse, self._pixels[::step, ::step]).permute(2, 0, 1)
+        x, y = self._axes
+        values = interpolate(planes, coarse, x[::step], y[::step])
         shown = coarse >= 0
         trust = values[:1].clamp(0, 1) * smoothstep(BAD_STRETCH, GOOD_STRETCH, values[1:2])
         light = torch.where(shown, values[6:], 1.0)

@@ -54,7 +54,7 @@ class Visible:
     Attributes:
         screen: (N, 3) px, the vertices.
         triangle: (H, W), -1 where nothing lies.
-        planes: (T, 3, 2) the texture's positions as functions of the screen.
+        planes: (3, 2, T) the texture's positions as functions of the screen.
         grid: (H, W, 2) the texture's place.
         label: (H, W) the part.
     """
@@ -125,7 +125,8 @@ def draw_surfaces(
     if len(contour):
         triangle, positions = look_closer(visible.screen, topology.faces, visible.triangle, contour)
         count = triangle.shape[1]
-        grid = interpolate(visible.planes, triangle.flatten(), positions.view(-1, 2))
+        x, y = positions.view(-1, 2).unbind(-1)
+        grid = interpolate(visible.planes, triangle.flatten(), x, y).T
         label = part_labels(topology, triangle).flatten()
         closer = None if skirt is None else skirt[contour].repeat_interleave(count)
         behind = behind[:, contour].repeat_interleave(count, -1)

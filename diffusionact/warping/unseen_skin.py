@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .far_half import far_half, seen_aside, spread
 from .rasteriser import gather, interpolate, rasterise, value_planes
-from .sampling import blur, fill, mix, pixel_centres, polygon_coverage, sample, smoothstep
+from .sampling import blur, fill, mix, polygon_coverage, sample, smoothstep
 from .shading import Visible
 from .topology import NUM_FACE, OVAL, SKIN, SURROUNDINGS, Topology, load_topology
 from .values import WarpSource
@@ -78,10 +78,8 @@ def _lit(positions: Tensor, plane: Tensor, aside: Tensor) -> Tensor:
     faces = topology.faces[: topology.num_face_triangles]
     screen = torch.cat([(positions + 1) * (LIGHT_SIDE / 2) - 0.5, plane[:, 2:] * LIGHT_SIDE], dim=1)
     triangle = rasterise(screen, faces, LIGHT_SIDE, LIGHT_SIDE)
-    pixels = pixel_centres(LIGHT_SIDE, LIGHT_SIDE, plane.device)
-    return interpolate(value_planes(screen, faces, 1 - aside[:, None]), triangle, pixels)[None, ..., 0] * (
-        triangle >= 0
-    )
+    axis = torch.arange(LIGHT_SIDE, device=plane.device)
+    return interpolate(value_planes(screen, faces, 1 - aside[:, None]), triangle, axis, axis[:, None]) * (triangle >= 0)
 
 
 def find_unseen_skin(source: WarpSource, topology: Topology) -> UnseenSkin:
@@ -146,10 +144,9 @@ def fill_unseen_skin(
     width = visible.triangle.shape[1]
     y, x = inside // extent[1] + corner[0], inside % extent[1] + corner[1]
     pixels, rank = y * width + x, rank[inside]
-    positions = torch.stack([x, y], dim=-1).float()
     vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
-    values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank, positions)
-    there, (need, far_need, other, nostril, stretch) = values[:, :2], values[:, 2:].unbind(1)
+    values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank, x, y)
+    there, (need, far_need, other, nostril, stretch) = values[:2].T, values[2:]
     share = torch.maximum(
         smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
         smoothstep(FAR_MIN_STRETCH, FAR_MAX_STRETCH, stretch) * far_need,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .rasteriser import gather, interpolate, rasterise, value_planes
-from .sampling import mix, sample
+from .sampling import mix, mix_into, sample, side_by_side, take
 from .shading import Textures
 from .topology import SURROUNDINGS
 
@@ -74,13 +74,13 @@ def draw_behind(behind: Behind, textures: Textures, surface: Surface) -> None:
     triangle = rasterise(screen, faces, height, width).flatten()
     pixels = ((triangle >= 0) & behind.shown).nonzero()[:, 0]
     values = interpolate(value_planes(screen, faces, surface.values), triangle[pixels], pixels % width, pixels // width)
-    grid, (strength, sure), light = values[:2].T, values[2:4], values[4:]
+    grid, (strength, sure), light = side_by_side(*values[:2]), values[2:4], values[4:]
     cover = sample(textures.matte, grid)[0].clamp(0, 1) * strength.clamp(0, 1)
     drawn = (cover > MIN_COVER).nonzero()[:, 0]
-    pixels, grid, cover, sure = (part.index_select(0, drawn) for part in (pixels, grid, cover, sure))
-    colours = (sample(textures.colour, grid) + light.index_select(1, drawn)).clamp(0, 1)
-    image, known, alpha = behind.image.view(3, -1), behind.sure.view(-1), behind.alpha.view(-1)
-    image[:, pixels] = mix(image[:, pixels], colours, cover)
+    pixels, cover, sure = (part.index_select(0, drawn) for part in (pixels, cover, sure))
+    colours = (sample(textures.colour, take(grid, drawn)) + light.index_select(1, drawn)).clamp(0, 1)
+    mix_into(behind.image.view(3, -1), pixels, colours, cover)
+    known, alpha = behind.sure.view(-1), behind.alpha.view(-1)
     before = known[pixels]
     known[pixels] = mix(before, torch.minimum(before, sure), cover)
     alpha[pixels] = mix(alpha[pixels], 1.0, cover)

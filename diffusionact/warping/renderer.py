@@ -125,15 +125,16 @@ class WarpRenderer:
         turn, grown = turn_back(source, placement), None
         if len(self._hidden.faces) and turn > TURN_BACK_DEG[0] and source.separable > 0:
             grown = growth(self._hidden, turn, amount)
-        visible, smooth_planes = self._look(screen, self._smooth_vertices(plane, placement, magnified, grown, turn))
-        # 2. Colours, and how far they may be trusted.
         bent = bool(amount <= 0) and grown is None  # the photo bends as a whole
+        smooth = self._smooth_vertices(plane, placement, magnified, grown, turn)
+        visible, smooth_planes = self._look(screen, smooth, bent)
+        # 2. Colours, and how far they may be trusted.
         trust, skirt, light, normals = self._smooth_values(visible.triangle, smooth_planes, bent)
         background, background_seen, behind = self._uncovered(screen, visible.label, placement, change, amount, grown)
         image, cover = draw_surfaces(self._textures, self._topology, visible, skirt, background, amount)
         needed = smoothstep(*FILL_TURN_DEG, away)
         fill_unseen_skin(self._unseen, source, self._textures.photo, visible, magnified, needed, image, trust)
-        trust = trust * sample(self._textures.inside, visible.grid)[0].clamp(0, 1)
+        trust = trust * visible.masks[0]
         confidence = trust if cover is None else mix(background_seen * amount, trust, cover)
         # 3. Creases, eyes and mouth.
         head = source.shape + change
@@ -183,14 +184,15 @@ class WarpRenderer:
             draw_behind(behind, self._textures, surface)
         return behind.image, behind.sure, behind.alpha
 
-    def _look(self, screen: Tensor, values: Tensor) -> tuple[Visible, Tensor]:
+    def _look(self, screen: Tensor, values: Tensor, bent: bool) -> tuple[Visible, Tensor]:
         """What the mesh (N, 3) px shows, and the planes (3, C, T) of further values (N, C) of the vertices."""
         faces = self._topology.faces
         triangle = rasterise(screen, faces, self.height, self.width)
         planes = value_planes(screen, faces, torch.cat([self.source.positions, values], dim=1))
         positions, others = planes[:, :2], planes[:, 2:]
         grid = side_by_side(*interpolate(positions, triangle, *self._axes))
-        return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle)), others
+        masks = sample(self._textures.masks[: 1 if bent else 2], grid).clamp_(0.0, 1.0)
+        return Visible(screen, triangle, positions, grid, part_labels(self._topology, triangle), masks), others
 
     def _smooth_vertices(
         self, plane: Tensor, placement: HeadPlacement, magnified: Tensor, grown: Tensor | None, turn: Tensor

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .contours import JUMP_PX, contour_pixels, look_closer
 from .rasteriser import gather, interpolate
-from .sampling import mix, sample
+from .sampling import mix, mix_into, sample, side_by_side, take
 from .topology import BACKGROUND, SURROUNDINGS, Topology
 from .values import WarpSource
 
@@ -30,17 +30,21 @@ class Textures:
 
     Attributes:
         photo, colour: (3, side, side) in [0, 1], see `WarpSource`.
-        inside, matte: (1, side, side).
+        masks: (2, side, side) `inside` and `matte`, which are fetched together.
         fine: (3, 2 side, 2 side), `photo` for linear fetching; None where it would be too large.
         jump: distance in the grid that tells a contour.
     """
 
     photo: Tensor
     colour: Tensor
-    inside: Tensor
-    matte: Tensor
+    masks: Tensor
     fine: Tensor | None
     jump: float
+
+    @property
+    def matte(self) -> Tensor:
+        """(1, side, side) how much of a pixel is the person."""
+        return self.masks[1:]
 
     def fetch(self, grid: Tensor) -> Tensor:
         """The photo's colours (3, *S) at grid coordinates (*S, 2), as bicubic interpolation has them."""
@@ -57,6 +61,8 @@ class Visible:
         planes: (3, 2, T) the texture's positions as functions of the screen.
         grid: (H, W, 2) the texture's place.
         label: (H, W) the part.
+        masks: (1 or 2, H, W) in [0, 1], whether the photo shows what is there, and the matte unless the photo bends as
+            a whole.
     """
 
     screen: Tensor
@@ -64,6 +70,7 @@ class Visible:
     planes: Tensor
     grid: Tensor
     label: Tensor
+    masks: Tensor
 
 
 def textures_for(source: WarpSource, density: float) -> Textures:
@@ -78,8 +85,8 @@ def textures_for(source: WarpSource, density: float) -> Textures:
         side = max(1, round(layers.shape[-1] / density * MAX_DENSITY))
         layers = F.interpolate(layers[None], size=(side, side), mode="bilinear", antialias=True)[0]
         density = MAX_DENSITY
-    photo, colour, inside, matte = (part.contiguous() for part in layers.split([3, 3, 1, 1]))
-    return Textures(photo, colour, inside, matte, _finer(photo), JUMP_PX * density * 2 / layers.shape[-1])
+    photo, colour, masks = (part.contiguous() for part in layers.split([3, 3, 2]))
+    return Textures(photo, colour, masks, _finer(photo), JUMP_PX * density * 2 / layers.shape[-1])
 
 
 def _finer(photo: Tensor) -> Tensor | None:
@@ -119,18 +126,19 @@ def draw_surfaces(
     """
     height, width = visible.triangle.shape
     skirt, behind = None if skirt is None else skirt.reshape(-1), background.flatten(1)
-    image, cover = _shade(textures, visible.grid.view(-1, 2), visible.label.flatten(), skirt, behind, amount)
+    grid, label, matte = visible.grid.view(-1, 2), visible.label.flatten(), visible.masks[-1].flatten()
+    image, cover = _shade(textures, grid, label, matte, skirt, behind, amount)
     map_of_cover = None if cover is None else cover.view(height, width)
     contour = contour_pixels(visible.grid, visible.label, map_of_cover, textures.jump)
     if len(contour):
         triangle, positions = look_closer(visible.screen, topology.faces, visible.triangle, contour)
         count = triangle.shape[1]
-        x, y = positions.view(-1, 2).unbind(-1)
-        grid = interpolate(visible.planes, triangle.flatten(), x, y).T
+        grid = side_by_side(*interpolate(visible.planes, triangle.flatten(), *positions.view(-1, 2).unbind(-1)))
         label = part_labels(topology, triangle).flatten()
+        matte = sample(textures.matte, grid)[0].clamp(0, 1)
         closer = None if skirt is None else skirt[contour].repeat_interleave(count)
-        behind = behind[:, contour].repeat_interleave(count, -1)
-        colours, covers = _shade(textures, grid, label, closer, behind, amount)
+        behind = behind.index_select(1, contour).repeat_interleave(count, -1)
+        colours, covers = _shade(textures, grid, label, matte, closer, behind, amount)
         image[:, contour] = colours.view(3, -1, count).mean(-1)
         if cover is None and covers is not None:
             cover = torch.ones_like(image[0])
@@ -140,7 +148,13 @@ def draw_surfaces(
 
 
 def _shade(
-    textures: Textures, grid: Tensor, label: Tensor, skirt: Tensor | None, background: Tensor, amount: Tensor
+    textures: Textures,
+    grid: Tensor,
+    label: Tensor,
+    matte: Tensor,
+    skirt: Tensor | None,
+    background: Tensor,
+    amount: Tensor,
 ) -> tuple[Tensor, Tensor | None]:
     """`draw_surfaces` for a list of P positions, without a closer look."""
     hit = label != BACKGROUND
@@ -149,19 +163,19 @@ def _shade(
         return (image, None) if hit.all() else (mix(background, image, hit.float()), hit.float())
     hit, around = hit.float(), label == SURROUNDINGS
     gives_way = (-skirt).clamp(min=0) * around
-    matte = torch.where(around, sample(textures.matte, grid)[0].clamp(0, 1), hit)
+    matte = torch.where(around, matte, hit)
     matte = torch.maximum(matte, skirt * around) * (1 - gives_way)
     soft = around & (matte > MIN_COVER) & ((matte < 1 - MIN_COVER) | (skirt > MIN_COVER))
     if amount >= 1:  # where the person does not lie, the photo need not be looked up
         shown = ((matte > MIN_COVER) & ~soft).nonzero()[:, 0]
         soft = soft.nonzero()[:, 0]
         cut = background.clone()
-        cut[:, shown] = mix(background[:, shown], textures.fetch(grid[shown]), matte[shown])
-        cut[:, soft] = mix(background[:, soft], sample(textures.colour, grid[soft], "bicubic"), matte[soft])
+        mix_into(cut, shown, textures.fetch(take(grid, shown)), matte.index_select(0, shown))
+        mix_into(cut, soft, sample(textures.colour, take(grid, soft), "bicubic"), matte.index_select(0, soft))
         return cut, matte
     image = textures.fetch(grid)
     soft = soft.nonzero()[:, 0]
     own = image.clone()
-    own[:, soft] = sample(textures.colour, grid[soft], "bicubic")
+    own[:, soft] = sample(textures.colour, take(grid, soft), "bicubic")
     amount = torch.maximum(amount, gives_way)  # what is hidden comes out also where the rest of the photo still bends
     return mix(mix(background, image, hit), mix(background, own, matte), amount), mix(hit, matte, amount)

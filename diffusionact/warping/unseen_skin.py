@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .far_half import far_half, seen_aside, spread
 from .rasteriser import gather, interpolate, rasterise, value_planes
-from .sampling import blur, fill, mix, polygon_coverage, sample, smoothstep
+from .sampling import blur, fill, mix, mix_into, polygon_coverage, sample, side_by_side, smoothstep, take
 from .shading import Visible
 from .topology import NUM_FACE, OVAL, SKIN, SURROUNDINGS, Topology, load_topology
 from .values import WarpSource
@@ -146,21 +146,22 @@ def fill_unseen_skin(
     pixels, rank = y * width + x, rank[inside]
     vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
     values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank, x, y)
-    there, (need, far_need, other, nostril, stretch) = values[:2].T, values[2:]
+    there, (need, far_need, other, nostril, stretch) = side_by_side(*values[:2]), values[2:]
     share = torch.maximum(
         smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
         smoothstep(FAR_MIN_STRETCH, FAR_MAX_STRETCH, stretch) * far_need,
     ).clamp(0, 1) * needed
     used = (share > MIN_SHARE).nonzero()[:, 0]
-    pixels, there, other, share, nostril = (part[used] for part in (pixels, there, other, share, nostril))
+    pixels, other, share, nostril = (part.index_select(0, used) for part in (pixels, other, share, nostril))
+    there = take(there, used)
     detail = sample(texture, there, "bicubic") - sample(source.skin_light, there)
     nostril = nostril * (detail.amax(0) < 0)
     like_skin = torch.maximum(smoothstep(*OTHER_THAN_SKIN, detail.abs().amax(0)), nostril)
     detail = detail.clamp(-mix(MAX_DETAIL, NOSTRIL_DETAIL, nostril), detail.new_tensor(MAX_DETAIL))
     detail = detail * (other.clamp(0, 1) * like_skin)
-    skin = sample(source.skin_light, visible.grid.view(-1, 2)[pixels]) + detail
-    colours, sure = image.view(3, -1), trust.view(-1)
-    colours[:, pixels] = mix(colours[:, pixels], skin, share)
+    skin = sample(source.skin_light, take(visible.grid.view(-1, 2), pixels)) + detail
+    mix_into(image.view(3, -1), pixels, skin, share)
+    sure = trust.view(-1)
     sure[pixels] = torch.maximum(sure[pixels], share * other * FILLED_CONFIDENCE)
     soften_end(visible.label, pixels, image)
 

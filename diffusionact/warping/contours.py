@@ -8,12 +8,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .rasteriser import MIN_AREA
+from .rasteriser import MIN_AREA, gather
+from .topology import index_of
 
 # Neighbouring pixels whose texture lies farther apart than this, px of the output, show different surfaces.
 JUMP_PX = 6.0
 # Difference of coverage between neighbours of different parts that is seen as a step.
 COVER_JUMP = 0.15
+CROSS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 OFFSETS = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 # A place may lie this far outside a triangle, barycentric.
 TOLERANCE = 1e-3
@@ -46,6 +48,14 @@ def contour_pixels(grid: Tensor, label: Tensor, cover: Tensor | None, jump: floa
     return edge.flatten().nonzero()[:, 0]
 
 
+def neighbours(pixels: Tensor, shape: torch.Size, steps: tuple[tuple[int, int], ...]) -> Tensor:
+    """(K, M) flat indices of what lies K steps (x, y) beside pixels (M,) of an image (H, W), held at its edge."""
+    height, width = shape
+    step_x, step_y = index_of(steps, pixels.device)[..., None].unbind(1)
+    y, x = (pixels // width + step_y).clamp_(0, height - 1), (pixels % width + step_x).clamp_(0, width - 1)
+    return y * width + x
+
+
 def look_closer(screen: Tensor, faces: Tensor, triangle: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """What is seen at four positions within each of M pixels.
 
@@ -58,15 +68,11 @@ def look_closer(screen: Tensor, faces: Tensor, triangle: Tensor, pixels: Tensor)
     Returns:
         triangles (M, 4), -1 for nothing, and positions (M, 4, 2) px.
     """
-    height, width = triangle.shape
-    y, x = pixels // width, pixels % width
-    neighbours = [
-        triangle[(y + dy).clamp(0, height - 1), (x + dx).clamp(0, width - 1)]
-        for dx, dy in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
-    ]
-    candidates = torch.stack(neighbours, dim=1)[:, None]  # (M, 1, 5)
-    positions = torch.stack([x, y], dim=-1)[:, None].float() + screen.new_tensor(OFFSETS)
-    depth = _depth_at(screen[faces[candidates.clamp(min=0)]], positions[:, :, None])
+    candidates = gather(triangle.flatten(), neighbours(pixels, triangle.shape, CROSS)).T[:, None]  # (M, 1, 5)
+    width = triangle.shape[1]
+    positions = torch.stack([pixels % width, pixels // width], dim=-1)[:, None].float() + screen.new_tensor(OFFSETS)
+    corners = gather(screen, gather(faces, candidates.clamp(min=0)))
+    depth = _depth_at(corners, positions[:, :, None])
     depth = torch.where(candidates >= 0, depth, -torch.inf)
     nearest, choice = depth.max(-1)
     seen = candidates.expand(-1, len(OFFSETS), -1).gather(-1, choice[..., None])[..., 0]

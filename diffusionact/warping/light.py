@@ -19,7 +19,7 @@ from ..checks import describe
 from .confidence import face_normals
 from .rasteriser import gather
 from .sampling import sample
-from .surroundings import ring_normals
+from .surroundings import ring_normals, skull_normals
 from .topology import BROWS, LIP_OUTLINE, LIP_RING, NUM_FACE, OVAL, SKIN, load_topology
 from .values import WarpSource
 
@@ -138,7 +138,8 @@ class Relighting:
 
     def __init__(self, source: WarpSource, plane: Tensor, strength: float):
         face = face_normals(plane)
-        normals = torch.cat([face, ring_normals(source, face[list(OVAL)], source.rotation[0])])
+        rings = ring_normals(skull_normals(source), source.ring_follow, face[list(OVAL)], source.rotation[0])
+        normals = torch.cat([face, rings])
         person = sample(source.matte, source.positions[NUM_FACE:])[0].clamp(0, 1)
         follow = source.ring_follow
         around = torch.where(source.separable > 0, follow * person, follow**BARE_FADE)

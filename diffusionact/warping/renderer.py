@@ -17,11 +17,11 @@ from .head_shell import find_shell, place_shell
 from .hidden_side import TURN_BACK_DEG, find_hidden_side, giving_way, growth, place_hidden_side, turn_back
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
-from .rasteriser import interpolate, rasterise, value_planes
+from .rasteriser import gather, interpolate, rasterise, value_planes
 from .sampling import apply, mix, pixel_centres, sample, side_by_side, smoothstep
 from .shading import Visible, draw_surfaces, part_labels, textures_for
-from .surroundings import ring_normals
-from .topology import NUM_FACE, OVAL, load_topology
+from .surroundings import ring_normals, skull_normals
+from .topology import NUM_FACE, OVAL, index_of, load_topology
 from .unseen_skin import fill_unseen_skin, find_unseen_skin
 from .values import HeadPlacement, WarpedFrames, WarpMotion, WarpSource
 from .view import crop_output, moved_vertices, plane_to_output, still_plane
@@ -83,7 +83,7 @@ class WarpRenderer:
         self._topology = load_topology(device)
         self._pixels = pixel_centres(height, width, device)
         self._axes = self._pixels[0, :, 0].contiguous(), self._pixels[:, :1, 1].contiguous()
-        self._still = still_plane(source)
+        self._still, self._skull = still_plane(source), skull_normals(source)
         self._unseen = find_unseen_skin(source, self._topology)
         self._shell = find_shell(source)
         self._hidden = find_hidden_side(source, self._topology)
@@ -208,7 +208,8 @@ class WarpRenderer:
             gives_way = giving_way(self._hidden, magnified, grown, turn)
             near = near * (1 - gives_way) - gives_way
         face = face_normals(plane)
-        normal = torch.cat([face, ring_normals(source, face[list(OVAL)], placement.rotation[0])])
+        oval = gather(face, index_of(OVAL, face.device))
+        normal = torch.cat([face, ring_normals(self._skull, source.ring_follow, oval, placement.rotation[0])])
         light = torch.ones_like(near) if self.light is None else self.light.ratio(normal)
         return torch.cat([torch.stack([source.seen, magnified, near], dim=1), normal, light[:, None]], dim=1)
 

@@ -117,18 +117,23 @@ def crown_limit(placement: HeadPlacement, plane: Tensor, hair: Tensor) -> Tensor
     return 1 - above * smoothstep(0.0, CROWN_RAMP, silhouette - widest)
 
 
-def ring_normals(source: WarpSource, oval: Tensor, rotation: Tensor) -> Tensor:
+def skull_normals(source: WarpSource) -> Tensor:
+    """(K, 3) unit normals of the skull at the vertices of the rings, head space."""
+    points = source.ring_points
+    outwards = (points - points.new_tensor(SKULL_CENTRE)) / points.new_tensor(SKULL_RADII).square()
+    return outwards / outwards.norm(dim=1, keepdim=True)
+
+
+def ring_normals(skull: Tensor, follow: Tensor, oval: Tensor, rotation: Tensor) -> Tensor:
     """Normals (K, 3) of the rings: the oval's own beside it, the skull's farther out.
 
     Args:
-        source: made ready.
+        skull: (K, 3) see `skull_normals`.
+        follow: (K,) see `WarpSource.ring_follow`.
         oval: (36, 3) normals of the oval's points in the frame.
         rotation: (3, 3) of the head in the frame.
     """
-    points = source.ring_points
-    outwards = (points - points.new_tensor(SKULL_CENTRE)) / points.new_tensor(SKULL_RADII).square()
-    skull = (outwards / outwards.norm(dim=1, keepdim=True)) @ rotation.T
-    normal = torch.lerp(skull, spokes(oval).repeat(RINGS, 1), source.ring_follow[:, None])
+    normal = torch.lerp(skull @ rotation.T, spokes(oval).repeat(RINGS, 1), follow[:, None])
     return normal / normal.norm(dim=1, keepdim=True).clamp(min=1e-9)
 
 

@@ -99,8 +99,8 @@ def load_topology(device: torch.device | str = "cpu") -> Topology:
 
 
 @lru_cache(maxsize=64)
-def index_of(points: tuple[int, ...], device: torch.device) -> Tensor:
-    """(K,) int64, some of the points above, to be taken by `index_select`: a fifth of the time of a list of numbers."""
+def index_of(points: tuple, device: torch.device) -> Tensor:
+    """int64 of whole numbers, such as some of the points above: to be taken by `index_select`, a list takes longer."""
     return torch.tensor(points, device=device)
 
 

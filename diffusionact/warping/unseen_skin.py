@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .contours import neighbours
 from .far_half import far_half, seen_aside, spread
 from .rasteriser import gather, interpolate, rasterise, value_planes
 from .sampling import blur, fill, mix, mix_into, polygon_coverage, sample, side_by_side, smoothstep, take
@@ -32,7 +33,8 @@ OTHER_THAN_SKIN = (0.3, 0.15)
 NOSTRIL, NOSTRIL_REACH, NOSTRIL_DETAIL = (0.85, -1.35), (0.85, 0.5), 0.5
 MIN_SHARE = 0.02
 FILLED_CONFIDENCE = 0.4
-# Weights of a pixel and its neighbours, row by row.
+# A pixel and its neighbours, row by row, and their weights.
+AROUND = tuple((x, y) for y in (-1, 0, 1) for x in (-1, 0, 1))
 BINOMIAL = tuple(a * b / 16 for a in (1, 2, 1) for b in (1, 2, 1))
 
 
@@ -147,10 +149,13 @@ def fill_unseen_skin(
     vertices = torch.cat([unseen.values, magnified[:, None]], dim=1)
     values = interpolate(value_planes(visible.screen, unseen.faces, vertices), rank, x, y)
     there, (need, far_need, other, nostril, stretch) = side_by_side(*values[:2]), values[2:]
-    share = torch.maximum(
-        smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
-        smoothstep(FAR_MIN_STRETCH, FAR_MAX_STRETCH, stretch) * far_need,
-    ).clamp(0, 1) * needed
+    share = (
+        torch.maximum(
+            smoothstep(MIN_STRETCH, MAX_STRETCH, stretch) * need,
+            smoothstep(FAR_MIN_STRETCH, FAR_MAX_STRETCH, stretch) * far_need,
+        ).clamp(0, 1)
+        * needed
+    )
     used = (share > MIN_SHARE).nonzero()[:, 0]
     pixels, other, share, nostril = (part.index_select(0, used) for part in (pixels, other, share, nostril))
     there = take(there, used)
@@ -169,22 +174,13 @@ def fill_unseen_skin(
 def soften_end(label: Tensor, filled: Tensor, image: Tensor) -> None:
     """Blur the contour where filled pixels (P,) end before what lies behind the face, in place: it has no steps."""
     behind = (label >= SURROUNDINGS).flatten()
-    around = _around(filled, label.shape)
+    around = neighbours(filled, label.shape, AROUND)
     contour = torch.zeros_like(behind)
-    contour[around[:, behind[around].any(0)].flatten()] = True
-    around = _around(contour.nonzero()[:, 0], label.shape)
+    contour[around[:, gather(behind, around).any(0)].flatten()] = True
+    around = neighbours(contour.nonzero()[:, 0], label.shape, AROUND)
     colours = image.view(3, -1)
     weights = image.new_tensor(BINOMIAL).view(1, -1, 1)
     colours[:, around[len(BINOMIAL) // 2]] = (colours[:, around] * weights).sum(1)
-
-
-def _around(pixels: Tensor, shape: torch.Size) -> Tensor:
-    """(9, P) flat indices of pixels (P,) and their neighbours, row by row."""
-    height, width = shape
-    y, x = pixels // width, pixels % width
-    steps = (-1, 0, 1)
-    rows, columns = ([(at + step).clamp(0, size - 1) for step in steps] for at, size in ((y, height), (x, width)))
-    return torch.stack([row * width + column for row in rows for column in columns])
 
 
 def _box(points: Tensor, shape: torch.Size) -> tuple[tuple[int, int], tuple[int, int]]:

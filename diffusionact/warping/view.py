@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -30,16 +32,27 @@ def source_grid(source: WarpSource, head: Tensor) -> Tensor:
     return grid.view(*head.shape[:-1], 2)
 
 
+@lru_cache(maxsize=16)  # of a renderer's map, which stays the same
+def output_scale(to_output: Tensor) -> Tensor:
+    """() px of the output for one of the aligned crop."""
+    return torch.linalg.det(to_output[:, :2]).abs().sqrt()
+
+
+@lru_cache(maxsize=16)  # of a renderer's map, which stays the same
+def _output_to_aligned(to_output: Tensor) -> Tensor:
+    """(2, 3) px of the output -> aligned px."""
+    return invert_transform(to_output[None])[0]
+
+
 def plane_to_output(plane: Tensor, to_output: Tensor) -> Tensor:
     """Plane points (N, 3) as px of the output, x right, y down; z in px towards the camera."""
     aligned = plane_to_aligned(plane)
-    scale = torch.linalg.det(to_output[:, :2]).abs().sqrt()
-    return torch.cat([apply(to_output, aligned[:, :2]), aligned[:, 2:] * scale], dim=1)
+    return torch.cat([apply(to_output, aligned[:, :2]), aligned[:, 2:] * output_scale(to_output)], dim=1)
 
 
 def output_to_plane(pixels: Tensor, to_output: Tensor, depth: Tensor) -> Tensor:
     """Px of the output (*S, 2) at a depth () of the plane, as plane points (*S, 3)."""
-    aligned = apply(invert_transform(to_output[None])[0], pixels)
+    aligned = apply(_output_to_aligned(to_output), pixels)
     plane = mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[..., :1])], dim=-1))
     return torch.cat([plane[..., :2], torch.zeros_like(plane[..., :1]) + depth], dim=-1)
 

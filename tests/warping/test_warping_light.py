@@ -10,7 +10,7 @@ from diffusionact.types import concatenate
 from diffusionact.warping import WarpRenderer, WarpSource, coefficient_motion, prepare_source, with_matte
 from diffusionact.warping.confidence import face_normals
 from diffusionact.warping.light import MAX_RATIO, MIN_RATIO, Relighting, fit_light, shading, spherical_harmonics
-from diffusionact.warping.surroundings import ring_normals
+from diffusionact.warping.surroundings import ring_normals, skull_normals
 from diffusionact.warping.topology import NUM_FACE, OVAL, SKIN
 from diffusionact.warping.view import moved_vertices, still_plane
 
@@ -48,7 +48,8 @@ def vertex_ratio(source, motion, strength=1.0):
     """What the light does to each vertex in the first frame of a motion."""
     plane = moved_vertices(source, motion.placement.row(0), motion.change[0], still_plane(source))
     face = face_normals(plane)
-    normals = torch.cat([face, ring_normals(source, face[list(OVAL)], motion.placement.rotation[0])])
+    rings = ring_normals(skull_normals(source), source.ring_follow, face[list(OVAL)], motion.placement.rotation[0])
+    normals = torch.cat([face, rings])
     before = source.placement.place(source.shape[None, :NUM_FACE])[0]
     return Relighting(source, before, strength).ratio(normals)
 

@@ -44,3 +44,30 @@ class Drawing:
         left, right = max(math.floor(corners[0][0]), 0), min(math.ceil(corners[1][0]) + 1, width)
         top, bottom = max(math.floor(corners[0][1]), 0), min(math.ceil(corners[1][1]) + 1, height)
         return (slice(top, bottom), slice(left, right)) if bottom > top and right > left else None
+
+    def boxes(self, low: Tensor, high: Tensor) -> list[tuple[slice, slice]] | None:
+        """Boxes of one size that hold those between corners (B, 2) px, as far as the frame shows them.
+
+        None if it shows none.
+        """
+        found = [self.box(*corners) for corners in zip(low, high, strict=True)]
+        shown = [box for box in found if box is not None]
+        if not shown:
+            return None
+        size = [max(part.stop - part.start for part in parts) for parts in zip(*shown, strict=True)]
+        # What the frame does not show is painted nowhere, wherever its box lies.
+        return [_widened(box or shown[0], size, self.confidence.shape) for box in found]
+
+    def cut(self, values: Tensor, boxes: list[tuple[slice, slice]]) -> Tensor:
+        """(B, h, w, C) of the frame's values (H, W, C) in boxes of one size."""
+        return torch.stack([values[box] for box in boxes])
+
+    def paint(self, box: tuple[slice, slice], colours: Tensor, share: Tensor) -> None:
+        """Mix colours (3, h, w) into a box of the image by a share (h, w)."""
+        self.image[:, box[0], box[1]].lerp_(colours, share)
+
+
+def _widened(box: tuple[slice, slice], size: list[int], frame: torch.Size) -> tuple[slice, slice]:
+    """A box of a size that holds another and lies in the frame."""
+    starts = [min(part.start, end - length) for part, length, end in zip(box, size, frame, strict=True)]
+    return tuple(slice(start, start + length) for start, length in zip(starts, size, strict=True))

@@ -19,9 +19,20 @@ from .eyes import (
     edge_curve,
     eye_frame,
     iris_axes,
-    opening,
+    ring_opening,
 )
-from .sampling import apply, length, mix, polygon_coverage, sample, segment_distance, smooth_outline, smoothstep
+from .rasteriser import gather
+from .sampling import (
+    apply_each,
+    length,
+    mix,
+    polygon_coverage,
+    sample,
+    sample_each,
+    segment_distance,
+    smooth_outline,
+    smoothstep,
+)
 from .topology import EYE_RINGS, IRISES, index_of
 from .values import WarpSource
 
@@ -45,20 +56,39 @@ OPENING_STAYS, OPENING_CHANGES = 0.06, 0.2
 
 
 @dataclass(frozen=True)
-class OwnEye:
-    """An eye in the photo.
+class OwnEyes:
+    """Both eyes in the photo.
 
     Attributes:
-        opening: () height for width.
-        axes: (2, 2) see `iris_axes`, grid coordinates of the canvas.
-        place: (2,) middle of the iris in the eye's patch.
-        radius: () of the iris there.
+        opening: (2,) height for width.
+        axes: (2, 2, 2) see `iris_axes`, grid coordinates of the canvas.
+        middle: (2, 2) of the irises in the eyes' patches.
+        radius: (2,) of the irises there.
+        patches: (2, 7, P, P) the white, the skin of the lids, and the zone in which it shows.
     """
 
     opening: Tensor
     axes: Tensor
-    place: Tensor
+    middle: Tensor
     radius: Tensor
+    patches: Tensor
+
+
+@dataclass(frozen=True)
+class MovedEyes:
+    """Both eyes in a frame.
+
+    Attributes:
+        ring: (2, 16, 2) px, the lids' edges.
+        width: (2,) px.
+        ratio: (2,) the opening for that in the photo.
+        closed: (2,) in [0, 1], how far they have closed.
+    """
+
+    ring: Tensor
+    width: Tensor
+    ratio: Tensor
+    closed: Tensor
 
 
 def paint_eyes(source: WarpSource, iris_source: Tensor, drawing: Drawing) -> None:
@@ -69,132 +99,147 @@ def paint_eyes(source: WarpSource, iris_source: Tensor, drawing: Drawing) -> Non
         iris_source: (3, side, side) texture that irises are fetched from.
         drawing: changed in place.
     """
-    for eye in range(len(EYE_RINGS)):
-        _paint_eye(source, iris_source, drawing, eye)
+    rings = index_of(EYE_RINGS, drawing.points.device)
+    ring = gather(drawing.points, rings)
+    ratio = ring_opening(gather(drawing.head, rings)) / _own_eyes(source).opening
+    width = length(ring[:, 0] - ring[:, 8]).clamp(min=2.0)
+    eyes = MovedEyes(ring, width, ratio, (1 - ratio).clamp(0.0, 1.0))
+    _paint_lids(source, drawing, eyes)
+    _paint_eyeballs(source, iris_source, drawing, eyes)
+    _paint_lashes(source, drawing, eyes)
 
 
-def _paint_eye(source: WarpSource, texture: Tensor, drawing: Drawing, eye: int) -> None:
-    ring = _ring(drawing, eye)
-    now, before = opening(drawing.head, EYE_RINGS[eye]), _own_eyes(source)[eye].opening
-    closed = (1 - now / before).clamp(0.0, 1.0)
-    width = (ring[0] - ring[8]).norm().clamp(min=2.0)
-    reach = BOX_REACH * width
-    _paint_lid(source, drawing, eye, drawing.box(ring.mean(0) - reach, ring.mean(0) + reach), closed)
-    box = drawing.box(ring.amin(0) - 2, ring.amax(0) + 2)
-    if box is not None:
-        _paint_eyeball(source, texture, drawing, eye, box, now / before)
-    reach = LASH_REACH * width
-    box = drawing.box(ring.amin(0) - reach, ring.amax(0) + reach)
-    share = smoothstep(*LASH_CLOSING, closed)
-    if box is not None and share > 0:
-        shadow = _lash_shadow(source.lashes[eye], ring, drawing.pixels[box], width, closed)
-        drawing.image[:, box[0], box[1]] *= mix(1.0, shadow, share)
-
-
-def _paint_lid(source: WarpSource, drawing: Drawing, eye: int, box: tuple[slice, slice] | None, closed: Tensor) -> None:
+def _paint_lids(source: WarpSource, drawing: Drawing, eyes: MovedEyes) -> None:
     """Closing lids show smooth skin where the mesh would draw out lashes and their shadow."""
-    amount = smoothstep(*SKIN_CLOSING, closed)
-    if box is None or amount <= 0:
+    amount = smoothstep(*SKIN_CLOSING, eyes.closed)
+    middle, reach = eyes.ring.mean(1), BOX_REACH * eyes.width[:, None]
+    if amount.amax() <= 0 or (boxes := drawing.boxes(middle - reach, middle + reach)) is None:
         return
-    patch = apply(source.eye_frames[eye], drawing.grid[box])
-    share = sample(source.eye_masks[eye, 1:], patch)[0] * amount
-    skin = sample(source.lid_skin[eye], patch)
-    drawing.image[:, box[0], box[1]] = mix(drawing.image[:, box[0], box[1]], skin, share)
-    drawing.confidence[box] *= 1 - 0.6 * share
+    patch = apply_each(source.eye_frames, drawing.cut(drawing.grid, boxes))
+    skin, share = sample_each(_own_eyes(source).patches[:, 3:], patch).split([3, 1], dim=1)
+    share = share[:, 0] * amount[:, None, None]
+    for box, colours, part in zip(boxes, skin, share, strict=True):
+        drawing.paint(box, colours, part)
+        drawing.confidence[box] *= 1 - 0.6 * part
 
 
-def _paint_eyeball(
-    source: WarpSource, texture: Tensor, drawing: Drawing, eye: int, box: tuple[slice, slice], ratio: Tensor
-) -> None:
+def _paint_eyeballs(source: WarpSource, texture: Tensor, drawing: Drawing, eyes: MovedEyes) -> None:
     """The white and the iris, where the opening shows them."""
-    ring = _ring(drawing, eye)
-    pixels, patch = drawing.pixels[box], apply(source.eye_frames[eye], drawing.grid[box])
-    cover = polygon_coverage(pixels, smooth_outline(ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
-    eyeball, (moved, known) = _eyeball(source, texture, drawing, eye, pixels, patch, ratio)
+    boxes = drawing.boxes(eyes.ring.amin(1) - 2, eyes.ring.amax(1) + 2)
+    if boxes is None:
+        return
+    pixels, patch = drawing.cut(drawing.pixels, boxes), apply_each(source.eye_frames, drawing.cut(drawing.grid, boxes))
+    cover = polygon_coverage(pixels, smooth_outline(eyes.ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
+    ratio = eyes.ratio[:, None, None]
+    white, lid = sample_each(_own_eyes(source).patches[:, :6], patch).split(3, dim=1)
+    iris, disc, seen = _irises(source, texture, drawing, pixels)
     # A slit shows shadow rather than the eye.
-    lid = sample(source.lid_skin[eye], patch) * SLIT_SHADE
-    eyeball = mix(lid, eyeball, smoothstep(*SLIT_RATIO, ratio))
+    eyeball = mix(lid * SLIT_SHADE, mix(white, iris, disc[:, None]), smoothstep(*SLIT_RATIO, ratio)[:, None])
+    moved = _iris_moved(source, drawing, eyes)[:, None, None]
     share = cover * torch.maximum(moved, smoothstep(*SKIN_CLOSING, 1 - ratio))
-    drawing.image[:, box[0], box[1]] = mix(drawing.image[:, box[0], box[1]], eyeball, share)
     wide = smoothstep(0.3, 0.85, 1 / ratio.clamp(min=1.0))
-    drawing.confidence[box] *= mix(1.0, wide * (1 - moved * (0.3 + 0.6 * (1 - known))), cover)
+    sure = mix(1.0, wide * (1 - moved * (0.3 + 0.6 * (1 - seen * disc))), cover)
+    for eye, box in enumerate(boxes):
+        drawing.paint(box, eyeball[eye], share[eye])
+        drawing.confidence[box] *= sure[eye]
 
 
-def _eyeball(
-    source: WarpSource, texture: Tensor, drawing: Drawing, eye: int, pixels: Tensor, patch: Tensor, ratio: Tensor
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Colours (3, h, w) of the white and the iris; how much they are needed () and known (h, w)."""
-    frame, own = source.eye_frames[eye], _own_eyes(source)[eye]
-    iris = drawing.points.index_select(0, index_of(IRISES[eye], drawing.points.device))
-    unit = (pixels - iris[0]) @ torch.linalg.inv(iris_axes(iris)).T
+def _irises(source: WarpSource, texture: Tensor, drawing: Drawing, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Colours (2, 3, h, w) of the irises, their discs (2, h, w), and where the photo showed them (2, h, w)."""
+    own, iris = _own_eyes(source), _iris_points(drawing)
+    away = (pixels - iris[:, None, None, 0]).flatten(1, 2)
+    unit = (away @ torch.linalg.inv(iris_axes(iris)).mT).view(pixels.shape)
     radius = length(unit)
     # The source's iris in the canvas' grid, and the colours there.
-    positions = source.irises[eye, 0] + unit @ own.axes.T
-    shown = sample(texture, positions, "bicubic").clamp(0, 1)
-    seen = smoothstep(0.5, 0.95, _clear_of_lids(source.eye_masks[eye, :1], apply(frame, positions)))
-    colour = mix(_ring_colours(source.iris_rings[eye], radius), shown, seen)
-    disc = smoothstep(1.14, 0.98, radius)
-    white = sample(source.eye_white[eye], patch)
-    # How far the iris sits from where the lids' warp would put it, in radii.
-    shift = (apply(eye_frame(_ring(drawing, eye)), iris[0]) - own.place).norm() / own.radius
-    moved = smoothstep(IRIS_STAYS, IRIS_MOVES, shift)
-    moved = torch.maximum(moved, smoothstep(OPENING_STAYS, OPENING_CHANGES, (1 - ratio).abs()))
-    return mix(white, colour, disc), (moved, seen * disc)
+    positions = source.irises[:, :1] + unit.flatten(1, 2) @ own.axes.mT
+    shown = sample(texture, positions, "bicubic").clamp(0, 1).movedim(1, 0).view(2, 3, *radius.shape[1:])
+    places = apply_each(source.eye_frames, positions).view(pixels.shape)
+    seen = smoothstep(0.5, 0.95, _clear_of_lids(source.eye_masks[:, :1], places))
+    colour = mix(_ring_colours(source.iris_rings, radius), shown, seen[:, None])
+    return colour, smoothstep(1.14, 0.98, radius), seen
 
 
-def _clear_of_lids(mask: Tensor, places: Tensor) -> Tensor:
-    """Mask (h, w) of the opening at places (h, w, 2) of its patch, without a rim above and below that lids colour."""
+def _iris_moved(source: WarpSource, drawing: Drawing, eyes: MovedEyes) -> Tensor:
+    """(2,) in [0, 1] how far the irises sit from where the lids' warp would put them, or the lids squash them."""
+    own = _own_eyes(source)
+    now = apply_each(eye_frame(eyes.ring), _iris_points(drawing)[:, 0])
+    moved = smoothstep(IRIS_STAYS, IRIS_MOVES, length(now - own.middle) / own.radius)
+    return torch.maximum(moved, smoothstep(OPENING_STAYS, OPENING_CHANGES, (1 - eyes.ratio).abs()))
+
+
+def _iris_points(drawing: Drawing) -> Tensor:
+    """(2, 5, 2) px, middle and rim of both irises in the frame."""
+    return gather(drawing.points, index_of(IRISES, drawing.points.device))
+
+
+def _clear_of_lids(masks: Tensor, places: Tensor) -> Tensor:
+    """Masks (2, h, w) of the openings at places (2, h, w, 2), without rims above and below that lids colour."""
     rim = places.new_tensor([0.0, LID_RIM])
-    return torch.minimum(sample(mask, places - rim)[0], sample(mask, places + rim)[0])
-
-
-def _ring(drawing: Drawing, eye: int) -> Tensor:
-    """(16, 2) px, the lids' edges in the frame."""
-    return drawing.points.index_select(0, index_of(EYE_RINGS[eye], drawing.points.device))
+    above, below = sample_each(masks, torch.cat([places - rim, places + rim], dim=1))[:, 0].chunk(2, dim=1)
+    return torch.minimum(above, below)
 
 
 @lru_cache(maxsize=4)  # of a source's tensors, which stay the same
-def _own_eyes(source: WarpSource) -> tuple[OwnEye, ...]:
+def _own_eyes(source: WarpSource) -> OwnEyes:
     """Both eyes in the photo."""
-    eyes = []
-    for frame, iris, ring in zip(source.eye_frames, source.irises, EYE_RINGS, strict=True):
-        axes = iris_axes(iris)
-        radius = (frame[:, :2] @ axes[:, 0]).norm().clamp(min=1e-6)
-        eyes.append(OwnEye(opening(source.shape, ring).clamp(min=0.02), axes, apply(frame, iris[0]), radius))
-    return tuple(eyes)
+    axes = iris_axes(source.irises)
+    return OwnEyes(
+        opening=ring_opening(source.shape[torch.tensor(EYE_RINGS)]).clamp(min=0.02),
+        axes=axes,
+        middle=apply_each(source.eye_frames, source.irises[:, 0]),
+        radius=(source.eye_frames[..., :2] @ axes[..., :1])[..., 0].norm(dim=-1).clamp(min=1e-6),
+        patches=torch.cat([source.eye_white, source.lid_skin, source.eye_masks[:, 1:]], dim=1),
+    )
 
 
 def _ring_colours(rings: Tensor, radius: Tensor) -> Tensor:
-    """Colours (3, h, w) of an iris (3, R) by radius."""
-    index = (radius / IRIS_REACH * IRIS_RINGS - 0.5).clamp(0, IRIS_RINGS - 1 - 1e-3)
+    """Colours (2, 3, h, w) of irises (2, 3, R) by radius (2, h, w)."""
+    index = (radius / IRIS_REACH * IRIS_RINGS - 0.5).clamp(0, IRIS_RINGS - 1 - 1e-3)[:, None]
     low = index.long()
-    return mix(rings[:, low], rings[:, low + 1], index - low)
+    inner, outer = (rings.gather(2, (low + i).flatten(2).expand(-1, 3, -1)) for i in (0, 1))
+    share = index - low
+    return mix(*(ring.view(2, 3, *radius.shape[1:]) for ring in (inner, outer)), share)
 
 
-def _lash_shadow(lashes: Tensor, ring: Tensor, pixels: Tensor, width: Tensor, closed: Tensor) -> Tensor:
-    """Darkness (3, h, w) of the upper lashes; they point up while the eye is open and down when it is shut."""
-    edge, _ = edge_curve(ring[:9], 17)
-    squared, along = segment_distance(pixels, edge[:-1], edge[1:])
-    distance, nearest = squared.min(0)
-    place = (nearest + along.gather(0, nearest[None])[0]) / (len(edge) - 1)
-    step = (edge[1:] - edge[:-1])[nearest]
-    away = pixels - edge[:-1][nearest]
-    below = (away[..., 1] * step[..., 0] - away[..., 0] * step[..., 1]) * (edge[-1, 0] - edge[0, 0]).sign()
+def _paint_lashes(source: WarpSource, drawing: Drawing, eyes: MovedEyes) -> None:
+    """The upper lashes darken what lies behind them."""
+    share = smoothstep(*LASH_CLOSING, eyes.closed)
+    reach = LASH_REACH * eyes.width[:, None]
+    if share.amax() <= 0 or (boxes := drawing.boxes(eyes.ring.amin(1) - reach, eyes.ring.amax(1) + reach)) is None:
+        return
+    shadow = mix(1.0, _lash_shadow(source.lashes, drawing.cut(drawing.pixels, boxes), eyes), share[:, None, None, None])
+    for box, part in zip(boxes, shadow, strict=True):
+        drawing.image[:, box[0], box[1]] *= part
+
+
+def _lash_shadow(lashes: Tensor, pixels: Tensor, eyes: MovedEyes) -> Tensor:
+    """Darkness (2, 3, h, w) of the upper lashes; they point up while the eye is open and down when it is shut."""
+    edge, _ = edge_curve(eyes.ring[:, :9], 17)
+    start, step = edge[:, :-1], edge.diff(dim=1)
+    squared, along = segment_distance(pixels, start, edge[:, 1:])
+    distance, nearest = squared.min(1)
+    place = (nearest + along.gather(1, nearest[:, None])[:, 0]) / (edge.shape[1] - 1)
+    first = torch.arange(2, device=edge.device)[:, None, None] * start.shape[1]
+    start, step = gather(torch.stack([start, step], dim=2).flatten(0, 1), nearest + first).unbind(-2)
+    away = pixels - start
+    outwards = (edge[:, -1, 0] - edge[:, 0, 0]).sign()[:, None, None]
+    below = (away[..., 1] * step[..., 0] - away[..., 0] * step[..., 1]) * outwards
+    width, closed = eyes.width[:, None, None], eyes.closed[:, None, None]
     height = -below.sign() * distance.sqrt() / width
     reach = (1 - 2 * closed).abs().clamp(min=MIN_LASH_REACH)
     up, down = 1 - smoothstep(*LASHES_UP, closed), smoothstep(*LASHES_DOWN, closed)
     parts = [
-        mix(1.0, _lash_rows(lashes, place, side * height / reach), amount)
+        mix(1.0, _lash_rows(lashes, place, side * height / reach), amount[:, None])
         for side, amount in ((1, up), (-1, down))
-        if amount > 0
+        if amount.amax() > 0
     ]
-    return reduce(torch.minimum, parts, torch.ones_like(height))
+    return reduce(torch.minimum, parts, torch.ones_like(height[:, None]))
 
 
 def _lash_rows(lashes: Tensor, place: Tensor, height: Tensor) -> Tensor:
-    """Darkness (3, h, w) at a place along the lid in [0, 1] and a height above its edge, eye widths."""
+    """Darkness (2, 3, h, w) at places along the lids in [0, 1] and heights above their edges, eye widths."""
     column = (place * (LASH_COLUMNS - 1) + 0.5) / LASH_COLUMNS * 2 - 1
     row = ((height + LASH_BELOW) / (LASH_ABOVE + LASH_BELOW) * (LASH_ROWS - 1) + 0.5) / LASH_ROWS * 2 - 1
-    darkness = sample(lashes, torch.stack([column, row], dim=-1))
+    darkness = sample_each(lashes, torch.stack([column, row], dim=-1))
     ends = smoothstep(0.0, 0.06, place) * smoothstep(1.0, 0.94, place)
-    return mix(1.0, darkness, ends)
+    return mix(1.0, darkness, ends[:, None])

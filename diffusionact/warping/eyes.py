@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .sampling import apply, blur, fill, mix, pixel_centres, pixels_to_grid, polygon_coverage, sample, smoothstep
@@ -54,30 +55,40 @@ class Eyes:
 
 
 def eye_frame(ring: Tensor) -> Tensor:
-    """(2, 3) px or grid coordinates -> the patch's grid, of the ring (16, 2) around an eye in the same coordinates."""
-    across = ring[8] - ring[0]
-    across = across * across[0].sign()
-    width = across.norm().clamp(min=1e-6)
+    """(*B, 2, 3) px or grid coordinates -> the patch's grid, of the ring (*B, 16, 2) around an eye in the same ones."""
+    across = ring[..., 8, :] - ring[..., 0, :]
+    across = across * across[..., :1].sign()
+    width = across.norm(dim=-1, keepdim=True).clamp(min=1e-6)
     x = across / width
-    linear = torch.stack([x, torch.stack([-x[1], x[0]])]) / (PATCH_REACH * width)
-    middle = (ring[0] + ring[8]) / 2
-    return torch.cat([linear, -(linear @ middle)[:, None]], dim=1)
+    linear = torch.stack([x, _turned(x)], dim=-2) / (PATCH_REACH * width)[..., None]
+    middle = (ring[..., 0, :] + ring[..., 8, :]) / 2
+    return torch.cat([linear, -(linear @ middle[..., None])], dim=-1)
+
+
+def _turned(vectors: Tensor) -> Tensor:
+    """Vectors (*S, 2) turned from x to y."""
+    return torch.stack([-vectors[..., 1], vectors[..., 0]], dim=-1)
 
 
 def iris_axes(points: Tensor) -> Tensor:
-    """(2, 2) matrix whose columns carry the unit circle onto an iris, of its five points (5, 2)."""
-    across = (points[1] - points[3]) / 2
-    across = across * torch.where(across[0] < 0, -1.0, 1.0)
-    width = across.norm().clamp(min=1e-6)
-    height = torch.maximum((points[2] - points[4]).norm() / 2, MIN_IRIS_ASPECT * width)
-    down = torch.stack([-across[1], across[0]]) / width * height
-    return torch.stack([across, down], dim=1)
+    """(*B, 2, 2) matrix whose columns carry the unit circle onto an iris, of its five points (*B, 5, 2)."""
+    across = (points[..., 1, :] - points[..., 3, :]) / 2
+    across = across * torch.where(across[..., :1] < 0, -1.0, 1.0)
+    width = across.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    height = (points[..., 2, :] - points[..., 4, :]).norm(dim=-1, keepdim=True) / 2
+    down = _turned(across) / width * torch.maximum(height, MIN_IRIS_ASPECT * width)
+    return torch.stack([across, down], dim=-1)
 
 
 def opening(points: Tensor, ring: tuple[int, ...]) -> Tensor:
     """How open eyes are: height for width () or (F,), of points (..., N, 2 or 3)."""
-    height = (points[..., ring[4], :] - points[..., ring[12], :]).norm(dim=-1)
-    return height / (points[..., ring[0], :] - points[..., ring[8], :]).norm(dim=-1).clamp(min=1e-6)
+    return ring_opening(points[..., list(ring), :])
+
+
+def ring_opening(ring: Tensor) -> Tensor:
+    """Height for width (*B,) of the rings (*B, 16, 2 or 3) around eyes."""
+    height = (ring[..., 4, :] - ring[..., 12, :]).norm(dim=-1)
+    return height / (ring[..., 0, :] - ring[..., 8, :]).norm(dim=-1).clamp(min=1e-6)
 
 
 def prepare_eyes(texture: Tensor, mesh: Tensor) -> Eyes:
@@ -167,18 +178,19 @@ def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def edge_curve(edge: Tensor, columns: int) -> tuple[Tensor, Tensor]:
-    """Points (columns, 2) at equal steps along a line (K, 2) and its unit normals (columns, 2), turned upwards."""
-    length = (edge[1:] - edge[:-1]).norm(dim=-1).clamp(min=1e-6)
-    reached = torch.cat([length.new_zeros(1), length.cumsum(0)])
-    wanted = torch.linspace(0, 1, columns, device=edge.device) * reached[-1]
-    segment = (torch.searchsorted(reached, wanted) - 1).clamp(0, len(edge) - 2)
-    share = ((wanted - reached[segment]) / length[segment])[:, None]
-    points = edge[segment] * (1 - share) + edge[segment + 1] * share
-    ahead = points.roll(-1, 0) - points.roll(1, 0)
-    ahead[0], ahead[-1] = points[1] - points[0], points[-1] - points[-2]
+    """Points (*B, columns, 2) at equal steps along a line (*B, K, 2) and its unit normals, turned upwards."""
+    length = (edge[..., 1:, :] - edge[..., :-1, :]).norm(dim=-1).clamp(min=1e-6)
+    reached = F.pad(length.cumsum(-1), (1, 0))
+    wanted = torch.linspace(0, 1, columns, device=edge.device) * reached[..., -1:]
+    segment = (torch.searchsorted(reached, wanted) - 1).clamp(0, edge.shape[-2] - 2)
+    share = ((wanted - reached.gather(-1, segment)) / length.gather(-1, segment))[..., None]
+    start, end = (edge.gather(-2, (segment + i)[..., None].expand(*segment.shape, 2)) for i in (0, 1))
+    points = start * (1 - share) + end * share
+    ahead = points.roll(-1, -2) - points.roll(1, -2)
+    ahead[..., 0, :], ahead[..., -1, :] = points[..., 1, :] - points[..., 0, :], points[..., -1, :] - points[..., -2, :]
     ahead = ahead / ahead.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-    normal = torch.stack([ahead[:, 1], -ahead[:, 0]], dim=-1)
-    return points, normal * torch.where(normal[:, 1:] > 0, -1.0, 1.0)
+    normal = torch.stack([ahead[..., 1], -ahead[..., 0]], dim=-1)
+    return points, normal * torch.where(normal[..., 1:] > 0, -1.0, 1.0)
 
 
 def _lashes(patch: Tensor, skin: Tensor, lids: Tensor) -> Tensor:

@@ -34,6 +34,11 @@ def sample(image: Tensor, grid: Tensor, mode: str = "bilinear", beyond: str = "b
     return values if grid.ndim == 3 else values.reshape(len(image), *grid.shape[:-1])
 
 
+def sample_each(images: Tensor, grids: Tensor) -> Tensor:
+    """Values (B, C, h, w) of B images (B, C, H, W), each at its own grid coordinates (B, h, w, 2); the border is held."""
+    return F.grid_sample(images, grids, padding_mode="border", align_corners=False)
+
+
 def side_by_side(x: Tensor, y: Tensor) -> Tensor:
     """Vectors (*S, 2) of x and y (*S,); as real and imaginary parts, which is written in a third of `stack`'s time."""
     return torch.view_as_real(torch.complex(x, y))
@@ -67,6 +72,14 @@ def apply(matrix: Tensor, points: Tensor) -> Tensor:
     """Points (*S, 2) through an affine map (2, 3)."""
     moved = points.reshape(-1, 2)
     return torch.addmm(matrix[:, 2], moved, matrix[:, :2].T).view(points.shape)
+
+
+def apply_each(matrices: Tensor, points: Tensor) -> Tensor:
+    """B lists of points (B, *S, 2), each through its own affine map (B, 2, 3)."""
+    moved = torch.baddbmm(
+        matrices[:, None, :, 2], points.reshape(len(points), -1, 2), matrices[..., :2].transpose(1, 2)
+    )
+    return moved.view(points.shape)
 
 
 def pixel_centres(height: int, width: int, device: torch.device) -> Tensor:
@@ -107,9 +120,12 @@ def fill(image: Tensor, valid: Tensor, sigmas: tuple[float, ...]) -> Tensor:
 
 
 def segment_distance(points: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distances (K, *S) of points (*S, 2) from K segments, and the positions along them in [0, 1]."""
-    shape = (-1, *[1] * (points.ndim - 1))
-    (x, y), (x0, y0) = points.unbind(-1), (part.view(shape) for part in start.unbind(-1))
+    """Squared distances (*B, K, *S) of points (*B, *S, 2) from K segments (*B, K, 2), and the positions along them.
+
+    The positions lie in [0, 1].
+    """
+    shape = _spread_shape(points, start)
+    (x, y), (x0, y0) = _beside_edges(points, start), (part.view(shape) for part in start.unbind(-1))
     step_x, step_y = (part.view(shape) for part in (end - start).unbind(-1))
     away_x, away_y = x - x0, y - y0
     squared = (step_x * step_x + step_y * step_y).clamp(min=1e-12)
@@ -118,40 +134,59 @@ def segment_distance(points: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor
     return gap_x * gap_x + gap_y * gap_y, along
 
 
+def _spread_shape(points: Tensor, edges: Tensor) -> tuple[int, ...]:
+    """Shape (*B, K, 1, ...) in which values of K edges (*B, K, 2) meet points (*B, *S, 2)."""
+    return (*edges.shape[:-1], *[1] * (points.ndim + 1 - edges.ndim))
+
+
+def _beside_edges(points: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+    """x and y (*B, 1, *S) of points (*B, *S, 2), to meet edges (*B, K, 2)."""
+    axis = edges.ndim - 2
+    return points[..., 0].unsqueeze(axis).contiguous(), points[..., 1].unsqueeze(axis).contiguous()
+
+
 def polygon_distance(points: Tensor, polygon: Tensor) -> Tensor:
-    """Signed distance (*S,) of points (*S, 2) from the outline of a polygon (K, 2), positive inside; in its unit."""
-    shape = (-1, *[1] * (points.ndim - 1))
-    x, y = points[..., 0].contiguous(), points[..., 1].contiguous()
-    start, end = polygon, polygon.roll(-1, 0)
+    """Signed distance of points from the outline of a polygon, positive inside; in its unit.
+
+    Args:
+        points: (*B, *S, 2).
+        polygon: (*B, K, 2), one for each of B.
+
+    Returns:
+        (*B, *S).
+    """
+    shape, axis = _spread_shape(points, polygon), polygon.ndim - 2
+    x, y = _beside_edges(points, polygon)
+    start, end = polygon, polygon.roll(-1, -2)
     step = end - start
     size = length(step)
     # Unit vectors along the edges, all upwards in y, so that the same side is always the one with smaller x.
-    step = step * torch.where(step[:, 1] < 0, -1.0, 1.0)[:, None]
-    along = torch.where(size[:, None] > 1e-6, step / size.clamp(min=1e-6)[:, None], step.new_tensor([1.0, 0.0]))
+    step = step * torch.where(step[..., 1:] < 0, -1.0, 1.0)
+    along = torch.where(size[..., None] > 1e-6, step / size.clamp(min=1e-6)[..., None], step.new_tensor([1.0, 0.0]))
     middle, (ux, uy) = (start + end) / 2, along.unbind(-1)
     half = (size / 2).view(shape)
     # Distance beside each edge's line, and beyond its ends: two linear functions of the point.
-    beside = _linear(-uy, ux, uy * middle[:, 0] - ux * middle[:, 1], x, y, shape)
+    beside = _linear(-uy, ux, uy * middle[..., 0] - ux * middle[..., 1], x, y, shape)
     beyond = _linear(ux, uy, -(along * middle).sum(-1), x, y, shape).abs_().sub_(half).clamp_(min=0.0)
-    low, high = start[:, 1].view(shape), end[:, 1].view(shape)
+    low, high = start[..., 1].view(shape), end[..., 1].view(shape)
     crossed = ((low > y) ^ (high > y)).logical_and_(beside > 0)
-    distance = beside.square_().addcmul_(beyond, beyond).amin(0).sqrt_()
-    return torch.where(crossed.sum(0, dtype=torch.int32) % 2 == 1, distance, -distance)
+    distance = beside.square_().addcmul_(beyond, beyond).amin(axis).sqrt_()
+    return torch.where(crossed.sum(axis, dtype=torch.int32) % 2 == 1, distance, -distance)
 
 
 def _linear(by_x: Tensor, by_y: Tensor, constant: Tensor, x: Tensor, y: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """(K, *S) by_x * x + by_y * y + constant, for K functions of points (*S,)."""
+    """(*B, K, *S) by_x * x + by_y * y + constant, for K functions (*B, K) of points (*B, 1, *S)."""
     return torch.addcmul(constant.view(shape), by_x.view(shape), x).addcmul_(by_y.view(shape), y)
 
 
 def polygon_coverage(points: Tensor, polygon: Tensor, softness: float = 1.0) -> Tensor:
-    """How much of each pixel (*S,) a polygon covers, in [0, 1]; `softness` is the width of the ramp, px."""
+    """How much of each pixel a polygon covers, in [0, 1]; as `polygon_distance`, `softness` is the ramp's width, px."""
     return (0.5 + polygon_distance(points, polygon) / softness).clamp(0.0, 1.0)
 
 
 def smooth_outline(polygon: Tensor, corners: tuple[int, ...], parts: int = 3) -> Tensor:
-    """A closed outline (K, 2) with `parts` points an edge on a Catmull-Rom curve; `corners` stay sharp."""
-    return _outline_weights(len(polygon), corners, parts, polygon.device).to(polygon) @ polygon
+    """A closed outline (*B, K, 2) with `parts` points an edge on a Catmull-Rom curve; `corners` stay sharp."""
+    return _outline_weights(polygon.shape[-2], corners, parts, polygon.device).to(polygon) @ polygon
 
 
 @lru_cache(maxsize=8)

@@ -35,7 +35,7 @@ def sample(image: Tensor, grid: Tensor, mode: str = "bilinear", beyond: str = "b
 
 
 def sample_each(images: Tensor, grids: Tensor) -> Tensor:
-    """Values (B, C, h, w) of B images (B, C, H, W), each at its own grid coordinates (B, h, w, 2); the border is held."""
+    """Values (B, C, h, w) of images (B, C, H, W), each at its own grid coordinates (B, h, w, 2); the border is held."""
     return F.grid_sample(images, grids, padding_mode="border", align_corners=False)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_in_range, check_positive_int
@@ -18,7 +17,7 @@ from .hidden_side import TURN_BACK_DEG, find_hidden_side, giving_way, growth, pl
 from .light import MIN_CHANGE, Relighting
 from .mouth_painting import paint_mouth
 from .rasteriser import gather, interpolate, rasterise, value_planes
-from .sampling import apply, mix, pixel_centres, sample, side_by_side, smoothstep
+from .sampling import apply, enlarge_smooth, mix, pixel_centres, sample, side_by_side, smooth_step, smoothstep
 from .shading import Visible, draw_surfaces, part_labels, textures_for
 from .surroundings import ring_normals, skull_normals
 from .topology import NUM_FACE, OVAL, index_of, load_topology
@@ -26,8 +25,6 @@ from .unseen_skin import fill_unseen_skin, find_unseen_skin
 from .values import HeadPlacement, WarpedFrames, WarpMotion, WarpSource
 from .view import crop_output, moved_vertices, plane_to_output, still_plane
 
-# Confidence and normals are smooth: beyond this side they are computed for every k-th pixel.
-SMOOTH_SIDE = 128
 # Magnification of the texture beside the oval from which skin is drawn out over what was background.
 SKIRT_STRETCH = (1.5, 2.5)
 # Below these the photo bends as a whole; above them the person is cut out and the background stands still: movement
@@ -114,7 +111,7 @@ class WarpRenderer:
         return WarpedFrames(images.mul_(2.0).sub_(1.0), confidence[:, None], labels[:, None], normals, alpha[:, None])
 
     def _frame(self, placement: HeadPlacement, change: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Image (3, H, W) in [0, 1], confidence (H, W), labels (H, W) uint8, normals (3, H, W), alpha (H, W)."""
+        """Image (3, H, W) in [0, 1], confidence (H, W), labels (H, W) uint8, smooth normals (3, h, w), alpha (H, W)."""
         source = self.source
         # 1. Where every vertex lies and what each pixel shows.
         plane = moved_vertices(source, placement, change, self._still)
@@ -216,25 +213,19 @@ class WarpRenderer:
     def _smooth_values(
         self, triangle: Tensor, planes: Tensor, bent: bool
     ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
-        """Trust (H, W) in each surface, skirt (H, W) unless bent, change of light (H, W) if any, normal (3, H, W)."""
-        step = max(1, round(max(self.height, self.width) / SMOOTH_SIDE))
-        coarse = triangle[::step, ::step].contiguous()
+        """Trust (H, W) in each surface, skirt (H, W) unless bent, change of light (H, W) if any, normals (3, h, w)."""
+        step = smooth_step(self.height, self.width)
         x, y = self._axes
+        coarse = triangle[::step, ::step].contiguous()
         values = interpolate(planes, coarse, x[::step], y[::step])
         shown = coarse >= 0
         trust = values[:1].clamp(0, 1) * smoothstep(BAD_STRETCH, GOOD_STRETCH, values[1:2])
         light = torch.where(shown, values[6:], 1.0)
         relit = self.light is not None and bool((light - 1).abs_().amax() > MIN_CHANGE)
-        parts = [trust, values[3:6], *([] if bent else [values[2:3]])]
-        values = torch.cat([torch.cat(parts).mul_(shown), *([light] if relit else [])])
-        if step > 1:
-            size = (step * coarse.shape[0], step * coarse.shape[1])
-            values = F.interpolate(values[None], size=size, mode="bilinear")[0, :, : self.height, : self.width]
-        normal = values[1:4]
-        x, y, z = normal
-        squared = (x * x).addcmul_(y, y).addcmul_(z, z)
-        normal = normal * squared.clamp_(min=1e-12).rsqrt_()
-        return values[0].contiguous(), None if bent else values[4].clamp(-1, 1), values[-1] if relit else None, normal
+        parts = [trust * shown, *([] if bent else [values[2:3] * shown]), *([light] if relit else [])]
+        smooth = enlarge_smooth(torch.cat(parts)[None], self.height, self.width)[0]
+        skirt = None if bent else smooth[1].clamp(-1, 1)
+        return smooth[0].contiguous(), skirt, smooth[-1] if relit else None, values[3:6] * shown
 
     def _degrees_away(self, placement: HeadPlacement) -> Tensor:
         """() degrees between the head's rotation and the photo's."""

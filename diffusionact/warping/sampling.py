@@ -13,6 +13,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# What is smooth over a frame is computed for every k-th pixel only, of frames beyond this side, px.
+SMOOTH_SIDE = 128
+
+
+def smooth_step(height: int, width: int) -> int:
+    """k: of every how many pixels of a frame smooth values are computed."""
+    return max(1, round(max(height, width) / SMOOTH_SIDE))
+
+
+def enlarge_smooth(values: Tensor, height: int, width: int) -> Tensor:
+    """Values (F, C, h, w) of every k-th pixel of frames for all pixels (F, C, height, width), see `smooth_step`."""
+    step = smooth_step(height, width)
+    if step == 1:
+        return values
+    size = (step * values.shape[-2], step * values.shape[-1])
+    # One by one: three channels together take twice as long.
+    enlarged = F.interpolate(values.flatten(0, 1)[:, None], size=size, mode="bilinear")
+    return enlarged.view(*values.shape[:2], *size)[..., :height, :width]
+
 
 def smoothstep(low: float, high: float, values: Tensor) -> Tensor:
     """0 below `low`, 1 above `high`, 3 t^2 - 2 t^3 between; falls if `high` is below `low`."""

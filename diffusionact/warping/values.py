@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from .sampling import enlarge_smooth
 
 
 @dataclass(frozen=True)
@@ -161,12 +164,21 @@ class WarpedFrames:
         images: (F, 3, H, W) in [-1, 1].
         confidence: (F, 1, H, W) in [0, 1]: 1 where the photo showed this surface as it is shown now.
         labels: (F, 1, H, W) uint8, the parts of `topology.py`.
-        normals: (F, 3, H, W) unit normals, x right, y up, z towards the camera: the face's own, a skull's around it.
+        smooth_normals: (F, 3, h, w) of `normals` at every k-th pixel, not of unit length.
         alpha: (F, 1, H, W) in [0, 1]: the image's opacity; 1 unless transparency was asked for.
     """
 
     images: Tensor
     confidence: Tensor
     labels: Tensor
-    normals: Tensor
+    smooth_normals: Tensor
     alpha: Tensor
+
+    @property
+    def normals(self) -> Tensor:
+        """(F, 3, H, W) unit normals, x right, y up, z towards the camera: the face's own, a skull's around it.
+
+        Enlarged when they are asked for, as few ask.
+        """
+        normal = enlarge_smooth(self.smooth_normals, *self.images.shape[-2:])
+        return F.normalize(normal, dim=1, eps=1e-6)

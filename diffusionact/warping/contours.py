@@ -84,12 +84,12 @@ def look_closer(screen: Tensor, faces: Tensor, triangle: Tensor, pixels: Tensor)
 
 def _depth_at(corners: Tensor, positions: Tensor) -> Tensor:
     """Depth (M, 4, K) of triangles (M, 1, K, 3, 3) at positions (M, 4, 1, 2); -inf outside."""
-    x, y, z = corners.unbind(-1)
-    area = (x[..., 1] - x[..., 0]) * (y[..., 2] - y[..., 0]) - (y[..., 1] - y[..., 0]) * (x[..., 2] - x[..., 0])
+    (x, x1, x2), (y, y1, y2), (z, z1, z2) = corners.permute(4, 3, 0, 1, 2).contiguous()
+    x1, x2, y1, y2 = x1 - x, x2 - x, y1 - y, y2 - y
+    area = x1 * y2 - y1 * x2
     area = torch.where(area.abs() < MIN_AREA, MIN_AREA, area)
-    away_x, away_y = positions[..., 0] - x[..., 0], positions[..., 1] - y[..., 0]
-    second = (away_x * (y[..., 2] - y[..., 0]) - away_y * (x[..., 2] - x[..., 0])) / area
-    third = ((x[..., 1] - x[..., 0]) * away_y - (y[..., 1] - y[..., 0]) * away_x) / area
+    away_x, away_y = positions[..., 0] - x, positions[..., 1] - y
+    second = (away_x * y2 - away_y * x2) / area
+    third = (x1 * away_y - y1 * away_x) / area
     inside = torch.minimum(torch.minimum(second, third), 1 - second - third) >= -TOLERANCE
-    depth = z[..., 0] + second * (z[..., 1] - z[..., 0]) + third * (z[..., 2] - z[..., 0])
-    return torch.where(inside, depth, -torch.inf)
+    return torch.where(inside, z + second * (z1 - z) + third * (z2 - z), -torch.inf)

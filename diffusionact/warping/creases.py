@@ -85,11 +85,11 @@ def _relief(source: WarpSource, line: list[int]) -> tuple[Tensor, Tensor]:
     def in_patch(index: list[int]) -> Tensor:
         return (apply(frame, source.positions[index]) - to_grid[:, 2]) * (PATCH / 2)
 
-    lips = polygon_coverage(pixels, in_patch(list(OUTER_LIPS)), LIPS_CM * px_per_cm)
+    lips = polygon_coverage(*pixels.unbind(-1), in_patch(list(OUTER_LIPS)), LIPS_CM * px_per_cm)
     skin = (1 - lips)[None]
     at = in_patch(line)
-    away = segment_distance(pixels, at[:-1], at[1:])[0].amin(0).sqrt() / px_per_cm
-    near = smoothstep(*CREASE_CM, away) * (1 - polygon_coverage(pixels, in_patch(list(OUTER_LIPS)), 4.0))
+    away = segment_distance(*pixels.unbind(-1), at[:-1], at[1:])[0].amin(0).sqrt() / px_per_cm
+    near = smoothstep(*CREASE_CM, away) * (1 - polygon_coverage(*pixels.unbind(-1), in_patch(list(OUTER_LIPS)), 4.0))
     fine, broad = (
         blur(patch * skin, sigma * px_per_cm) / blur(skin, sigma * px_per_cm).clamp(min=1e-3)
         for sigma in (FINE_CM, BROAD_CM)

@@ -67,6 +67,11 @@ class Drawing:
         self.image[:, box[0], box[1]].lerp_(colours, share)
 
 
+def axes(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """x (*B, 1, w) of the columns and y (*B, h, 1) of the rows of pixels (*B, h, w, 2) in boxes."""
+    return pixels[..., :1, :, 0], pixels[..., :, :1, 1]
+
+
 def _widened(box: tuple[slice, slice], size: list[int], frame: torch.Size) -> tuple[slice, slice]:
     """A box of a size that holds another and lies in the frame."""
     starts = [min(part.start, end - length) for part, length, end in zip(box, size, frame, strict=True)]

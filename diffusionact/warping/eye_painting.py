@@ -8,7 +8,7 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor
 
-from .drawing import Drawing
+from .drawing import Drawing, axes
 from .eyes import (
     IRIS_REACH,
     IRIS_RINGS,
@@ -129,7 +129,7 @@ def _paint_eyeballs(source: WarpSource, texture: Tensor, drawing: Drawing, eyes:
     if boxes is None:
         return
     pixels, patch = drawing.cut(drawing.pixels, boxes), apply_each(source.eye_frames, drawing.cut(drawing.grid, boxes))
-    cover = polygon_coverage(pixels, smooth_outline(eyes.ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
+    cover = polygon_coverage(*axes(pixels), smooth_outline(eyes.ring, EYE_CORNERS, 2), EDGE_SOFTNESS_PX)
     ratio = eyes.ratio[:, None, None]
     white, lid = sample_each(_own_eyes(source).patches[:, :6], patch).split(3, dim=1)
     iris, disc, seen = _irises(source, texture, drawing, pixels)
@@ -216,7 +216,7 @@ def _lash_shadow(lashes: Tensor, pixels: Tensor, eyes: MovedEyes) -> Tensor:
     """Darkness (2, 3, h, w) of the upper lashes; they point up while the eye is open and down when it is shut."""
     edge, _ = edge_curve(eyes.ring[:, :9], 17)
     start, step = edge[:, :-1], edge.diff(dim=1)
-    squared, along = segment_distance(pixels, start, edge[:, 1:])
+    squared, along = segment_distance(*axes(pixels), start, edge[:, 1:])
     distance, nearest = squared.min(1)
     place = (nearest + along.gather(1, nearest[:, None])[:, 0]) / (edge.shape[1] - 1)
     first = torch.arange(2, device=edge.device)[:, None, None] * start.shape[1]

@@ -111,7 +111,7 @@ def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[i
     patch = sample(texture, apply(back, apply(to_grid, pixels)), "bicubic").clamp(0, 1)
     points = (apply(frame, mesh) - to_grid[:, 2]) * (PATCH / 2)  # px of the patch
     lids = points[list(ring)]
-    mask = polygon_coverage(pixels, lids, 2.0)[None]
+    mask = polygon_coverage(*pixels.unbind(-1), lids, 2.0)[None]
     axes = iris_axes(points[list(iris)])
     radius = ((pixels - points[iris[0]]) @ torch.linalg.inv(axes).T).norm(dim=-1)[None]
     lid_skin, zone = _skin(patch, pixels, lids)
@@ -163,7 +163,7 @@ def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
     lifted = torch.cat([outer[None], lifted[1:]])
     whole = torch.cat([lids[:1], lifted, lids[9:]])
     whole = whole + 0.07 * EYE_WIDTH_PX * (whole - lids.mean(0)) / (whole - lids.mean(0)).norm(dim=-1, keepdim=True)
-    hidden = polygon_coverage(pixels, whole, 0.06 * EYE_WIDTH_PX)[None]
+    hidden = polygon_coverage(*pixels.unbind(-1), whole, 0.06 * EYE_WIDTH_PX)[None]
     valid = (hidden < 0.02).float()
     skin = fill(patch, valid, (0.05 * EYE_WIDTH_PX, 0.12 * EYE_WIDTH_PX, 0.3 * EYE_WIDTH_PX, 0.6 * EYE_WIDTH_PX))
     skin = skin + hidden * (blur(skin, 0.03 * EYE_WIDTH_PX) - skin)
@@ -173,7 +173,7 @@ def _skin(patch: Tensor, pixels: Tensor, lids: Tensor) -> tuple[Tensor, Tensor]:
     gain = (LID_BRIGHTNESS * bright / brightness.clamp(min=0.02)).clamp(1.0, MAX_LID_GAIN)
     gain = blur(mix(1.0, gain, hidden), 0.12 * EYE_WIDTH_PX)
     skin = (skin * gain).clamp(0, 1)
-    zone = polygon_coverage(pixels, torch.cat([lifted, upper.flip(0)]), 0.12 * EYE_WIDTH_PX)[None]
+    zone = polygon_coverage(*pixels.unbind(-1), torch.cat([lifted, upper.flip(0)]), 0.12 * EYE_WIDTH_PX)[None]
     return skin, torch.maximum(zone, hidden * (1 - smoothstep(0.0, 0.1 * EYE_WIDTH_PX, pixels[..., 1] - lids[12, 1])))
 
 

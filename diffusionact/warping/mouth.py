@@ -41,8 +41,8 @@ def prepare_mouth(texture: Tensor, mesh: Tensor) -> tuple[Tensor, Tensor]:
     positions = apply(to_grid, pixels) * PATCH_REACH * width + middle
     patch = sample(texture, positions, "bicubic").clamp(0, 1)
     outline = smooth_outline((apply(frame, lips) - to_grid[:, 2]) * (PATCH / 2), LIP_CORNERS)
-    mask = polygon_coverage(pixels, outline, 3.0)[None]
-    seen = (polygon_coverage(pixels, outline, 1.0)[None] > 0.99).float()
+    mask = polygon_coverage(*pixels.unbind(-1), outline, 3.0)[None]
+    seen = (polygon_coverage(*pixels.unbind(-1), outline, 1.0)[None] > 0.99).float()
     if seen.sum() < MIN_INSIDE_PX:
         return frame, torch.cat([patch, mask])
     return frame, torch.cat([fill(patch, seen, (2.0, 4.0, 9.0, 20.0)), mask])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .drawing import Drawing
+from .drawing import Drawing, axes
 from .mouth import LIP_CORNERS, lip_opening
 from .own_mouth import UNDER_LIP, OwnMouth, find_own_mouth, light_inside, lip_lines
 from .placement import ALIGNED_SIZE
@@ -50,7 +50,7 @@ def paint_mouth(source: WarpSource, drawing: Drawing, to_output: Tensor) -> None
         return
     own, pixels = find_own_mouth(source), drawing.pixels[box]
     # 1. How far inside the lips each pixel lies, and what it looks at.
-    inside = polygon_distance(pixels, smooth_outline(lips, LIP_CORNERS, 2))
+    inside = polygon_distance(*axes(pixels), smooth_outline(lips, LIP_CORNERS, 2))
     pixel_cm = float(1 / (output_scale(to_output) * (ALIGNED_SIZE / 2) * drawing.placement.scale))
     photo_cm = float(2 / (source.scale * source.crop_side))
     soft = max(EDGE_SOFTNESS_PX, PHOTO_SOFTNESS_PX * photo_cm / pixel_cm)

@@ -138,14 +138,14 @@ def fill(image: Tensor, valid: Tensor, sigmas: tuple[float, ...]) -> Tensor:
     return result + (1 - have) * mean[:, None, None]
 
 
-def segment_distance(points: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distances (*B, K, *S) of points (*B, *S, 2) from K segments (*B, K, 2), and the positions along them.
+def segment_distance(x: Tensor, y: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances (*B, K, *S) of points from K segments (*B, K, 2), and the positions along them in [0, 1].
 
-    The positions lie in [0, 1].
+    The points' x and y are (*B, *S) each, or to be spread over it.
     """
-    shape = _spread_shape(points, start)
-    (x, y), (x0, y0) = _beside_edges(points, start), (part.view(shape) for part in start.unbind(-1))
-    step_x, step_y = (part.view(shape) for part in (end - start).unbind(-1))
+    shape = _edge_shape(x, start)
+    x, y = _beside_edges(x, y, start)
+    (x0, y0), (step_x, step_y) = ([part.view(shape) for part in ends.unbind(-1)] for ends in (start, end - start))
     away_x, away_y = x - x0, y - y0
     squared = (step_x * step_x + step_y * step_y).clamp(min=1e-12)
     along = ((away_x * step_x + away_y * step_y) / squared).clamp(0.0, 1.0)
@@ -153,29 +153,18 @@ def segment_distance(points: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor
     return gap_x * gap_x + gap_y * gap_y, along
 
 
-def _spread_shape(points: Tensor, edges: Tensor) -> tuple[int, ...]:
-    """Shape (*B, K, 1, ...) in which values of K edges (*B, K, 2) meet points (*B, *S, 2)."""
-    return (*edges.shape[:-1], *[1] * (points.ndim + 1 - edges.ndim))
-
-
-def _beside_edges(points: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-    """x and y (*B, 1, *S) of points (*B, *S, 2), to meet edges (*B, K, 2)."""
-    axis = edges.ndim - 2
-    return points[..., 0].unsqueeze(axis).contiguous(), points[..., 1].unsqueeze(axis).contiguous()
-
-
-def polygon_distance(points: Tensor, polygon: Tensor) -> Tensor:
+def polygon_distance(x: Tensor, y: Tensor, polygon: Tensor) -> Tensor:
     """Signed distance of points from the outline of a polygon, positive inside; in its unit.
 
     Args:
-        points: (*B, *S, 2).
+        x, y: (*B, *S) of the points, or to be spread over it, as the columns and rows of a box are.
         polygon: (*B, K, 2), one for each of B.
 
     Returns:
         (*B, *S).
     """
-    shape, axis = _spread_shape(points, polygon), polygon.ndim - 2
-    x, y = _beside_edges(points, polygon)
+    shape, axis = _edge_shape(x, polygon), polygon.ndim - 2
+    x, y = _beside_edges(x, y, polygon)
     start, end = polygon, polygon.roll(-1, -2)
     step = end - start
     size = length(step)
@@ -188,19 +177,29 @@ def polygon_distance(points: Tensor, polygon: Tensor) -> Tensor:
     beside = _linear(-uy, ux, uy * middle[..., 0] - ux * middle[..., 1], x, y, shape)
     beyond = _linear(ux, uy, -(along * middle).sum(-1), x, y, shape).abs_().sub_(half).clamp_(min=0.0)
     low, high = start[..., 1].view(shape), end[..., 1].view(shape)
-    crossed = ((low > y) ^ (high > y)).logical_and_(beside > 0)
+    crossed = (beside > 0).logical_and_((low > y) ^ (high > y))
     distance = beside.square_().addcmul_(beyond, beyond).amin(axis).sqrt_()
     return torch.where(crossed.sum(axis, dtype=torch.int32) % 2 == 1, distance, -distance)
 
 
+def _edge_shape(x: Tensor, edges: Tensor) -> tuple[int, ...]:
+    """Shape (*B, K, 1, ...) in which values of K edges (*B, K, 2) meet points (*B, *S)."""
+    return (*edges.shape[:-1], *[1] * (x.ndim + 2 - edges.ndim))
+
+
+def _beside_edges(x: Tensor, y: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+    """x and y (*B, 1, *S) of points (*B, *S), to meet edges (*B, K, 2)."""
+    return tuple(part.unsqueeze(edges.ndim - 2).contiguous() for part in (x, y))
+
+
 def _linear(by_x: Tensor, by_y: Tensor, constant: Tensor, x: Tensor, y: Tensor, shape: tuple[int, ...]) -> Tensor:
     """(*B, K, *S) by_x * x + by_y * y + constant, for K functions (*B, K) of points (*B, 1, *S)."""
-    return torch.addcmul(constant.view(shape), by_x.view(shape), x).addcmul_(by_y.view(shape), y)
+    return torch.addcmul(torch.addcmul(constant.view(shape), by_x.view(shape), x), by_y.view(shape), y)
 
 
-def polygon_coverage(points: Tensor, polygon: Tensor, softness: float = 1.0) -> Tensor:
+def polygon_coverage(x: Tensor, y: Tensor, polygon: Tensor, softness: float = 1.0) -> Tensor:
     """How much of each pixel a polygon covers, in [0, 1]; as `polygon_distance`, `softness` is the ramp's width, px."""
-    return (0.5 + polygon_distance(points, polygon) / softness).clamp(0.0, 1.0)
+    return (0.5 + polygon_distance(x, y, polygon) / softness).clamp(0.0, 1.0)
 
 
 def smooth_outline(polygon: Tensor, corners: tuple[int, ...], parts: int = 3) -> Tensor:

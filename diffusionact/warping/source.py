@@ -194,7 +194,7 @@ def _beside_head(source: WarpSource) -> Tensor:
     """(1, WORK_SIDE, WORK_SIDE) 1 outside of the face oval and above the jaw."""
     axis = (torch.arange(WORK_SIDE, device=source.device) + 0.5) / WORK_SIDE * 2 - 1
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
-    away = -polygon_distance(grid, source.positions[list(OVAL)]) * WORK_SIDE / 2
+    away = -polygon_distance(*grid.unbind(-1), source.positions[list(OVAL)]) * WORK_SIDE / 2
     aligned = apply(invert_transform(source.to_grid[None])[0], grid.view(-1, 2))
     plane = mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))
     height = source.placement.to_head(plane[None])[0, :, 1].view_as(away)

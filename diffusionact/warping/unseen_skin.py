@@ -69,7 +69,7 @@ def skin_light(texture: Tensor, matte: Tensor, positions: Tensor, plane: Tensor,
     axis = (torch.arange(LIGHT_SIDE, device=texture.device) + 0.5) / LIGHT_SIDE * 2 - 1
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
     oval = positions[list(OVAL)]
-    skin = polygon_coverage(grid, mix(oval.mean(0), oval, SKIN_SHARE), 2 / LIGHT_SIDE)[None]
+    skin = polygon_coverage(*grid.unbind(-1), mix(oval.mean(0), oval, SKIN_SHARE), 2 / LIGHT_SIDE)[None]
     lit = ((skin > 0.9) & (person > SURELY_PERSON)).float() * _lit(positions[:NUM_FACE], plane, aside)
     return blur(fill(small, lit, (LIGHT_SIGMA, 3 * LIGHT_SIGMA, 9 * LIGHT_SIGMA)), LIGHT_SIGMA)
 

@@ -18,7 +18,7 @@ def creased(source):
     away = torch.full((side, side), torch.inf)
     for line in LINES:
         points = (source.positions[list(line)] + 1) * (side / 2) - 0.5
-        away = torch.minimum(away, segment_distance(pixels, points[:-1], points[1:])[0].amin(0).sqrt())
+        away = torch.minimum(away, segment_distance(*pixels.unbind(-1), points[:-1], points[1:])[0].amin(0).sqrt())
     return replace(source, texture=source.texture * (1 - 0.5 * (-(away / (0.012 * side)).square()).exp()))
 
 

@@ -190,7 +190,7 @@ def test_fill_keeps_what_is_valid_and_continues_it():
 def test_coverage_of_a_polygon_is_its_area():
     square = torch.tensor([[2.3, 2.0], [9.0, 2.0], [9.0, 8.5], [2.3, 8.5]])
     y, x = torch.meshgrid(torch.arange(12.0), torch.arange(12.0), indexing="ij")
-    cover = polygon_coverage(torch.stack([x, y], -1), square)
+    cover = polygon_coverage(x, y, square)
     assert abs(float(cover.sum()) - 6.7 * 6.5) < 0.8
     round_outline = smooth_outline(square, corners=())
     assert len(round_outline) == 12

@@ -5,13 +5,12 @@ import numpy as np
 from .geometry import DIFFUSE_LOBE, lerp, smoothstep, spherical_harmonics
 from .head import Eyeball
 from .light import Surface
-from .looks import EyeLook
+from .looks import EyeLook, MouthLook
 from .rasteriser import noise
 
 SCLERA = np.array([0.80, 0.755, 0.72], np.float32)
-TOOTH = np.array([0.74, 0.69, 0.59], np.float32)
-GUM = np.array([0.42, 0.13, 0.12], np.float32)
-TONGUE_COLOUR = np.array([0.42, 0.12, 0.115], np.float32)
+# What deep in the mouth is left of a tooth's colour.
+DEEP = np.array([0.25, 0.16, 0.14], np.float32)
 
 
 def paint_eye(
@@ -38,30 +37,35 @@ def paint_eye(
 
 
 def paint_teeth(
-    surface: Surface, rows: np.ndarray, position: np.ndarray, upper: np.ndarray, rotation: np.ndarray
+    surface: Surface, rows: np.ndarray, position: np.ndarray, upper: np.ndarray, rotation: np.ndarray, look: MouthLook
 ) -> None:
-    """Teeth with gaps, slight differences and gums; they darken toward the throat."""
-    azimuth = np.arctan2(position[:, 0], position[:, 2] - 1.02) * 8.5 + 0.5
+    """Teeth with gaps, slight differences and gums; they darken and redden toward the throat."""
+    azimuth = np.arctan2(position[:, 0], position[:, 2] - 1.02) * look.teeth_per_radian * np.where(upper, 1, 1.35)
     tooth = np.floor(azimuth)
     gap = np.exp(-(((np.abs(azimuth - tooth - 0.5) - 0.5) / 0.06) ** 2))
-    shade = 0.95 + 0.07 * np.sin(tooth * 12.9898 + upper)
+    shade = 0.95 + 0.07 * look.unevenness * np.sin(tooth * 12.9898 + upper)
     # Template heights: the upper teeth's necks lie above 6.72, the lower ones' below 6.50.
     gum = np.where(upper, smoothstep(6.715, 6.745, position[:, 1]), smoothstep(6.50, 6.47, position[:, 1]))
-    albedo = lerp(TOOTH * (shade * (1 - 0.4 * gap))[:, None], GUM, 0.85 * gum[:, None])
+    tooth_colour = look.tooth_colour * (shade * (1 - 0.4 * min(1, look.unevenness) * gap))[:, None]
+    albedo = lerp(tooth_colour, look.gum_colour, 0.85 * gum[:, None])
     front = smoothstep(1.05, 1.5, position[:, 2]) * smoothstep(0.38, 0.16, np.abs(position[:, 0]))
-    surface.albedo[rows] = albedo * (0.25 + 0.7 * front)[:, None]
+    surface.albedo[rows] = albedo * lerp(DEEP, np.float32(0.95), front[:, None])
     surface.specular[rows] = 0.5 * front
     surface.gloss[rows] = 60
     surface.openness[rows] = 0.1 + 0.5 * front
     surface.transfer[rows] = 0
-    surface.transfer[rows, 0] = 0.25 + 1.25 * front
+    surface.transfer[rows, 0] = look.depth_light + (1.5 - look.depth_light) * front
     surface.normal[rows] = lerp(surface.normal[rows], rotation[:, 2], np.float32(0.3))
 
 
-def paint_tongue(surface: Surface, rows: np.ndarray) -> None:
-    """A plain, half-lit tongue."""
-    surface.albedo[rows] = TONGUE_COLOUR
-    surface.openness[rows] = 0.4
-    surface.specular[rows] = 0.3
+def paint_tongue(surface: Surface, rows: np.ndarray, position: np.ndarray, look: MouthLook) -> None:
+    """A moist tongue with a furrow, lit at its tip."""
+    front = smoothstep(0.8, 1.38, position[:, 2])
+    furrow = 1 - 0.25 * np.exp(-((position[:, 0] / 0.03) ** 2))
+    rough = 1 + 0.15 * noise(position * 60)
+    surface.albedo[rows] = look.tongue_colour * (furrow * rough)[:, None]
+    surface.openness[rows] = 0.1 + 0.35 * front
+    surface.specular[rows] = 0.5 * front
+    surface.gloss[rows] = 40
     surface.transfer[rows] = 0
-    surface.transfer[rows, 0] = 0.9
+    surface.transfer[rows, 0] = look.depth_light + (1.0 - look.depth_light) * front

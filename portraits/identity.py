@@ -3,8 +3,8 @@
 import numpy as np
 
 from .geometry import lerp
-from .head import Head
-from .looks import ClothLook, EyeLook, GlassesLook, HairLook, Identity, SkinLook
+from .head import TEETH_UPPER, TONGUE, Head
+from .looks import ClothLook, EyeLook, GlassesLook, HairLook, Identity, MouthLook, SkinLook
 from .rasteriser import NOISE_PERIOD
 
 # Standard deviation of the half-normal weight of local targets, by folder. Large head targets give tall skulls.
@@ -21,6 +21,8 @@ HAIR_COLOURS = np.array([[0.085, 0.075, 0.07], [0.16, 0.11, 0.08], [0.25, 0.165,
                          [0.66, 0.50, 0.31], [0.42, 0.19, 0.09], [0.52, 0.50, 0.48], [0.76, 0.74, 0.71]])  # fmt: skip
 IRIS_COLOURS = np.array([[0.13, 0.06, 0.025], [0.22, 0.11, 0.04], [0.10, 0.17, 0.25], [0.12, 0.2, 0.13],
                          [0.25, 0.25, 0.25], [0.04, 0.02, 0.012]])  # fmt: skip
+# Linear: teeth from white to stained.
+TOOTH_WHITE, TOOTH_YELLOW = np.array([0.80, 0.77, 0.70]), np.array([0.66, 0.55, 0.38])
 STYLES = ("short", "buzz", "bald", "long", "bob", "fringe", "bun")
 STYLE_CHANCE_FEMALE = np.array([0.06, 0.01, 0.005, 0.44, 0.22, 0.125, 0.14])
 STYLE_CHANCE_MALE = np.array([0.66, 0.16, 0.06, 0.05, 0.02, 0.05, 0.0])
@@ -132,6 +134,29 @@ def _sample_eyes(rng, dark: float) -> EyeLook:
     return EyeLook(iris.astype(np.float32), pupil=rng.uniform(0.16, 0.25), iris=rng.uniform(0.44, 0.48))
 
 
+def _sample_mouth(seed: np.ndarray) -> MouthLook:
+    """Drawn from the skin's seed, so that all else of a person is as it was before mouths differed."""
+    rng = np.random.default_rng((1000 * seed).astype(np.int64))
+    yellow, tone = rng.beta(1.5, 2.5), rng.uniform(0.82, 1.2)
+    tooth = lerp(TOOTH_WHITE, TOOTH_YELLOW, yellow) * tone
+    gum = np.array([0.42, 0.13, 0.12], np.float32) * rng.uniform(0.6, 1.2) * rng.uniform(0.85, 1.15, 3)
+    tongue = np.array([0.42, 0.12, 0.115], np.float32) * rng.uniform(0.6, 1.25) * rng.uniform(0.85, 1.15, 3)
+    return MouthLook(
+        tooth_colour=tooth.astype(np.float32), gum_colour=gum.astype(np.float32),
+        tongue_colour=tongue.astype(np.float32), teeth_per_radian=rng.uniform(7.8, 9.2),
+        unevenness=rng.uniform(0.3, 1.6), depth_light=rng.uniform(0.02, 0.35), upper_drop=rng.uniform(0.0, 0.05),
+        tongue_drop=rng.uniform(0.06, 0.24), tongue_back=rng.uniform(0.0, 0.12),
+    )  # fmt: skip
+
+
+def _placed(shape: np.ndarray, head: Head, look: MouthLook) -> np.ndarray:
+    """Rest vertices with the upper teeth and the tongue where this person has them."""
+    upper, tongue = (np.unique(head.faces[head.part == part]) for part in (TEETH_UPPER, TONGUE))
+    shape[upper, 1] -= look.upper_drop
+    shape[tongue] -= np.array([0, look.tongue_drop, look.tongue_back], np.float32)
+    return shape
+
+
 def _sample_cloth(rng) -> ClothLook:
     first, second = rng.uniform(0.03, 0.8, (2, 3))
     muted = lerp(first, first.mean(), rng.uniform(0.3, 0.95)), lerp(second, second.mean(), rng.uniform(0.2, 0.9))
@@ -160,10 +185,11 @@ def sample_identity(head: Head, rng: np.random.Generator) -> Identity:
     _local_weights(weights, index, rng)
     female = femininity > 0.5
     hair = _sample_hair(rng, female, femininity, age, ancestry)
+    skin = _sample_skin(rng, female, femininity, age, ancestry, hair)
+    mouth = _sample_mouth(skin.seed)
     return Identity(
-        shape=head.vertices + (weights @ head.shapes).reshape(-1, 3), shape_weights=weights,
-        femininity=femininity, age=age, ancestry=ancestry,
-        skin=_sample_skin(rng, female, femininity, age, ancestry, hair), hair=hair,
+        shape=_placed(head.vertices + (weights @ head.shapes).reshape(-1, 3), head, mouth), shape_weights=weights,
+        femininity=femininity, age=age, ancestry=ancestry, skin=skin, hair=hair, mouth=mouth,
         eyes=_sample_eyes(rng, ancestry[0] + ancestry[1]), cloth=_sample_cloth(rng),
         glasses=_sample_glasses(rng) if rng.random() < 0.14 else None,
     )  # fmt: skip

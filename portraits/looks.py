@@ -63,6 +63,21 @@ class EyeLook:
 
 
 @dataclass(frozen=True)
+class MouthLook:
+    """Colours of teeth, gums and tongue, and where they lie; decimetres of the template."""
+
+    tooth_colour: np.ndarray
+    gum_colour: np.ndarray
+    tongue_colour: np.ndarray
+    teeth_per_radian: float
+    unevenness: float  # of the teeth's brightness, and of the gaps between them
+    depth_light: float  # share of the light that reaches the back of the mouth
+    upper_drop: float
+    tongue_drop: float
+    tongue_back: float
+
+
+@dataclass(frozen=True)
 class ClothLook:
     """A shirt: colours, pattern (0 plain, 1 stripes, 2 checks, 3 blots), neckline (0 round, 1 V, 2 boat)."""
 
@@ -97,5 +112,6 @@ class Identity:
     skin: SkinLook
     hair: HairLook
     eyes: EyeLook
+    mouth: MouthLook
     cloth: ClothLook
     glasses: GlassesLook | None

@@ -95,8 +95,9 @@ class Portrait:
             rows = np.flatnonzero(label == LEFT_EYE + number)
             paint_eye(surface, rows, eye, posed.rotation, self.identity.eyes, self.identity.skin.seed)
         rows = np.flatnonzero((label == TEETH_UPPER) | (label == TEETH_LOWER))
-        paint_teeth(surface, rows, position[rows], label[rows] == TEETH_UPPER, posed.rotation)
-        paint_tongue(surface, np.flatnonzero(label == TONGUE))
+        paint_teeth(surface, rows, position[rows], label[rows] == TEETH_UPPER, posed.rotation, self.identity.mouth)
+        rows = np.flatnonzero(label == TONGUE)
+        paint_tongue(surface, rows, position[rows], self.identity.mouth)
         if self.glasses:
             self._paint_glasses(surface, np.flatnonzero(label == GLASSES), posed.rotation)
         canvas.colour[pixel] = view.lighting.shade(surface)

@@ -84,6 +84,7 @@ class UNet(ModelMixin, ConfigMixin):
         time_dim: length of the time embedding.
         norm_groups: groups of the normalisation.
         dropout: probability inside the residual blocks while training.
+        guide_channels: channels of an image that the network sees beside the sample; 0 for none.
     """
 
     _supports_gradient_checkpointing = True
@@ -101,6 +102,7 @@ class UNet(ModelMixin, ConfigMixin):
         time_dim: int = 512,
         norm_groups: int = 32,
         dropout: float = 0.1,
+        guide_channels: int = 0,
     ):
         super().__init__()
         self.gradient_checkpointing = False
@@ -116,6 +118,8 @@ class UNet(ModelMixin, ConfigMixin):
         self.time_sinusoid = Timesteps(first, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(first, time_dim)
         self.conv_in = nn.Conv2d(patch_channels, first, 3, padding=1)
+        if guide_channels:  # silent at the start, so that a trained network may be given a guide
+            self.guide_in = zero_initialised(nn.Conv2d(guide_channels * patch_size**2, first, 3, padding=1))
 
         self.down_blocks = nn.ModuleList()
         current, resolution, lateral_widths = first, sample_size // patch_size, [first]
@@ -149,7 +153,12 @@ class UNet(ModelMixin, ConfigMixin):
         self.conv_out = zero_initialised(nn.Conv2d(current, patch_channels, 3, padding=1))
 
     def forward(
-        self, sample: Tensor, timestep: Tensor | int, semantic_code: Tensor, return_dict: bool = True
+        self,
+        sample: Tensor,
+        timestep: Tensor | int,
+        semantic_code: Tensor,
+        return_dict: bool = True,
+        guide: Tensor | None = None,
     ) -> UNet2DOutput | tuple[Tensor]:
         """Predict the noise in `sample`.
 
@@ -158,6 +167,7 @@ class UNet(ModelMixin, ConfigMixin):
             timestep: (B,) or scalar, 0..999 of the training schedule.
             semantic_code: (B, semantic_dim) float.
             return_dict: False returns a tuple of one tensor, as diffusers does.
+            guide: (B, guide_channels, H, W) float, for a network that has such channels.
 
         Returns:
             An output whose `sample` is (B, 3, H, W): eps, or v for a network trained with v_prediction.
@@ -165,6 +175,8 @@ class UNet(ModelMixin, ConfigMixin):
         timesteps = torch.as_tensor(timestep, device=sample.device).reshape(-1).expand(len(sample))
         time_embedding = self.time_embedding(self.time_sinusoid(timesteps).to(sample.dtype))
         features = self.conv_in(F.pixel_unshuffle(sample, self.config.patch_size))
+        if guide is not None:
+            features = features + self.guide_in(F.pixel_unshuffle(guide, self.config.patch_size))
         laterals = [features]
         for block in self.down_blocks:
             features = self._run(block, features, time_embedding, semantic_code)

@@ -168,3 +168,14 @@ def test_default_arguments_are_the_official_networks():
     for kind, expected in counts.items():
         with torch.device("meta"):
             assert sum(parameter.numel() for parameter in kind().parameters()) == expected
+
+
+def test_a_guide_is_neutral_at_the_start_and_gets_a_gradient():
+    unet = make_tiny_unet(SIZE)
+    guided = UNet.from_config(dict(unet.config) | {"guide_channels": 2})
+    guided.load_state_dict(unet.state_dict(), strict=False)
+    inputs, guide = unet_inputs(), torch.rand(2, 2, SIZE, SIZE)
+    answer = guided(*inputs, guide=guide).sample
+    assert torch.equal(answer, unet(*inputs).sample)
+    answer.square().mean().backward()
+    assert guided.guide_in.weight.grad.abs().sum() > 0

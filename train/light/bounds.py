@@ -17,6 +17,7 @@ from torch import Tensor
 from diffusionact.warping.light import spherical_harmonics
 from portraits.head import Head
 
+from .arguments import check_model, check_shards
 from .fitting import FLOOR, errors, pair_values, predict
 from .network import LightField
 from .pairs import LightPairs
@@ -72,10 +73,14 @@ def main() -> None:
     parser.add_argument("--network", type=Path, help="folder of a trained network")
     parser.add_argument("--last", help="people from this one on are left out, such as 00020: trained on")
     options = parser.parse_args()
+    check_shards(parser, options.folder, "train.light.filmed or train.light.rendered")
+    check_model(parser, options.network, "config.json", "train.light.fitting")
     torch.set_num_threads(1)
     network = None if options.network is None else LightField.from_pretrained(options.network).eval()
     people = list(load_shards(sorted(options.folder.glob("*.safetensors"))))
     people = [pairs for name, pairs in people if len(pairs.ratio) and (options.last is None or name < options.last)]
+    if not people:
+        parser.error(f"expected pairs in {options.folder}, received none before --last; choose a later person")
     with torch.inference_mode():
         shadowed = SelfShadowedLight(Head())
         rows = [gains(pairs, shadowed, network) for pairs in people]

@@ -20,6 +20,7 @@ from diffusionact.video import open_frames
 from diffusionact.warping import mesh_motion, prepare_source, read_face
 from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
 
+from .arguments import check_files
 from .pairs import LightPairs, measure_pairs
 from .rendered import save_shard
 
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("clips", type=Path, nargs="+")
     options = parser.parse_args()
+    check_files(parser, options.clips)
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     landmarker, face_model = FaceLandmarker().eval(), OpenFaceModel.from_bundled()

@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from diffusionact.warping.topology import load_topology
 
+from .arguments import check_count, check_shards
 from .network import LightField
 from .pairs import LightPairs
 from .relighting import light_values, log_shading
@@ -48,6 +49,9 @@ class PairSet:
     Args:
         folder: of shards.
         first, last: names of people outside [first, last) are left out; None is no limit.
+
+    Raises:
+        ValueError: if nobody is left.
     """
 
     def __init__(self, folder: Path, first: str = "", last: str | None = None):
@@ -63,6 +67,8 @@ class PairSet:
                 for field in FIELDS:
                     value = values[field]
                     rows[field].append((value[rows_of] if field in FIELDS[4:] else value).half())
+        if not self.names:
+            raise ValueError(f"Expected people between {first!r} and {last!r} in {folder}, received none; make more.")
         self.values = {name: torch.stack(parts) for name, parts in rows.items()}
 
     def __len__(self) -> int:
@@ -89,8 +95,8 @@ def augmented(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str,
     for name in ("brightness", "harmonics", "shaded", "ratio"):
         result[name] = result[name] * contrast.view(-1, *[1] * (result[name].ndim - 1))
     shift = EXPOSURE * torch.randn(count, 1, generator=generator)
-    result["brightness"] = result["brightness"] + shift + NOISE * torch.randn(
-        result["brightness"].shape, generator=generator
+    result["brightness"] = (
+        result["brightness"] + shift + NOISE * torch.randn(result["brightness"].shape, generator=generator)
     )
     return result
 
@@ -194,16 +200,8 @@ def fit(run: Path, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet]
     return state.average
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
-    for name in ("shaded", "rendered", "filmed"):
-        parser.add_argument(f"--{name}", type=Path)
-    parser.add_argument("--held-out", type=Path, help="shards of other clips")
-    parser.add_argument("--steps", type=int, default=1400, help="default: %(default)s")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+def _pair_sets(options: argparse.Namespace) -> tuple[list[tuple[PairSet, int]], dict[str, PairSet]]:
+    """What to train on, and so many of it a batch; and what to measure."""
     held_out, sets = {}, []
     if options.shaded:
         sets.append((PairSet(options.shaded, last="shaded-90000"), 24))
@@ -214,6 +212,29 @@ def main() -> None:
         sets.append((PairSet(options.filmed), 6))
     if options.held_out:
         held_out["filmed"] = PairSet(options.held_out)
+    return sets, held_out
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    for name in ("shaded", "rendered", "filmed"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--held-out", type=Path, help="shards of other clips")
+    parser.add_argument("--steps", type=int, default=1400, help="default: %(default)s")
+    options = parser.parse_args()
+    folders = {"shaded": options.shaded, "rendered": options.rendered, "filmed": options.filmed}
+    if not any(folders.values()):
+        parser.error("expected --shaded, --rendered or --filmed, received none; make pairs first and name their folder")
+    for name, folder in (*folders.items(), ("filmed", options.held_out)):
+        check_shards(parser, folder, f"train.light.{name}")
+    check_count(parser, "steps", options.steps)
+    torch.set_num_threads(1)
+    try:
+        sets, held_out = _pair_sets(options)
+    except ValueError as error:
+        parser.error(str(error))
     fit(options.run, sets, held_out, options.steps)
 
 

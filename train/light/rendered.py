@@ -27,6 +27,7 @@ from portraits.motion import still_motions
 from portraits.render import Portrait
 from portraits.scene import Light, Scene
 
+from .arguments import check_count
 from .pairs import LightPairs, measure_pairs
 
 RENDER_SIZE = 176
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--people", type=int, default=300, help="default: %(default)s")
     options = parser.parse_args()
+    check_count(parser, "people", options.people)
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     head, landmarker, face_model = Head(), FaceLandmarker().eval(), OpenFaceModel.from_bundled()

@@ -25,6 +25,7 @@ from portraits.motion import still_motions
 from portraits.scene import Scene, sample_scene
 from portraits.smooth_map import smooth_map
 
+from .arguments import check_count
 from .pairs import LightPairs
 from .relighting import smooth_normals
 from .rendered import HARD_LIGHT, SOURCE_SIGMA_DEG, TARGET_RANGE_DEG, random_scene, save_shard
@@ -136,6 +137,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--people", type=int, default=4000, help="default: %(default)s")
     options = parser.parse_args()
+    check_count(parser, "people", options.people)
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     face = ShadedFace(Head())

@@ -1,0 +1,141 @@
+"""Held-out people as the warp and as the model draw them: what `train.mouth.gate` measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffusionact.face.readers.open.face_model import OpenFaceModel
+from diffusionact.face.readers.open.landmarker import FaceLandmarker
+from diffusionact.images import model_to_uint8
+from diffusionact.video import open_frames
+from diffusionact.warping import WarpMotion, WarpRenderer, mesh_motion, prepare_source, read_face
+from diffusionact.warping.mouth import lip_opening
+from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
+from diffusionact.warping.values import HeadPlacement
+from portraits.head import Head
+from train.light.pairs import aligned_frame
+
+from .crops import IMAGE_SIZE, inside_distance, lips_apart, mouth_marks
+from .filmed import MAX_TURN_DEG
+from .fitting import MIN_OPENING_CM
+from .network import MouthModel
+from .painting import MouthPainter, own_mouth
+from .rendered import person_frames
+
+FRAMES, FLICKER_FRAMES, TARGETS_OF_PERSON = 16, 12, 4
+FIRST_PERSON = 100_000  # rendered people from here on are in no training set
+
+
+@dataclass(frozen=True)
+class Scene:
+    """N frames of one person: how the warp drew them, how the model did, and how they were.
+
+    Attributes:
+        warp, model, other, truth, oracle: (N, 3, S, S) in [-1, 1]; `other` has another source's code, the oracle the
+            truth inside the lips.
+        inside: (N, 1, S, S) bool, inside the lips.
+        runs: whether the frames follow one another.
+    """
+
+    warp: Tensor
+    model: Tensor
+    other: Tensor
+    truth: Tensor
+    oracle: Tensor
+    inside: Tensor
+    runs: bool
+
+
+class Judge:
+    """Draws people as the warp and as the model do, and reads their faces again.
+
+    Args:
+        model: trained.
+        steps: of its sampler.
+    """
+
+    def __init__(self, model: MouthModel, steps: int):
+        self.landmarker, self.face_model = FaceLandmarker().eval(), OpenFaceModel.from_bundled()
+        self._model, self._steps = model, steps
+        self._other: Tensor | None = None
+
+    def meshes(self, frames: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Of frames (H, W, 3) uint8 those that show one face, and its mesh (N, 478, 3) px."""
+        faces = [self.landmarker(frame[None])[0] for frame in frames]
+        kept = [k for k, face in enumerate(faces) if len(face) == 1]
+        points = [faces[k].points[0] for k in kept]
+        return [frames[k] for k in kept], torch.stack(points) if points else torch.zeros(0, 478, 3)
+
+    def scene(self, photo: Tensor, frames: list[Tensor], meshes: Tensor, runs: bool) -> Scene | None:
+        """Frames of a photo's person, of which those that hardly open the mouth are left out; None if none is left."""
+        reading = read_face(photo, self.landmarker, self.face_model)
+        source = prepare_source(photo, reading)
+        motion = mesh_motion(source, transform_mesh(meshes, reading.aligned[None]))
+        opens = [k for k in range(len(motion)) if runs or lips_apart(source.shape + motion.change[k]) > MIN_OPENING_CM]
+        if not opens:
+            return None
+        placement = HeadPlacement(*(part[opens] for part in vars(motion.placement).values()))
+        motion = WarpMotion(placement, motion.change[opens])
+        drawn = WarpRenderer(source, IMAGE_SIZE).render(motion)
+        side = int(source.crop_side)
+        truth = torch.stack([aligned_frame(frames[k], reading.aligned, side, IMAGE_SIZE) for k in opens])
+        painter = MouthPainter(self._model, source, own_mouth(source), self._steps)
+        given, _, _ = painter.given(drawn, motion)
+        other = self._model.code(given)[:1].clone() if self._other is None else self._other
+        self._other = self._model.code(given)[:1].clone()
+        meshes = zip((motion.placement.row(k) for k in range(len(motion))), source.shape + motion.change, strict=True)
+        distance = torch.stack([inside_distance(mouth_marks(row, head), IMAGE_SIZE) for row, head in meshes])[:, None]
+        return Scene(
+            warp=drawn.images,
+            model=painter.paint(drawn, motion),
+            other=painter.paint(drawn, motion, other),
+            truth=truth,
+            oracle=torch.lerp(drawn.images, truth, (distance + 0.5).clamp(0, 1) * (1 - drawn.confidence)),
+            inside=distance > 0,
+            runs=runs,
+        )
+
+    def clip(self, path: Path) -> Iterator[Scene]:
+        """A clip's open mouths, and its consecutive frames around the widest."""
+        frames = list(open_frames(path))
+        frames, meshes = self.meshes([frames[k] for k in range(0, len(frames), max(1, len(frames) // 90))])
+        if len(frames) < FLICKER_FRAMES:
+            return
+        openings = lip_opening(meshes)
+        first = int(openings.argmin())
+        rotations = fit_placement(mesh_to_plane(meshes)).rotation
+        cosine = ((rotations @ rotations[first].T).diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
+        near = torch.rad2deg(cosine.clamp(-1, 1).acos()) < MAX_TURN_DEG
+        widest = [k for k in openings.argsort(descending=True).tolist() if near[k]][: 2 * FRAMES]
+        chosen = sorted(widest[:: max(1, len(widest) // FRAMES)][:FRAMES])
+        start = min(max(0, widest[0] - FLICKER_FRAMES // 2), len(frames) - FLICKER_FRAMES)
+        for rows, runs in ((chosen, False), (range(start, start + FLICKER_FRAMES), True)):
+            scene = self.scene(frames[first], [frames[k] for k in rows], meshes[list(rows)], runs)
+            if scene is not None:
+                yield scene
+
+    def person(self, head: Head, number: int) -> Iterator[Scene]:
+        """A rendered person's open mouths."""
+        frames = person_frames(head, FIRST_PERSON + number)
+        kept, meshes = self.meshes(frames[: 1 + TARGETS_OF_PERSON])
+        if kept and kept[0] is frames[0] and len(kept) > 1:
+            scene = self.scene(kept[0], kept[1:], meshes[1:], False)
+            if scene is not None:
+                yield scene
+
+    def read(self, images: Tensor) -> list[tuple[Tensor, Tensor, Tensor] | None]:
+        """Mesh (478, 2), rotation (3, 3) and expression (52,) of each image; None where no face is found."""
+        result = []
+        for frame in model_to_uint8(images):
+            faces = self.landmarker(frame[None])[0]
+            if not len(faces):
+                result.append(None)
+                continue
+            turn = self.landmarker.geometry.apparent_rotation(faces.points[:1])[0]
+            result.append((faces.points[0, :, :2], turn, faces.blendshapes[0]))
+        return result

@@ -172,7 +172,8 @@ def test_default_arguments_are_the_official_networks():
 
 def test_a_guide_is_neutral_at_the_start_and_gets_a_gradient():
     unet = make_tiny_unet(SIZE)
-    guided = UNet.from_config(dict(unet.config) | {"guide_channels": 2})
+    config = {name: value for name, value in unet.config.items() if not name.startswith("_")}
+    guided = UNet.from_config(config | {"guide_channels": 2}).eval()
     guided.load_state_dict(unet.state_dict(), strict=False)
     inputs, guide = unet_inputs(), torch.rand(2, 2, SIZE, SIZE)
     answer = guided(*inputs, guide=guide).sample

@@ -43,7 +43,9 @@ def pair_set(tmp_path_factory):
     warped = torch.full((1, 3, CROP_SIZE, CROP_SIZE), 128, dtype=torch.uint8)
     truth = torch.where(distance > 0, 128 + 40 * torch.rand(3, 1, 1, generator=generator), 128.0)[None].to(torch.uint8)
     sure = (255 * (distance <= 0)).to(torch.uint8)[None, None]
-    pairs = MouthPairs(warped, truth, own, sure, marks.half(), torch.tensor([[1.0, 0.0]]), torch.zeros(1), torch.ones(1))
+    pairs = MouthPairs(
+        warped, truth, own, sure, marks.half(), torch.tensor([[1.0, 0.0]]), torch.zeros(1), torch.ones(1)
+    )
     save_shard(folder / "one.safetensors", [("someone", pairs)])
     return PairSet(folder)
 
@@ -105,6 +107,25 @@ def test_training_learns_a_mouth_and_goes_on_where_it_stopped(pair_set, tmp_path
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
     loaded = MouthModel.load(tmp_path / "parts" / "model")
     assert isinstance(loaded, MouthModel)
+
+
+def test_the_best_tone_undoes_another_exposure_and_the_blur_another_sharpness():
+    truth = 0.5 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    inside = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    inside[..., 8:24, 8:24] = True
+    found = gate.best_tone(0.5 * truth - 0.2, truth, inside)
+    assert torch.allclose(found[..., 8:24, 8:24], truth[..., 8:24, 8:24], atol=1e-5)
+    soft = gate.blur(truth, 1.0)
+    assert gate.detail(gate.equally_sharp(truth, soft, inside), inside) <= gate.detail(soft, inside)
+
+
+def test_the_gate_compares_with_the_blurred_warp_and_asks_for_all_of_it():
+    warp = {"PSNR": 20.0, "NME": 1.0, "flicker": 1.0}
+    model = {"PSNR": 21.0, "sharpness": 0.95, "code, dB": 0.4, "NME": 1.0, "flicker": 1.0}
+    rivals = {"warp, 0.6 px blur": {"PSNR": 20.4}, "warp, as sharp as the model": {"PSNR": 20.45}}
+    assert all(gate.conditions({"warp": warp, "model": model, **rivals}).values())
+    softer = gate.conditions({"warp": warp, "model": model | {"PSNR": 20.9, "flicker": 1.1}, **rivals})
+    assert [name for name, held in softer.items() if not held] == ["0.5 dB over the blurred warp", "no worse flicker"]
 
 
 @pytest.mark.parametrize(

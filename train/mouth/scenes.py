@@ -36,15 +36,15 @@ class Scene:
     """N frames of one person: how the warp drew them, how the model did, and how they were.
 
     Attributes:
-        warp, model, other, truth, oracle: (N, 3, S, S) in [-1, 1]; `other` has another source's code, the oracle the
-            truth inside the lips.
+        warp, model, truth, oracle: (N, 3, S, S) in [-1, 1]; the oracle has the truth inside the lips.
+        other: the model with the code of another person, the one before; None for the first.
         inside: (N, 1, S, S) bool, inside the lips.
         runs: whether the frames follow one another.
     """
 
     warp: Tensor
     model: Tensor
-    other: Tensor
+    other: Tensor | None
     truth: Tensor
     oracle: Tensor
     inside: Tensor
@@ -63,6 +63,7 @@ class Judge:
         self.landmarker, self.face_model = FaceLandmarker().eval(), OpenFaceModel.from_bundled()
         self._model, self._steps = model, steps
         self._other: Tensor | None = None
+        self._next_other: Tensor | None = None
 
     def meshes(self, frames: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Of frames (H, W, 3) uint8 those that show one face, and its mesh (N, 478, 3) px."""
@@ -85,15 +86,14 @@ class Judge:
         side = int(source.crop_side)
         truth = torch.stack([aligned_frame(frames[k], reading.aligned, side, IMAGE_SIZE) for k in opens])
         painter = MouthPainter(self._model, source, own_mouth(source), self._steps)
-        given, _, _ = painter.given(drawn, motion)
-        other = self._model.code(given)[:1].clone() if self._other is None else self._other
-        self._other = self._model.code(given)[:1].clone()
+        other = None if self._other is None else painter.paint(drawn, motion, self._other)
+        self._next_other = self._model.code(painter.given(drawn, motion)[0])[:1]
         meshes = zip((motion.placement.row(k) for k in range(len(motion))), source.shape + motion.change, strict=True)
         distance = torch.stack([inside_distance(mouth_marks(row, head), IMAGE_SIZE) for row, head in meshes])[:, None]
         return Scene(
             warp=drawn.images,
             model=painter.paint(drawn, motion),
-            other=painter.paint(drawn, motion, other),
+            other=other,
             truth=truth,
             oracle=torch.lerp(drawn.images, truth, (distance + 0.5).clamp(0, 1) * (1 - drawn.confidence)),
             inside=distance > 0,
@@ -102,6 +102,7 @@ class Judge:
 
     def clip(self, path: Path) -> Iterator[Scene]:
         """A clip's open mouths, and its consecutive frames around the widest."""
+        self._other = self._next_other
         frames = list(open_frames(path))
         frames, meshes = self.meshes([frames[k] for k in range(0, len(frames), max(1, len(frames) // 90))])
         if len(frames) < FLICKER_FRAMES:
@@ -121,6 +122,7 @@ class Judge:
 
     def person(self, head: Head, number: int) -> Iterator[Scene]:
         """A rendered person's open mouths."""
+        self._other = self._next_other
         frames = person_frames(head, FIRST_PERSON + number)
         kept, meshes = self.meshes(frames[: 1 + TARGETS_OF_PERSON])
         if kept and kept[0] is frames[0] and len(kept) > 1:

@@ -43,9 +43,8 @@ def pair_set(tmp_path_factory):
     warped = torch.full((1, 3, CROP_SIZE, CROP_SIZE), 128, dtype=torch.uint8)
     truth = torch.where(distance > 0, 128 + 40 * torch.rand(3, 1, 1, generator=generator), 128.0)[None].to(torch.uint8)
     sure = (255 * (distance <= 0)).to(torch.uint8)[None, None]
-    pairs = MouthPairs(
-        warped, truth, own, sure, marks.half(), torch.tensor([[1.0, 0.0]]), torch.zeros(1), torch.ones(1)
-    )
+    opening, nothing, one = torch.tensor([[1.0, 0.0]]), torch.zeros(1), torch.ones(1)
+    pairs = MouthPairs(warped, truth, own, sure, marks.half(), opening, nothing, one)
     save_shard(folder / "one.safetensors", [("someone", pairs)])
     return PairSet(folder)
 

@@ -137,9 +137,8 @@ class MouthLoss:
         predicted = model(x_t, timestep, model.code(given), given)
         area = gate.sum(dim=(1, 2, 3)).clamp(min=20.0)
         # At pure noise the square would ask for the mean of all mouths, which is grey.
-        away = torch.where(
-            (timestep == last)[:, None, None, None], (predicted - target).abs(), (predicted - target) ** 2
-        )
+        error, is_pure = predicted - target, (timestep == last)[:, None, None, None]
+        away = torch.where(is_pure, error.abs(), error.square())
         loss = (away.sum(dim=(1, 2, 3)) / area).mean()
         # What is left of x_0 at this noise: where it is mostly told by x_t, nothing is to be learnt from edges.
         signal = self._scheduler.alphas_cumprod[timestep].to(x_t)[:, None, None, None]

@@ -1,6 +1,7 @@
 """Fits the model to pairs: `python -m train.mouth.fitting RUN --filmed A --rendered B --held-out C`. Resumable.
 
-The loss is that of v, and where it says what x_0 is: edges and features of the whole mouth, so that teeth stay teeth.
+The loss is that of v, and of the x_0 that it says: edges, features, and the mean and deviation of features and colours
+inside the lips, so that no grey veil takes the place of teeth and cavity.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from diffusionact.losses import perceptual_loss
+from diffusionact.losses import perceptual_loss, style_loss
 from diffusionact.metrics.sharpness import blur
 from diffusionact.perception.open_perception import load_portrait_net
 from train.light.arguments import check_count
@@ -28,7 +29,7 @@ LEARNING_RATE, WARM_UP_STEPS, STEPS_PER_CHECKPOINT = 1e-3, 40, 50
 EMA_WEIGHT = 0.995
 # Share of the samples at pure noise, which is where one step begins.
 ONE_STEP = 0.5
-EDGES, FEATURES = 1.0, 0.2
+EDGES, FEATURES, STYLE = 0.5, 0.5, 20.0
 # Pairs under another light or of a cut, mean difference in levels; mouths that hardly open, cm; too coarse ones.
 MAX_MISS, MIN_OPENING_CM, MIN_DETAIL = 22.0, 0.35, 0.4
 # Skin lies so far outside the inner lips, px of the crop; exposures that differ by more are put right as far as this.
@@ -146,7 +147,9 @@ class MouthLoss:
         wanted = given.warped + x_0
         weight = (1 - signal).flatten() / area
         edges = sum((weight * difference.abs().sum(dim=(1, 2, 3))).mean() for difference in _edges(images - wanted))
-        return loss + EDGES * edges + FEATURES * perceptual_loss(self._features(images), self._features(wanted))
+        maps, true_maps = self._features(images), self._features(wanted)
+        style = style_loss(moments([images, *maps], gate), moments([wanted, *true_maps], gate))
+        return loss + EDGES * edges + FEATURES * perceptual_loss(maps, true_maps) + STYLE * style
 
     def _features(self, images: Tensor) -> list[Tensor]:
         maps, hidden = [], images
@@ -154,6 +157,18 @@ class MouthLoss:
             hidden = stage(hidden)
             maps.append(hidden)
         return maps
+
+
+def moments(maps: list[Tensor], gate: Tensor) -> Tensor:
+    """(B, D) mean and deviation of every channel of maps (B, C_l, h_l, w_l) inside a gate (B, 1, S, S)."""
+    values = []
+    for layer in maps:
+        weight = F.adaptive_avg_pool2d(gate, layer.shape[-2:])
+        weight = weight / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
+        mean = (weight * layer).sum(dim=(2, 3), keepdim=True)
+        variance = (weight * (layer - mean).square()).sum(dim=(2, 3))
+        values += [mean.flatten(1), (variance + 1e-4).sqrt()]
+    return torch.cat(values, dim=1)
 
 
 def _edges(difference: Tensor) -> list[Tensor]:
@@ -267,7 +282,7 @@ def main() -> None:
     check_count(parser, "steps", options.steps)
     torch.set_num_threads(1)
     try:
-        sets = [(PairSet(folder), count) for folder, count in ((options.filmed, 6), (options.rendered, 2)) if folder]
+        sets = [(PairSet(folder), count) for folder, count in ((options.filmed, 5), (options.rendered, 3)) if folder]
         held_out = {"held_out": PairSet(options.held_out)} if options.held_out else {}
     except ValueError as error:
         parser.error(str(error))

@@ -53,6 +53,16 @@ def best_tone(warp: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
     return torch.where(inside, wanted + gain * (warp - mean), warp)
 
 
+def contrast(images: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
+    """(N,) deviation of the brightness inside the lips over the truth's: a grey veil has little."""
+    weight = inside.float() / inside.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
+    deviations = []
+    for grey in (images.mean(1, keepdim=True), truth.mean(1, keepdim=True)):
+        mean = (weight * grey).sum(dim=(1, 2, 3), keepdim=True)
+        deviations.append((weight * (grey - mean).square()).sum(dim=(1, 2, 3)).sqrt())
+    return deviations[0] / deviations[1].clamp(min=1e-6)
+
+
 def figures(judge: Judge, scene: Scene) -> dict[str, dict[str, Tensor]]:
     """method -> figure -> values of the frames."""
     methods = {
@@ -73,6 +83,7 @@ def figures(judge: Judge, scene: Scene) -> dict[str, dict[str, Tensor]]:
         values = {
             "PSNR": psnr(images.clamp(-1, 1), scene.truth, scene.inside),
             "sharpness": sharpness(images, scene.truth, scene.inside),
+            "contrast": contrast(images, scene.truth, scene.inside),
         }
         if name in ("warp", "model", "truth inside the lips"):
             values |= _reading(judge.read(images), truths)

@@ -69,7 +69,7 @@ def test_a_cut_shows_what_lies_there():
     assert abs(float(shown) * 256 - float(middle[0])) < 0.05
 
 
-def test_a_fresh_model_adds_nothing_and_a_trained_one_only_inside_the_lips(pair_set):
+def test_a_model_changes_nothing_outside_the_lips(pair_set):
     given, _ = pair_set.batch(torch.tensor([0]))
     noise = torch.randn(1, 3, CROP_SIZE, CROP_SIZE, generator=torch.Generator().manual_seed(1))
     model = MouthModel(widths=(8, 8)).eval()
@@ -88,7 +88,7 @@ def test_the_first_of_few_steps_begins_at_pure_noise():
         assert float(scheduler.alphas_cumprod[scheduler.timesteps[0]]) < 1e-6
 
 
-def test_training_learns_a_mouth_and_goes_on_where_it_stopped(pair_set, tmp_path, monkeypatch):
+def test_mouth_training_goes_on_where_it_stopped(pair_set, tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "MouthModel", lambda: MouthModel(widths=(8, 8)))
     loss_of = MouthLoss()
 
@@ -108,7 +108,7 @@ def test_training_learns_a_mouth_and_goes_on_where_it_stopped(pair_set, tmp_path
     assert isinstance(loaded, MouthModel)
 
 
-def test_the_best_tone_undoes_another_exposure_and_the_blur_another_sharpness():
+def test_rivals_of_the_gate_are_retoned_and_softened():
     truth = 0.5 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     inside = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
     inside[..., 8:24, 8:24] = True
@@ -118,7 +118,7 @@ def test_the_best_tone_undoes_another_exposure_and_the_blur_another_sharpness():
     assert gate.detail(gate.equally_sharp(truth, soft, inside), inside) <= gate.detail(soft, inside)
 
 
-def test_the_gate_compares_with_the_blurred_warp_and_asks_for_all_of_it():
+def test_the_gate_compares_with_the_blurred_warp():
     warp = {"PSNR": 20.0, "NME": 1.0, "flicker": 1.0}
     model = {"PSNR": 21.0, "sharpness": 0.95, "code, dB": 0.4, "NME": 1.0, "flicker": 1.0}
     rivals = {"warp, 0.6 px blur": {"PSNR": 20.4}, "warp, as sharp as the model": {"PSNR": 20.45}}
@@ -139,7 +139,7 @@ def test_the_gate_compares_with_the_blurred_warp_and_asks_for_all_of_it():
         (light_fitting, ["run", "--filmed", "nowhere"]),
     ],
 )
-def test_commands_reject_what_is_missing_with_a_message(command, words, tmp_path, monkeypatch, capsys):
+def test_commands_say_what_is_missing(command, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["command", *words])
     with pytest.raises(SystemExit) as ended:

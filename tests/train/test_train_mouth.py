@@ -135,11 +135,16 @@ def test_the_gate_compares_with_the_blurred_warp():
         (fitting, ["run"]),
         (fitting, ["run", "--filmed", "nowhere"]),
         (bounds, ["nowhere"]),
+        (bounds, ["broken"]),
+        (fitting, ["run", "--filmed", "broken"]),
         (light_fitting, ["run"]),
+        (light_fitting, ["run", "--rendered", "broken"]),
         (light_fitting, ["run", "--filmed", "nowhere"]),
     ],
 )
 def test_commands_say_what_is_missing(command, words, tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "x.safetensors").write_text("no tensors")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["command", *words])
     with pytest.raises(SystemExit) as ended:

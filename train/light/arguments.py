@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 
 def check_shards(parser: ArgumentParser, folder: Path | None, command: str) -> None:
@@ -29,3 +33,25 @@ def check_count(parser: ArgumentParser, name: str, value: int) -> None:
     """End with a message unless a number is positive."""
     if value < 1:
         parser.error(f"expected --{name} of at least 1, received {value}; pass a positive number")
+
+
+def check_fields(path: Path, received: set[str], expected: set[str]) -> None:
+    """Raise a ValueError unless a shard holds what its kind holds."""
+    if received != expected:
+        raise ValueError(
+            f"Expected a shard with {', '.join(sorted(expected))}, received {path} with {', '.join(sorted(received))}; "
+            f"give the folder that the command of this experiment wrote."
+        )
+
+
+@contextmanager
+def input_errors_as_messages(parser: ArgumentParser) -> Iterator[None]:
+    """End with the message of what is wrong in a file that was given, without a traceback."""
+    try:
+        yield
+    except SafetensorError as error:
+        parser.error(
+            f"expected whole shards, received one that is not ({error}); delete it and make it again"
+        )
+    except (ValueError, OSError) as error:
+        parser.error(str(error))

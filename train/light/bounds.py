@@ -17,7 +17,7 @@ from torch import Tensor
 from diffusionact.warping.light import spherical_harmonics
 from portraits.head import Head
 
-from .arguments import check_model, check_shards
+from .arguments import check_model, check_shards, input_errors_as_messages
 from .fitting import FLOOR, errors, pair_values, predict
 from .network import LightField
 from .pairs import LightPairs
@@ -77,7 +77,8 @@ def main() -> None:
     check_model(parser, options.network, "config.json", "train.light.fitting")
     torch.set_num_threads(1)
     network = None if options.network is None else LightField.from_pretrained(options.network).eval()
-    people = list(load_shards(sorted(options.folder.glob("*.safetensors"))))
+    with input_errors_as_messages(parser):
+        people = list(load_shards(sorted(options.folder.glob("*.safetensors"))))
     people = [pairs for name, pairs in people if len(pairs.ratio) and (options.last is None or name < options.last)]
     if not people:
         parser.error(f"expected pairs in {options.folder}, received none before --last; choose a later person")

@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from diffusionact.warping.topology import load_topology
 
-from .arguments import check_count, check_shards
+from .arguments import check_count, check_shards, input_errors_as_messages
 from .network import LightField
 from .pairs import LightPairs
 from .relighting import light_values, log_shading
@@ -231,10 +231,8 @@ def main() -> None:
         check_shards(parser, folder, f"train.light.{name}")
     check_count(parser, "steps", options.steps)
     torch.set_num_threads(1)
-    try:
+    with input_errors_as_messages(parser):
         sets, held_out = _pair_sets(options)
-    except ValueError as error:
-        parser.error(str(error))
     fit(options.run, sets, held_out, options.steps)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from portraits.motion import still_motions
 from portraits.render import Portrait
 from portraits.scene import Light, Scene
 
-from .arguments import check_count
+from .arguments import check_count, check_fields
 from .pairs import LightPairs, measure_pairs
 
 RENDER_SIZE = 176
@@ -99,6 +99,7 @@ def load_shards(paths: list[Path]) -> Iterator[tuple[str, LightPairs]]:
             person, part = name.rsplit(".", 1)
             parts.setdefault(person, {})[part] = value.float()
         for person, tensors in sorted(parts.items()):
+            check_fields(path, set(tensors), {field.name for field in fields(LightPairs)})
             yield person, LightPairs(**tensors)
 
 

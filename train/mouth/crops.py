@@ -24,6 +24,7 @@ from diffusionact.warping.sampling import apply, pixel_centres, polygon_distance
 from diffusionact.warping.topology import LIP_OUTLINE, LIP_RING
 from diffusionact.warping.values import HeadPlacement
 from diffusionact.warping.view import crop_output
+from train.light.arguments import check_fields
 
 IMAGE_SIZE, CROP_SIZE, SIDE_CM = 256, 64, 7.5
 JAW_LINE = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397)
@@ -165,4 +166,5 @@ def load_shards(paths: list[Path]) -> Iterator[tuple[str, MouthPairs]]:
             person, part = name.rsplit(".", 1)
             people.setdefault(person, {})[part] = value
         for person, parts in sorted(people.items()):
+            check_fields(path, set(parts), {field.name for field in fields(MouthPairs)})
             yield person, MouthPairs(**parts)

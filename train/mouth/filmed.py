@@ -18,7 +18,7 @@ from diffusionact.video import open_frames
 from diffusionact.warping import mesh_motion, prepare_source, read_face
 from diffusionact.warping.mouth import lip_opening
 from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
-from train.light.arguments import check_files
+from train.light.arguments import check_files, input_errors_as_messages
 
 from .crops import MouthPairs, joined, mouth_pairs, save_shard
 
@@ -72,7 +72,7 @@ def main() -> None:
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     landmarker, face_model = FaceLandmarker().eval(), OpenFaceModel.from_bundled()
-    with torch.inference_mode():
+    with torch.inference_mode(), input_errors_as_messages(parser):
         for clip in options.clips:
             path = options.folder / f"filmed-{clip.stem}.safetensors"
             if path.exists():

@@ -20,7 +20,7 @@ from torch.nn.utils import clip_grad_norm_
 from diffusionact.losses import perceptual_loss, style_loss
 from diffusionact.metrics.sharpness import blur
 from diffusionact.perception.open_perception import load_portrait_net
-from train.light.arguments import check_count
+from train.light.arguments import check_count, input_errors_as_messages
 
 from .crops import CROP_SIZE, MouthPairs, joined, load_shards
 from .network import MouthInput, MouthModel, distances, landmark_map, mouth_scheduler
@@ -281,11 +281,9 @@ def main() -> None:
         parser.error("expected --filmed or --rendered, received neither; make pairs with train.mouth.filmed")
     check_count(parser, "steps", options.steps)
     torch.set_num_threads(1)
-    try:
+    with input_errors_as_messages(parser):
         sets = [(PairSet(folder), count) for folder, count in ((options.filmed, 5), (options.rendered, 3)) if folder]
         held_out = {"held_out": PairSet(options.held_out)} if options.held_out else {}
-    except ValueError as error:
-        parser.error(str(error))
     fit(options.run, sets, held_out, options.steps)
 
 

@@ -19,7 +19,7 @@ from diffusionact.images import model_to_uint8
 from diffusionact.metrics import flicker, psnr, sharpness
 from diffusionact.metrics.sharpness import BLUR_STEPS, MAX_BLUR_PX, blur, detail
 from portraits.head import Head
-from train.light.arguments import check_count, check_files, check_model
+from train.light.arguments import check_count, check_files, check_model, input_errors_as_messages
 
 from .fitting import BLUR_PX
 from .network import MouthModel
@@ -164,22 +164,23 @@ def main() -> None:
     torch.set_num_threads(1)
     judge = Judge(MouthModel.load(options.model), options.steps)
     frames: list[tuple[Tensor, Tensor, Tensor]] = []
-    head = Head() if options.people > 0 else None
-    sets = {
-        "Clips": (scene for clip in options.clips for scene in judge.clip(clip)),
-        "Rendered people": (scene for k in range(max(0, options.people)) for scene in judge.person(head, k)),
-    }
-    with torch.inference_mode():
+    sets = {}
+    if options.clips:
+        sets["Clips"] = (scene for clip in options.clips for scene in judge.clip(clip))
+    if options.people > 0:
+        head = Head()
+        sets["Rendered people"] = (scene for k in range(options.people) for scene in judge.person(head, k))
+    with torch.inference_mode(), input_errors_as_messages(parser):
         for title, scenes in sets.items():
             rows = []
             for scene in scenes:
                 rows.append(figures(judge, scene))
                 if not scene.runs:
                     frames += zip(scene.warp, scene.model, scene.truth, strict=True)
-            if rows:
+            if any("PSNR" in row["model"] for row in rows):
                 report(title, rows)
-            elif title == "Clips" and options.clips:
-                print("Clips: no mouth opens in them")
+            else:
+                print(f"{title}: no open mouth")
     if options.sheets and frames:
         write_sheets(options.sheets, frames)
 

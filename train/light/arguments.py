@@ -50,8 +50,6 @@ def input_errors_as_messages(parser: ArgumentParser) -> Iterator[None]:
     try:
         yield
     except SafetensorError as error:
-        parser.error(
-            f"expected whole shards, received one that is not ({error}); delete it and make it again"
-        )
+        parser.error(f"expected whole shards, received one that is not ({error}); delete it and make it again")
     except (ValueError, OSError) as error:
         parser.error(str(error))

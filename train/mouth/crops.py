@@ -101,7 +101,7 @@ def cut(image: Tensor, matrix: Tensor) -> Tensor:
 def inside_distance(marks: Tensor, side: int = CROP_SIZE) -> Tensor:
     """(side, side) px inside the inner lips, negative outside, of marks (M, 2) px of the crop."""
     outline = smooth_outline(marks[: len(LIP_RING)].float(), LIP_CORNERS, 2)
-    return polygon_distance(pixel_centres(side, side, marks.device), outline)
+    return polygon_distance(*pixel_centres(side, side, marks.device).unbind(-1), outline)
 
 
 def lips_apart(head: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..data.shards import FaceRecord, FrameFacts
 from ..face.errors import NoFaceFoundError
 from ..face.expression_names import EXPRESSION_NAMES
-from ..face.geometry.alignment import crop_transform, cut_crop, invert_transform, transform_points
+from ..face.geometry.alignment import blurred_share, crop_transform, cut_crop, invert_transform, transform_points
 from ..face.geometry.resize import resize_transform
 from ..face.readers.open.face_model import ALIGNED_SIZE, OpenFaceModel
 from ..face.readers.open.reader import fit_in_crop
@@ -66,6 +66,11 @@ class ClipFrame:
         height, width = self.frame_size
         inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
         return inside.reshape(size, size).numpy()
+
+    def scored(self, size: int) -> np.ndarray:
+        """See `KnownFrame`."""
+        blank = torch.zeros(*self.frame_size, 3, dtype=torch.uint8)
+        return self.real(size) & (blurred_share(blank, self.crop, size).numpy() == 0)
 
     def photo(self) -> Photo:
         """See `KnownFrame`; the clip is read again up to this frame."""
@@ -276,7 +281,7 @@ def neighbouring(numbers: Sequence[int], source: int, count: int | None) -> list
 
 
 def _fingerprint(clips: Sequence[Path], size: int) -> str:
-    digest = hashlib.sha256(f"clips at {size} px\n".encode())
+    digest = hashlib.sha256(f"clips at {size} px without blurred rims\n".encode())
     for clip in clips:
         length = sum(file.stat().st_size for file in ([clip] if clip.is_file() else sorted(clip.iterdir())))
         digest.update(f"{clip.name} {length}\n".encode())

@@ -55,6 +55,9 @@ class KnownFrame(Protocol):
     def real(self, size: int) -> np.ndarray:
         """(size, size) bool: which pixels of the image were seen by a camera; the others are padding."""
 
+    def scored(self, size: int) -> np.ndarray:
+        """(size, size) bool: which of them show what the camera saw, and are not blurred into the padding."""
+
     def photo(self) -> Photo | None:
         """What the image was cut from; None where nobody knows."""
 
@@ -79,6 +82,10 @@ class ShardedFrame:
     def real(self, size: int) -> np.ndarray:
         """See `KnownFrame`."""
         return np.ones((size, size), dtype=bool)
+
+    def scored(self, size: int) -> np.ndarray:
+        """See `KnownFrame`."""
+        return self.real(size)
 
     def photo(self) -> None:
         """See `KnownFrame`."""
@@ -167,6 +174,10 @@ class FrameSet:
     def real(self, rows: Sequence[int]) -> Tensor:
         """Which pixels of the images (B, 1, H, H) bool were seen by a camera; the others are padding."""
         return torch.from_numpy(np.stack([self._frames[row].real(self.size) for row in rows]))[:, None]
+
+    def scored(self, rows: Sequence[int]) -> Tensor:
+        """Which pixels of the images (B, 1, H, H) bool show what the camera saw, not blurred into the padding."""
+        return torch.from_numpy(np.stack([self._frames[row].scored(self.size) for row in rows]))[:, None]
 
     def without_padding(self, rows: Sequence[int]) -> Tensor:
         """Images (B, 3, H, H) in [-1, 1], grey where they are padding, for observers that would see faces there."""

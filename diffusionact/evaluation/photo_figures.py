@@ -1,6 +1,7 @@
 """The figures that frames of photos have beside those of `figures.py`: by region, by sharpness, by features.
 
-Regions are bool (F, 1, H, H). Padding is nowhere in them: it was seen by no camera.
+Regions are bool (F, 1, H, H). What no camera saw is nowhere in them: padding, and the rim of the photo that is blurred
+into it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Regions:
     """Which pixels of F images count.
 
     Attributes:
-        real: not padding.
+        real: not padding, and not blurred into it.
         face: inside the outline of jaw and brows.
         background: the segmenter sees no person in the true frame; none if that is hardly anything of it.
     """
@@ -97,12 +98,12 @@ class PhotoMeasure:
     def _against_source(self, images: Tensor, source: int, landmarks: Tensor) -> dict[str, Tensor]:
         """Sharpness beside the source's, where there is no truth."""
         rows = [source] * len(images)
-        real = self.frames.real(rows)
+        real = self.frames.scored(rows)
         faces = [real & _faces(points, self.frames.size) for points in (landmarks, self.frames.landmarks[rows])]
         return {"sharpness": sharpness(images, self.frames.images(rows), *faces)}
 
     def _regions(self, rows: Sequence[int], landmarks: Tensor) -> Regions:
-        real = self.frames.real(rows)
+        real = self.frames.scored(rows)
         background = torch.stack([self._background(row) for row in rows])
         return Regions(real, real & _faces(landmarks, self.frames.size), real & background)
 

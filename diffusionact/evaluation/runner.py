@@ -205,7 +205,7 @@ class Runner:
         compared = region = None
         if pair.is_same_person:  # where the network of LPIPS runs
             compared = tuple(side.to(self.observer.device) for side in (images, self.frames.images(target.driving)))
-            region = self.frames.real(target.driving).to(self.observer.device) if self.frames.has_photos else None
+            region = self.frames.scored(target.driving).to(self.observer.device) if self.frames.has_photos else None
         compared_by = self.observer.compared_by
         measured = measure(seen, driving, person, compared, self.lpips_network, compared_by, region)
         if self.photo_measure is not None:

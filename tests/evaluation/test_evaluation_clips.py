@@ -9,7 +9,14 @@ from PIL import Image
 
 from diffusionact.cli import main
 from diffusionact.evaluation import FrameSetObserver, ProtocolOptions, Steps, make_protocol
-from diffusionact.evaluation.clip_set import list_clips, load_clip_set, longest_shot, nearest_to_front, neighbouring
+from diffusionact.evaluation.clip_set import (
+    ClipFrame,
+    list_clips,
+    load_clip_set,
+    longest_shot,
+    nearest_to_front,
+    neighbouring,
+)
 from diffusionact.evaluation.observer import Observer
 from diffusionact.evaluation.rendering import Job, Renderer
 from diffusionact.evaluation.targets import TargetMaker
@@ -79,8 +86,17 @@ def test_photo_and_crop_give_the_image_and_padding_is_known(frames, portrait):
     inside = torch.zeros(128, 128, dtype=torch.bool)
     inside[max(0, int(np.ceil(top))) : int(bottom) + 1, max(0, int(np.ceil(left))) : int(right) + 1] = True
     assert (real != inside).float().mean() < 0.05, "the crop is turned a little"
+    assert torch.equal(frames.scored([0])[0, 0], real), "the crop lies inside of the photo"
     grey = frames.without_padding([0])
     assert torch.equal(grey[0, :, real], frames.images([0])[0, :, real]) and not grey[0, :, ~real].any()
+
+
+def test_padding_is_not_scored_nor_what_is_blurred_into_it():
+    crop = CropTransform(torch.tensor([[[0.5, 0.0, 40.0], [0.0, 0.5, 0.0]]]), 128)
+    frame = ClipFrame(None, None, None, crop, (256, 256))
+    real, scored = frame.real(128), frame.scored(128)
+    assert not real[:, :40].any() and real[:, 40:].all()
+    assert not scored[:, :50].any() and scored[20:-20, 60:].all()
 
 
 def test_protocols_take_the_source_of_each_clip(frames):

@@ -133,22 +133,49 @@ def cut_crop(image: Tensor, crop: CropTransform, size: int) -> Tensor:
     Returns:
         uint8 (size, size, 3) on the CPU.
     """
+    return _cut_quad(image, _quad_of(crop), size)
+
+
+def blurred_share(image: Tensor, crop: CropTransform, size: int) -> Tensor:
+    """How far `cut_crop` blurs an image into its padding; padding reaches into the image by a third of its width.
+
+    Args:
+        image, crop, size: as there.
+
+    Returns:
+        (size, size) float: 0 where the result shows the image as it is, 1 in the padding.
+    """
+    image, quad, side = _near_quad(image.cpu().numpy(), _quad_of(crop), size)
+    widths = _padding_widths(image.shape[:2], quad, side)
+    if widths is None:
+        return torch.zeros(size, size)
+    before, after = widths
+    depth = _padding_depth((image.shape[0] + before[1] + after[1], image.shape[1] + before[0] + after[0]), *widths)
+    return torch.from_numpy(np.array(_transform(Image.fromarray(_blur_weight(depth)[..., 0]), quad + before, size)))
+
+
+def _quad_of(crop: CropTransform) -> np.ndarray:
+    """Corners (4, 2) of a crop in its image, in the order of `face_crop_quad`."""
     first, last = -0.5, crop.size - 0.5  # outer edges of the outer pixels
     corners = torch.tensor([[[first, first], [first, last], [last, last], [last, first]]], dtype=torch.float64)
-    quad = transform_points(invert_transform(crop.matrix.detach().cpu().double()), corners)[0]
-    return _cut_quad(image, quad.numpy(), size)
+    return transform_points(invert_transform(crop.matrix.detach().cpu().double()), corners)[0].numpy()
 
 
 def _cut_quad(image: Tensor, quad: np.ndarray, size: int) -> Tensor:
     """Image uint8 (size, size, 3) inside the square with corners (4, 2) in the order of `face_crop_quad`."""
-    image, side = image.cpu().numpy(), float(np.hypot(*(quad[3] - quad[0])))
-    image, quad, side = _shrink(image, quad, side, size)
-    image, quad = _cut(image, quad, side)
-    image, quad = _pad(image, quad, side)
-    cut = Image.fromarray(image).transform(
-        (size, size), Image.Transform.QUAD, (quad + 0.5).flatten().tolist(), Image.Resampling.BILINEAR
-    )
-    return torch.from_numpy(np.array(cut))
+    image, quad = _pad(*_near_quad(image.cpu().numpy(), quad, size))
+    return torch.from_numpy(np.array(_transform(Image.fromarray(image), quad, size)))
+
+
+def _near_quad(image: np.ndarray, quad: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """What lies near the square, reduced where that is much larger than the result; the square there, and its side."""
+    image, quad, side = _shrink(image, quad, float(np.hypot(*(quad[3] - quad[0]))), size)
+    return *_cut(image, quad, side), side
+
+
+def _transform(image: Image.Image, quad: np.ndarray, size: int) -> Image.Image:
+    corners = (quad + 0.5).flatten().tolist()
+    return image.transform((size, size), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
 
 
 def _quad_to_transform(quad: Tensor, size: int) -> CropTransform:
@@ -190,21 +217,34 @@ def _cut(image: np.ndarray, quad: np.ndarray, side: float) -> tuple[np.ndarray, 
 
 def _pad(image: np.ndarray, quad: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
     """Mirror, blur and fade to the median where the square leaves the image."""
-    border = _border(side)
-    low, high = _bounds(quad)
-    before = np.maximum(border - low, 0)
-    after = np.maximum(high - (image.shape[1], image.shape[0]) + border, 0)
-    if max(before.max(), after.max()) <= border - 4:
+    padding = _padding_widths(image.shape[:2], quad, side)
+    if padding is None:
         return image, quad
-    least = int(np.rint(side * PADDING_FRACTION))
-    before, after = np.maximum(before, least), np.maximum(after, least)
+    before, after = padding
     widths = ((before[1], after[1]), (before[0], after[0]), (0, 0))
     padded = np.pad(image.astype(np.float32), widths, "reflect")
     depth = _padding_depth(padded.shape[:2], before, after)
     blurred = gaussian_blur(padded, side * BLUR_FRACTION)
-    padded += (blurred - padded) * np.clip(depth * 3.0 + 1.0, 0.0, 1.0)
+    padded += (blurred - padded) * _blur_weight(depth)
     padded += (np.median(padded, axis=(0, 1)) - padded) * np.clip(depth, 0.0, 1.0)
     return np.clip(np.rint(padded), 0, 255).astype(np.uint8), quad + before
+
+
+def _padding_widths(shape: tuple[int, int], quad: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Px (x, y) of padding before and after an image (height, width); None where it needs none."""
+    border = _border(side)
+    low, high = _bounds(quad)
+    before = np.maximum(border - low, 0)
+    after = np.maximum(high - (shape[1], shape[0]) + border, 0)
+    if max(before.max(), after.max()) <= border - 4:
+        return None
+    least = int(np.rint(side * PADDING_FRACTION))
+    return np.maximum(before, least), np.maximum(after, least)
+
+
+def _blur_weight(depth: np.ndarray) -> np.ndarray:
+    """How far an image is blurred at a depth, see `_padding_depth`."""
+    return np.clip(depth * 3.0 + 1.0, 0.0, 1.0)
 
 
 def _padding_depth(shape: tuple[int, int], before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import torch
 
 from diffusionact.face.geometry.alignment import (
     align_face,
+    blurred_share,
     clip_crop_transform,
     crop_transform,
     cut_crop,
@@ -116,6 +117,21 @@ def test_a_small_image_is_not_shrunk_however_large_its_face():
 def test_a_face_at_the_border_is_padded():
     aligned, _ = align_face(smooth_image(200, 200), plain_face((8.0, 100.0))[0])
     assert aligned.shape == (256, 256, 3) and aligned.dtype == torch.uint8
+
+
+def test_padding_is_known_where_it_reaches_into_the_image():
+    whole = torch.randint(0, 256, (600, 600, 3), generator=torch.Generator().manual_seed(0)).byte()
+    part, shift = whole[240:440, 180:420], torch.tensor([180.0, 240.0])
+    landmarks = plain_face((300.0, 310.0), 0.7, 15.0)
+    cuts = [
+        cut_crop(image, crop_transform(points, 128), 128)
+        for image, points in ((whole, landmarks), (part, landmarks - shift))
+    ]
+    share = blurred_share(part, crop_transform(landmarks - shift, 128), 128)
+    changed = (cuts[0].int() - cuts[1].int()).abs().amax(-1)
+    assert changed[share == 0].max() <= 1 and 0.2 < (share == 0).float().mean() < 0.9
+    assert (changed[share > 0.5] > 20).float().mean() > 0.9
+    assert not blurred_share(whole, crop_transform(landmarks, 128), 128).any()
 
 
 def test_blur_equals_scipy():

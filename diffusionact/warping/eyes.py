@@ -37,7 +37,10 @@ DARK = (0.08, 0.06, 0.05)
 # Eyes that are open by less than the first show nothing but lashes, by more than the second their own colours, height
 # for width; else they are drawn: the white, and the iris by radius with pupil and rim.
 NARROW, SHOWN = 0.1, 0.15
-WHITE, BROWN = (0.79, 0.75, 0.72), (0.34, 0.22, 0.15)
+# Openings of an eye from which the other one, if it is shut, may have its iris, and has; far eyes of turned heads seem
+# more open than they are.
+LENT = (0.2, 0.26)
+WHITE, GREY_BROWN = (0.79, 0.75, 0.72), (0.26, 0.21, 0.18)
 PUPIL, RIM = (0.3, 0.45), (0.82, 1.0)
 
 
@@ -99,7 +102,10 @@ def prepare_eyes(texture: Tensor, mesh: Tensor) -> Eyes:
         mesh: (478, 2) grid coordinates of the canvas.
     """
     prepared = [_prepare(texture, mesh, *eye) for eye in zip(EYE_RINGS, IRISES, strict=True)]
-    return Eyes(*(torch.stack(parts) for parts in zip(*prepared, strict=True)))
+    *parts, drawn, own, opened = (torch.stack(values) for values in zip(*prepared, strict=True))
+    # The iris of a shut eye is that of the other one, if the photo shows it there.
+    hidden = mix(drawn, own.flip(0), smoothstep(*LENT, opened.flip(0)))
+    return Eyes(*parts, mix(hidden, own, smoothstep(NARROW, SHOWN, opened)))
 
 
 def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -115,16 +121,18 @@ def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[i
     axes = iris_axes(points[list(iris)])
     radius = ((pixels - points[iris[0]]) @ torch.linalg.inv(axes).T).norm(dim=-1)[None]
     lid_skin, zone = _skin(patch, pixels, lids)
-    shown = smoothstep(NARROW, SHOWN, opening(points, ring))
+    opened = opening(points, ring)
     white, rings = _drawn_eye((lid_skin * mask).sum((1, 2)) / mask.sum().clamp(min=1e-3))
     return (
         frame,
         mesh[list(iris)],
-        mix(mix(patch, white[:, None, None], mask), _without_iris(patch, mask, radius), shown),
+        mix(mix(patch, white[:, None, None], mask), _without_iris(patch, mask, radius), smoothstep(NARROW, SHOWN, opened)),
         lid_skin,
         torch.cat([mask, zone]),
         _lashes(patch, lid_skin, lids),
-        mix(rings, _iris_colours(patch, mask, radius), shown),
+        rings,
+        _iris_colours(patch, mask, radius),
+        opened[None, None],
     )
 
 
@@ -132,9 +140,9 @@ def _drawn_eye(lid: Tensor) -> tuple[Tensor, Tensor]:
     """Colours of an eye that the photo does not show, for a lid (3,): the white (3,), the iris (3, IRIS_RINGS)."""
     light = 0.3 + 0.7 * (lid.mean() / LID_BRIGHTNESS).clamp(0.0, 1.0)
     radius = (torch.arange(IRIS_RINGS, device=lid.device) + 0.5) / IRIS_RINGS * IRIS_REACH
-    dark, brown = (lid.new_tensor(colour)[:, None] for colour in (DARK, BROWN))
-    iris = mix(dark, brown * light, smoothstep(*PUPIL, radius))
-    return lid.new_tensor(WHITE) * light, mix(iris, 0.5 * brown * light, smoothstep(*RIM, radius))
+    dark, outer = (lid.new_tensor(colour)[:, None] for colour in (DARK, GREY_BROWN))
+    iris = mix(dark, outer * light, smoothstep(*PUPIL, radius))
+    return lid.new_tensor(WHITE) * light, mix(iris, 0.5 * outer * light, smoothstep(*RIM, radius))
 
 
 def _without_iris(patch: Tensor, mask: Tensor, radius: Tensor) -> Tensor:

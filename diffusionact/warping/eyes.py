@@ -122,11 +122,12 @@ def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[i
     radius = ((pixels - points[iris[0]]) @ torch.linalg.inv(axes).T).norm(dim=-1)[None]
     lid_skin, zone = _skin(patch, pixels, lids)
     opened = opening(points, ring)
+    shown = smoothstep(NARROW, SHOWN, opened)
     white, rings = _drawn_eye((lid_skin * mask).sum((1, 2)) / mask.sum().clamp(min=1e-3))
     return (
         frame,
         mesh[list(iris)],
-        mix(mix(patch, white[:, None, None], mask), _without_iris(patch, mask, radius), smoothstep(NARROW, SHOWN, opened)),
+        mix(mix(patch, white[:, None, None], mask), _without_iris(patch, mask, radius), shown),
         lid_skin,
         torch.cat([mask, zone]),
         _lashes(patch, lid_skin, lids),

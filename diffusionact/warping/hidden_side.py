@@ -2,7 +2,8 @@
 
 What lies beside the far cheek in such a photo is hair or background that only happens to be there; as the head turns
 towards the front, that strip would be drawn out. Instead the near side's rings are mirrored in head space and drawn
-behind the photo's own surfaces, which give way where they are drawn out.
+behind the photo's own surfaces, which give way where they are drawn out, and where the photo shows the face itself in
+place of what it hides: that would come out as a second outline of the face.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from .behind import Surface, covering_surface
 from .far_half import seen_aside, spread
+from .rasteriser import rasterise
 from .sampling import sample, smoothstep
 from .surroundings import spokes
 from .topology import NUM_FACE, OVAL, RINGS, SPOKES, Topology
@@ -38,6 +40,9 @@ BESIDE_CM, WIDE_TURN_DEG = (2.0, 5.0), (20.0, 30.0)
 # It does so while the person is cut out of the background by these shares.
 WIDEST_CM, GROWTH, CUT_OUT = 8.0, 0.4, (0.5, 1.0)
 HIDDEN_CONFIDENCE = 0.3
+# The face itself, shown in place of what the far cheek hides, passes for more of this cheek in photos turned by less
+# than the first angle, and is a second outline from the second on. Side of the map that tells where it is, px.
+TWICE_DEG, SIDE = (15.0, 25.0), 256
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class HiddenSide:
         follow: (K,) share of the oval's displacement.
         values: (N, 6) of all vertices: grid place on the near half (2), strength, change of light (3).
         away: (N,) cm from the oval, 0 on the face.
+        double: (N,) share of the face that the photo shows where a ring lies, hidden by the far cheek or the nose.
     """
 
     faces: Tensor
@@ -57,6 +63,7 @@ class HiddenSide:
     follow: Tensor
     values: Tensor
     away: Tensor
+    double: Tensor
 
     @property
     def strength(self) -> Tensor:
@@ -100,7 +107,17 @@ def find_hidden_side(source: WarpSource, topology: Topology) -> HiddenSide:
     at_oval = torch.isin(topology.faces, topology.faces.new_tensor(oval)).any(1)
     at_oval[topology.num_face_triangles :] = True
     used = (values[:, 2] > 0)[topology.faces].any(1) & at_oval
-    return HiddenSide(topology.faces[used], points, follow, values, torch.cat([0 * on_face[:, 0], _distance(source)]))
+    away = torch.cat([0 * on_face[:, 0], _distance(source)])
+    return HiddenSide(topology.faces[used], points, follow, values, away, _double(source, topology))
+
+
+def _double(source: WarpSource, topology: Topology) -> Tensor:
+    """(N,) how far the photo shows the face itself where a vertex of the rings lies, of a head that is turned."""
+    screen = torch.cat([(source.positions + 1) * (SIDE / 2) - 0.5, 0 * source.positions[:, :1]], dim=1)
+    face = rasterise(screen, topology.faces[: topology.num_face_triangles], SIDE, SIDE) >= 0
+    turn = torch.rad2deg(source.rotation[0, 2, 0].clamp(-1, 1).abs().asin())
+    double = smoothstep(0.5, 1.0, sample(face[None].float(), source.positions[NUM_FACE:])[0])
+    return torch.cat([double.new_zeros(NUM_FACE), double * smoothstep(*TWICE_DEG, turn)])
 
 
 def _distance(source: WarpSource) -> Tensor:
@@ -165,4 +182,5 @@ def giving_way(hidden: HiddenSide, magnified: Tensor, grown: Tensor, turn_deg: T
     at_oval = spokes(drawn[list(OVAL), None])[:, 0].repeat(RINGS)
     width = BESIDE_CM[0] + (BESIDE_CM[1] - BESIDE_CM[0]) * smoothstep(*WIDE_TURN_DEG, turn_deg)
     beside = torch.cat([drawn[:NUM_FACE], at_oval]) * (-(hidden.away / width).square()).exp()
-    return hidden.strength * torch.maximum(drawn, beside) * grown
+    shown_twice = hidden.double * smoothstep(*TURN_BACK_DEG, turn_deg)
+    return torch.maximum(hidden.strength * torch.maximum(drawn, beside) * grown, shown_twice)

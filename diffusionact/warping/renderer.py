@@ -84,6 +84,7 @@ class WarpRenderer:
         self._unseen = find_unseen_skin(source, self._topology)
         self._shell = find_shell(source)
         self._hidden = find_hidden_side(source, self._topology)
+        self._gives_way = len(self._hidden.faces) > 0 or bool(self._hidden.double.any())
         self._creases = find_creases(source)
         density = float(source.crop_side / (256 * torch.linalg.det(self.to_output[:, :2]).abs().sqrt()))
         self._zoom = 1 / density
@@ -120,7 +121,7 @@ class WarpRenderer:
         away = self._degrees_away(placement)
         amount = self._separation(placement, away)
         turn, grown = turn_back(source, placement), None
-        if len(self._hidden.faces) and turn > TURN_BACK_DEG[0] and source.separable > 0:
+        if self._gives_way and turn > TURN_BACK_DEG[0] and source.separable > 0:
             grown = growth(self._hidden, turn, amount)
         bent = bool(amount <= 0) and grown is None  # the photo bends as a whole
         smooth = self._smooth_vertices(plane, placement, magnified, grown, turn)
@@ -171,7 +172,7 @@ class WarpRenderer:
         surfaces = []
         if amount > 0 and len(self._shell.faces):
             surfaces.append(place_shell(self._shell, placement, self.to_output, amount))
-        if grown is not None:
+        if grown is not None and len(self._hidden.faces):
             surfaces.append(place_hidden_side(self._hidden, screen, placement, change, self.to_output, grown))
         if not surfaces:
             return self._background, self._background_seen, self._behind_alpha

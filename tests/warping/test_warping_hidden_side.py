@@ -91,10 +91,24 @@ def test_a_straight_photo_has_no_hidden_side(source):
 def test_the_strip_gives_way_where_it_is_drawn_out(aside):
     hidden = find_hidden_side(aside, load_topology())
     one, turned = torch.ones_like(hidden.strength), torch.tensor(15.0)
+    hidden = replace(hidden, double=0 * one)
     drawn = giving_way(hidden, torch.full_like(hidden.strength, 3.0), one, turned)
     assert drawn.max() > 0.9 and torch.allclose(drawn, hidden.strength)
     assert giving_way(hidden, torch.ones_like(drawn), one, turned).max() == 0
     assert giving_way(hidden, torch.full_like(drawn, 3.0), 0 * one, turned).max() == 0
+
+
+def test_the_face_does_not_come_out_a_second_time_beside_itself(photo, reading, source):
+    turned = head_pose_to_matrix(torch.tensor([[40.0, 0.0, 0.0]]))[0]
+    middle = reading.mesh.mean(0)
+    beside = prepare_source(photo, replace(reading, mesh=(reading.mesh - middle) @ turned.T + middle))
+    straight, hidden = (find_hidden_side(photo_source, load_topology()) for photo_source in (source, beside))
+    twice = (hidden.double[NUM_FACE:] > 0.9).view(RINGS, SPOKES)
+    assert straight.double.max() == 0 and twice.sum() > 50
+    assert twice.any(0).sum() < SPOKES // 2, "on the far side alone"
+    one = torch.ones_like(hidden.double)
+    assert giving_way(hidden, one, one, torch.tensor(15.0))[NUM_FACE:][twice.flatten()].min() > 0.9
+    assert giving_way(hidden, one, one, torch.tensor(0.0)).max() == 0
 
 
 def test_the_mirrored_side_grows_outwards_from_the_cheek(aside):

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from diffusionact import DiffusionActPipeline  # noqa: E402
-from diffusionact.commands.reenact import DEMO_MEDIA  # noqa: E402
+from diffusionact.commands.demo import DEMO_MEDIA  # noqa: E402
 from diffusionact.images import load_image  # noqa: E402
 from diffusionact.metrics import psnr  # noqa: E402
 

@@ -36,7 +36,7 @@ import torch  # noqa: E402
 from tiny_model import make_tiny_model  # noqa: E402
 
 from diffusionact.cli import main as diffusionact  # noqa: E402
-from diffusionact.commands.reenact import DEMO_MEDIA  # noqa: E402
+from diffusionact.commands.demo import DEMO_MEDIA  # noqa: E402
 from diffusionact.scale.ray_cluster import run_on_ray  # noqa: E402
 from diffusionact.scale.tasks import Outcome, run_in_process  # noqa: E402
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from diffusionact import DiffusionActPipeline, PoseOptions
-from diffusionact.commands.reenact import DEMO_MEDIA
+from diffusionact.commands.demo import DEMO_MEDIA
 from diffusionact.commands.reenactment_report import ReenactmentReport
 from diffusionact.generation import Conditioning, DiffusionEngine, Sampling
 from diffusionact.generation.warm_start import WarmStartEngine

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diffusionact import DiffusionActPipeline, images
 from diffusionact.commands.bench import synchronise
-from diffusionact.commands.reenact import DEMO_MEDIA
+from diffusionact.commands.demo import DEMO_MEDIA
 from diffusionact.face.readers.open.reader import OpenFaceReader
 from diffusionact.generation import DiffusionEngine, Sampling, preferred_dtype
 from diffusionact.generation.conditioning import Conditioning

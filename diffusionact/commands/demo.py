@@ -16,7 +16,7 @@ from .option_groups import (
     add_time_options,
 )
 
-MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
+DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
 OUTPUT = Path("output/demo.mp4")
 
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Reenact the bundled photo with the bundled clip; the demo model knows rendered heads only, and gets these."""
     names = ("source.png", "driving.mp4") if options.model == DEMO_NAME else ("photo.jpg", "photo_driving.mp4")
-    options.source, options.driving = (MEDIA / name for name in names)
+    options.source, options.driving = (DEMO_MEDIA / name for name in names)
     options.motion = options.seconds = options.seed = options.save_poses = None
     options.drive, options.seamless, options.still_when_silent = None, False, False
     options.side_by_side = not options.paste_back

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from diffusionact.cli import main
+from diffusionact.commands.demo import DEMO_MEDIA
 from diffusionact.commands.live_page import LivePage
-from diffusionact.commands.reenact import DEMO_MEDIA
 
 CLIP = DEMO_MEDIA / "photo_driving.mp4"
 PHOTO = DEMO_MEDIA / "photo.jpg"

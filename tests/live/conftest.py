@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffusionact import DiffusionActPipeline
-from diffusionact.commands.reenact import DEMO_MEDIA
+from diffusionact.commands.demo import DEMO_MEDIA
 from diffusionact.images import load_image
 from diffusionact.live import live_pipeline
 from diffusionact.video import open_frames

@@ -42,9 +42,9 @@ def test_sound_is_read_with_its_channels_rate_and_length(node_module, clip):
 
 
 def test_a_video_without_sound_has_none(node_module):
-    from diffusionact.commands.demo import MEDIA
+    from diffusionact.commands.demo import DEMO_MEDIA
 
-    assert node_module("comfy.audio").read_audio(MEDIA / "driving.mp4") is None
+    assert node_module("comfy.audio").read_audio(DEMO_MEDIA / "driving.mp4") is None
 
 
 def test_a_track_that_nothing_decodes_is_passed_over(node_module, clip, tmp_path):

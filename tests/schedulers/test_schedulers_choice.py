@@ -41,6 +41,17 @@ def test_a_solver_takes_any_number_of_steps(name, num_steps):
     assert error(name, num_steps) < DEVIATION * 1.5
 
 
+@pytest.mark.parametrize("num_steps", [3, 4, 6])
+def test_few_quadratic_steps_of_ddim_beat_even_ones(num_steps):
+    assert error("ddim_quad", num_steps) < 0.8 * error("ddim", num_steps)
+
+
+@pytest.mark.parametrize("num_steps", [0, 100, 1000])
+def test_quadratic_steps_that_coincide_are_rejected(num_steps):
+    with pytest.raises(ValueError, match=f"received {num_steps}. Use fewer"):
+        make_scheduler("ddim_quad", DDIMScheduler().config).set_timesteps(num_steps)
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_step_is_one_call_of_the_network(name):
     scheduler = make_scheduler(name, DDIMScheduler().config)

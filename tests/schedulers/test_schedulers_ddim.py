@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler as DiffusersDDIMScheduler
 from torch import Tensor
 
 from diffusionact.schedulers import DDIMScheduler
-from diffusionact.schedulers.ddim import stride_for
+from diffusionact.schedulers.ddim import QuadraticDDIMScheduler, stride_for
 
 SHAPE = (2, 3, 8, 8)
 BETAS = np.linspace(1e-4, 0.02, 1000, dtype=np.float64)
@@ -133,7 +133,10 @@ def test_timesteps_go_down_for_decoding_and_up_for_inversion():
     assert scheduler.timesteps.tolist() == [750, 500, 250, 0]
     assert scheduler.inversion_timesteps.tolist() == [0, 250, 500, 750]
     scheduler.set_timesteps(30)
-    assert scheduler.stride == 34 and scheduler.timesteps[0] == 986
+    assert scheduler.timesteps[:2].tolist() == [986, 952]
+    quadratic = QuadraticDDIMScheduler()
+    quadratic.set_timesteps(3)
+    assert quadratic.timesteps.tolist() == [999, 444, 111]
 
 
 @pytest.mark.parametrize("num_steps", [60, 75, 333])

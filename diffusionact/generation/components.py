@@ -45,11 +45,12 @@ from .sampling import DEFAULT_PRESETS, Sampling, presets_from_json, presets_to_j
 COMPONENTS: dict[str, type[ConfigMixin]] = {
     "unet": UNet,
     "inversion_unet": UNet,
+    "distilled_unet": UNet,
     "reenactment_encoder": ReenactmentEncoder,
     "semantic_encoder": SemanticEncoder,
     "scheduler": DDIMScheduler,
 }
-OPTIONAL_COMPONENTS = ("inversion_unet",)
+OPTIONAL_COMPONENTS = ("inversion_unet", "distilled_unet")
 # Written by earlier versions; every model's landmarks were those of the open face model.
 FORGOTTEN_SETTINGS = {"face_model"}
 
@@ -98,6 +99,7 @@ class ModelComponents:
         semantic_encoder: image -> semantic code.
         scheduler: DDIM with the model's prediction type.
         config: the rest.
+        distilled_unet: decodes in few steps, for the scheduler "distilled"; None in models without one.
     """
 
     unet: UNet
@@ -106,6 +108,14 @@ class ModelComponents:
     semantic_encoder: SemanticEncoder
     scheduler: DDIMScheduler
     config: PipelineConfig
+    distilled_unet: UNet | None = None
+
+    def networks(self) -> dict[str, ModelMixin]:
+        """What a model folder holds beside the scheduler, by folder; a UNet that does both is not named twice."""
+        networks = {name: getattr(self, name) for name in COMPONENTS if name != "scheduler"}
+        if self.inversion_unet is self.unet:
+            del networks["inversion_unet"]
+        return {name: network for name, network in networks.items() if network is not None}
 
 
 def load_components(
@@ -156,9 +166,7 @@ def save_components(
     Raises:
         FileExistsError: if `folder` is there and not empty, without `overwrite`.
     """
-    networks = {name: getattr(components, name) for name in COMPONENTS if name != "scheduler"}
-    if components.inversion_unet is components.unet:
-        del networks["inversion_unet"]
+    networks = components.networks()
     with model_folder_writer(folder, overwrite, COMPONENTS) as temporary:
         for name, network in networks.items():
             state = network.state_dict()

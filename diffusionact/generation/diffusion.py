@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from ..checks import check_finite, check_images
 from ..face.pose.landmark_map import draw_landmark_map, landmark_map_at
-from ..schedulers import make_scheduler
+from ..schedulers import DISTILLED, make_scheduler
 from ..types import FacePose, SourceCodes
 from .components import ModelComponents, PipelineConfig, load_components, save_components
 from .conditioning import Conditioning, check_made_for
 from .engine import AlignedSource
 from .engine_names import DIFFUSION
-from .sampling import PreviewCallback, Sampling, StepCallback, invert, sample
+from .sampling import Model, PreviewCallback, Sampling, StepCallback, invert, sample
 
 # Memory of a UNet call beyond its weights, as a multiple of the first level's float32 activations. Measured on a CPU:
 # 11 to 16 for the demo model and the official architecture.
@@ -41,6 +41,7 @@ class DiffusionEngine:
     Attributes:
         unet: decodes; fine-tuned in the official model.
         inversion_unet: finds x_T; the same object as `unet` in models whose decoder was not fine-tuned.
+        distilled_unet: decodes with the sampler "distilled"; None in models without one.
         reenactment_encoder, semantic_encoder, scheduler, config: see `ModelComponents`.
     """
 
@@ -50,6 +51,7 @@ class DiffusionEngine:
         self.components = components
         self.unet = components.unet
         self.inversion_unet = components.inversion_unet
+        self.distilled_unet = components.distilled_unet
         self.reenactment_encoder = components.reenactment_encoder
         self.semantic_encoder = components.semantic_encoder
         self.scheduler = components.scheduler
@@ -70,8 +72,12 @@ class DiffusionEngine:
     @property
     def modules(self) -> tuple[nn.Module, ...]:
         """See `Engine`; one UNet may do both."""
-        every = (self.unet, self.inversion_unet, self.reenactment_encoder, self.semantic_encoder)
-        return tuple({id(module): module for module in every}.values())
+        return (*self._unets, self.reenactment_encoder, self.semantic_encoder)
+
+    @property
+    def _unets(self) -> tuple[nn.Module, ...]:
+        every = (self.unet, self.inversion_unet, self.distilled_unet)
+        return tuple({id(unet): unet for unet in every if unet is not None}.values())
 
     @property
     def device(self) -> torch.device:
@@ -94,10 +100,10 @@ class DiffusionEngine:
         return self.config.presets
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> DiffusionEngine:
-        """See `Engine`; `dtype` is for the two UNets only."""
+        """See `Engine`; `dtype` is for the UNets only."""
         for module in self.modules:
             module.to(device)
-        for unet in (self.unet, self.inversion_unet):
+        for unet in self._unets:
             # diffusers' own `to` warns about an empty list of float32 modules.
             nn.Module.to(unet, dtype=dtype, memory_format=torch.channels_last)
         return self
@@ -140,6 +146,7 @@ class DiffusionEngine:
 
     def check_sampling(self, sampling: Sampling) -> None:
         """See `Engine`."""
+        self._decoder(sampling)
         self._scheduler(sampling.scheduler).set_timesteps(self.steps_per_frame(sampling))
 
     def steps_per_frame(self, sampling: Sampling) -> int:
@@ -214,10 +221,21 @@ class DiffusionEngine:
         on_preview: PreviewCallback | None = None,
     ) -> Tensor:
         scheduler, steps = self._scheduler(sampling.scheduler), self.steps_per_frame(sampling)
-        images = sample(calling(self.unet), scheduler, x_T, conditioning, steps, on_step, on_preview)
+        images = sample(self._decoder(sampling), scheduler, x_T, conditioning, steps, on_step, on_preview)
         check_finite("the reenacted images", images)
         # Our DDIM ends within the range; solvers of diffusers leave it a little.
         return images.clamp(-1.0, 1.0)
+
+    def _decoder(self, sampling: Sampling) -> Model:
+        """What predicts while a sampler decodes: its own UNet for "distilled", else the model's."""
+        if sampling.scheduler != DISTILLED:
+            return calling(self.unet)
+        if self.distilled_unet is None:
+            raise ValueError(
+                f"Expected a model with a decoder of few steps for the scheduler {DISTILLED!r}, received one without. "
+                "Choose ddim_quad or dpm, or train one: docs/training.md."
+            )
+        return calling(self.distilled_unet)
 
     def landmark_map(self, pose: FacePose) -> Tensor:
         """Draw poses as the (F, 3, S, S) condition of the reenactment encoder."""
@@ -247,7 +265,7 @@ class DiffusionEngine:
         return scheduler
 
 
-def calling(unet: nn.Module) -> Any:
+def calling(unet: nn.Module) -> Model:
     """The UNet as the sampling loops call it: in its own dtype and memory format; everything around it is float32."""
 
     def model(x_t: Tensor, timestep: Tensor, conditioning: Conditioning) -> Tensor:

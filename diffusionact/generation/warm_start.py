@@ -18,7 +18,7 @@ from ..face.geometry.resize import resize_transform
 from ..types import FacePose, SourceCodes
 from ..warping.placement import ALIGNED_SIZE
 from .conditioning import Conditioning, check_made_for
-from .diffusion import DiffusionEngine, calling
+from .diffusion import DiffusionEngine
 from .engine import AlignedSource
 from .sampling import PreviewCallback, Sampling, StepCallback, sample_from_images
 from .warp import CONDITIONS, WarpConfig, WarpEngine
@@ -84,9 +84,8 @@ class WarmStartEngine(DiffusionEngine):
         code = Conditioning({"semantic_code": conditioning["semantic_code"]})
         x_T = source.codes["stochastic_code"].expand(len(conditioning), -1, -1, -1)
         skipped = steps - self.steps_per_frame(sampling)
-        images = sample_from_images(
-            calling(self.unet), scheduler, warped, x_T, code, steps, skipped, on_step, on_preview
-        )
+        decoder = self._decoder(sampling)
+        images = sample_from_images(decoder, scheduler, warped, x_T, code, steps, skipped, on_step, on_preview)
         check_finite("the reenacted images", images)
         return images.clamp(-1.0, 1.0)
 
@@ -97,6 +96,7 @@ class WarmStartEngine(DiffusionEngine):
 
     def check_sampling(self, sampling: Sampling) -> None:
         """See `Engine`; the schedule is that of all steps."""
+        self._decoder(sampling)
         self._scheduler(sampling.scheduler).set_timesteps(super().steps_per_frame(sampling))
 
     def activation_bytes(self, num_frames: int) -> int:

@@ -1,6 +1,7 @@
 """The stages of training, by the name that a config gives."""
 
 from .directions import TrainDirections
+from .distil_decoder import DistilDecoder
 from .finetune_decoder import FinetuneDecoder
 from .generator import TrainGenerator
 from .portrait_net import TrainPortraitNet
@@ -17,6 +18,7 @@ STAGES: dict[str, type[Stage]] = {
         PretrainEncoder,
         TrainEncoder,
         FinetuneDecoder,
+        DistilDecoder,
         TrainPortraitNet,
         TrainGenerator,
         TrainInversionEncoder,
@@ -26,6 +28,7 @@ STAGES: dict[str, type[Stage]] = {
 
 __all__ = [
     "STAGES",
+    "DistilDecoder",
     "FinetuneDecoder",
     "PretrainDiffAE",
     "PretrainEncoder",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
@@ -18,6 +18,8 @@ from ..data.saved_values import load_value
 from ..devices import choose_device
 from ..face.geometry.crop_change import UNCHANGED, CropChange
 from ..face.pose.options import DRIVER_CROPS, PoseOptions
+from ..generation import Sampling
+from ..generation.acceleration import Acceleration, accelerate
 from ..generation.engine_names import DIFFUSION
 from ..generation.sampling import StepCallback
 from ..pipelines import DiffusionActPipeline
@@ -32,12 +34,19 @@ class HeldPipeline:
     """The pipeline that was loaded last, for commands that are run one after the other in one process."""
 
     def __init__(self) -> None:
-        self._key: tuple[str | float, ...] = ()
+        self._key: tuple[Hashable, ...] = ()
         self._pipeline: DiffusionActPipeline | None = None
 
     def load(self, options: argparse.Namespace) -> DiffusionActPipeline:
         """The pipeline of these options; one of others is released first."""
-        key = (options.model, options.tracker, options.device, options.dtype, options.warm_start)
+        key = (
+            options.model,
+            options.tracker,
+            options.device,
+            options.dtype,
+            options.warm_start,
+            *_accelerated(options),
+        )
         if key != self._key or self._pipeline is None:
             self._pipeline = None
             self._pipeline, self._key = _load_pipeline(options), key
@@ -45,7 +54,7 @@ class HeldPipeline:
 
 
 def load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
-    """Load the model and the tracker that --model, --tracker, --device and --dtype name."""
+    """Load the model and the tracker that --model, --tracker, --device and --dtype name, made faster as asked."""
     held: HeldPipeline | None = getattr(options, "held_pipeline", None)
     return held.load(options) if held else _load_pipeline(options)
 
@@ -54,7 +63,23 @@ def _load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
     dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
     device = choose_device(options.device)
     pipeline = DiffusionActPipeline.from_pretrained(options.model, dtype, device, tracker=options.tracker)
-    return with_warm_start(pipeline, options.warm_start) if options.warm_start else pipeline
+    if options.warm_start:
+        pipeline = with_warm_start(pipeline, options.warm_start)
+    acceleration, sampling = _accelerated(options)
+    if acceleration != Acceleration():
+        check_diffusion(pipeline, "--compile and --attention")
+        with steps_progress("Compile", "block") as on_block:
+            accelerate(pipeline.engine, acceleration, sampling, on_block)
+    return pipeline
+
+
+def _accelerated(options: argparse.Namespace) -> tuple[Acceleration, Sampling]:
+    """What --compile and --attention ask for, and the sampling that it is for; nothing where nothing is decoded."""
+    if not hasattr(options, "compile"):
+        return Acceleration(), Sampling()
+    batch = options.chunk_size if options.compile else None
+    acceleration = Acceleration(batch, options.attention)
+    return acceleration, Sampling() if acceleration == Acceleration() else Sampling(scheduler=options.scheduler)
 
 
 def with_warm_start(pipeline: DiffusionActPipeline, share: float) -> DiffusionActPipeline:
@@ -63,14 +88,19 @@ def with_warm_start(pipeline: DiffusionActPipeline, share: float) -> DiffusionAc
     Raises:
         ValueError: if the share is out of range, or the model's engine has no schedule to skip a part of.
     """
-    if pipeline.engine.name != DIFFUSION:
-        raise ValueError(
-            f"Expected a model of the engine {DIFFUSION!r} for --warm-start, received one of {pipeline.engine.name!r}, "
-            "which takes no steps. Leave it out, or choose --model demo."
-        )
+    check_diffusion(pipeline, "--warm-start")
     from ..generation.warm_start import WarmStartEngine
 
     return pipeline.with_engine(WarmStartEngine(pipeline.engine, share))
+
+
+def check_diffusion(pipeline: DiffusionActPipeline, option: str) -> None:
+    """Raise ValueError unless the model's engine has what an option is about."""
+    if pipeline.engine.name != DIFFUSION:
+        raise ValueError(
+            f"Expected a model of the engine {DIFFUSION!r} for {option}, received one of {pipeline.engine.name!r}, "
+            "which takes no steps. Leave it out, or choose --model demo."
+        )
 
 
 def prepare_output(
@@ -228,10 +258,15 @@ def driver_crop(options: argparse.Namespace) -> tuple[str, CropChange]:
     return (alone or DRIVER_CROPS)[0], change
 
 
-@contextmanager
-def inversion_progress() -> Iterator[StepCallback]:
+def inversion_progress() -> AbstractContextManager[StepCallback]:
     """A progress bar over the steps from an image to x_T."""
-    with tqdm(desc="Encode source", unit="step", leave=False) as bar:
+    return steps_progress("Encode source", "step")
+
+
+@contextmanager
+def steps_progress(words: str, unit: str) -> Iterator[StepCallback]:
+    """A progress bar over something that reports (done, total)."""
+    with tqdm(desc=words, unit=unit, leave=False) as bar:
 
         def on_step(done: int, total: int) -> None:
             bar.total = total

@@ -27,6 +27,8 @@ FITTING: dict[str, tuple[object, ...]] = {
     "scheduler": ("ddim",),
     "output_size": (None,),
     "warm_start": (0.0,),
+    "compile": (False,),
+    "attention": ("sdpa",),
 }
 
 

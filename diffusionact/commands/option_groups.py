@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..face.pose.options import DRIVER_CROPS
 from ..face.readers.registry import FACE_READERS
+from ..generation.acceleration import ATTENTIONS
 from ..generation.engine_names import DIFFUSION, WARP
 from ..schedulers import SCHEDULERS
 from ..weights import DEMO_NAME, PHOTO_NAME
@@ -138,6 +139,12 @@ def add_decode_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--steps", type=int, help="DDIM steps a frame (default: the model's)")
     group.add_argument("--scheduler", default="ddim", choices=tuple(SCHEDULERS))
     group.add_argument("--chunk-size", type=int, default=8, help="frames rendered together (default: %(default)s)")
+    group.add_argument(
+        "--compile", action="store_true", help="diffusion models: compile the UNet first; pays for long clips"
+    )
+    group.add_argument(
+        "--attention", default=ATTENTIONS[0], choices=ATTENTIONS, help="diffusion models (default: %(default)s)"
+    )
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..checks import check_finite, check_images
 from ..face.pose.landmark_map import draw_landmark_map, landmark_map_at
+from ..models import UNet
 from ..schedulers import DISTILLED, make_scheduler
 from ..types import FacePose, SourceCodes
 from .components import ModelComponents, PipelineConfig, load_components, save_components
@@ -42,6 +43,7 @@ class DiffusionEngine:
         unet: decodes; fine-tuned in the official model.
         inversion_unet: finds x_T; the same object as `unet` in models whose decoder was not fine-tuned.
         distilled_unet: decodes with the sampler "distilled"; None in models without one.
+        compiled: decoder -> what is called in its place, see `acceleration`.
         reenactment_encoder, semantic_encoder, scheduler, config: see `ModelComponents`.
     """
 
@@ -56,6 +58,7 @@ class DiffusionEngine:
         self.semantic_encoder = components.semantic_encoder
         self.scheduler = components.scheduler
         self.config: PipelineConfig = components.config
+        self.compiled: dict[nn.Module, nn.Module] = {}
         self.fingerprint = _fingerprint(self.inversion_unet.conv_in, self.reenactment_encoder.encoder.conv_in)
         for module in self.modules:
             module.eval().requires_grad_(False)
@@ -101,6 +104,7 @@ class DiffusionEngine:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> DiffusionEngine:
         """See `Engine`; `dtype` is for the UNets only."""
+        self.compiled.clear()
         for module in self.modules:
             module.to(device)
         for unet in self._unets:
@@ -146,7 +150,7 @@ class DiffusionEngine:
 
     def check_sampling(self, sampling: Sampling) -> None:
         """See `Engine`."""
-        self._decoder(sampling)
+        self.decoder(sampling)
         self._scheduler(sampling.scheduler).set_timesteps(self.steps_per_frame(sampling))
 
     def steps_per_frame(self, sampling: Sampling) -> int:
@@ -221,21 +225,29 @@ class DiffusionEngine:
         on_preview: PreviewCallback | None = None,
     ) -> Tensor:
         scheduler, steps = self._scheduler(sampling.scheduler), self.steps_per_frame(sampling)
-        images = sample(self._decoder(sampling), scheduler, x_T, conditioning, steps, on_step, on_preview)
+        images = sample(self._decoding(sampling), scheduler, x_T, conditioning, steps, on_step, on_preview)
         check_finite("the reenacted images", images)
         # Our DDIM ends within the range; solvers of diffusers leave it a little.
         return images.clamp(-1.0, 1.0)
 
-    def _decoder(self, sampling: Sampling) -> Model:
-        """What predicts while a sampler decodes: its own UNet for "distilled", else the model's."""
+    def decoder(self, sampling: Sampling) -> UNet:
+        """The UNet that decodes with a sampler: its own for "distilled", else the model's.
+
+        Raises:
+            ValueError: if the model has no UNet for it.
+        """
         if sampling.scheduler != DISTILLED:
-            return calling(self.unet)
+            return self.unet
         if self.distilled_unet is None:
             raise ValueError(
                 f"Expected a model with a decoder of few steps for the scheduler {DISTILLED!r}, received one without. "
                 "Choose ddim_quad or dpm, or train one: docs/training.md."
             )
-        return calling(self.distilled_unet)
+        return self.distilled_unet
+
+    def _decoding(self, sampling: Sampling) -> Model:
+        unet = self.decoder(sampling)
+        return calling(self.compiled.get(unet, unet))
 
     def landmark_map(self, pose: FacePose) -> Tensor:
         """Draw poses as the (F, 3, S, S) condition of the reenactment encoder."""

@@ -84,8 +84,8 @@ class WarmStartEngine(DiffusionEngine):
         code = Conditioning({"semantic_code": conditioning["semantic_code"]})
         x_T = source.codes["stochastic_code"].expand(len(conditioning), -1, -1, -1)
         skipped = steps - self.steps_per_frame(sampling)
-        decoder = self._decoder(sampling)
-        images = sample_from_images(decoder, scheduler, warped, x_T, code, steps, skipped, on_step, on_preview)
+        model = self._decoding(sampling)
+        images = sample_from_images(model, scheduler, warped, x_T, code, steps, skipped, on_step, on_preview)
         check_finite("the reenacted images", images)
         return images.clamp(-1.0, 1.0)
 
@@ -96,7 +96,7 @@ class WarmStartEngine(DiffusionEngine):
 
     def check_sampling(self, sampling: Sampling) -> None:
         """See `Engine`; the schedule is that of all steps."""
-        self._decoder(sampling)
+        self.decoder(sampling)
         self._scheduler(sampling.scheduler).set_timesteps(super().steps_per_frame(sampling))
 
     def activation_bytes(self, num_frames: int) -> int:

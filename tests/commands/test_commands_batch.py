@@ -81,6 +81,12 @@ def test_a_held_model_is_loaded_anew_for_another_warm_start(tiny_model_folder):
     assert held.load(parse_row([*words, "--warm-start", "0.5"])) is warm
 
 
+def test_a_model_without_a_unet_says_what_compiling_needs():
+    words = ["reenact", "a.png", "-o", "a.mp4", "--model", "photo", "--device", "cpu", "--compile"]
+    with pytest.raises(ValueError, match="the engine 'diffusion' for --compile and --attention, received one of 'warp'"):
+        HeldPipeline().load(parse_row(words))
+
+
 def test_without_ray_the_extra_is_named(table, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["batch", str(table(("face.png", "a.mp4", "nod"))), "--ray"]) == 2

@@ -101,6 +101,9 @@ class DistilDecoder(Stage):
         super().__init__(config, frames, device, num_processes, process)
         self.model = load_components(self.settings.model_folder)
         self.student = copy.deepcopy(self.model.unet).requires_grad_(True).train()
+        for module in self.student.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0  # what is to be learnt is exact
         self.teacher = DiffusionEngine(copy.deepcopy(self.model)).to(device, PRECISIONS[config.loop.mixed_precision])
         self.objective = DistillationObjective(self.student, self.model.scheduler.config, self.settings)
         self.objective.to(device, memory_format=torch.channels_last)

@@ -29,7 +29,7 @@ from train.data.frames import Frames
 from train.data.pairs import held_out_pairs
 
 REFERENCE = Sampling(20, "ddim")
-STEPS = (1, 2, 3, 4, 5, 6, 10)
+STEPS = (1, 2, 3, 4, 5, 6)
 
 
 class HeldOut:
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--model", default="demo", help="of the engine diffusion")
     parser.add_argument("--data", required=True, help="folder of shards")
     parser.add_argument("--validation-every", type=int, default=20, help="every N-th person is held out")
-    parser.add_argument("--pairs", type=int, default=16)
+    parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--chunk-size", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timed", nargs="*", default=["dpm:5", "ddim_quad:4"], metavar="SAMPLER:STEPS")

@@ -78,8 +78,8 @@ def sampling_inputs() -> list[io.Input]:
             "scheduler",
             options=list(SCHEDULERS),
             default="ddim",
-            tooltip="The sampler. ddim is the one the model was made for; dpm and unipc need fewer steps. Counts only "
-            f"with the preset {CUSTOM}.",
+            tooltip="The sampler. ddim is the one the model was made for; ddim_quad, dpm and unipc need fewer steps; "
+            f"distilled needs a model with a decoder of its own for it. Counts only with the preset {CUSTOM}.",
             extra_dict=ADVANCED,
         ),
         io.Int.Input(

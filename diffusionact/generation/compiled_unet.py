@@ -1,7 +1,7 @@
 """A UNet whose blocks are compiled by torch.compile.
 
-Blocks are compiled one by one (regionally): a failure and the progress then belong to a block. A call has a fixed number
-of rows, since each other number would be compiled anew.
+Blocks are compiled one by one (regionally): a failure and the progress then belong to a block. A call has a fixed
+number of rows, since each other number would be compiled anew.
 """
 
 from __future__ import annotations

@@ -157,7 +157,8 @@ class AnimateTab:
         chosen = kind.change(errors_as_messages(self._choose_kind), of_clip, of_kind, **quiet)
         chosen.then(*length_of, **quiet).then(*estimate_of, **quiet)
         costly = ("motion", "quality", "frames", "start", "end", "clip_start", "clip_end", "take", "driver_end")
-        for name in (*costly, "eye_contact", "blink", "mouth", "drivers", "clip_drivers", "seconds"):
+        changes = ("eye_contact", "blink", "mouth", "still_when_silent", "sound", "drivers", "clip_drivers", "seconds")
+        for name in (*costly, *changes):
             controls[name].change(*estimate_of, **quiet)
 
     def _seen(self, kind: str) -> tuple:

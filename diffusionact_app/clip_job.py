@@ -26,6 +26,7 @@ from diffusionact.pipelines.source_video import (
     stream_source_video,
 )
 from diffusionact.video import FrameSource
+from diffusionact.video.silence import frame_times, stillness_at
 
 from .background import Report, reports
 from .jobs import Composed, Job, JobProgress, Sound, VideoPair, finished, write_frames
@@ -52,12 +53,16 @@ class ClipJob(Job):
         mix: what is taken of the driver.
         driver_end: what becomes of a shorter driver.
         edit: what is changed besides.
+        still_when_silent: the mouth rests where the sound that goes along is silent.
         sound: whose, one of SOUNDS; "auto" is the driver's where its lips are taken.
         sampling: how frames are rendered, where the engine samples.
         frames: at most so many are rendered.
         feather: see `face.paste_back`.
         output_side_px: longest side of the output; larger frames are shrunk before they are read.
         face_count: faces that change, as far as is known before.
+
+    Raises:
+        ValueError: if the mouth is to rest in silence, and no sound goes along.
     """
 
     source: FrameSource
@@ -69,12 +74,20 @@ class ClipJob(Job):
     mix: PoseMix = PoseMix(gaze=1.0, brows=1.0, eyes=1.0, mouth=1.0)
     driver_end: str = "stop"
     edit: FrameEdit = FrameEdit()
+    still_when_silent: bool = False
     sound: str = "auto"
     sampling: Sampling = Sampling()
     frames: int = 10**9
     feather: float = 0.1
     output_side_px: int = 1280
     face_count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.still_when_silent and self.heard.path is None:
+            raise ValueError(
+                "Expected sound for a still mouth in silence, received none that goes along. Choose another sound, or "
+                "move Mouth to 0 for a mouth that is still throughout."
+            )
 
     @property
     def driving_clips(self) -> tuple[FrameSource, ...]:
@@ -115,6 +128,13 @@ class ClipJob(Job):
             return Sound(driver.path, driver.begin) if has_driver else Sound()
         return Sound(self.source.path, self.source.begin) if self.source.has_audio else Sound()
 
+    @property
+    def stillness(self) -> Iterator[float] | None:
+        """How still the mouth is in each frame of the source, which must have been read; None without the choice."""
+        if not self.still_when_silent:
+            return None
+        return stillness_at(frame_times(self.source), self.heard.path, self.heard.begin)
+
     def shown_drivers(self) -> Iterator[Tensor] | None:
         """What drives, frame by frame, for showing; decoded a second time, as the stream may look ahead."""
         if self.motion is not None:
@@ -133,6 +153,7 @@ class ClipJob(Job):
             self.sampling,
             feather=self.feather,
             keeps_head=not self.moves_heads,
+            stillness=self.stillness,
         )
 
     def _driver(self, model: SharedModel) -> FrameDriver:

@@ -46,6 +46,8 @@ def clip_options(controls: Controls) -> None:
         ):
             looks = {"label": label, "info": info, "elem_id": f"clip-{name}", "min_width": 120}
             controls.add(name, gr.Slider(0.0, most, value=value, step=0.05, **looks))
+    silent, info = "Still mouth in silence", "Where the sound that goes along is silent, the mouth rests."
+    controls.add("still_when_silent", gr.Checkbox(False, label=silent, info=info, elem_id="clip-still-when-silent"))
 
 
 def sound_choice(controls: Controls) -> None:

@@ -26,7 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "expression_gain": 1.0, "smoothing": 0.3, "feather": 0.1, "match_colour": False, "keep_sound": True,
     "start": 0, "end": 0, "motion": AS_THE_VIDEO, "kind": PHOTO, "clip": None, "clip_face": "largest",
     "clip_start": 0, "clip_end": 0, "take": ["expression"], "driver_end": "stop", "sound": "auto", "eye_contact": 0.0,
-    "blink": 1.0, "mouth": 1.0, "drivers": {}, "clip_drivers": {}, "seconds": 0,
+    "blink": 1.0, "mouth": 1.0, "still_when_silent": False, "drivers": {}, "clip_drivers": {}, "seconds": 0,
     **CROP_DEFAULTS,
 }  # fmt: skip
 

@@ -56,6 +56,7 @@ class GroupClipJob(ClipJob):
             self.sampling,
             feather=self.feather,
             keeps_head=not self.moves_heads,
+            stillness=self.stillness,
         )
 
     def _driver_named(self, model: SharedModel, name: str) -> FrameDriver:

@@ -78,12 +78,12 @@ def make_clip_job(context: Context, values: dict[str, Any], folder: Path) -> Cli
     Raises:
         ValueError: if a clip is absent or unusable, an option is out of range, or nothing would change.
     """
-    source, edit = source_clip(context, values), _edit(values)
+    source = source_clip(context, values)
     motion = None if values["motion"] == AS_THE_VIDEO else values["motion"]
     driving = None
     if motion is None and values["driving"]:
         driving = check_video(values["driving"], context.limits, values["start"], values["end"], rate=source.frame_rate)
-    if motion is None and driving is None and edit == FrameEdit():
+    if motion is None and driving is None and not _changes(values):
         raise ValueError(
             "Expected something to change in the clip, received neither driver nor motion. Upload a driving video, "
             "choose a motion, or move Eye contact, Blinks or Mouth."
@@ -104,10 +104,10 @@ def make_group_clip_job(context: Context, values: dict[str, Any], folder: Path) 
     Raises:
         ValueError: if a clip is absent or unusable, an option is out of range, or nothing would change.
     """
-    source, edit = source_clip(context, values), _edit(values)
+    source = source_clip(context, values)
     # Whom no video drives may still look into the camera.
-    drivers, paths = _drivers(values, "clip_drivers", None if edit == FrameEdit() else OWN)
-    if edit == FrameEdit() and not set(drivers.values()) - {OWN}:
+    drivers, paths = _drivers(values, "clip_drivers", OWN if _changes(values) else None)
+    if not _changes(values) and not set(drivers.values()) - {OWN}:
         raise ValueError(
             "Expected something to change in the clip, received no driver for any face. Upload a driving video, "
             "click a face and choose a motion for it, or move Eye contact, Blinks or Mouth."
@@ -198,10 +198,15 @@ def _edit(values: dict[str, Any]) -> FrameEdit:
     return FrameEdit(values["eye_contact"], values["blink"], values["mouth"])
 
 
+def _changes(values: dict[str, Any]) -> bool:
+    """Whether a clip changes without any driver."""
+    return values["still_when_silent"] or _edit(values) != FrameEdit()
+
+
 def _of_clips(context: Context, values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """What both kinds of jobs have whose source is a clip."""
-    own = {"driver_end": values["driver_end"], "edit": _edit(values), "sound": values["sound"]}
-    return own | _shared(context, values, folder)
+    own = {name: values[name] for name in ("driver_end", "still_when_silent", "sound")}
+    return own | {"edit": _edit(values)} | _shared(context, values, folder)
 
 
 def _shared(context: Context, values: dict[str, Any], folder: Path) -> dict[str, Any]:

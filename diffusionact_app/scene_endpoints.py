@@ -28,7 +28,7 @@ from .uploads import photo_upload
 # Options by their names in the command -> names of the page's controls.
 SHARED_NAMES = {name: name for name in ("start", "end", "relative", "smoothing", "driver_end")}
 SHARED_OPTIONS = SHARED_NAMES | {"gain": "expression_gain"}
-CLIP_NAMES = {name: name for name in ("take", "sound", "eye_contact", "blink", "mouth")}
+CLIP_NAMES = {name: name for name in ("take", "sound", "eye_contact", "blink", "mouth", "still_when_silent")}
 CLIP_OPTIONS = SHARED_OPTIONS | CLIP_NAMES | {"source_start": "clip_start", "source_end": "clip_end"}
 GROUP_OPTIONS = SHARED_OPTIONS | {"seconds": "seconds", "keep_sound": "keep_sound"}
 DRIVERS = ("driving_1", "driving_2", "driving_3")

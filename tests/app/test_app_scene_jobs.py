@@ -5,6 +5,8 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 
+import av
+import numpy as np
 import pytest
 import torch
 
@@ -72,6 +74,25 @@ def test_sound_is_the_drivers_where_its_lips_are_taken(clip, tmp_path):
     assert job.heard == driver and replace(job, mix=PoseMix(eyes=1.0)).heard == source
     assert replace(job, sound="source").heard == source and replace(job, sound="none").heard == Sound()
     assert replace(job, driving=clip).heard == source and replace(job, motion="nod").heard == source
+
+
+def test_a_mouth_rests_in_silence_where_there_is_sound(model, clip, tmp_path):
+    with pytest.raises(ValueError, match="Expected sound for a still mouth"):
+        ClipJob(clip, tmp_path, still_when_silent=True)
+    path = tmp_path / "silent.mp4"
+    with av.open(str(clip.path)) as images, av.open(str(path), "w") as output:
+        stream, sound = images.streams.video[0], output.add_stream("aac", rate=16_000, layout="mono")
+        copy = output.add_stream_from_template(stream)
+        for packet in images.demux(stream):
+            if packet.size:
+                packet.stream = copy
+                output.mux(packet)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), "fltp", "mono")
+        silence.sample_rate = 16_000
+        output.mux([*sound.encode(silence), *sound.encode(None)])
+    job = ClipJob(open_frames(path), tmp_path, still_when_silent=True, sampling=TWO_STEPS, output_side_px=128)
+    assert [p.done for p in render(model, job) if p.preview is not None] == [1, 2, 3]
+    assert list(islice(job.stillness, 3)) == [1.0, 1.0, 1.0]
 
 
 def test_faces_of_a_group_move_and_the_rest_stays(model, clip, two_faces_file, tmp_path):

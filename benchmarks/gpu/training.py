@@ -69,7 +69,7 @@ class Inputs:
         found: dict[str, Any] = {"validation_images": 2} | plain(sizes.training.get(stage, {}))
         if stage == "pretrain_diffae":
             return found | {"initial_model": str(self.diffusion_model), "prediction_type": "epsilon"}
-        if stage in ("pretrain_encoder", "train_encoder", "finetune_decoder"):
+        if stage in ("pretrain_encoder", "train_encoder", "finetune_decoder", "distil_decoder"):
             return found | {"model_folder": str(self.diffusion_model)}
         if stage == "train_generator":
             return official_generator(sizes) | found

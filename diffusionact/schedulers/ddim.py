@@ -83,7 +83,8 @@ class DDIMScheduler(SchedulerMixin, ConfigMixin):
             )
         betas = np.linspace(beta_start, beta_end, num_train_timesteps, dtype=np.float64)
         self.alphas_cumprod = torch.from_numpy(np.cumprod(1.0 - betas))  # float64
-        self.set_timesteps(20 if num_train_timesteps == 1000 else num_train_timesteps)
+        # Even steps in subclasses, too: not every number of quadratic ones exists.
+        DDIMScheduler.set_timesteps(self, 20 if num_train_timesteps == 1000 else num_train_timesteps)
 
     def set_timesteps(self, num_inference_steps: int, device: torch.device | str | None = None) -> None:
         """Choose the timesteps of both directions.

@@ -52,6 +52,13 @@ def test_quadratic_steps_that_coincide_are_rejected(num_steps):
         make_scheduler("ddim_quad", DDIMScheduler().config).set_timesteps(num_steps)
 
 
+@pytest.mark.parametrize("name", ["ddim_quad", "distilled"])
+def test_quadratic_steps_do_not_need_1000_timesteps_of_training(name):
+    scheduler = make_scheduler(name, DDIMScheduler(num_train_timesteps=100).config)
+    scheduler.set_timesteps(3)
+    assert scheduler.timesteps.tolist() == [99, 44, 11]
+
+
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_step_is_one_call_of_the_network(name):
     scheduler = make_scheduler(name, DDIMScheduler().config)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffusionact import DiffusionActPipeline
-from diffusionact.commands.demo import MEDIA as DEMO_MEDIA
+from diffusionact.commands.demo import DEMO_MEDIA
 from diffusionact.generation import Conditioning
 from diffusionact.generation.diffusion import calling
 from diffusionact.generation.sampling import Model, sample

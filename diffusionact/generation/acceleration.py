@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import torch
+
 from ..checks import check_choice, check_positive_int
 from ..weights.folders import APPLICATION, user_cache_folder
 from .sampling import Sampling, StepCallback
@@ -56,7 +58,7 @@ def accelerate(
     """Make the engine decode faster from now on; on its device, in its dtype: `engine.to` undoes the compilation.
 
     What was compiled is kept in the user's cache, or where TORCHINDUCTOR_CACHE_DIR says, for the next run. Without a
-    C++ compiler a warning says so, and nothing is compiled.
+    C++ compiler, or where the compilation fails, a warning says so, and nothing is compiled.
 
     Args:
         engine: is changed.
@@ -66,6 +68,7 @@ def accelerate(
 
     Raises:
         ModuleNotFoundError: if xformers is asked for and not installed.
+        ValueError: if it is asked for on another device than a GPU.
     """
     unet = engine.decoder(sampling)
     if acceleration.attention == "xformers":
@@ -73,6 +76,11 @@ def accelerate(
             raise ModuleNotFoundError(
                 "Expected the package xformers for the attention 'xformers', received none. Install it with "
                 "pip install diffusionact[gpu], or choose the attention sdpa."
+            )
+        if unet.device.type != "cuda":
+            raise ValueError(
+                f"Expected a GPU for the attention 'xformers', received the device {str(unet.device)!r}. Choose the "
+                "attention sdpa, or a GPU."
             )
         unet.enable_xformers_memory_efficient_attention()
     if acceleration.compiled_batch is None:
@@ -84,4 +92,8 @@ def accelerate(
     from .compiled_unet import CompiledUNet
 
     os.environ.setdefault(CACHE_VARIABLE, str(user_cache_folder() / APPLICATION / "compiled"))
-    engine.compiled[unet] = CompiledUNet(unet, acceleration.compiled_batch, on_block)
+    try:
+        engine.compiled[unet] = CompiledUNet(unet, acceleration.compiled_batch, on_block)
+    except torch._dynamo.exc.TorchDynamoException as error:  # a compiler that is there may still lack headers
+        reason = str(error).strip().partition("\n")[0]
+        logger.warning("torch.compile failed (%s); rendering goes on without. Leave out --compile.", reason)

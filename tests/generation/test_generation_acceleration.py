@@ -59,6 +59,22 @@ def test_without_a_compiler_rendering_goes_on(engine, monkeypatch, caplog):
     assert not engine.compiled and "No C++ compiler was found" in caplog.text
 
 
+def test_where_compiling_fails_rendering_goes_on(engine, traced, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise RuntimeError("Python.h: no such file")
+
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", fail)
+    accelerate(engine, Acceleration(compiled_batch=1), Sampling())
+    assert not engine.compiled and "rendering goes on without" in caplog.text
+    assert torch.isfinite(engine.sample(torch.randn(1, 3, 8, 8), torch.randn(1, 16), 2, "ddim_quad")).all()
+
+
+def test_xformers_is_rejected_without_a_gpu(engine, monkeypatch):
+    monkeypatch.setattr("diffusionact.generation.acceleration.find_spec", lambda name: name)
+    with pytest.raises(ValueError, match="Expected a GPU for the attention 'xformers', received the device 'cpu'"):
+        accelerate(engine, Acceleration(attention="xformers"), Sampling())
+
+
 @pytest.mark.skipif(find_spec("xformers") is not None, reason="the package xformers is installed")
 def test_a_missing_xformers_is_named(engine):
     with pytest.raises(ModuleNotFoundError, match=r"pip install diffusionact\[gpu\]"):

@@ -59,6 +59,11 @@ def test_the_student_starts_as_the_teacher_and_comes_nearer(make_stage):
     assert stage.batch(7) is stage.batch(0), "kept batches are used in turn"
 
 
+def test_a_negative_number_of_kept_batches_is_rejected(make_stage):
+    with pytest.raises(ValueError, match="kept_batches of at least 0, received -1"):
+        make_stage(kept_batches=-1)
+
+
 def test_gradient_checkpointing_changes_no_gradient(make_stage):
     gradients = []
     for checkpointing in (False, True):

@@ -56,6 +56,12 @@ class DistillationSettings:
     validation_pairs: int = 32
     preset: str = "fast"
 
+    def __post_init__(self) -> None:
+        if self.kept_batches < 0:
+            raise ValueError(
+                f"Expected settings.kept_batches of at least 0, received {self.kept_batches}. Use 0 to keep none."
+            )
+
 
 class DistillationObjective(nn.Module):
     """Mean squared error between the student's images and the teacher's.

@@ -82,7 +82,7 @@ def _unwound_when_terminated() -> Iterator[None]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line, one sub-parser a command."""
+    """The command line, one sub-parser per command."""
     parser = argparse.ArgumentParser(
         prog="diffusionact", description="One-shot face reenactment: a photo moves as a video does."
     )

@@ -109,7 +109,7 @@ def add_time_options(parser: argparse.ArgumentParser) -> None:
         help="constant rate of the output, such as 25 or 30000/1001: driving frames are repeated and left out "
         "(default: every frame when the driver shows it)",
     )
-    group.add_argument("--stride", type=int, default=1, help="take every n-th frame only; the length stays")
+    group.add_argument("--stride", type=int, default=1, help="take every N-th frame only; the length stays")
 
 
 def _seconds(words: str) -> Fraction:
@@ -136,7 +136,7 @@ def _frame_rate(words: str) -> Fraction:
 def add_decode_options(parser: argparse.ArgumentParser) -> None:
     """How frames are sampled."""
     group = parser.add_argument_group("decoding")
-    group.add_argument("--steps", type=int, help="DDIM steps a frame (default: the model's)")
+    group.add_argument("--steps", type=int, help="steps per frame (default: the model's)")
     group.add_argument("--scheduler", default="ddim", choices=tuple(SCHEDULERS))
     group.add_argument("--chunk-size", type=int, default=8, help="frames rendered together (default: %(default)s)")
     group.add_argument(

@@ -201,7 +201,7 @@ def fit(run: Path, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet]
 
 
 def _pair_sets(options: argparse.Namespace) -> tuple[list[tuple[PairSet, int]], dict[str, PairSet]]:
-    """What to train on, and so many of it a batch; and what to measure."""
+    """What to train on, and how many of it per batch; and what to measure."""
     held_out, sets = {}, []
     if options.shaded:
         sets.append((PairSet(options.shaded, last="shaded-90000"), 24))

@@ -92,8 +92,8 @@ def cut(image: Tensor, matrix: Tensor) -> Tensor:
     Pixels are means of four, as images may be finer than the crop.
     """
     fine = (pixel_centres(2 * CROP_SIZE, 2 * CROP_SIZE, image.device) - 0.5) / 2
-    places = apply(invert_transform(matrix[None])[0], fine)
-    grid = (places + 0.5) * (2 / image.new_tensor([image.shape[2], image.shape[1]])) - 1
+    positions = apply(invert_transform(matrix[None])[0], fine)
+    grid = (positions + 0.5) * (2 / image.new_tensor([image.shape[2], image.shape[1]])) - 1
     crop = F.grid_sample(image[None], grid[None], mode="bicubic", padding_mode="border", align_corners=False)
     return F.avg_pool2d(crop, 2)[0]
 

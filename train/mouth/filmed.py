@@ -1,4 +1,4 @@
-"""Clips of people as pairs: `python -m train.mouth.filmed FOLDER CLIP...`, a shard a clip.
+"""Clips of people as pairs: `python -m train.mouth.filmed FOLDER CLIP...`, a shard per clip.
 
 Sources are frames whose mouth is shut, half open and open; targets are frames with another opening.
 """

@@ -247,7 +247,7 @@ def score(model: MouthModel, pairs: PairSet, count: int = 32) -> dict[str, float
 
 
 def fit(run: Path, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], max_steps: int) -> MouthModel:
-    """Train on so many mouths of each set a batch; goes on where a run in the same folder was stopped."""
+    """Train on so many mouths of each set per batch; goes on where a run in the same folder was stopped."""
     state, loss_of = Fitting(run), MouthLoss()
     losses, started = [], time.process_time()
     while state.step < max_steps:

@@ -59,10 +59,10 @@ class MouthPainter:
         given, matrices, noise = self.given(drawn, motion)
         code = None if code is None else code.expand(len(noise), -1)
         added = self._model.sample(given, noise, self._steps, code)
-        places = pixel_centres(IMAGE_SIZE, IMAGE_SIZE, noise.device)
+        positions = pixel_centres(IMAGE_SIZE, IMAGE_SIZE, noise.device)
         images = drawn.images.clone()
         for index, matrix in enumerate(matrices):
-            grid = (apply(matrix, places) + 0.5) * (2 / CROP_SIZE) - 1
+            grid = (apply(matrix, positions) + 0.5) * (2 / CROP_SIZE) - 1
             images[index] += F.grid_sample(added[index : index + 1], grid[None], mode="bicubic", align_corners=False)[0]
         return images.clamp_(-1, 1)
 

@@ -24,7 +24,6 @@ from .topology import BROWS, LIP_OUTLINE, LIP_RING, NUM_FACE, OVAL, SKIN, load_t
 from .values import WarpSource
 
 GAMMA = 2.2
-NUM_HARMONICS = 9
 MIN_RATIO, MAX_RATIO = 0.7, 1.4  # of the light now to the light in the source, gamma encoded as the image is
 MIN_SHADING = 0.1  # of the mean over directions: deeper than this no face lies in shadow
 # Ridge of each harmonic, per unit of weight: skin is not one colour, and its patches must not become lamps.

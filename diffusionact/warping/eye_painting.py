@@ -16,6 +16,8 @@ from .eyes import (
     LASH_BELOW,
     LASH_COLUMNS,
     LASH_ROWS,
+    NARROW,
+    SHOWN,
     edge_curve,
     eye_frame,
     iris_axes,
@@ -61,6 +63,7 @@ class OwnEyes:
 
     Attributes:
         opening: (2,) height for width.
+        shown: (2,) in [0, 1], whether the photo shows them open, and not lashes alone.
         axes: (2, 2, 2) see `iris_axes`, grid coordinates of the canvas.
         middle: (2, 2) of the irises in the eyes' patches.
         radius: (2,) of the irises there.
@@ -68,6 +71,7 @@ class OwnEyes:
     """
 
     opening: Tensor
+    shown: Tensor
     axes: Tensor
     middle: Tensor
     radius: Tensor
@@ -154,7 +158,7 @@ def _irises(source: WarpSource, texture: Tensor, drawing: Drawing, pixels: Tenso
     positions = source.irises[:, :1] + unit.flatten(1, 2) @ own.axes.mT
     shown = sample(texture, positions, "bicubic").clamp(0, 1).movedim(1, 0).view(2, 3, *radius.shape[1:])
     places = apply_each(source.eye_frames, positions).view(pixels.shape)
-    seen = smoothstep(0.5, 0.95, _clear_of_lids(source.eye_masks[:, :1], places))
+    seen = smoothstep(0.5, 0.95, _clear_of_lids(source.eye_masks[:, :1], places)) * own.shown[:, None, None]
     colour = mix(_ring_colours(source.iris_rings, radius), shown, seen[:, None])
     return colour, smoothstep(1.14, 0.98, radius), seen
 
@@ -182,9 +186,10 @@ def _clear_of_lids(masks: Tensor, places: Tensor) -> Tensor:
 @lru_cache(maxsize=4)  # of a source's tensors, which stay the same
 def _own_eyes(source: WarpSource) -> OwnEyes:
     """Both eyes in the photo."""
-    axes = iris_axes(source.irises)
+    axes, rings = iris_axes(source.irises), torch.tensor(EYE_RINGS)
     return OwnEyes(
-        opening=ring_opening(source.shape[torch.tensor(EYE_RINGS)]).clamp(min=0.02),
+        opening=ring_opening(source.shape[rings]).clamp(min=0.02),
+        shown=smoothstep(NARROW, SHOWN, ring_opening(source.positions[rings])),
         axes=axes,
         middle=apply_each(source.eye_frames, source.irises[:, 0]),
         radius=(source.eye_frames[..., :2] @ axes[..., :1])[..., 0].norm(dim=-1).clamp(min=1e-6),

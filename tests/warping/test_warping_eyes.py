@@ -1,8 +1,13 @@
 """Eyes that the photo shows shut."""
 
+from dataclasses import replace
+
 import torch
 
+from diffusionact.warping.drawing import Drawing
+from diffusionact.warping.eye_painting import paint_eyes
 from diffusionact.warping.eyes import prepare_eyes
+from diffusionact.warping.sampling import apply, pixel_centres, pixels_to_grid
 from diffusionact.warping.topology import EYE_RINGS, IRISES, NUM_FACE, NUM_MESH
 
 
@@ -25,3 +30,38 @@ def test_a_shut_eye_takes_the_iris_of_the_open_one_else_a_dull_one(bare_source):
     assert torch.equal(wink[0], open_eyes[1]) and torch.equal(wink[1], open_eyes[1])
     assert not torch.equal(open_eyes[0], open_eyes[1])
     assert (shut.amax(1) - shut.amin(1)).max() < 0.1 < shut.amax() < 0.4
+
+
+def paint(source, mesh, texture):
+    """The eyes of a source on black, where a mesh (478, 2) of its canvas shows them, with irises from a texture."""
+    side = source.texture.shape[-1]
+    pixels = pixel_centres(side, side, mesh.device)
+    drawing = Drawing(
+        image=torch.zeros(3, side, side),
+        confidence=torch.ones(side, side),
+        grid=apply(pixels_to_grid(side, mesh.device), pixels),
+        pixels=pixels,
+        points=(mesh + 1) * (side / 2) - 0.5,
+        head=source.shape,
+        change=torch.zeros(NUM_MESH, 3),
+        placement=None,
+    )
+    paint_eyes(source, texture, drawing)
+    return drawing.image
+
+
+def test_what_the_slit_of_a_shut_eye_shows_is_no_iris(bare_source):
+    mesh = with_shut_eyes(bare_source, ())
+    for iris in IRISES:
+        mesh[list(iris)] += 0.5 * (mesh[iris[1]] - mesh[iris[3]])  # aside, so that it is painted
+    positions = bare_source.positions.clone()
+    positions[:NUM_FACE] = with_shut_eyes(bare_source, (0,))[:NUM_FACE]
+    wink = replace(bare_source, positions=positions)
+    dark, bright = (paint(wink, mesh, torch.full_like(wink.texture, value)) for value in (0.0, 1.0))
+    middles = (mesh[[ring[0] for ring in EYE_RINGS]] + mesh[[ring[8] for ring in EYE_RINGS]]) / 2
+    halfway = float((middles.mean(0)[0] + 1) * dark.shape[-1] / 2)
+    columns = slice(0, int(halfway)), slice(int(halfway), None)
+    first, second = columns if middles[0, 0] < middles[1, 0] else columns[::-1]
+    changed = bright - dark
+    assert changed[..., first].abs().max() == 0 and changed[..., second].max() > 0.5
+    assert dark[..., first].max() > 0.1, "the white beside it"

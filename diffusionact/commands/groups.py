@@ -103,7 +103,7 @@ def _write(
             writer.write(frame)
             done += 1
     seconds = time.perf_counter() - started
-    logger.info("%d frames in %.1f s (%.2f s a frame), written to %s", done, seconds, seconds / done, options.output)
+    logger.info("%d frames in %.1f s (%.2f s per frame), written to %s", done, seconds, seconds / done, options.output)
 
 
 def check_options(options: argparse.Namespace) -> None:

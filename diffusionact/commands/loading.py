@@ -68,6 +68,8 @@ def _load_pipeline(options: argparse.Namespace) -> DiffusionActPipeline:
     acceleration, sampling = _accelerated(options)
     if acceleration != Acceleration():
         check_diffusion(pipeline, "--compile and --attention")
+        # Compiling takes minutes: what the engine rejects is found before.
+        pipeline.engine.check_sampling(Sampling(options.steps, options.scheduler))
         with steps_progress("Compile", "block") as on_block:
             accelerate(pipeline.engine, acceleration, sampling, on_block)
     return pipeline

@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
     if without_face:
         filled = f"their poses are filled in (--missing {options.missing})"
         logger.info("%d of %d driving frames showed no face; %s", without_face, count, filled)
-    logger.info("%d frames in %.1f s (%.2f s a frame), written to %s", count, seconds, per_frame, options.output)
+    logger.info("%d frames in %.1f s (%.2f s per frame), written to %s", count, seconds, per_frame, options.output)
     if report is not None:
         figures = report.figures(per_frame)
         logger.info("%s", json.dumps(figures, indent=2))

@@ -190,7 +190,7 @@ def write_clip(
     if without_face:
         logger.info("%d of %d frames of the source showed no face; they stay as they were", without_face, count)
     seconds = time.perf_counter() - started
-    logger.info("%d frames in %.1f s (%.2f s a frame), written to %s", count, seconds, seconds / count, options.output)
+    logger.info("%d frames in %.1f s (%.2f s per frame), written to %s", count, seconds, seconds / count, options.output)
 
 
 @dataclass(frozen=True)

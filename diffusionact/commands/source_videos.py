@@ -190,7 +190,8 @@ def write_clip(
     if without_face:
         logger.info("%d of %d frames of the source showed no face; they stay as they were", without_face, count)
     seconds = time.perf_counter() - started
-    logger.info("%d frames in %.1f s (%.2f s per frame), written to %s", count, seconds, seconds / count, options.output)
+    per_frame = seconds / count
+    logger.info("%d frames in %.1f s (%.2f s per frame), written to %s", count, seconds, per_frame, options.output)
 
 
 @dataclass(frozen=True)

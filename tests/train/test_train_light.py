@@ -6,11 +6,11 @@ import torch.nn.functional as F
 
 from diffusionact.warping.confidence import face_normals
 from diffusionact.warping.topology import load_topology
+from train.experiments.shards import load_shards, save_shard
 from train.light.fitting import Fitting, PairSet, augmented, predict
 from train.light.network import LightField
 from train.light.pairs import LightPairs
 from train.light.relighting import log_shading
-from train.light.rendered import load_shards, save_shard
 
 AHEAD = torch.tensor([0.2, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 
@@ -49,7 +49,7 @@ def pair_set(tmp_path_factory):
 def test_shards_give_back_what_was_saved(tmp_path):
     pairs = pairs_under(torch.Generator().manual_seed(1))
     save_shard(tmp_path / "one.safetensors", [("someone", pairs)])
-    ((name, read),) = load_shards([tmp_path / "one.safetensors"])
+    ((name, read),) = load_shards([tmp_path / "one.safetensors"], LightPairs)
     assert name == "someone"
     for part, value in pairs.tensors().items():
         assert torch.allclose(read.tensors()[part], value, atol=1e-3)

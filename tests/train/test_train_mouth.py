@@ -7,10 +7,11 @@ import torch
 
 from diffusionact.warping.topology import load_topology
 from diffusionact.warping.values import HeadPlacement
+from train.experiments.shards import save_shard
 from train.light import bounds
 from train.light import fitting as light_fitting
 from train.mouth import fitting, gate
-from train.mouth.crops import CROP_SIZE, MouthPairs, cut, inside_distance, mouth_marks, save_shard, to_crop
+from train.mouth.crops import CROP_SIZE, MouthPairs, cut, inside_distance, mouth_marks, to_crop
 from train.mouth.fitting import Fitting, MouthLoss, PairSet, augmented
 from train.mouth.network import MouthModel, mouth_scheduler
 

@@ -17,11 +17,11 @@ from torch import Tensor
 from diffusionact.warping.light import spherical_harmonics
 from portraits.head import Head
 
-from .arguments import check_model, check_shards, input_errors_as_messages
+from ..experiments.arguments import check_model, check_shards, input_errors_as_messages
+from ..experiments.shards import load_shards
 from .fitting import FLOOR, errors, pair_values, predict
 from .network import LightField
 from .pairs import LightPairs
-from .rendered import load_shards
 from .shadowed import SelfShadowedLight
 
 TURNS_DEG = (0, 10, 25, 90)
@@ -78,7 +78,7 @@ def main() -> None:
     torch.set_num_threads(1)
     network = None if options.network is None else LightField.from_pretrained(options.network).eval()
     with input_errors_as_messages(parser):
-        people = list(load_shards(sorted(options.folder.glob("*.safetensors"))))
+        people = list(load_shards(sorted(options.folder.glob("*.safetensors")), LightPairs))
     people = [pairs for name, pairs in people if len(pairs.ratio) and (options.last is None or name < options.last)]
     if not people:
         parser.error(f"expected pairs in {options.folder}, received none before --last; choose a later person")

@@ -6,9 +6,7 @@ seconds of one thread.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,13 +14,11 @@ from torch import Tensor
 
 from diffusionact.face.readers.open.face_model import OpenFaceModel
 from diffusionact.face.readers.open.landmarker import FaceLandmarker
-from diffusionact.video import open_frames
 from diffusionact.warping import mesh_motion, prepare_source, read_face
 from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
 
-from .arguments import check_files, input_errors_as_messages
+from ..experiments.making import make_filmed
 from .pairs import LightPairs, measure_pairs
-from .rendered import save_shard
 
 MIN_FACE_PX = 85.0
 # A clip's targets, and its sources: the most frontal frame and those turned farthest to each side.
@@ -69,27 +65,5 @@ def clean(pairs: LightPairs) -> LightPairs:
     return replace(pairs, **{name: getattr(pairs, name)[good] for name in names})
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("clips", type=Path, nargs="+")
-    options = parser.parse_args()
-    check_files(parser, options.clips)
-    torch.set_num_threads(1)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    landmarker, face_model = FaceLandmarker().eval(), OpenFaceModel.from_bundled()
-    with torch.inference_mode(), input_errors_as_messages(parser):
-        for clip in options.clips:
-            path = options.folder / f"filmed-{clip.stem}.safetensors"
-            if path.exists():
-                continue
-            pairs = clip_pairs(list(open_frames(clip)), landmarker, face_model)
-            kept = sum(len(pair.ratio) for pair in pairs)
-            if pairs:
-                save_shard(path, [(f"{clip.stem}-{k}", pair) for k, pair in enumerate(pairs)])
-            print(f"{clip.stem}: {kept} pairs", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    make_filmed(__doc__, clip_pairs)

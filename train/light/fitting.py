@@ -13,11 +13,11 @@ from torch.nn.utils import clip_grad_norm_
 
 from diffusionact.warping.topology import load_topology
 
-from .arguments import check_count, check_shards, input_errors_as_messages
+from ..experiments.arguments import check_count, check_shards, input_errors_as_messages
+from ..experiments.shards import load_shards
 from .network import LightField
 from .pairs import LightPairs
 from .relighting import light_values, log_shading
-from .rendered import load_shards
 
 TARGETS = 3
 # Mean square of what no broad light can put right: where it is reached, more does not count.
@@ -57,7 +57,7 @@ class PairSet:
     def __init__(self, folder: Path, first: str = "", last: str | None = None):
         rows: dict[str, list[Tensor]] = {name: [] for name in FIELDS}
         self.names = []
-        for name, pairs in load_shards(sorted(folder.glob("*.safetensors"))):
+        for name, pairs in load_shards(sorted(folder.glob("*.safetensors")), LightPairs):
             if name < first or (last is not None and name >= last):
                 continue
             self.names.append(name)

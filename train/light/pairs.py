@@ -55,6 +55,9 @@ class LightPairs:
     ratio: Tensor
     weight: Tensor
 
+    def __len__(self) -> int:
+        return len(self.ratio)
+
     def tensors(self) -> dict[str, Tensor]:
         """All fields by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

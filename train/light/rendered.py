@@ -5,15 +5,12 @@ A person takes about three seconds of one thread. Shards of `PER_SHARD` people; 
 
 from __future__ import annotations
 
-import argparse
 import math
-from collections.abc import Iterator
-from dataclasses import fields, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from diffusionact.face.readers.open.face_model import OpenFaceModel
@@ -27,7 +24,7 @@ from portraits.motion import still_motions
 from portraits.render import Portrait
 from portraits.scene import Light, Scene
 
-from .arguments import check_count, check_fields
+from ..experiments.making import make_people
 from .pairs import LightPairs, measure_pairs
 
 RENDER_SIZE = 176
@@ -83,46 +80,11 @@ def pairs_of(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenF
     return measure_pairs(source, reading, mesh_motion(source, meshes), [frame for frame, _ in found])
 
 
-def save_shard(path: Path, people: list[tuple[str, LightPairs]]) -> None:
-    """Write the pairs of some people, whole or not at all."""
-    tensors = {f"{name}.{part}": value.half() for name, pairs in people for part, value in pairs.tensors().items()}
-    temporary = path.with_suffix(".tmp")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
-    temporary.replace(path)
-
-
-def load_shards(paths: list[Path]) -> Iterator[tuple[str, LightPairs]]:
-    """The pairs of all people of shards, in float32."""
-    for path in paths:
-        parts: dict[str, dict[str, Tensor]] = {}
-        for name, value in load_file(path).items():
-            person, part = name.rsplit(".", 1)
-            parts.setdefault(person, {})[part] = value.float()
-        for person, tensors in sorted(parts.items()):
-            check_fields(path, set(tensors), {field.name for field in fields(LightPairs)})
-            yield person, LightPairs(**tensors)
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--people", type=int, default=300, help="default: %(default)s")
-    options = parser.parse_args()
-    check_count(parser, "people", options.people)
-    torch.set_num_threads(1)
-    options.folder.mkdir(parents=True, exist_ok=True)
+def pairs_by_number() -> Callable[[int], LightPairs | None]:
+    """What renders the person of a number and finds the pairs."""
     head, landmarker, face_model = Head(), FaceLandmarker().eval(), OpenFaceModel.from_bundled()
-    with torch.inference_mode():
-        for first in range(0, options.people, PER_SHARD):
-            path = options.folder / f"rendered-{first:05d}.safetensors"
-            if path.exists():
-                continue
-            numbers = range(first, min(first + PER_SHARD, options.people))
-            pairs = [(f"{k:05d}", pairs_of(person_frames(head, k), landmarker, face_model)) for k in numbers]
-            save_shard(path, [(name, found) for name, found in pairs if found is not None])
-            print(path.name, flush=True)
+    return lambda number: pairs_of(person_frames(head, number), landmarker, face_model)
 
 
 if __name__ == "__main__":
-    main()
+    make_people(__doc__, "rendered", 300, PER_SHARD, pairs_by_number)

@@ -6,8 +6,7 @@ those of `portraits`; skin differs from place to place. A person takes about 20 
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -25,10 +24,10 @@ from portraits.motion import still_motions
 from portraits.scene import Scene, sample_scene
 from portraits.smooth_map import smooth_map
 
-from .arguments import check_count
+from ..experiments.making import make_people
 from .pairs import LightPairs
 from .relighting import smooth_normals
-from .rendered import HARD_LIGHT, SOURCE_SIGMA_DEG, TARGET_RANGE_DEG, random_scene, save_shard
+from .rendered import HARD_LIGHT, SOURCE_SIGMA_DEG, TARGET_RANGE_DEG, random_scene
 
 # Means over neighbourhoods of the mesh (468, 468).
 NEAR = near_face(torch.device("cpu"))
@@ -131,24 +130,11 @@ def _skin(rng: np.random.Generator) -> np.ndarray:
     return (tone * np.exp(log)).astype(np.float32)
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--people", type=int, default=4000, help="default: %(default)s")
-    options = parser.parse_args()
-    check_count(parser, "people", options.people)
-    torch.set_num_threads(1)
-    options.folder.mkdir(parents=True, exist_ok=True)
+def pairs_by_number() -> Callable[[int], LightPairs]:
+    """What makes the person of a number."""
     face = ShadedFace(Head())
-    for first in range(0, options.people, PER_SHARD):
-        path = options.folder / f"shaded-{first:05d}.safetensors"
-        if path.exists():
-            continue
-        numbers = range(first, min(first + PER_SHARD, options.people))
-        save_shard(path, [(f"shaded-{number:05d}", shaded_person(face, number)) for number in numbers])
-        print(path.name, flush=True)
+    return lambda number: shaded_person(face, number)
 
 
 if __name__ == "__main__":
-    main()
+    make_people(__doc__, "shaded", 4000, PER_SHARD, pairs_by_number)

@@ -6,13 +6,10 @@ it, around the middle of the inner lips.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from diffusionact.face.geometry.alignment import compose_transforms, invert_transform
@@ -24,7 +21,6 @@ from diffusionact.warping.sampling import apply, pixel_centres, polygon_distance
 from diffusionact.warping.topology import LIP_OUTLINE, LIP_RING
 from diffusionact.warping.values import HeadPlacement
 from diffusionact.warping.view import crop_output
-from train.light.arguments import check_fields
 
 IMAGE_SIZE, CROP_SIZE, SIDE_CM = 256, 64, 7.5
 JAW_LINE = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397)
@@ -148,23 +144,3 @@ def _detail(matrix: Tensor, to_image: Tensor) -> Tensor:
 def _levels(image: Tensor) -> Tensor:
     """uint8 of an image in [-1, 1]."""
     return ((image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def save_shard(path: Path, people: list[tuple[str, MouthPairs]]) -> None:
-    """Write the pairs of some people, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    parts = {f"{name}.{part}": value.contiguous() for name, pairs in people for part, value in pairs.tensors().items()}
-    save_file(parts, temporary)
-    temporary.replace(path)
-
-
-def load_shards(paths: list[Path]) -> Iterator[tuple[str, MouthPairs]]:
-    """The pairs of all people of shards."""
-    for path in paths:
-        people: dict[str, dict[str, Tensor]] = {}
-        for name, value in load_file(path).items():
-            person, part = name.rsplit(".", 1)
-            people.setdefault(person, {})[part] = value
-        for person, parts in sorted(people.items()):
-            check_fields(path, set(parts), {field.name for field in fields(MouthPairs)})
-            yield person, MouthPairs(**parts)

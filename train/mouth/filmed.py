@@ -5,22 +5,18 @@ Sources are frames whose mouth is shut, half open and open; targets are frames w
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffusionact.face.readers.open.face_model import OpenFaceModel
 from diffusionact.face.readers.open.landmarker import FaceLandmarker
-from diffusionact.video import open_frames
 from diffusionact.warping import mesh_motion, prepare_source, read_face
 from diffusionact.warping.mouth import lip_opening
 from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
-from train.light.arguments import check_files, input_errors_as_messages
 
-from .crops import MouthPairs, joined, mouth_pairs, save_shard
+from ..experiments.making import make_filmed
+from .crops import MouthPairs, joined, mouth_pairs
 
 FRAMES, SOURCES, TARGETS = 40, 4, 14
 # Openings for the distance of the eyes' outer corners: of targets at least, and between a source and its targets.
@@ -28,8 +24,8 @@ MIN_OPENING, MIN_CHANGE = 0.03, 0.025
 MAX_TURN_DEG = 25.0
 
 
-def clip_pairs(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenFaceModel) -> MouthPairs | None:
-    """Pairs of frames (H, W, 3) uint8 of one person; None where no mouth opens."""
+def clip_pairs(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenFaceModel) -> list[MouthPairs]:
+    """Pairs of frames (H, W, 3) uint8 of one person, all in one; none where no mouth opens."""
     rows = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)
     found = []
     for row in sorted(set(rows.tolist())):
@@ -37,7 +33,7 @@ def clip_pairs(frames: list[Tensor], landmarker: FaceLandmarker, face_model: Ope
         if len(faces) == 1:
             found.append((frames[row], faces.points[0]))
     if len(found) < 4:
-        return None
+        return []
     meshes = torch.stack([mesh for _, mesh in found])
     openings = lip_opening(meshes)
     order = openings.argsort()
@@ -59,29 +55,8 @@ def clip_pairs(frames: list[Tensor], landmarker: FaceLandmarker, face_model: Ope
         source = prepare_source(photo, reading)
         motion = mesh_motion(source, transform_mesh(meshes[chosen], reading.aligned[None]))
         pairs.append(mouth_pairs(source, reading.aligned, motion, photo, [found[k][0] for k in chosen]))
-    return joined(pairs) if pairs else None
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("clips", type=Path, nargs="+")
-    options = parser.parse_args()
-    check_files(parser, options.clips)
-    torch.set_num_threads(1)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    landmarker, face_model = FaceLandmarker().eval(), OpenFaceModel.from_bundled()
-    with torch.inference_mode(), input_errors_as_messages(parser):
-        for clip in options.clips:
-            path = options.folder / f"filmed-{clip.stem}.safetensors"
-            if path.exists():
-                continue
-            pairs = clip_pairs(list(open_frames(clip)), landmarker, face_model)
-            if pairs is not None:
-                save_shard(path, [(clip.stem, pairs)])
-            print(f"{clip.stem}: {0 if pairs is None else len(pairs)} pairs", flush=True)
+    return [joined(pairs)] if pairs else []
 
 
 if __name__ == "__main__":
-    main()
+    make_filmed(__doc__, clip_pairs)

@@ -20,9 +20,10 @@ from torch.nn.utils import clip_grad_norm_
 from diffusionact.losses import perceptual_loss, style_loss
 from diffusionact.metrics.sharpness import blur
 from diffusionact.perception.open_perception import load_portrait_net
-from train.light.arguments import check_count, input_errors_as_messages
 
-from .crops import CROP_SIZE, MouthPairs, joined, load_shards
+from ..experiments.arguments import check_count, input_errors_as_messages
+from ..experiments.shards import load_shards
+from .crops import CROP_SIZE, MouthPairs, joined
 from .network import MouthInput, MouthModel, distances, landmark_map, mouth_scheduler
 
 LEARNING_RATE, WARM_UP_STEPS, STEPS_PER_CHECKPOINT = 1e-3, 40, 50
@@ -50,7 +51,7 @@ class PairSet:
     """
 
     def __init__(self, folder: Path):
-        parts = [pairs for _, pairs in load_shards(sorted(folder.glob("*.safetensors")))]
+        parts = [pairs for _, pairs in load_shards(sorted(folder.glob("*.safetensors")), MouthPairs)]
         values = joined(parts).tensors() if parts else {}
         if parts:
             distance = distances(values["marks"].float())

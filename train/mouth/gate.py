@@ -19,8 +19,8 @@ from diffusionact.images import model_to_uint8
 from diffusionact.metrics import flicker, psnr, sharpness
 from diffusionact.metrics.sharpness import BLUR_STEPS, MAX_BLUR_PX, blur, detail
 from portraits.head import Head
-from train.light.arguments import check_count, check_files, check_model, input_errors_as_messages
 
+from ..experiments.arguments import check_count, check_files, check_model, input_errors_as_messages
 from .fitting import BLUR_PX
 from .network import MouthModel
 from .scenes import Judge, Scene

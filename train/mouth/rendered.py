@@ -5,9 +5,8 @@ A person takes about two seconds of one thread. Shards of `PER_SHARD` people; th
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,10 +22,10 @@ from portraits.identity import sample_identity
 from portraits.motion import ActionVector
 from portraits.render import Portrait
 from portraits.scene import sample_scene
-from train.light.arguments import check_count
-from train.light.rendered import HARD_LIGHT, random_scene
 
-from .crops import MouthPairs, mouth_pairs, save_shard
+from ..experiments.making import make_people
+from ..light.rendered import HARD_LIGHT, random_scene
+from .crops import MouthPairs, mouth_pairs
 
 RENDER_SIZE = 216
 PER_SHARD, TARGETS, SEED = 4, 8, 1702
@@ -84,26 +83,11 @@ def pairs_of(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenF
     return mouth_pairs(source, reading.aligned, motion, frames[0], [frame for frame, _ in found])
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--people", type=int, default=300, help="default: %(default)s")
-    options = parser.parse_args()
-    check_count(parser, "people", options.people)
-    torch.set_num_threads(1)
-    options.folder.mkdir(parents=True, exist_ok=True)
+def pairs_by_number() -> Callable[[int], MouthPairs | None]:
+    """What renders the person of a number and finds the pairs."""
     head, landmarker, face_model = Head(), FaceLandmarker().eval(), OpenFaceModel.from_bundled()
-    with torch.inference_mode():
-        for first in range(0, options.people, PER_SHARD):
-            path = options.folder / f"rendered-{first:05d}.safetensors"
-            if path.exists():
-                continue
-            numbers = range(first, min(first + PER_SHARD, options.people))
-            pairs = [(f"{k:05d}", pairs_of(person_frames(head, k), landmarker, face_model)) for k in numbers]
-            save_shard(path, [(name, found) for name, found in pairs if found is not None])
-            print(path.name, flush=True)
+    return lambda number: pairs_of(person_frames(head, number), landmarker, face_model)
 
 
 if __name__ == "__main__":
-    main()
+    make_people(__doc__, "rendered", 300, PER_SHARD, pairs_by_number)

@@ -18,8 +18,8 @@ from diffusionact.warping.mouth import lip_opening
 from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
 from diffusionact.warping.values import HeadPlacement
 from portraits.head import Head
-from train.light.pairs import aligned_frame
 
+from ..light.pairs import aligned_frame
 from .crops import IMAGE_SIZE, inside_distance, lips_apart, mouth_marks
 from .filmed import MAX_TURN_DEG
 from .fitting import MIN_OPENING_CM

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -129,6 +130,17 @@ class ClipJob(Job):
         return Sound(self.source.path, self.source.begin) if self.source.has_audio else Sound()
 
     @property
+    def rendering(self) -> dict[str, Any]:
+        """How frames are rendered, whichever of their faces change: options of `stream_source_video`."""
+        return {
+            "edit": self.edit,
+            "sampling": self.sampling,
+            "feather": self.feather,
+            "keeps_head": not self.moves_heads,
+            "stillness": self.stillness,
+        }
+
+    @property
     def stillness(self) -> Iterator[float] | None:
         """How still the mouth is in each frame of the source, which must have been read; None without the choice."""
         if not self.still_when_silent:
@@ -149,11 +161,7 @@ class ClipJob(Job):
             self._driver(model),
             replace(self.options, face=self.source_face),
             float(self.source.frame_rate),
-            self.edit,
-            self.sampling,
-            feather=self.feather,
-            keeps_head=not self.moves_heads,
-            stillness=self.stillness,
+            **self.rendering,
         )
 
     def _driver(self, model: SharedModel) -> FrameDriver:

@@ -52,11 +52,7 @@ class GroupClipJob(ClipJob):
             {name: self._driver_named(model, name) for name in self.cast.drivers},
             self.options,
             float(self.source.frame_rate),
-            self.edit,
-            self.sampling,
-            feather=self.feather,
-            keeps_head=not self.moves_heads,
-            stillness=self.stillness,
+            **self.rendering,
         )
 
     def _driver_named(self, model: SharedModel, name: str) -> FrameDriver:

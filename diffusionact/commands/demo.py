@@ -7,14 +7,7 @@ from pathlib import Path
 
 from ..weights import DEMO_NAME
 from . import reenact
-from .option_groups import (
-    add_decode_options,
-    add_driver_options,
-    add_model_options,
-    add_output_options,
-    add_source_options,
-    add_time_options,
-)
+from .option_groups import add_reenactment_options
 
 DEMO_MEDIA = Path(__file__).resolve().parents[1] / "demo" / "media"
 OUTPUT = Path("output/demo.mp4")
@@ -23,12 +16,7 @@ OUTPUT = Path("output/demo.mp4")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT, help="default: %(default)s")
-    add_model_options(parser)
-    add_source_options(parser)
-    add_driver_options(parser)
-    add_decode_options(parser)
-    add_output_options(parser)
-    add_time_options(parser)
+    add_reenactment_options(parser)
     parser.set_defaults(run=run, side_by_side=True, exact=False)
 
 

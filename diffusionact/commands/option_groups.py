@@ -27,6 +27,16 @@ class _StoreModelOfEngine(argparse.Action):
         setattr(namespace, self.dest, ENGINE_MODELS[values])
 
 
+def add_reenactment_options(parser: argparse.ArgumentParser) -> None:
+    """All groups of a command that renders a video."""
+    add_model_options(parser)
+    add_source_options(parser)
+    add_driver_options(parser)
+    add_decode_options(parser)
+    add_output_options(parser)
+    add_time_options(parser)
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Which model runs, where, and what reads the faces."""
     group = parser.add_argument_group("model")

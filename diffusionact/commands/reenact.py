@@ -26,14 +26,7 @@ from . import group_clips, groups, motions, source_videos
 from .loading import inversion_progress, load_pipeline, load_source, pose_options, prepare_output, source_crop
 from .motions import MotionDriver, stream_motion
 from .official_options import official_procedure, settle_official_options
-from .option_groups import (
-    add_decode_options,
-    add_driver_options,
-    add_model_options,
-    add_output_options,
-    add_source_options,
-    add_time_options,
-)
+from .option_groups import add_reenactment_options
 from .output_frames import (
     OPAQUE_SUFFIXES,
     OutputFrames,
@@ -63,12 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     motions.add_arguments(parser)
     source_videos.add_arguments(parser)
     groups.add_arguments(parser)
-    add_model_options(parser)
-    add_source_options(parser)
-    add_driver_options(parser)
-    add_decode_options(parser)
-    add_output_options(parser)
-    add_time_options(parser)
+    add_reenactment_options(parser)
     parser.add_argument("--exact", action="store_true", help="as in the official code; needs the authors' files")
     parser.set_defaults(run=run)
 

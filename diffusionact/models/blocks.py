@@ -11,6 +11,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .group_norm import Modulation, modulated_silu, normalised, normalised_silu
+
 Resample = Literal["none", "down", "up"]
 
 
@@ -58,7 +60,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, H', W')."""
-        hidden = self.conv(resample(F.silu(self.norm(features)), self.kind))
+        hidden = self.conv(resample(normalised_silu(self.norm, features), self.kind))
         return self.skip(resample(features, self.kind)) + hidden
 
 
@@ -88,12 +90,11 @@ class ConditionedResidualBlock(nn.Module):
 
     def forward(self, features: Tensor, time_embedding: Tensor, semantic_code: Tensor) -> Tensor:
         """(B, C_in, H, W), (B, time_dim), (B, semantic_dim) -> (B, C_out, H', W')."""
-        hidden = self.conv_in(resample(F.silu(self.norm_in(features)), self.kind))
+        hidden = self.conv_in(resample(normalised_silu(self.norm_in, features), self.kind))
         scale, shift = self.time_projection(F.silu(time_embedding))[..., None, None].chunk(2, dim=1)
         semantic_scale = self.semantic_projection(F.silu(semantic_code))[..., None, None]
-        hidden = self.norm_out(hidden) * (1 + scale) + shift
-        hidden = hidden * (1 + semantic_scale)
-        hidden = self.conv_out(self.dropout(F.silu(hidden)))
+        hidden = modulated_silu(self.norm_out, hidden, Modulation(scale, shift, semantic_scale))
+        hidden = self.conv_out(self.dropout(hidden))
         return self.skip(resample(features, self.kind)) + hidden
 
 
@@ -122,7 +123,7 @@ class AttentionBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         batch, channels, height, width = features.shape
-        tokens = self.norm(features).reshape(batch, channels, height * width).transpose(1, 2)  # (B, N, C)
+        tokens = normalised(self.norm, features).reshape(batch, channels, height * width).transpose(1, 2)  # (B, N, C)
         query, key, value = self.to_qkv(tokens).chunk(3, dim=-1)
         mixed = self._attend(query, key, value)
         return features + self.to_out(mixed).transpose(1, 2).reshape(batch, channels, height, width)

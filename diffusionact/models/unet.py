@@ -15,6 +15,7 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 from torch import Tensor, nn
 
 from .blocks import AttentionBlock, ConditionedResidualBlock, normalisation, zero_initialised
+from .group_norm import normalised_silu
 
 
 class DownBlock(nn.Module):
@@ -184,7 +185,7 @@ class UNet(ModelMixin, ConfigMixin):
         features = self._run(self.middle_block, features, time_embedding, semantic_code)
         for block in self.up_blocks:
             features = self._run(block, features, laterals.pop(), time_embedding, semantic_code)
-        prediction = self.conv_out(F.silu(self.norm_out(features)))
+        prediction = self.conv_out(normalised_silu(self.norm_out, features))
         prediction = F.pixel_shuffle(prediction, self.config.patch_size)
         return UNet2DOutput(sample=prediction) if return_dict else (prediction,)
 

@@ -172,7 +172,11 @@ class UNet(ModelMixin, ConfigMixin):
 
         Returns:
             An output whose `sample` is (B, 3, H, W): eps, or v for a network trained with v_prediction.
+
+        Raises:
+            ValueError: if a guide is missing, or there is one that the network has no channels for.
         """
+        self._check_guide(guide)
         timesteps = torch.as_tensor(timestep, device=sample.device).reshape(-1).expand(len(sample))
         time_embedding = self.time_embedding(self.time_sinusoid(timesteps).to(sample.dtype))
         features = self.conv_in(F.pixel_unshuffle(sample, self.config.patch_size))
@@ -188,6 +192,14 @@ class UNet(ModelMixin, ConfigMixin):
         prediction = self.conv_out(normalised_silu(self.norm_out, features))
         prediction = F.pixel_shuffle(prediction, self.config.patch_size)
         return UNet2DOutput(sample=prediction) if return_dict else (prediction,)
+
+    def _check_guide(self, guide: Tensor | None) -> None:
+        wanted, received = self.config.guide_channels, 0 if guide is None else guide.shape[1]
+        if wanted != received:
+            raise ValueError(
+                f"Expected a guide of {wanted} channels beside the sample, received one of {received}. Give the guide "
+                "that the network was made for: its configuration has guide_channels, 0 for none."
+            )
 
     def _run(self, block: nn.Module, *inputs: Tensor) -> Tensor:
         if self.gradient_checkpointing and torch.is_grad_enabled():

@@ -180,3 +180,7 @@ def test_a_guide_is_neutral_at_the_start_and_gets_a_gradient():
     assert torch.equal(answer, unet(*inputs).sample)
     answer.square().mean().backward()
     assert guided.guide_in.weight.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match="guide of 2 channels beside the sample, received one of 0"):
+        guided(*inputs)
+    with pytest.raises(ValueError, match="guide of 0 channels beside the sample, received one of 2"):
+        unet(*inputs, guide=guide)

@@ -96,9 +96,9 @@ class ReenactClip(io.ComfyNode):
         **changes: Any,
     ) -> io.NodeOutput:
         """Write frame after frame into a file."""
+        sampling = chosen_sampling(model.pipeline.engine, preset, steps, scheduler)
         videos = dict(zip(DRIVERS, (driving, driving_2, driving_3), strict=True))
         plan = ClipPlan.of(clip, videos, motion, faces, ClipChanges(**changes), sound)
-        sampling = chosen_sampling(model.pipeline.presets, preset, steps, scheduler)
         path = temporary_video()
         write_video(path, reenacted_clip(model, make_reader(tracker), plan, sampling), plan.heard)
         shown = ui.SavedResult(path.name, "", io.FolderType.temp)

@@ -90,7 +90,7 @@ class ReenactGroup(io.ComfyNode):
         **clips: Any,
     ) -> io.NodeOutput:
         """Write frame after frame into a file."""
-        sampling = chosen_sampling(model.pipeline.presets, preset, steps, scheduler)
+        sampling = chosen_sampling(model.pipeline.engine, preset, steps, scheduler)
         plan = GroupPlan.of(faces, clips, seconds, frame_rate, driver_end)
         frames = group_video(model, make_reader(tracker), one_frame(image), plan, sampling)
         path = temporary_video()

@@ -86,7 +86,7 @@ class Decode(io.ComfyNode):
         for fingerprint, what in ((source.fingerprint, "a source"), (codes.fingerprint, "codes")):
             model.check(fingerprint, source.codes.coefficients.face_model, what)
         codes.check(source)
-        sampling = chosen_sampling(model.pipeline.presets, preset, steps, scheduler)
+        sampling = chosen_sampling(model.pipeline.engine, preset, steps, scheduler)
         chunks = render(model, source, codes, sampling, chunk_size)
         image = to_image(torch.cat([images.model_to_unit(frames) for frames in chunks]))
         sound = audio or codes.timing.audio

@@ -82,9 +82,9 @@ class ReenactVideo(io.ComfyNode):
         **motion: Any,
     ) -> io.NodeOutput:
         """Encode, then write frame after frame into a file."""
+        sampling = chosen_sampling(model.pipeline.engine, preset, steps, scheduler)
         clip, options, reader = open_driving(driving, 0.0, start, end), pose_options(**motion), make_reader(tracker)
         source = encode(model, one_frame(image), "largest", inversion_steps, reader)
-        sampling = chosen_sampling(model.pipeline.presets, preset, steps, scheduler)
         pasting = Pasting(on_warping_device(source.codes.crop)) if paste_back else None
         sized = SizedFrames(model, source, resolution, pasting)
         frames = stream(sized.model, source, reader, clip, options, sampling, chunk_size)

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,6 +37,7 @@ from ..evaluation import (
 from ..evaluation.clip_set import load_clip_set
 from ..evaluation.markdown_page import table_text
 from ..evaluation.observer import MIN_SURE
+from ..evaluation.rendering import sampling_of
 from ..evaluation.report import HTML_NAME, MARKDOWN_NAME, missing_page_packages
 from ..perception.identity_networks import JUDGE, PHOTO_JUDGE, load_identity_network
 from ..perception.lpips_files import load_lpips
@@ -227,8 +229,16 @@ class Evaluation:
             "scheduler": options.scheduler,
             "steps": options.steps,
             "inversion_steps": options.inversion_steps,
-            "models": {name: self.models.facts(name) for name in self.models.paths},
+            "models": {name: self._facts(name) for name in self.models.paths},
         }
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        """What the figures of a model depend on, once it is sure that it can be sampled as every protocol asks for."""
+        engine = self.models.load(name)
+        for protocol in self.protocols:
+            for steps in protocol.steps.values():
+                engine.check_sampling(sampling_of(steps, self.options.scheduler))
+        return self.models.facts(name)
 
     def run(self, share: Share) -> int:
         """Do a part of it, and write the report if nothing is missing then.

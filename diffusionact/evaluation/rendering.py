@@ -75,19 +75,24 @@ class Job:
     photo: Photo | None = None
 
 
+def sampling_of(steps: Steps, scheduler: str) -> Sampling:
+    """How frames are sampled: "ddim" is the model's own scheduler."""
+    return Sampling(steps.inference, None if scheduler == "ddim" else scheduler)
+
+
 class Renderer:
     """Renders pairs with one engine.
 
     Args:
         engine: makes the frames.
-        scheduler: name of the sampler, of engines that sample; "ddim" is the model's own.
+        scheduler: name of the sampler, see `sampling_of`.
         batch_size: images that go through a network together; does not change the result.
     """
 
     def __init__(self, engine: Engine, scheduler: str, batch_size: int):
         self.engine = engine
         self.batch_size = batch_size
-        self.scheduler = None if scheduler == "ddim" else scheduler
+        self.scheduler = scheduler
         self.landmark_frame = LandmarkFrame(engine.landmark_frame, engine.sample_size)
         self._photos: dict[tuple[str, Steps], SourceCodes] = {}
 
@@ -113,7 +118,7 @@ class Renderer:
     def reconstruct(self, images: Tensor, steps: Steps) -> Tensor:
         """Images (B, 3, H, H) encoded and decoded with their own codes; of engines that reconstruct."""
         large = self._at_sample_size(images)
-        sampling = Sampling(steps.inference, self.scheduler)
+        sampling = sampling_of(steps, self.scheduler)
         decoded = [
             self.engine.reconstruct(large[rows], steps.inversion, sampling) for rows in self._batches(len(large))
         ]
@@ -152,7 +157,7 @@ class Renderer:
 
     def _render(self, source: SourceCodes, pose: FacePose, steps: Steps) -> Tensor:
         conditioning = Conditioning(self.engine.condition(source, pose))
-        return self.engine.render(source, conditioning, Sampling(steps.inference, self.scheduler))
+        return self.engine.render(source, conditioning, sampling_of(steps, self.scheduler))
 
     def _in_landmark_frame(self, poses: list[FacePose], size: int) -> FacePose:
         """Poses in px of images of `size`, drawn where the engine wants them."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from comfy_api.latest import io
 
 from ...diffusionact import PoseOptions
-from ...diffusionact.generation import DEFAULT_PRESETS, Sampling
+from ...diffusionact.generation import DEFAULT_PRESETS, Engine, Sampling
 from ...diffusionact.generation.sampling import presets_from_json
 from ...diffusionact.schedulers import SCHEDULERS
 from ...diffusionact.weights import DEMO_FOLDER, INDEX_NAME, INDEX_SECTION, read_index
@@ -101,9 +100,15 @@ def demo_presets() -> str:
     return ", ".join(f"{name} is {how.scheduler} {how.num_inference_steps}" for name, how in presets.items())
 
 
-def chosen_sampling(presets: Mapping[str, Sampling], preset: str, steps: int, scheduler: str) -> Sampling:
-    """From the values of `sampling_inputs`; a preset that the model does not have is its own way of sampling."""
-    return Sampling(steps, scheduler) if preset == CUSTOM else presets.get(preset, Sampling())
+def chosen_sampling(engine: Engine, preset: str, steps: int, scheduler: str) -> Sampling:
+    """From the values of `sampling_inputs`; a preset that the model does not have is its own way of sampling.
+
+    Raises:
+        ValueError: if the engine cannot sample like that.
+    """
+    sampling = Sampling(steps, scheduler) if preset == CUSTOM else engine.presets.get(preset, Sampling())
+    engine.check_sampling(sampling)
+    return sampling
 
 
 def inversion_steps_input() -> io.Input:

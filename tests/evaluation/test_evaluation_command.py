@@ -108,6 +108,12 @@ def test_all_protocols_end_in_a_report_with_baselines_and_the_papers_own(evaluat
     assert (folder / "pairs.json").is_file()
 
 
+def test_what_a_model_cannot_sample_is_said_before_any_work(evaluate, monkeypatch, capsys):
+    monkeypatch.setattr(Runner, "run", lambda runner: pytest.fail("work had begun"))
+    code, _ = evaluate(*ONE, "--scheduler", "distilled")
+    assert code == 2 and "decoder of few steps" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_evaluate_without_the_extra_leaves_out_page_and_plots(evaluate, monkeypatch, caplog):
     caplog.set_level("INFO")

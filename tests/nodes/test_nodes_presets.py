@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from toy_engine import ToyEngine
 
+from diffusionact.generation import DiffusionEngine
 from diffusionact.weights import DEMO_FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,18 +37,27 @@ def test_the_table_of_presets_is_the_demo_models_and_as_measured():
 
 @pytest.fixture
 def chosen(comfy_module):
-    """`chosen_sampling` for the presets of a model."""
+    """`chosen_sampling` for a model of the engine diffusion, and for one without presets."""
     chosen_sampling = comfy_module("inputs").chosen_sampling
-    return lambda presets, preset: chosen_sampling(presets, preset, 7, "unipc")
+    return lambda engine, preset, scheduler="unipc": chosen_sampling(engine, preset, 7, scheduler)
 
 
-def test_a_preset_is_the_models_own(chosen):
-    presets = {"fast": SimpleNamespace(num_inference_steps=2, scheduler="ddim")}
-    assert chosen(presets, "fast") is presets["fast"]
-    own = chosen(presets, "custom")
+@pytest.fixture
+def tiny_engine(tiny_components):
+    return DiffusionEngine(tiny_components)
+
+
+def test_a_preset_is_the_models_own(chosen, tiny_engine):
+    assert chosen(tiny_engine, "fast") is tiny_engine.presets["fast"]
+    own = chosen(tiny_engine, "custom")
     assert (own.num_inference_steps, own.scheduler) == (7, "unipc")
 
 
 def test_a_model_without_the_preset_samples_in_its_own_way(chosen):
-    own = chosen({}, "balanced")
+    own = chosen(ToyEngine(), "balanced")
     assert (own.num_inference_steps, own.scheduler) == (None, None)
+
+
+def test_what_the_model_cannot_sample_is_said_before_any_work(chosen, tiny_engine):
+    with pytest.raises(ValueError, match="decoder of few steps"):
+        chosen(tiny_engine, "custom", "distilled")

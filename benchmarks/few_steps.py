@@ -2,10 +2,12 @@
 
     python -m portraits --identities 320 --frames 4 --motion stills --size 128 --seed 4711 --output data/few128
     OMP_NUM_THREADS=1 python -m benchmarks.few_steps --data data/few128 --output benchmarks/results/few_steps.json
+    OMP_NUM_THREADS=1 python -m benchmarks.few_steps --data data/few128 --steps --compile    # times alone, compiled too
 
 PSNR is that of frames in the device's own dtype against 20 steps of DDIM in float32, from the same x_T, on pairs of the
 held-out people of the folder. "ratio" is the processor time of a frame as in the official code (encoder and 20 UNet
-calls in float32, batch 1) over that of the sampler's (its calls in chunks of `--chunk-size`), in alternating runs.
+calls in float32, batch 1) over that of the sampler's (its calls in chunks of `--chunk-size`), in alternating runs;
+"compiled_to_eager" is that of the sampler's over the same with compiled blocks.
 """
 
 from __future__ import annotations
@@ -63,10 +65,11 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of shards")
     parser.add_argument("--validation-every", type=int, default=20, help="every N-th person is held out")
     parser.add_argument("--pairs", type=int, default=12)
-    parser.add_argument("--chunk-size", type=int, default=4)
+    parser.add_argument("--steps", type=int, nargs="*", default=STEPS, help="whose fidelity is measured")
+    parser.add_argument("--chunk-size", type=int, default=8, help="frames at a time (default: the command's)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timed", nargs="*", default=["dpm:5", "ddim_quad:4"], metavar="SAMPLER:STEPS")
-    parser.add_argument("--compile", action="store_true", help="the timed ones")
+    parser.add_argument("--compile", action="store_true", help="also times with compiled blocks")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     with torch.no_grad():
@@ -84,7 +87,7 @@ def measured(options: argparse.Namespace) -> list[dict[str, object]]:
     samplers = ["ddim", "ddim_quad", "dpm", *(["distilled"] if ours.distilled_unet is not None else [])]
     rows = []
     for name in samplers:
-        for steps in STEPS:
+        for steps in options.steps:
             levels = psnr(held_out.render(ours, Sampling(steps, name)), held_out.reference)
             rows.append(
                 {"sampler": name, "steps": steps, "psnr_db": round(float(levels.mean()), 1),
@@ -105,22 +108,29 @@ def timed(
     sampling: Sampling,
     options: argparse.Namespace,
 ) -> dict[str, object]:
-    """Processor time of a frame both ways, alternating; the first round warms up."""
+    """Processor time of a frame every way, alternating; the first round warms up."""
+    ways = {"official": (official, REFERENCE, 1), "ours": (ours, sampling, options.chunk_size)}
     if options.compile:
-        accelerate(ours, Acceleration(options.chunk_size), sampling)
-    seconds: dict[str, list[float]] = {"official": [], "ours": []}
+        compiled = DiffusionEngine(ours.components)
+        accelerate(compiled, Acceleration(options.chunk_size), sampling)
+        ways["compiled"] = compiled, sampling, options.chunk_size
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.rounds + 1):
-        for name, engine, how, count in (
-            ("official", official, REFERENCE, 1),
-            ("ours", ours, sampling, options.chunk_size),
-        ):
+        for name, (engine, how, count) in ways.items():
             begun = time.process_time()
             held_out.render(engine, how, slice(count))
             seconds[name].append((time.process_time() - begun) / count)
-    ratio = statistics.median(a / b for a, b in list(zip(*seconds.values(), strict=True))[1:])
-    medians = {f"{name}_seconds": round(statistics.median(values[1:]), 4) for name, values in seconds.items()}
-    ways = {"sampler": sampling.scheduler, "steps": sampling.num_inference_steps, "compiled": options.compile}
-    return ways | medians | {"ratio": round(ratio, 1)}
+    row: dict[str, object] = {"sampler": sampling.scheduler, "steps": sampling.num_inference_steps}
+    row |= {f"{name}_seconds": round(statistics.median(values[1:]), 4) for name, values in seconds.items()}
+    row["ratio"] = round(_ratio(seconds["official"], seconds["ours"]), 1)
+    if options.compile:
+        row["compiled_to_eager"] = round(_ratio(seconds["ours"], seconds["compiled"]), 2)
+    return row
+
+
+def _ratio(slow: list[float], fast: list[float]) -> float:
+    """Median of the ratios of neighbours, without the first."""
+    return statistics.median(a / b for a, b in list(zip(slow, fast, strict=True))[1:])
 
 
 if __name__ == "__main__":

@@ -27,9 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_tasks(
-    make_worker: Callable[[], Worker], tasks: Sequence[Any], options: argparse.Namespace
+    make_worker: Callable[[], Worker], tasks: Sequence[Any], options: argparse.Namespace, grows: bool = False
 ) -> Iterator[Outcome]:
     """Do the tasks where the options say; the outcomes as they are ready.
+
+    With `grows`, whoever takes an outcome may append to the tasks.
 
     Raises:
         ValueError: for an unusable number of workers.
@@ -40,4 +42,4 @@ def run_tasks(
         raise ValueError(f"Expected --ray-workers of at least 1 beside --ray, received {workers}. Correct it.")
     if options.ray is None:
         return run_in_process(make_worker, tasks)
-    return run_on_ray(make_worker, tasks, options.ray, options.ray_workers)
+    return run_on_ray(make_worker, tasks, options.ray, options.ray_workers, grows=grows)

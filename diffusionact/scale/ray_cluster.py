@@ -48,6 +48,7 @@ def run_on_ray(
     address: str = LOCAL,
     workers: int | None = None,
     max_tries: int = MAX_TRIES,
+    grows: bool = False,
 ) -> Iterator[Outcome]:
     """Do the tasks on a cluster; outcomes come as they are ready.
 
@@ -57,6 +58,7 @@ def run_on_ray(
         address: of a cluster that runs, "auto" for that of this machine, or "local" to start one here.
         workers: actors; None takes one per GPU, or per CPU where there is no GPU.
         max_tries: a task that failed so often is set aside.
+        grows: whoever takes an outcome may append to the tasks, so that few of them need all workers.
 
     Raises:
         ModuleNotFoundError: if Ray is not installed.
@@ -64,7 +66,8 @@ def run_on_ray(
         ValueError: if a worker cannot be made.
     """
     ray = import_ray()
-    return _outcomes(ray, make_worker, tasks, (address, workers), TaskQueue(len(tasks), max_tries))
+    most = None if grows else len(tasks)
+    return _outcomes(ray, make_worker, tasks, (address, workers), TaskQueue(tasks, max_tries), most)
 
 
 def _outcomes(
@@ -73,12 +76,16 @@ def _outcomes(
     tasks: Sequence[Any],
     cluster: tuple[str, int | None],
     queue: TaskQueue,
+    most: int | None,
 ) -> Iterator[Outcome]:
     with _connected(ray, *cluster):
-        actors = _start_actors(ray, make_worker, cluster[1], len(tasks))
+        actors = _start_actors(ray, make_worker, cluster[1], most)
         running = {actor.start.remote(): (actor, None) for actor in actors}
         free = []
         while queue.unsettled:
+            while free and (index := queue.take()) is not None:
+                actor = free.pop(0)
+                running[actor.run.remote(tasks[index])] = actor, index
             (reference,), _ = ray.wait(list(running))
             actor, index = running.pop(reference)
             outcome, is_alive = None, True
@@ -91,9 +98,6 @@ def _outcomes(
                 free.append(actor)
             else:
                 running[actor.start.remote()] = actor, None
-            while free and (index := queue.take()) is not None:
-                actor = free.pop(0)
-                running[actor.run.remote(tasks[index])] = actor, index
             if outcome is not None:
                 yield outcome
 
@@ -131,10 +135,11 @@ def _connect(ray: ModuleType, address: str, own: dict[str, Any]) -> None:
                 ) from error
 
 
-def _start_actors(ray: ModuleType, make_worker: Callable[[], Worker], workers: int | None, num_tasks: int) -> list:
+def _start_actors(ray: ModuleType, make_worker: Callable[[], Worker], workers: int | None, most: int | None) -> list:
     there = ray.cluster_resources()
     gpus, cpus = int(there.get("GPU", 0)), int(there.get("CPU", 1))
-    count = max(1, min(workers or gpus or cpus, num_tasks))
+    count = workers or gpus or cpus
+    count = max(1, count if most is None else min(count, most))
     # With more actors than GPUs, several share one: as many as must, since no actor may have parts of two.
     share = {"num_cpus": 1, "num_gpus": 1 / math.ceil(count / gpus)} if gpus else {"num_cpus": 1}
     actor_class = ray.remote(max_restarts=-1, max_task_retries=0, **share)(_actor_class(ray))

@@ -68,25 +68,26 @@ class TaskQueue:
     """Which task comes next; those that failed come first, so that they are tried while other workers are there.
 
     Args:
-        count: of the tasks.
+        tasks: they may become more while the queue is in use.
         max_tries: a task that failed so often is set aside.
-
-    Attributes:
-        unsettled: tasks that are neither done nor set aside.
     """
 
-    def __init__(self, count: int, max_tries: int = MAX_TRIES):
-        self.unsettled = count
-        self._count, self._max_tries = count, max_tries
-        self._next = 0
+    def __init__(self, tasks: Sequence[Any], max_tries: int = MAX_TRIES):
+        self._tasks, self._max_tries = tasks, max_tries
+        self._next = self._settled = 0
         self._again: deque[int] = deque()
         self._tries: dict[int, int] = {}
+
+    @property
+    def unsettled(self) -> int:
+        """How many tasks are neither done nor set aside."""
+        return len(self._tasks) - self._settled
 
     def take(self) -> int | None:
         """The index of a task that nobody works at; None if there is none now."""
         if self._again:
             return self._again.popleft()
-        if self._next == self._count:
+        if self._next == len(self._tasks):
             return None
         self._next += 1
         return self._next - 1
@@ -98,15 +99,15 @@ class TaskQueue:
             self._tries[index] = tries
             self._again.append(index)
             return None
-        self.unsettled -= 1
+        self._settled += 1
         return Outcome(index, tries, tried)
 
 
 def run_in_process(
     make_worker: Callable[[], Worker], tasks: Sequence[Any], max_tries: int = MAX_TRIES
 ) -> Iterator[Outcome]:
-    """Do the tasks here, one after the other."""
-    worker, queue = make_worker(), TaskQueue(len(tasks), max_tries)
+    """Do the tasks here, one after the other; whoever takes an outcome may append to them."""
+    worker, queue = make_worker(), TaskQueue(tasks, max_tries)
     while (index := queue.take()) is not None:
         outcome = queue.settle(index, attempt(worker, tasks[index]))
         if outcome is not None:

@@ -65,7 +65,7 @@ def test_a_summary_whose_folder_is_away_for_a_while_ends_nothing(tmp_path, monke
 
 
 def test_a_failed_task_comes_before_new_ones():
-    queue = TaskQueue(3)
+    queue = TaskQueue(range(3))
     assert [queue.take(), queue.take()] == [0, 1]
     assert queue.settle(0, Attempt(error="the worker died")) is None
     assert [queue.take(), queue.take(), queue.take()] == [0, 2, None]

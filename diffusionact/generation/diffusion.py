@@ -48,6 +48,7 @@ class DiffusionEngine:
     """
 
     name = DIFFUSION
+    independent_frames = True  # the noise is the source's x_T, and no sampler of ours adds any
 
     def __init__(self, components: ModelComponents):
         self.components = components

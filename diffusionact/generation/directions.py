@@ -50,6 +50,7 @@ class DirectionsEngine:
     """
 
     name = DIRECTIONS
+    independent_frames = True  # the generator's noise is part of its weights
     landmark_frame = "aligned"
     presets: Mapping[str, Sampling] = {}
     # One pass per frame is cheap, and its images are the official ones in float32 only.

@@ -52,6 +52,8 @@ class Engine(Protocol):
         presets: name -> how frames are sampled under it; empty where there is nothing to choose.
         fingerprint: a short hash of the weights, to tell whose codes a saved source holds.
         modules: the networks, each once; they may be none.
+        independent_frames: may be left out; True where a frame is the same whichever were rendered before it, so that a
+            clip may be rendered in parts.
         full_precision: may be left out; True where the networks stay float32 unless told otherwise.
     """
 

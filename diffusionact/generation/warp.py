@@ -83,6 +83,7 @@ class WarpEngine:
     """
 
     name = WARP
+    independent_frames = True
     landmark_frame = "source"
     presets: Mapping[str, Sampling] = {}
     modules: tuple[nn.Module, ...] = ()

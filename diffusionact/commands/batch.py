@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Iterator
 from functools import partial
 
 from .. import scale
+from ..checks import check_positive_int
+from .batch_parts import PartWorker, one_per_row
 from .batch_rows import OUTPUT, Row, RowWorker, check_options
 from .batch_table import read_rows
 
@@ -26,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--summary", metavar="FILE", help=f"what became of the rows, as JSON (default: TABLE{SUMMARY_SUFFIX})"
     )
+    parser.add_argument(
+        "--split-frames",
+        type=int,
+        metavar="N",
+        help="render clips of more than N frames in parts of N, which workers share; the output is the same",
+    )
     scale.add_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -44,11 +53,10 @@ def run(options: argparse.Namespace) -> int:
     folder = scale.parent(options.table)
     rows = read_rows(options.table)
     check_options(rows, folder, options.parse)
-    worker = partial(RowWorker, folder, options.parse, options.again)
+    outcomes = _outcomes(rows, folder, options)
     summary = scale.Summary(
         options.summary or options.table + SUMMARY_SUFFIX, len(rows), lambda index: rows[index].cells[OUTPUT]
     )
-    outcomes = scale.run_tasks(worker, rows, options)
     try:
         for outcome in summary.follow(outcomes, "Batch", "row"):
             _report(rows[outcome.index], outcome)
@@ -57,6 +65,17 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     logger.info("%d rows, %d failed; see %s", len(rows), len(summary.set_aside), summary.path)
     return FAILED if summary.set_aside else 0
+
+
+def _outcomes(rows: list[Row], folder: str, options: argparse.Namespace) -> Iterator[scale.Outcome]:
+    """What becomes of each row."""
+    worker = folder, options.parse, options.again
+    if options.split_frames is None:
+        return scale.run_tasks(partial(RowWorker, *worker), rows, options)
+    check_positive_int("--split-frames", options.split_frames)
+    tasks = list(rows)
+    outcomes = scale.run_tasks(partial(PartWorker, *worker, options.split_frames), tasks, options, grows=True)
+    return one_per_row(outcomes, tasks)
 
 
 def _report(row: Row, outcome: scale.Outcome) -> None:

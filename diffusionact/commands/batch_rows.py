@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,18 +60,27 @@ class RowWorker:
     def __call__(self, row: Row) -> str:
         """Render a row; returns MADE or THERE."""
         output = scale.join(self._folder, row.cells[OUTPUT])
-        if not self._again and scale.exists(output):
+        if self._is_there(row):
             logger.info("Row %d: %s is there already", row.number, output)
             return THERE
         logger.info("Row %d: %s", row.number, output)
-        with tempfile.TemporaryDirectory(prefix="diffusionact-") as scratch:
-            cells, to_publish = self._with_local_files(_placed(row, self._folder).cells, Path(scratch))
-            job = _parsed(self._parse, _words(cells, self._again), row.number)
-            job.held_pipeline = self._held
+        with self._job(row) as (job, to_publish):
             job.run(job)
             for file, address in to_publish:  # the output comes last: with it, the row is done
                 scale.publish(file, address)
         return MADE
+
+    def _is_there(self, row: Row) -> bool:
+        return not self._again and scale.exists(scale.join(self._folder, row.cells[OUTPUT]))
+
+    @contextmanager
+    def _job(self, row: Row) -> Iterator[tuple[argparse.Namespace, list[tuple[Path, str]]]]:
+        """The options of a row with local files, and which of them are to be put into a store."""
+        with tempfile.TemporaryDirectory(prefix="diffusionact-") as scratch:
+            cells, to_publish = self._with_local_files(_placed(row, self._folder).cells, Path(scratch))
+            job = _parsed(self._parse, _words(cells, self._again), row.number)
+            job.held_pipeline = self._held
+            yield job, to_publish
 
     def _with_local_files(self, cells: dict[str, str], scratch: Path) -> tuple[dict[str, str], list[tuple[Path, str]]]:
         """The cells with local files in place of addresses, and which of them are to be put into a store."""

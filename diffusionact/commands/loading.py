@@ -26,6 +26,7 @@ from ..pipelines import DiffusionActPipeline
 from ..transparency import load_with_alpha
 from ..types import SourceCodes
 
+SAVED_SUFFIX = ".safetensors"  # of encoded sources
 CROP_NAMES = ("scale", "right", "up", "rotate")
 CROP_EXAMPLE = "changes of the crop such as scale=1.3,up=0.1,rotate=5"
 
@@ -200,20 +201,27 @@ def load_source(
         opaque.
     """
     crop_change = source_crop(options)
-    if path.suffix == ".safetensors":
+    image, alpha = load_photo(path, keep_alpha)
+    if image is None:
         if crop_change != UNCHANGED:
             raise ValueError(
                 f"Expected a source image for --source-crop, received the saved source {path}, whose crop was chosen "
                 "when it was encoded. Give the image, or encode it again."
             )
         return pipeline.source_to_device(load_value(path, SourceCodes, pipeline.fingerprint)), None, None
-    image, alpha = load_with_alpha(path) if keep_alpha else (images.load_image(path), None)
     face = face_choice(options.source_face)
     if not pipeline.engine.encode_steps(options.inversion_steps):
         return pipeline.encode_source(image, face=face, crop_change=crop_change, alpha=alpha), image, alpha
     with inversion_progress() as on_step:
         source = pipeline.encode_source(image, options.inversion_steps, face, on_step, crop_change)
     return source, image, alpha
+
+
+def load_photo(path: Path, keep_alpha: bool = False) -> tuple[Tensor | None, Tensor | None]:
+    """The image and the alpha of `load_source`, without codes."""
+    if path.suffix == SAVED_SUFFIX:
+        return None, None
+    return load_with_alpha(path) if keep_alpha else (images.load_image(path), None)
 
 
 def crop_words(words: str) -> tuple[list[str], CropChange]:

@@ -74,13 +74,13 @@ def run(options: argparse.Namespace) -> None:
         scene = source_videos if not options.drive else group_clips if is_clip(options.source) else groups
         scene.run(options)
         return
-    _check(options)
+    check(options)
     if options.exact:
         settle_official_options(options)
     if options.motion is not None:
         driving = MotionDriver(options)
     else:
-        driving = _open_driving(options)
+        driving = open_driving(options)
         _check_single_image(options, driving)
     pipeline = load_pipeline(options)
     begin = _begin_exact if options.exact else _begin
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     counter = _FrameCounter()
     report = _report(pipeline, output.source) if options.report else None
     stream = output.finish(counter.watch(frames), driving, report)
-    _write(options, driving, stream)
+    write_frames(options, driving, stream)
     seconds = time.perf_counter() - started - (report.seconds if report else 0.0)
     per_frame = seconds / counter.frames
     count, without_face = counter.frames, counter.without_face
@@ -110,7 +110,7 @@ def _report(pipeline: DiffusionActPipeline, source: SourceCodes) -> ReenactmentR
     return ReenactmentReport(pipeline, source)
 
 
-def _open_driving(options: argparse.Namespace) -> FrameSource:
+def open_driving(options: argparse.Namespace) -> FrameSource:
     """The driving frames; a folder of images has no time stamps, so that uneven ones become even for it."""
     part = options.start, options.end, options.frame_rate
     is_folder = not options.output.suffix
@@ -125,12 +125,7 @@ def _begin(
 ) -> tuple[OutputFrames, Iterator[ReenactedFrame]]:
     """What finishes the frames, and the frames to come."""
     how, rate = pose_options(options), float(driving.frame_rate)
-    # What the engine rejects is found before the source is encoded.
-    pipeline.engine.check_sampling(Sampling(options.steps, options.scheduler))
-    if options.output_size is not None:
-        check_pipeline(pipeline, output_size(options.output_size))
-    if wants_alpha(options):
-        check_cutting(pipeline)
+    check_engine(options, pipeline)
     source, image, alpha = load_source(pipeline, options.source, options, is_transparent(options))
     output = OutputFrames(options, pipeline, source, image, alpha)
     if isinstance(driving, MotionDriver):
@@ -138,6 +133,19 @@ def _begin(
     chunk_size = output.chunk_size(options.chunk_size)
     frames = output.pipeline.stream(source, driving, how, rate, options.steps, options.scheduler, chunk_size)
     return output, frames
+
+
+def check_engine(options: argparse.Namespace, pipeline: DiffusionActPipeline) -> None:
+    """See that the engine can do what is asked for, before the source is encoded.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    pipeline.engine.check_sampling(Sampling(options.steps, options.scheduler))
+    if options.output_size is not None:
+        check_pipeline(pipeline, output_size(options.output_size))
+    if wants_alpha(options):
+        check_cutting(pipeline)
 
 
 def _begin_exact(
@@ -166,7 +174,13 @@ class _FrameCounter:
             yield frame
 
 
-def _check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace) -> None:
+    """See that the options of a photo's reenactment go together, and that the output can be written.
+
+    Raises:
+        ValueError: if they do not.
+        OSError: if it cannot.
+    """
     _check_driver(options)
     _check_paths(options)
     if options.report:
@@ -233,7 +247,7 @@ def _check_single_image(options: argparse.Namespace, driving: FrameSource) -> No
         )
 
 
-def _write(options: argparse.Namespace, driving: FrameSource | MotionDriver, frames: Iterator[Tensor]) -> None:
+def write_frames(options: argparse.Namespace, driving: FrameSource | MotionDriver, frames: Iterator[Tensor]) -> None:
     """Write all output frames with a progress bar."""
     with tqdm(frames, desc="Reenact", total=driving.frame_count, unit="frame") as bar:
         written = (frame.cpu() for frame in bar)

@@ -5,7 +5,8 @@
 Needs `pip install "diffusionact[scale]" "moto[server]"`. Every row is a real run of `reenact` with a tiny model: three
 frames of 32 px from a saved source. The same rows are rendered in one process, by two workers on Ray, by two workers of
 which one is ended by `kill -9` in mid-run, and from and to an S3 server on loopback; the videos are compared byte by
-byte. No machine is quiet: the load before is written beside the figures.
+byte. One long clip of the bundled model is rendered whole and in parts. No machine is quiet: the load before is written
+beside the figures.
 """
 
 from __future__ import annotations
@@ -43,7 +44,14 @@ from diffusionact.scale.tasks import Outcome, run_in_process  # noqa: E402
 WORKERS = 2
 EMPTY_TASKS = (2000, 8000)
 SCHEDULERS = {"in_process": (), "ray": ("--ray", "--ray-workers", str(WORKERS))}
-MEASUREMENTS = ("scheduling", "growth", "kill", "store", "set_aside")  # the middle ones compare with the second
+MEASUREMENTS = (
+    "scheduling",
+    "growth",
+    "kill",
+    "store",
+    "set_aside",
+    "parts",
+)  # the middle ones compare with the second
 HEAD = "source,output,motion,seed,seconds,model,steps,device"
 BUCKET = "clips"
 PATIENCE_S = 300
@@ -56,6 +64,7 @@ def main() -> None:
     parser.add_argument("--kill-rows", type=int, default=300)
     parser.add_argument("--store-rows", type=int, default=100)
     parser.add_argument("--alone-rows", type=int, default=300, help="of them, by one process; bytes are compared")
+    parser.add_argument("--part-frames", type=int, default=16, help="of the clip in parts")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=MEASUREMENTS, help="keep the other results")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -72,6 +81,7 @@ def main() -> None:
             "kill": lambda: kill(folder, options.kill_rows),
             "store": lambda: store(folder, options.store_rows),
             "set_aside": lambda: set_aside(folder),
+            "parts": lambda: parts(folder, options.part_frames),
         }
         for title in options.only:
             results[title] = measurements[title]()
@@ -246,6 +256,19 @@ def set_aside(folder: Path) -> dict[str, Any]:
         rows = {Path(row["name"]).stem: {"tries": row["tries"], "error": row["error"]} for row in summary["set_aside"]}
         found[scheduler] = {"good": summary["done"].get("written") == good, "set_aside": rows}
     return found
+
+
+def parts(folder: Path, part_frames: int) -> dict[str, Any]:
+    """A clip of a hundred frames with 20 steps each: by one process, by one of two workers, and in parts by both."""
+    row = f"{DEMO_MEDIA / 'source.png'},{DEMO_MEDIA / 'driving.mp4'},out/clip.mp4,demo,cpu"
+    text = f"source,driving,output,model,device\n{row}\n"
+    split = (*SCHEDULERS["ray"], "--split-frames", str(part_frames))
+    found: dict[str, Any] = {"part_frames": part_frames}
+    for name, words in (("in_process", ()), ("ray_whole", SCHEDULERS["ray"]), ("ray_in_parts", split)):
+        wall_s, summary = batch(folder / f"parts-{name}", text, words)
+        found[name] = {"seconds": round(wall_s, 1), "worker_seconds": round(summary["worker_seconds"], 1)}
+    videos = [hashes(folder / f"parts-{name}") for name in ("in_process", "ray_whole", "ray_in_parts")]
+    return found | {"same_bytes": videos[0] == videos[1] == videos[2] and bool(videos[0])}
 
 
 COMMAND = (sys.executable, "-m", "diffusionact", "batch")

@@ -10,6 +10,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor, nn
+from triton.errors import TritonError
 
 PIXELS_PER_PROGRAM = 512
 TILE_PIXELS, TILE_CHANNELS, TILE_PARTS = 32, 64, 64
@@ -104,12 +105,13 @@ def affine_silu(norm: nn.GroupNorm, features: Tensor, modulation: tuple[Tensor, 
     output = torch.empty_like(features)
     group = channels // norm.num_groups
     factor, addend = (tensor.contiguous() for tensor in modulation or (norm.weight, norm.bias))
-    _sum_parts[grid](features, sums, pixels, channels, **tiles)
-    _find_coefficients[(norm.num_groups, batch)](
-        sums, norm.weight, norm.bias, factor, addend, coefficients, pixels, channels, grid[1], norm.eps,
-        GROUP=group, TILE_G=triton.next_power_of_2(group), TILE_P=TILE_PARTS, IS_MODULATED=modulation is not None,
-    )  # fmt: skip
-    _apply[grid](features, coefficients, output, pixels, channels, **tiles)
+    with torch.cuda.device_of(features):  # Triton launches on the current device, whatever it is given
+        _sum_parts[grid](features, sums, pixels, channels, **tiles)
+        _find_coefficients[(norm.num_groups, batch)](
+            sums, norm.weight, norm.bias, factor, addend, coefficients, pixels, channels, grid[1], norm.eps,
+            GROUP=group, TILE_G=triton.next_power_of_2(group), TILE_P=TILE_PARTS, IS_MODULATED=modulation is not None,
+        )  # fmt: skip
+        _apply[grid](features, coefficients, output, pixels, channels, **tiles)
     return output
 
 
@@ -121,4 +123,7 @@ def try_out(device: torch.device) -> None:
     """
     norm = nn.GroupNorm(1, 4, device=device, dtype=torch.bfloat16).requires_grad_(False)
     features = torch.ones(1, 4, 2, 2, device=device, dtype=torch.bfloat16)
-    affine_silu(norm, features.to(memory_format=torch.channels_last))
+    try:
+        affine_silu(norm, features.to(memory_format=torch.channels_last))
+    except TritonError as error:
+        raise RuntimeError(str(error)) from error

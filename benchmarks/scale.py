@@ -37,7 +37,10 @@ import torch  # noqa: E402
 from tiny_model import make_tiny_model  # noqa: E402
 
 from diffusionact.cli import main as diffusionact  # noqa: E402
+from diffusionact.cli import parse_row  # noqa: E402
+from diffusionact.commands import reenact_parts  # noqa: E402
 from diffusionact.commands.demo import DEMO_MEDIA  # noqa: E402
+from diffusionact.commands.loading import HeldPipeline, load_pipeline  # noqa: E402
 from diffusionact.scale.ray_cluster import run_on_ray  # noqa: E402
 from diffusionact.scale.tasks import Outcome, run_in_process  # noqa: E402
 
@@ -259,7 +262,11 @@ def set_aside(folder: Path) -> dict[str, Any]:
 
 
 def parts(folder: Path, part_frames: int) -> dict[str, Any]:
-    """A clip of a hundred frames with 20 steps each: by one process, by one of two workers, and in parts by both."""
+    """A clip of a hundred frames with 20 steps each: by one process, by one of two workers, and in parts by both.
+
+    Beside the seconds, which others that use the machine make longer: the processor time of every stage, and how long
+    so many workers would take for them, a processor each, without what Ray adds.
+    """
     row = f"{DEMO_MEDIA / 'source.png'},{DEMO_MEDIA / 'driving.mp4'},out/clip.mp4,demo,cpu"
     text = f"source,driving,output,model,device\n{row}\n"
     split = (*SCHEDULERS["ray"], "--split-frames", str(part_frames))
@@ -267,8 +274,37 @@ def parts(folder: Path, part_frames: int) -> dict[str, Any]:
     for name, words in (("in_process", ()), ("ray_whole", SCHEDULERS["ray"]), ("ray_in_parts", split)):
         wall_s, summary = batch(folder / f"parts-{name}", text, words)
         found[name] = {"seconds": round(wall_s, 1), "worker_seconds": round(summary["worker_seconds"], 1)}
+    found |= stages(folder, part_frames)
     videos = [hashes(folder / f"parts-{name}") for name in ("in_process", "ray_whole", "ray_in_parts")]
     return found | {"same_bytes": videos[0] == videos[1] == videos[2] and bool(videos[0])}
+
+
+def stages(folder: Path, part_frames: int) -> dict[str, Any]:
+    """Processor time of the run in one piece and of every stage of the run in parts."""
+    words = ["reenact", str(DEMO_MEDIA / "source.png"), str(DEMO_MEDIA / "driving.mp4"), "--model", "demo"]
+    whole, split = (
+        parse_row([*words, "--device", "cpu", "--output", str(folder / f"{name}.mp4")]) for name in ("whole", "split")
+    )
+    split.held_pipeline = whole.held_pipeline = HeldPipeline()
+    load_pipeline(whole)
+
+    def processor_s(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
+        begun = time.process_time()
+        result = work(*arguments)
+        return round(time.process_time() - begun, 2), result
+
+    whole_s, _ = processor_s(whole.run, whole)
+    prepare_s, ranges = processor_s(reenact_parts.prepare, split, part_frames)
+    parts_s = [processor_s(reenact_parts.render, split, frames)[0] for frames in ranges]
+    join_s, _ = processor_s(reenact_parts.join, split, ranges)
+    computed = {}
+    for workers in (1, 2, 4, 8):
+        busy = [0.0] * workers
+        for part_s in parts_s:
+            busy[busy.index(min(busy))] += part_s
+        computed[workers] = round(prepare_s + max(busy) + join_s, 1)
+    times = {"whole": whole_s, "prepare": prepare_s, "parts": parts_s, "join": join_s}
+    return {"processor_seconds": times, "computed_seconds_by_workers": computed}
 
 
 COMMAND = (sys.executable, "-m", "diffusionact", "batch")

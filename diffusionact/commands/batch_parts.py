@@ -64,7 +64,7 @@ class PartWorker(RowWorker):
         if self._is_there(row):
             return ()
         with self._job(row) as (job, to_publish):
-            if to_publish or not hasattr(job, "driving") or not reenact_parts.is_divisible(job):
+            if to_publish or not reenact_parts.is_divisible(job):
                 return ()
             if self._again:
                 shutil.rmtree(reenact_parts.parts_folder(job.output), ignore_errors=True)

@@ -24,13 +24,13 @@ SPLIT = ("--split-frames", "5")  # two chunks of three
 
 @pytest.fixture
 def table(tmp_path, portrait, tiny_model_folder):
-    """Write a table of one row of 16 frames; returns it and the output."""
+    """Write a table of one row of 11 frames; returns it and the output."""
     Image.fromarray(portrait.numpy()).save(tmp_path / "face.png")
 
     def write(name, output="out.mp4", **cells):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        row = {"source": "../face.png", "driving": DRIVING, "output": output, "end": "0.63", "device": "cpu"}
+        row = {"source": "../face.png", "driving": DRIVING, "output": output, "end": "0.43", "device": "cpu"}
         row |= {"model": str(tiny_model_folder)} | {key.replace("_", "-"): value for key, value in cells.items()}
         with (folder / "jobs.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, row)
@@ -83,7 +83,7 @@ def test_a_killed_worker_costs_no_more_than_its_part(table, tmp_path):
     tasks = read_rows(str(jobs))
     (outcome,) = one_per_row(run_on_ray(make_worker, tasks, workers=2, grows=True), tasks)
     assert killed.exists() and outcome.index == 0 and not outcome.last.error
-    assert len(tasks) == 5, "a row, three parts and what joins them"
+    assert len(tasks) == 4, "a row, two parts and what joins them"
     assert joined.read_bytes() == whole.read_bytes()
 
 
@@ -101,7 +101,7 @@ def test_a_part_that_fails_fails_its_row_alone(table, monkeypatch):
 
     monkeypatch.setattr(reenact_parts, "render", failing)
     assert main(["batch", str(jobs), *SPLIT]) == 1
-    assert len(tried) == 6 and not output.exists() and output.with_name("other.mp4").exists()
+    assert len(tried) == 3 and not output.exists() and output.with_name("other.mp4").exists()
     summary = json.loads(jobs.with_name("jobs.csv.summary.json").read_text())
     assert summary["done"] == {"written": 1}
     assert [row["name"] for row in summary["set_aside"]] == ["out.mp4"]
@@ -123,7 +123,7 @@ def test_an_interrupted_run_goes_on_from_finished_parts(table, monkeypatch):
         patch.setattr(reenact_parts, "join", interrupt)
         assert main(["batch", str(jobs), *SPLIT]) == 130
     again = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert len(again) == 6 and all(again[name] == made[name] for name in made if name != "job.json")
+    assert len(again) == 5 and all(again[name] == made[name] for name in made if name != "job.json")
     assert main(["batch", str(jobs), *SPLIT]) == 0
     assert output.exists() and not folder.exists()
 
@@ -133,7 +133,7 @@ def test_parts_of_another_job_are_not_used(table, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(reenact_parts, "join", interrupt)
         assert main(["batch", str(jobs), *SPLIT]) == 130
-    assert len(list(reenact_parts.parts_folder(output).glob("*.nut"))) == 3
+    assert len(list(reenact_parts.parts_folder(output).glob("*.nut"))) == 2
     other = DIFFUSION | {"gain": "1.5"}
     table("one", **other)
     assert main(["batch", str(jobs), *SPLIT]) == 0

@@ -77,14 +77,19 @@ def lay_out_matte(matte: Tensor, aligned: Tensor, crop_side: int) -> Tensor:
 def _shrunk(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """The photo without what the canvas cannot show; the place of each pixel of the canvas in px; the photo's size."""
     height, width = photo.shape[1:]
-    side = canvas_side(crop_side)
-    from_photo = compose_transforms(aligned_to_canvas(crop_side).to(aligned)[None], aligned[None])
-    positions = apply(invert_transform(from_photo)[0], pixel_centres(side, side, photo.device))
+    positions = photo_positions(aligned, crop_side)
     shrink = photo_side(aligned) / crop_side
     if shrink > 1.05:  # without aliasing
         size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
         photo = F.interpolate(photo[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0]
     return photo, positions, (height, width)
+
+
+def photo_positions(aligned: Tensor, crop_side: int) -> Tensor:
+    """(side, side, 2) px of the photo that lie at each pixel of the canvas; `aligned` as in `lay_out`."""
+    side = canvas_side(crop_side)
+    from_photo = compose_transforms(aligned_to_canvas(crop_side).to(aligned)[None], aligned[None])
+    return apply(invert_transform(from_photo)[0], pixel_centres(side, side, aligned.device))
 
 
 def _to_grid(positions: Tensor, size: tuple[int, int]) -> Tensor:

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_frames, describe
-from ..face.geometry.alignment import invert_transform
 from ..face.readers.open.face_model import OpenFaceModel
+from .beyond import Layers, continue_beyond
 from .canvas import aligned_to_grid, canvas_side, crop_side_of, lay_out, lay_out_matte
 from .confidence import facing, visible
 from .eyes import prepare_eyes
@@ -22,10 +22,11 @@ from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin,
 from .reading import FaceReading
 from .regions import dilate
 from .sampling import apply, blur, fill, mix, polygon_distance, sample, smoothstep
-from .surroundings import between_person, crown_limit, surround
+from .surroundings import between_person, surround
 from .topology import NUM_FACE, NUM_MESH, OVAL
 from .unseen_skin import skin_light
 from .values import WarpSource
+from .view import WORK_SIDE, small_grid, small_plane
 
 # Face points whose colours tell the light on the skin: cheeks and forehead.
 SKIN_POINTS = (50, 101, 280, 330, 9, 151, 108, 337, 205, 425)
@@ -34,8 +35,6 @@ FREE_OF_PERSON = 0.02
 # Background seen between strands: difference from the background's colour, distance from the outline and heights, cm;
 # the blur of the differences, px of the small canvas.
 OTHER_COLOUR, GAP_CM, JAW_CM, GAP_BLUR = (0.16, 0.08), 1.5, (-9.0, -6.0), 0.7
-# Side of the small canvas on which the person's colour is continued.
-WORK_SIDE = 224
 
 
 def prepare_source(photo: Tensor, face: FaceReading) -> WarpSource:
@@ -143,18 +142,22 @@ def with_matte(
     alpha, foreground, background = (layer[0].to(source.texture) for layer in layers)
     colours, _ = lay_out(torch.cat([foreground, background]), source.aligned, int(source.crop_side))
     matte = lay_out_matte(alpha, source.aligned, int(source.crop_side))
-    matte = torch.where(source.inside > 0.5, matte, matte * _crown(source, matte))
+    layers = Layers(source.texture, matte, *colours.split(3))
+    if bool((source.inside < 1).any()):
+        layers = continue_beyond(source, layers, (alpha.shape[1], alpha.shape[2]))
+    matte = layers.matte
     plane = source.placement.place(source.shape[None, :NUM_FACE])[0]
     aside = seen_aside(source.rotation[0], source.shape[:NUM_FACE], plane)
-    matte = matte if is_exact else _without_gaps(source, matte, colours[3:])
+    matte = matte if is_exact else _without_gaps(source, matte, layers.background)
     fitted = depth_on_outline(source, find_outline(source, matte))
     changed = {
         "ring_points": fitted,
         "ring_skirt": source.ring_skirt * between_person(sample(matte, source.positions[NUM_FACE:])[0]),
         "skin_light": skin_light(source.texture, matte, source.positions, plane, aside),
+        "texture": layers.photo,
         "matte": matte,
-        "colour": _continued(colours[:3], matte),
-        "background": colours[3:],
+        "colour": _continued(layers.person, matte),
+        "background": layers.background,
         "background_seen": blur((matte < FREE_OF_PERSON).float(), 1.0) * source.inside,
         "separable": torch.ones_like(source.separable),
     }
@@ -164,18 +167,6 @@ def with_matte(
 def with_alpha(source: WarpSource, alpha: Tensor) -> WarpSource:
     """The source of a photo whose background is partly transparent, by its alpha (1, 1, H, W) in [0, 1]."""
     return replace(source, alpha=lay_out_matte(alpha[0].to(source.texture), source.aligned, int(source.crop_side)))
-
-
-def _crown(source: WarpSource, matte: Tensor) -> Tensor:
-    """(1, side, side) where hair may lie beyond the photo."""
-    axis = (torch.arange(WORK_SIDE, device=source.device) + 0.5) / WORK_SIDE * 2 - 1
-    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).view(-1, 2)
-    aligned = apply(invert_transform(source.to_grid[None])[0], grid)
-    plane = mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))
-    small, inside = F.interpolate(torch.cat([matte, source.inside])[None], size=(WORK_SIDE, WORK_SIDE), mode="area")[0]
-    edge = (inside > 0.99) & (blur(inside[None], 2.0)[0] < 0.99)
-    limit = crown_limit(source.placement, plane, ((small > 0.5) & edge).flatten()).view(1, 1, WORK_SIDE, WORK_SIDE)
-    return F.interpolate(limit, size=source.inside.shape[1:], mode="bilinear")[0]
 
 
 def _without_gaps(source: WarpSource, matte: Tensor, background: Tensor) -> Tensor:
@@ -192,12 +183,9 @@ def _without_gaps(source: WarpSource, matte: Tensor, background: Tensor) -> Tens
 
 def _beside_head(source: WarpSource) -> Tensor:
     """(1, WORK_SIDE, WORK_SIDE) 1 outside of the face oval and above the jaw."""
-    axis = (torch.arange(WORK_SIDE, device=source.device) + 0.5) / WORK_SIDE * 2 - 1
-    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
+    grid = small_grid(source.device)
     away = -polygon_distance(*grid.unbind(-1), source.positions[list(OVAL)]) * WORK_SIDE / 2
-    aligned = apply(invert_transform(source.to_grid[None])[0], grid.view(-1, 2))
-    plane = mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))
-    height = source.placement.to_head(plane[None])[0, :, 1].view_as(away)
+    height = source.placement.to_head(small_plane(source)[None])[0, :, 1].view_as(away)
     return (smoothstep(1.0, 3.0, away) * smoothstep(*JAW_CM, height))[None]
 
 

@@ -31,8 +31,6 @@ STILL_BORDER = 0.25
 # The oval's depth and displacement fade over these distances, cm.
 DEPTH_FADE_CM, CHANGE_FADE_CM = 2.5, 3.0
 
-# Beyond the photo hair ends within a multiple of the skull's radii between these, at heights above these, cm.
-CROWN_REACH, CROWN_RAMP, CROWN_HEIGHT_CM = (1.1, 1.5), 0.35, (-5.0, 0.0)
 # Beside the oval, up to these distances, a turning head may draw out skin over what was background.
 SKIRT_CM = (0.9, 2.0)
 SKIRT_RINGS = RINGS // 2
@@ -76,7 +74,7 @@ def surround(mesh: Tensor, shape: Tensor, placement: HeadPlacement, half_side: f
     aligned = _ring_places(oval[:, :2], half_side)
     flat = torch.cat([aligned, torch.zeros_like(aligned[..., :1])], dim=-1)
     plane = mesh_to_plane(flat.reshape(1, -1, 3))
-    head, silhouette = _on_skull(plane, placement)
+    head, silhouette = on_skull(plane, placement)
     ray = placement.rotation[0].T @ head.new_tensor([0.0, 0.0, 1.0])
     cm = (flat[..., :2] - oval[:, :2]).norm(dim=-1) / 128 / placement.scale
     head = head.view(RINGS, SPOKES, 3)
@@ -99,22 +97,19 @@ def between_person(matte: Tensor) -> Tensor:
     return torch.cat([beyond, torch.zeros_like(rings[SKIRT_RINGS:])]).flatten()
 
 
-def crown_limit(placement: HeadPlacement, plane: Tensor, hair: Tensor) -> Tensor:
-    """Closes a head that the photo's upper edge cuts off by a dome as wide as the hair is there.
+def on_skull(plane: Tensor, placement: HeadPlacement) -> tuple[Tensor, Tensor]:
+    """Plane points (1, K, 3) moved along the view onto the skull, (K, 3) cm, and how far out they are.
 
-    Args:
-        placement: of the head in the photo, one row.
-        plane: (K, 3) points on the plane.
-        hair: (K,) bool, the points of the person at the photo's edge.
-
-    Returns:
-        (K,) 1 where hair may lie, 0 above it; 1 below the face, where shoulders are.
+    The second value (K,) is 1 on the skull's silhouette, smaller inside.
     """
-    head, silhouette = _on_skull(plane[None], placement)
-    cut = silhouette[hair & (head[:, 1] > CROWN_HEIGHT_CM[1])]
-    widest = cut.quantile(0.9).clamp(*CROWN_REACH) if len(cut) else silhouette.new_tensor(CROWN_REACH[0])
-    above = smoothstep(*CROWN_HEIGHT_CM, head[:, 1])
-    return 1 - above * smoothstep(0.0, CROWN_RAMP, silhouette - widest)
+    origin = placement.to_head(plane)[0]
+    ray = placement.rotation[0].T @ origin.new_tensor([0.0, 0.0, 1.0])
+    centre, radii = origin.new_tensor(SKULL_CENTRE), origin.new_tensor(SKULL_RADII)
+    o, d = (origin - centre) / radii, ray / radii
+    a, b, c = d @ d, o @ d, o.square().sum(-1) - 1
+    silhouette = (c + 1 - b * b / a).clamp(min=0).sqrt()
+    ahead = (-b + (b * b - a * c).clamp(min=0).sqrt()) / a
+    return origin + ahead[:, None] * ray, silhouette
 
 
 def skull_normals(source: WarpSource) -> Tensor:
@@ -157,18 +152,3 @@ def _ring_places(oval: Tensor, half_side: float) -> Tensor:
     length = -along + (along.square() - from_middle.square().sum(-1) + radius**2).clamp(min=0).sqrt()
     share = (torch.arange(1, RINGS + 1, device=oval.device) / RINGS) ** RING_GROWTH
     return oval + (share[:, None] * length)[..., None] * direction
-
-
-def _on_skull(plane: Tensor, placement: HeadPlacement) -> tuple[Tensor, Tensor]:
-    """Plane points (1, K, 3) moved along the view onto the skull, (K, 3) cm, and how far out they are.
-
-    The second value (K,) is 1 on the skull's silhouette, smaller inside.
-    """
-    origin = placement.to_head(plane)[0]
-    ray = placement.rotation[0].T @ origin.new_tensor([0.0, 0.0, 1.0])
-    centre, radii = origin.new_tensor(SKULL_CENTRE), origin.new_tensor(SKULL_RADII)
-    o, d = (origin - centre) / radii, ray / radii
-    a, b, c = d @ d, o @ d, o.square().sum(-1) - 1
-    silhouette = (c + 1 - b * b / a).clamp(min=0).sqrt()
-    ahead = (-b + (b * b - a * c).clamp(min=0).sqrt()) / a
-    return origin + ahead[:, None] * ray, silhouette

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from ..face.geometry.alignment import invert_transform
 from .placement import ALIGNED_SIZE, mesh_to_plane, plane_to_aligned
-from .sampling import apply
+from .sampling import apply, pixel_centres, pixels_to_grid
 from .surroundings import spokes
 from .topology import NUM_FACE, OVAL
 from .values import HeadPlacement, WarpSource
 
 # What stands still lies behind the head, cm.
 STILL_DEPTH_CM = 9.0
+# Side of the small canvas on which broad things of a source are made out, px.
+WORK_SIDE = 224
 
 
 def crop_output(size: int, device: torch.device) -> Tensor:
@@ -30,6 +32,17 @@ def source_grid(source: WarpSource, head: Tensor) -> Tensor:
     plane = source.placement.place(head.reshape(1, -1, 3))[0]
     grid = apply(source.to_grid, plane_to_aligned(plane)[:, :2])
     return grid.view(*head.shape[:-1], 2)
+
+
+def small_grid(device: torch.device) -> Tensor:
+    """(WORK_SIDE, WORK_SIDE, 2) grid coordinates of the pixels of the small canvas."""
+    return apply(pixels_to_grid(WORK_SIDE, device), pixel_centres(WORK_SIDE, WORK_SIDE, device))
+
+
+def small_plane(source: WarpSource) -> Tensor:
+    """(WORK_SIDE ** 2, 3) plane points, of depth 0, of the pixels of the small canvas."""
+    aligned = apply(invert_transform(source.to_grid[None])[0], small_grid(source.device).view(-1, 2))
+    return mesh_to_plane(torch.cat([aligned, torch.zeros_like(aligned[:, :1])], dim=1))
 
 
 @lru_cache(maxsize=16)  # of a renderer's map, which stays the same

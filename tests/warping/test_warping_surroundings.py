@@ -1,4 +1,4 @@
-"""What lies around the face: hair beyond the photo, skin beside the oval, skin that was barely seen."""
+"""What lies around the face: skin beside the oval, skin that was barely seen."""
 
 from dataclasses import replace
 
@@ -6,16 +6,9 @@ import torch
 
 from diffusionact.warping import WarpRenderer, coefficient_motion
 from diffusionact.warping.confidence import inverse_edges, stretch
-from diffusionact.warping.surroundings import between_person, crown_limit
+from diffusionact.warping.surroundings import between_person
 from diffusionact.warping.topology import BACKGROUND, RINGS, SKIN, SPOKES, SURROUNDINGS, load_topology
 from diffusionact.warping.unseen_skin import find_unseen_skin, soften_end
-
-
-def test_hair_beyond_the_photo_ends_above_the_head_and_shoulders_do_not(source):
-    head = torch.tensor([[0.0, 12.0, 0.0], [0.0, 40.0, 0.0], [15.0, -14.0, -4.0]])
-    plane = source.placement.place(head[None])[0]
-    limit = crown_limit(source.placement, plane, torch.zeros(3, dtype=torch.bool))
-    assert limit[0] > 0.95 and limit[1] < 0.05 and limit[2] > 0.95
 
 
 def test_skin_is_drawn_out_only_where_the_person_goes_on_beyond():

@@ -1,0 +1,177 @@
+"""Beyond the photo's edge: a head that the edge cuts off closes, hair and shoulders go on, and so does the background.
+
+Nothing there is known, and nothing of it has confidence: it is soft, and is there so that a close portrait looks whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .canvas import photo_positions, photo_side
+from .sampling import apply, blur, mix, polygon_distance, sample, smoothstep
+from .surroundings import SKULL_CENTRE, on_skull
+from .topology import OVAL
+from .values import WarpSource
+from .view import WORK_SIDE, small_grid, small_plane
+
+# The head's outline is followed by directions around the skull's centre, in this many bins of a full circle.
+BINS = 96
+# Degrees from upwards: hair lies nearer than the first; between the others head goes over into neck and shoulders.
+HAIR_DEG, BODY_DEG = 75.0, (95.0, 125.0)
+# In the skull's radii: where hair ends if no outline is seen, and between what it may; how far at least beyond an edge
+# that cuts it; the outline's softness.
+CROWN, PAST_EDGE, SOFTNESS = (1.05, 1.3), 0.08, 0.1
+# The unseen outline is relaxed so often, and drawn to the crown by this share each time.
+RELAXATIONS, PULL = 200, 0.01
+# Shoulders: blur of the border's person, px of the small canvas.
+BODY_BLUR = 4.0
+# The oval grown by these factors, downwards and upwards, is face and forehead and must not be seen a second time.
+FACE_GROWTH = (1.03, 1.25)
+# Opacity of what is surely the person; difference from the skin's colour at which hair is surely hair; what skin counts
+# beside it, for those who have none.
+PERSON, OTHER_THAN_SKIN, SKIN_WEIGHT = 0.9, (0.15, 0.35), 0.01
+# Blurs, px of the small canvas, of hair that is looked for farther and farther away.
+HAIR_REACH = (40.0, 20.0, 10.0)
+# Distances from the edge, shares of the crop's side: the border's own colours go over into broad hair, mirrored hair
+# fades, the background becomes mirrored, and the whole is that of the layers.
+TO_HAIR, STRANDS, TO_SCENE, TO_LAYERS = (0.0, 0.06), (0.25, 0.04), (0.0, 0.15), (0.0, 0.1)
+# Blurs of mirrored hair and background, and of the edge, shares of the crop's side.
+HAIR_BLUR, SCENE_BLUR, RIM_BLUR = 0.008, 0.05, 0.008
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A photo on its canvas of S px, and what it consists of, in [0, 1].
+
+    Attributes:
+        photo: (3, S, S).
+        matte: (1, S, S) of the person.
+        person, background: (3, S, S).
+    """
+
+    photo: Tensor
+    matte: Tensor
+    person: Tensor
+    background: Tensor
+
+
+def continue_beyond(source: WarpSource, layers: Layers, size: tuple[int, int]) -> Layers:
+    """The layers of a photo of (height, width) px, continued beyond its edges; within them the photo stays."""
+    positions = photo_positions(source.aligned, int(source.crop_side))
+    far_edge = positions.new_tensor([size[1] - 1.0, size[0] - 1.0])
+    far = torch.maximum(-positions, positions - far_edge).amax(-1) / photo_side(source.aligned)
+    mirrored = (far_edge - (far_edge - positions.abs()).abs()).clamp(min=0)
+    grid = apply(source.to_grid, apply(source.aligned, mirrored))
+    direction, reach = _around_skull(source)
+    inside = source.inside
+    # The net often loses the person on the outermost pixels: there the closed outline decides, too.
+    closed = _closed(source, layers.matte, direction, reach)
+    rim = smoothstep(0.05, 0.3, blur(1 - inside, RIM_BLUR * float(source.crop_side)))
+    matte = torch.where(inside > 0.5, torch.maximum(layers.matte, rim * closed), closed)
+    person = mix(_person_beyond(source, layers, grid, far, direction), layers.person, inside)
+    background = mix(_scene_beyond(source, layers, grid, far), layers.background, inside)
+    whole = mix(layers.photo, mix(background, person, matte), smoothstep(*TO_LAYERS, far))
+    return Layers(mix(whole, layers.photo, inside), matte, person, background)
+
+
+def _around_skull(source: WarpSource) -> tuple[Tensor, Tensor]:
+    """Of the small canvas (w, w): degrees from upwards around the skull's centre, and how far out in its radii."""
+    plane = small_plane(source)
+    _, reach = on_skull(plane[None], source.placement)
+    centre = source.shape.new_tensor([SKULL_CENTRE, SKULL_CENTRE])
+    centre[1, 1] += 1.0
+    middle, above = source.placement.place(centre[None])[0, :, :2]
+    (x, y), (up_x, up_y) = (plane[:, :2] - middle).unbind(-1), (above - middle).unbind(-1)
+    direction = torch.rad2deg(torch.atan2(x * up_y - y * up_x, x * up_x + y * up_y))
+    return direction.view(WORK_SIDE, WORK_SIDE), reach.view(WORK_SIDE, WORK_SIDE)
+
+
+def _closed(source: WarpSource, matte: Tensor, direction: Tensor, reach: Tensor) -> Tensor:
+    """(1, S, S) of the person: the head closed by an outline that joins what is seen of it, shoulders as at the edge.
+
+    Args:
+        source: made ready.
+        matte: (1, S, S) of the photo.
+        direction, reach: see `_around_skull`.
+    """
+    small, inside = _small(torch.cat([matte, source.inside]))
+    place = (direction / 360 + 0.5) * BINS
+    bin_of = place.long().clamp(max=BINS - 1).flatten()
+    shown = inside.flatten() > 0.5
+    edge = _farthest(reach.flatten(), bin_of, shown)
+    person = _farthest(reach.flatten(), bin_of, shown & (small.flatten() > 0.5))
+    outline = _outline(person, person > edge - PAST_EDGE)
+    low = (place - 0.5).floor().long()
+    limit = torch.lerp(outline[low % BINS], outline[(low + 1) % BINS], place - 0.5 - low)
+    head = smoothstep(SOFTNESS, -SOFTNESS, reach - limit)
+    body = smoothstep(0.4, 0.6, blur(small[None], BODY_BLUR)[0])
+    return _large(mix(head, body, smoothstep(*BODY_DEG, direction.abs()))[None], matte)
+
+
+def _farthest(reach: Tensor, bin_of: Tensor, where: Tensor) -> Tensor:
+    """(BINS,) the largest reach (P,) in each bin, 0 where there is none."""
+    return reach.new_zeros(BINS).scatter_reduce(0, bin_of, torch.where(where, reach, 0.0), "amax")
+
+
+def _outline(person: Tensor, cut: Tensor) -> Tensor:
+    """(BINS,) of the head: as seen; where the photo's edge cuts it (BINS,), a smooth join beyond this edge."""
+    degrees = ((torch.arange(BINS, device=person.device) + 0.5) / BINS - 0.5).abs() * 360
+    seen = person[~cut & (degrees < BODY_DEG[0])]
+    crown = (seen.median() if len(seen) else person.new_tensor(sum(CROWN) / 2)).clamp(*CROWN)
+    least = torch.where(cut, person + PAST_EDGE, 0.0)
+    outline = torch.where(cut, torch.maximum(least, crown), person)
+    for _ in range(RELAXATIONS):
+        smooth = mix((outline.roll(1) + outline.roll(-1)) / 2, crown, PULL)
+        outline = torch.where(cut, torch.maximum(smooth, least), person)
+    return outline
+
+
+def _person_beyond(source: WarpSource, layers: Layers, grid: Tensor, far: Tensor, direction: Tensor) -> Tensor:
+    """(3, S, S) hair, mirrored at the edge (S, S, 2) and then its broad colour; below it the border's colours go on."""
+    own = (layers.matte > PERSON) * _no_face(source, layers.matte) * source.inside
+    colour, known = _small(torch.cat([layers.person, own])).split([3, 1])
+    hair = smoothstep(*OTHER_THAN_SKIN, (colour - source.light[:, None, None]).norm(dim=0, keepdim=True))
+    weight = (known > PERSON) * (direction.abs() < HAIR_DEG) * hair.clamp(min=SKIN_WEIGHT)
+    head = mix(layers.person, _large(_broad(colour, weight), far), smoothstep(*TO_HAIR, far))
+    strands = blur(torch.cat([layers.person, own]), HAIR_BLUR * float(source.crop_side))
+    mirrored, is_own = sample(strands, grid).split([3, 1])
+    head = mix(head, mirrored, smoothstep(0.5, 1.0, is_own) * smoothstep(*STRANDS, far))
+    return mix(head, layers.person, _large(smoothstep(*BODY_DEG, direction.abs())[None], far))
+
+
+def _no_face(source: WarpSource, like: Tensor) -> Tensor:
+    """(1, S, S) 1 outside of face and forehead."""
+    oval = source.positions[list(OVAL)]
+    away = oval - oval.mean(0)
+    grown = oval.mean(0) + away * torch.where(away[:, 1:] < 0, FACE_GROWTH[1], FACE_GROWTH[0])
+    outside = polygon_distance(*small_grid(source.device).unbind(-1), grown) < 0
+    return _large(outside[None].float(), like)
+
+
+def _broad(colour: Tensor, weight: Tensor) -> Tensor:
+    """(3, w, w) the weighted mean of the colours around each pixel, as near as there are any."""
+    result = (colour * weight).sum((1, 2), keepdim=True) / weight.sum().clamp(min=1e-6)
+    for sigma in HAIR_REACH:
+        near = blur(weight, sigma)
+        result = mix(result, blur(colour * weight, sigma) / near.clamp(min=1e-6), smoothstep(0.0, 0.1, near))
+    return result
+
+
+def _scene_beyond(source: WarpSource, layers: Layers, grid: Tensor, far: Tensor) -> Tensor:
+    """(3, S, S) the border's background going over into the one mirrored at the edge (S, S, 2), which is blurred."""
+    mirrored = blur(sample(layers.background, grid), SCENE_BLUR * float(source.crop_side))
+    return mix(layers.background, mirrored, smoothstep(*TO_SCENE, far))
+
+
+def _small(layers: Tensor) -> Tensor:
+    """Layers (C, S, S) on the small canvas (C, w, w)."""
+    return F.interpolate(layers[None], size=(WORK_SIDE, WORK_SIDE), mode="area")[0]
+
+
+def _large(small: Tensor, like: Tensor) -> Tensor:
+    """Layers (C, w, w) on the canvas (C, S, S) of another layer."""
+    return F.interpolate(small[None], size=like.shape[-2:], mode="bilinear")[0]

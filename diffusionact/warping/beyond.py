@@ -39,8 +39,9 @@ HAIR_REACH = (40.0, 20.0, 10.0)
 # Distances from the edge, shares of the crop's side: the border's own colours go over into broad hair, mirrored hair
 # fades, the background becomes mirrored, and the whole is that of the layers.
 TO_HAIR, STRANDS, TO_SCENE, TO_LAYERS = (0.0, 0.06), (0.25, 0.04), (0.0, 0.15), (0.0, 0.1)
-# Blurs of mirrored hair and background, and of the edge, shares of the crop's side.
-HAIR_BLUR, SCENE_BLUR, RIM_BLUR = 0.008, 0.05, 0.008
+# Blur of the mirrored background, share of the crop's side; of what may be mirrored, and of the edge, px of the small
+# canvas.
+SCENE_BLUR, OWN_BLUR, RIM_BLUR = 0.05, 1.5, 1.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def continue_beyond(source: WarpSource, layers: Layers, size: tuple[int, int]) -
     inside = source.inside
     # The net often loses the person on the outermost pixels: there the closed outline decides, too.
     closed = _closed(source, layers.matte, direction, reach)
-    rim = smoothstep(0.05, 0.3, blur(1 - inside, RIM_BLUR * float(source.crop_side)))
+    rim = _large(smoothstep(0.05, 0.3, blur(1 - _small(inside), RIM_BLUR)), inside)
     matte = torch.where(inside > 0.5, torch.maximum(layers.matte, rim * closed), closed)
     person = mix(_person_beyond(source, layers, grid, far, direction), layers.person, inside)
     background = mix(_scene_beyond(source, layers, grid, far), layers.background, inside)
@@ -137,7 +138,7 @@ def _person_beyond(source: WarpSource, layers: Layers, grid: Tensor, far: Tensor
     hair = smoothstep(*OTHER_THAN_SKIN, (colour - source.light[:, None, None]).norm(dim=0, keepdim=True))
     weight = (known > PERSON) * (direction.abs() < HAIR_DEG) * hair.clamp(min=SKIN_WEIGHT)
     head = mix(layers.person, _large(_broad(colour, weight), far), smoothstep(*TO_HAIR, far))
-    strands = blur(torch.cat([layers.person, own]), HAIR_BLUR * float(source.crop_side))
+    strands = torch.cat([layers.person, _large(blur(known, OWN_BLUR), own)])
     mirrored, is_own = sample(strands, grid).split([3, 1])
     head = mix(head, mirrored, smoothstep(0.5, 1.0, is_own) * smoothstep(*STRANDS, far))
     return mix(head, layers.person, _large(smoothstep(*BODY_DEG, direction.abs())[None], far))

@@ -1,6 +1,6 @@
 """The images of docs/scenes.md, by the commands that its captions are about.
 
-    python -m tools.scene_images [motion source_video group group_clip alpha]
+    python -m tools.scene_images [motion close source_video group group_clip alpha]
 
 Sources are the bundled media: NASA's portrait of an astronaut, and AI-generated people. Where one moment stands for a
 motion, it is the one that differs most from the first.
@@ -30,6 +30,8 @@ WOMAN = ROOT / "diffusionact_app" / "media" / "woman" / "source.jpg"
 MOTIONS = ("nod", "laugh", "wink", "talk", "look_around", "surprise")
 # Left, upper, right and lower end of her head and shoulders in the photo, px.
 HER_HEAD = (96, 0, 352, 256)
+# Cuts through the hair, or the forehead, of two photos: left, upper, right and lower end, shares of the sides.
+CLOSE = ((WOMAN, (0.2, 0.1, 0.86, 0.76)), (ASTRONAUT, (0.25, 0.1, 0.62, 0.47)))
 # Two colours that no photo has, and how many squares of them are side by side.
 MAGENTA, GREEN, SQUARES = (220, 60, 160), (60, 200, 120), 16
 
@@ -67,6 +69,18 @@ def motion(folder: Path) -> Image.Image:
     for photo in (WOMAN, ASTRONAUT):
         moving = [reenacted(folder, photo, "--motion", name) for name in MOTIONS]
         rows.append([moving[0][0], *map(peak, moving)])
+    return sheet(rows, 256)
+
+
+def close(folder: Path) -> Image.Image:
+    """Photos that are cut close, and the aligned face at rest, in a nod and turned to a side."""
+    rows = []
+    for index, (photo, cut) in enumerate(CLOSE):
+        image = Image.open(photo)
+        part = image.crop(tuple(round(share * side) for share, side in zip(cut, 2 * image.size, strict=True)))
+        part.save(folder / f"close{index}.png")
+        nod, turn = (reenacted(folder, folder / f"close{index}.png", "--motion", name) for name in ("nod", "look_around"))
+        rows.append([part, nod[0], peak(nod), peak(turn)])
     return sheet(rows, 256)
 
 
@@ -143,6 +157,7 @@ def above(upper: Image.Image, lower: Image.Image) -> Image.Image:
 
 IMAGES: dict[str, Callable[[Path], Image.Image]] = {
     "motion": motion,
+    "close": close,
     "source_video": source_video,
     "group": group,
     "group_clip": group_clip,

@@ -24,21 +24,22 @@ BINS = 96
 HAIR_DEG, BODY_DEG = 75.0, (95.0, 125.0)
 # In the skull's radii: where hair ends if no outline is seen, and between what it may; how far at least beyond an edge
 # that cuts it; the outline's softness.
-CROWN, PAST_EDGE, SOFTNESS = (1.05, 1.3), 0.08, 0.1
+CROWN, PAST_EDGE, SOFTNESS = (1.05, 1.35), 0.08, 0.08
 # The unseen outline is relaxed so often, and drawn to the crown by this share each time.
 RELAXATIONS, PULL = 200, 0.01
-# Shoulders: blur of the border's person, px of the small canvas.
-BODY_BLUR = 4.0
-# The oval grown by these factors, downwards and upwards, is face and forehead and must not be seen a second time.
-FACE_GROWTH = (1.03, 1.25)
-# Opacity of what is surely the person; difference from the skin's colour at which hair is surely hair; what skin counts
-# beside it, for those who have none.
-PERSON, OTHER_THAN_SKIN, SKIN_WEIGHT = 0.9, (0.15, 0.35), 0.01
+# Shoulders beside the photo fall by this slope; blur of the person there, px of the small canvas.
+SLOPE, BODY_BLUR = 0.7, 4.0
+# The oval grown by these factors, downwards and upwards, is face, or the forehead above it where there is no fringe,
+# and must not be seen a second time.
+FACE, FOREHEAD = (1.03, 1.03), (1.03, 1.25)
+# Opacity of what is surely the person; differences from the skin's colour from which on it is hair, and a fringe rather
+# than a forehead in shadow; what skin counts beside hair, for those who have none.
+PERSON, HAIR, FRINGE, SKIN_WEIGHT = 0.9, (0.15, 0.35), (0.17, 0.37), 0.01
 # Blurs, px of the small canvas, of hair that is looked for farther and farther away.
 HAIR_REACH = (40.0, 20.0, 10.0)
 # Distances from the edge, shares of the crop's side: the border's own colours go over into broad hair, mirrored hair
 # fades, the background becomes mirrored, and the whole is that of the layers.
-TO_HAIR, STRANDS, TO_SCENE, TO_LAYERS = (0.0, 0.06), (0.25, 0.04), (0.0, 0.15), (0.0, 0.1)
+TO_HAIR, STRANDS, TO_SCENE, TO_LAYERS = (0.0, 0.06), (0.3, 0.06), (0.0, 0.15), (0.0, 0.04)
 # Blur of the mirrored background, share of the crop's side; of what may be mirrored, and of the edge, px of the small
 # canvas.
 SCENE_BLUR, OWN_BLUR, RIM_BLUR = 0.05, 1.5, 1.0
@@ -60,23 +61,44 @@ class Layers:
     background: Tensor
 
 
+@dataclass(frozen=True)
+class Places:
+    """Of the S x S pixels of a canvas, by what of the photo each of them continues; within the photo by itself.
+
+    Attributes:
+        far: (S, S) distance from the photo, shares of the crop's side.
+        mirrored: (S, S, 2) grid coordinates, mirrored at the edge.
+        shoulders: (S, S, 2) grid coordinates of the nearest place, beside the photo of a higher one: shoulders fall.
+    """
+
+    far: Tensor
+    mirrored: Tensor
+    shoulders: Tensor
+
+
 def continue_beyond(source: WarpSource, layers: Layers, size: tuple[int, int]) -> Layers:
     """The layers of a photo of (height, width) px, continued beyond its edges; within them the photo stays."""
-    positions = photo_positions(source.aligned, int(source.crop_side))
-    far_edge = positions.new_tensor([size[1] - 1.0, size[0] - 1.0])
-    far = torch.maximum(-positions, positions - far_edge).amax(-1) / photo_side(source.aligned)
-    mirrored = (far_edge - (far_edge - positions.abs()).abs()).clamp(min=0)
-    grid = apply(source.to_grid, apply(source.aligned, mirrored))
-    direction, reach = _around_skull(source)
-    inside = source.inside
+    places, around, inside = _places(source, size), _around_skull(source), source.inside
     # The net often loses the person on the outermost pixels: there the closed outline decides, too.
-    closed = _closed(source, layers.matte, direction, reach)
+    closed = _closed(source, layers.matte, places, *around)
     rim = _large(smoothstep(0.05, 0.3, blur(1 - _small(inside), RIM_BLUR)), inside)
     matte = torch.where(inside > 0.5, torch.maximum(layers.matte, rim * closed), closed)
-    person = mix(_person_beyond(source, layers, grid, far, direction), layers.person, inside)
-    background = mix(_scene_beyond(source, layers, grid, far), layers.background, inside)
-    whole = mix(layers.photo, mix(background, person, matte), smoothstep(*TO_LAYERS, far))
+    person = mix(_person_beyond(source, layers, places, around[0]), layers.person, inside)
+    background = mix(_scene_beyond(source, layers, places), layers.background, inside)
+    whole = mix(layers.photo, mix(background, person, matte), smoothstep(*TO_LAYERS, places.far))
     return Layers(mix(whole, layers.photo, inside), matte, person, background)
+
+
+def _places(source: WarpSource, size: tuple[int, int]) -> Places:
+    positions = photo_positions(source.aligned, int(source.crop_side))
+    end = positions.new_tensor([size[1] - 1.0, size[0] - 1.0])
+    mirrored = (end - (end - positions.abs()).abs()).clamp(min=0)
+    x, y = positions.unbind(-1)
+    beside = (x - x.clamp(0, end[0])).abs()
+    nearest = torch.minimum(torch.stack([x, y - SLOPE * beside], dim=-1).clamp(min=0), end)
+    far = torch.maximum(-positions, positions - end).amax(-1) / photo_side(source.aligned)
+    grids = (apply(source.to_grid, apply(source.aligned, place)) for place in (mirrored, nearest))
+    return Places(far, *grids)
 
 
 def _around_skull(source: WarpSource) -> tuple[Tensor, Tensor]:
@@ -91,12 +113,13 @@ def _around_skull(source: WarpSource) -> tuple[Tensor, Tensor]:
     return direction.view(WORK_SIDE, WORK_SIDE), reach.view(WORK_SIDE, WORK_SIDE)
 
 
-def _closed(source: WarpSource, matte: Tensor, direction: Tensor, reach: Tensor) -> Tensor:
-    """(1, S, S) of the person: the head closed by an outline that joins what is seen of it, shoulders as at the edge.
+def _closed(source: WarpSource, matte: Tensor, places: Places, direction: Tensor, reach: Tensor) -> Tensor:
+    """(1, S, S) of the person: the head closed by an outline that joins what is seen of it, shoulders that fall.
 
     Args:
         source: made ready.
         matte: (1, S, S) of the photo.
+        places: of the canvas.
         direction, reach: see `_around_skull`.
     """
     small, inside = _small(torch.cat([matte, source.inside]))
@@ -109,7 +132,7 @@ def _closed(source: WarpSource, matte: Tensor, direction: Tensor, reach: Tensor)
     low = (place - 0.5).floor().long()
     limit = torch.lerp(outline[low % BINS], outline[(low + 1) % BINS], place - 0.5 - low)
     head = smoothstep(SOFTNESS, -SOFTNESS, reach - limit)
-    body = smoothstep(0.4, 0.6, blur(small[None], BODY_BLUR)[0])
+    body = smoothstep(0.4, 0.6, blur(_small(sample(matte, places.shoulders)), BODY_BLUR)[0])
     return _large(mix(head, body, smoothstep(*BODY_DEG, direction.abs()))[None], matte)
 
 
@@ -131,26 +154,27 @@ def _outline(person: Tensor, cut: Tensor) -> Tensor:
     return outline
 
 
-def _person_beyond(source: WarpSource, layers: Layers, grid: Tensor, far: Tensor, direction: Tensor) -> Tensor:
-    """(3, S, S) hair, mirrored at the edge (S, S, 2) and then its broad colour; below it the border's colours go on."""
-    own = (layers.matte > PERSON) * _no_face(source, layers.matte) * source.inside
-    colour, known = _small(torch.cat([layers.person, own])).split([3, 1])
-    hair = smoothstep(*OTHER_THAN_SKIN, (colour - source.light[:, None, None]).norm(dim=0, keepdim=True))
-    weight = (known > PERSON) * (direction.abs() < HAIR_DEG) * hair.clamp(min=SKIN_WEIGHT)
+def _person_beyond(source: WarpSource, layers: Layers, places: Places, direction: Tensor) -> Tensor:
+    """(3, S, S) hair, mirrored at the edge and then its broad colour; below it the border's colours go on."""
+    far = places.far
+    colour, person, inside = _small(torch.cat([layers.person, layers.matte, source.inside])).split([3, 1, 1])
+    from_skin = (colour - source.light[:, None, None]).norm(dim=0, keepdim=True)
+    fringe = smoothstep(*FRINGE, from_skin) * _outside(source, FACE)
+    own = (person > PERSON) * (inside > PERSON) * torch.maximum(_outside(source, FOREHEAD), fringe)
+    weight = own * (direction.abs() < HAIR_DEG) * smoothstep(*HAIR, from_skin).clamp(min=SKIN_WEIGHT)
     head = mix(layers.person, _large(_broad(colour, weight), far), smoothstep(*TO_HAIR, far))
-    strands = torch.cat([layers.person, _large(blur(known, OWN_BLUR), own)])
-    mirrored, is_own = sample(strands, grid).split([3, 1])
+    strands = torch.cat([layers.person, _large(blur(own, OWN_BLUR), far)])
+    mirrored, is_own = sample(strands, places.mirrored).split([3, 1])
     head = mix(head, mirrored, smoothstep(0.5, 1.0, is_own) * smoothstep(*STRANDS, far))
     return mix(head, layers.person, _large(smoothstep(*BODY_DEG, direction.abs())[None], far))
 
 
-def _no_face(source: WarpSource, like: Tensor) -> Tensor:
-    """(1, S, S) 1 outside of face and forehead."""
+def _outside(source: WarpSource, growth: tuple[float, float]) -> Tensor:
+    """(1, w, w) 1 outside of the face's oval, grown by factors downwards and upwards."""
     oval = source.positions[list(OVAL)]
     away = oval - oval.mean(0)
-    grown = oval.mean(0) + away * torch.where(away[:, 1:] < 0, FACE_GROWTH[1], FACE_GROWTH[0])
-    outside = polygon_distance(*small_grid(source.device).unbind(-1), grown) < 0
-    return _large(outside[None].float(), like)
+    grown = oval.mean(0) + away * torch.where(away[:, 1:] < 0, growth[1], growth[0])
+    return (polygon_distance(*small_grid(source.device).unbind(-1), grown) < 0)[None].float()
 
 
 def _broad(colour: Tensor, weight: Tensor) -> Tensor:
@@ -162,10 +186,10 @@ def _broad(colour: Tensor, weight: Tensor) -> Tensor:
     return result
 
 
-def _scene_beyond(source: WarpSource, layers: Layers, grid: Tensor, far: Tensor) -> Tensor:
-    """(3, S, S) the border's background going over into the one mirrored at the edge (S, S, 2), which is blurred."""
-    mirrored = blur(sample(layers.background, grid), SCENE_BLUR * float(source.crop_side))
-    return mix(layers.background, mirrored, smoothstep(*TO_SCENE, far))
+def _scene_beyond(source: WarpSource, layers: Layers, places: Places) -> Tensor:
+    """(3, S, S) the border's background going over into the one mirrored at the edge, which is blurred."""
+    mirrored = blur(sample(layers.background, places.mirrored), SCENE_BLUR * float(source.crop_side))
+    return mix(layers.background, mirrored, smoothstep(*TO_SCENE, places.far))
 
 
 def _small(layers: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .inpainting import fill_smoothly
-from .regions import box_blur, dilate, erode, face_gauge, fill_holes, flood, resize
+from .regions import box_blur, dilate, erode, face_gauge, fill_holes, flood, resize, to_nearest
 from .sampling import smoothstep
 
 WORK_SIDE = 320  # px, longest side of the small copy
@@ -25,6 +26,9 @@ FILTER_RADIUS = 0.04
 EDGE_REACH = 0.06  # how far the guided filter may move the outline
 COLOUR_RADII = (0.12, 0.04)
 BACKGROUND_MARGIN = 0.05  # loose strands beside the outline are left out of the background
+MIRROR_DEPTH = (0.2, 0.45)  # between these depths behind the person the mirrored background fades
+BROAD = 0.1  # structures of this size and less are mirrored; it is a radius
+MIRROR_BLUR = 0.06  # of the way to the rim, which is ragged where hair is
 GUIDED_EPSILON = 3e-4
 SETTLED = 0.06  # of the filter's answer: nearer to 0 or 1 than this is 0 or 1, or a haze would stay
 # No person recognised: the matte is the face's hull enlarged by these factors, soft between them.
@@ -166,9 +170,39 @@ def background_behind(image: Tensor, small: Tensor, alpha: Tensor, length: float
     known = 1 - smoothstep(0.0, 0.5, person)
     if float(known.max()) < 0.5:  # the person fills the photo: any colour is a guess, their mean is the mildest
         return small.mean((2, 3), keepdim=True).expand_as(image).clone()
-    filled = fill_smoothly(small, known)
-    cover = resize(known, image.shape[2:])
-    return (cover * image + (1 - cover) * resize(filled, image.shape[2:])).clamp(0, 1)
+    smooth = fill_smoothly(small, known)
+    mirrored, is_near = mirrored_inwards(image, known, length)
+    # Detail from beside the hole, broad colours from all around it.
+    other = (1 - known) * (smooth - resize(mirrored, small.shape[2:]))
+    radius = max(1, round(BROAD * length))
+    mirrored = mirrored + resize(box_blur(box_blur(other, radius), radius), image.shape[2:])
+    filled, cover = resize(smooth, image.shape[2:]), resize(known, image.shape[2:])
+    filled = filled + is_near * (mirrored - filled)
+    return (cover * image + (1 - cover) * filled).clamp(0, 1)
+
+
+def mirrored_inwards(image: Tensor, known: Tensor, length: float) -> tuple[Tensor, Tensor]:
+    """What lies beside a hole, mirrored at its rim, which goes on in texture as well; how far that is to be believed.
+
+    Args:
+        image: (1, 3, H, W).
+        known: (1, 1, h, w) in [0, 1] of a small copy, 0 in the hole.
+        length: of the face, pixels of the small copy.
+
+    Returns:
+        (1, 3, H, W); (1, 1, H, W) in [0, 1], less the deeper it lies in the hole.
+    """
+    height, width = known.shape[2:]
+    away = to_nearest(known > 0.5)
+    deep = 1 - smoothstep(*(share * length for share in MIRROR_DEPTH), away.square().sum(1, keepdim=True).sqrt())
+    away = box_blur(box_blur(away, max(1, round(MIRROR_BLUR * length))), max(1, round(MIRROR_BLUR * length)))
+    size = image.shape[2:]
+    step = away * away.new_tensor([2 / width, 2 / height])[:, None, None]  # of the grid
+    rows, columns = ((torch.arange(count, device=image.device) + 0.5) * 2 / count - 1 for count in size)
+    here = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))[None]
+    grid = (here + 2 * resize(step, size)).movedim(1, -1)
+    there = F.grid_sample(resize(known, size), grid, padding_mode="zeros", align_corners=False)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=False), there * resize(deep, size)
 
 
 def _check(image: Tensor, probability: Tensor) -> None:

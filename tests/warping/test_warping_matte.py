@@ -13,6 +13,7 @@ from diffusionact.warping.regions import (
     fill_holes,
     flood,
     resize,
+    to_nearest,
 )
 
 SIDE = 256
@@ -169,3 +170,24 @@ def test_inverse_by_cross_products():
     root = torch.rand(50, 3, 3, generator=torch.Generator().manual_seed(3))
     matrices = root @ root.transpose(1, 2) + 0.1 * torch.eye(3)
     torch.testing.assert_close(inverse_3x3(matrices) @ matrices, torch.eye(3).expand(50, 3, 3), atol=1e-4, rtol=0)
+
+
+def test_way_to_the_nearest_pixel_of_a_region():
+    region = torch.zeros(1, 1, 30, 50, dtype=torch.bool)
+    region[..., 4, 7] = region[..., 25, 40] = True
+    way = to_nearest(region)
+    assert way[0, :, 10, 9].tolist() == [-2, -6]
+    assert way[0, :, 20, 49].tolist() == [-9, 5]
+    assert way[0, :, 4, 7].tolist() == [0, 0]
+
+
+def test_texture_goes_on_behind_the_rim_of_the_person_and_ends_deep_inside(scene):
+    _, alpha, _, face = scene
+    stripes = ((torch.arange(SIDE) // 6) % 2).float().expand(1, 3, SIDE, SIDE)
+    image = alpha * 0.5 + (1 - alpha) * stripes
+    behind = extract_matte(image, coarse_probability(alpha), face).background[0, 0]
+    column = slice(122, 134)  # above and below the disc's middle the rim runs along the stripes
+    beside, rim, deep = (
+        behind[rows, column].std(dim=1).mean() for rows in (slice(20, 40), slice(60, 66), slice(124, 132))
+    )
+    assert beside > 0.4 and rim > 0.6 * beside and deep < 0.2 * beside

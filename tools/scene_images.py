@@ -79,7 +79,9 @@ def close(folder: Path) -> Image.Image:
         image = Image.open(photo)
         part = image.crop(tuple(round(share * side) for share, side in zip(cut, 2 * image.size, strict=True)))
         part.save(folder / f"close{index}.png")
-        nod, turn = (reenacted(folder, folder / f"close{index}.png", "--motion", name) for name in ("nod", "look_around"))
+        nod, turn = (
+            reenacted(folder, folder / f"close{index}.png", "--motion", name) for name in ("nod", "look_around")
+        )
         rows.append([part, nod[0], peak(nod), peak(turn)])
     return sheet(rows, 256)
 

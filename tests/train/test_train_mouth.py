@@ -5,15 +5,19 @@ import sys
 import pytest
 import torch
 
+from diffusionact.metrics.sharpness import blur, detail
 from diffusionact.warping.topology import load_topology
 from diffusionact.warping.values import HeadPlacement
+from train.experiments.guided_fitting import Fitting, GuidedLoss
+from train.experiments.guided_gate import best_tone, equally_sharp
+from train.experiments.guided_model import few_step_scheduler
 from train.experiments.shards import save_shard
 from train.light import bounds
 from train.light import fitting as light_fitting
 from train.mouth import fitting, gate
 from train.mouth.crops import CROP_SIZE, MouthPairs, cut, inside_distance, mouth_marks, to_crop
-from train.mouth.fitting import Fitting, MouthLoss, PairSet, augmented
-from train.mouth.network import MouthModel, mouth_scheduler
+from train.mouth.fitting import PairSet, augmented
+from train.mouth.network import MouthModel
 
 OPEN_LIP = 14
 
@@ -83,18 +87,17 @@ def test_a_model_changes_nothing_outside_the_lips(pair_set):
 
 
 def test_the_first_of_few_steps_begins_at_pure_noise():
-    scheduler = mouth_scheduler()
+    scheduler = few_step_scheduler()
     for steps in (1, 2, 4):
         scheduler.set_timesteps(steps)
         assert float(scheduler.alphas_cumprod[scheduler.timesteps[0]]) < 1e-6
 
 
-def test_mouth_training_goes_on_where_it_stopped(pair_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(fitting, "MouthModel", lambda: MouthModel(widths=(8, 8)))
-    loss_of = MouthLoss()
+def test_mouth_training_goes_on_where_it_stopped(pair_set, tmp_path):
+    loss_of = GuidedLoss()
 
     def trained(run, last):
-        state = Fitting(run)
+        state = Fitting(run, lambda: MouthModel(widths=(8, 8)), 1e-3, 40)
         while state.step < last:
             generator = torch.Generator().manual_seed(state.step)
             given, truth = augmented(*pair_set.batch(torch.tensor([0, 0])), generator)
@@ -113,18 +116,18 @@ def test_rivals_of_the_gate_are_retoned_and_softened():
     truth = 0.5 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     inside = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
     inside[..., 8:24, 8:24] = True
-    found = gate.best_tone(0.5 * truth - 0.2, truth, inside)
+    found = best_tone(0.5 * truth - 0.2, truth, inside)
     assert torch.allclose(found[..., 8:24, 8:24], truth[..., 8:24, 8:24], atol=1e-5)
-    soft = gate.blur(truth, 1.0)
-    assert gate.detail(gate.equally_sharp(truth, soft, inside), inside) <= gate.detail(soft, inside)
+    soft = blur(truth, 1.0)
+    assert detail(equally_sharp(truth, soft, inside), inside) <= detail(soft, inside)
 
 
 def test_the_gate_compares_with_the_blurred_warp():
     warp = {"PSNR": 20.0, "NME": 1.0, "flicker": 1.0}
     model = {"PSNR": 21.0, "sharpness": 0.95, "code, dB": 0.4, "NME": 1.0, "flicker": 1.0}
     rivals = {"warp, 0.6 px blur": {"PSNR": 20.4}, "warp, as sharp as the model": {"PSNR": 20.45}}
-    assert all(gate.conditions({"warp": warp, "model": model, **rivals}).values())
-    softer = gate.conditions({"warp": warp, "model": model | {"PSNR": 20.9, "flicker": 1.1}, **rivals})
+    assert all(gate.mouth_conditions({"warp": warp, "model": model, **rivals}).values())
+    softer = gate.mouth_conditions({"warp": warp, "model": model | {"PSNR": 20.9, "flicker": 1.1}, **rivals})
     assert [name for name, held in softer.items() if not held] == ["0.5 dB over the blurred warp", "no worse flicker"]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,6 +40,13 @@ def make_filmed(description: str, clip_pairs: ClipPairs) -> None:
             if pairs:
                 save_shard(path, [(f"{clip.stem}-{number}", each) for number, each in enumerate(pairs)])
             print(f"{clip.stem}: {sum(map(len, pairs))} pairs", flush=True)
+
+
+def faces_of(frames: list[Tensor], count: int, landmarker: FaceLandmarker) -> list[tuple[Tensor, Tensor]]:
+    """Of so many frames (H, W, 3), spread over all of them, those that show one face, with its mesh (478, 3) px."""
+    rows = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    faces = [(frames[row], landmarker(frames[row][None])[0]) for row in sorted(set(rows.tolist()))]
+    return [(frame, found.points[0]) for frame, found in faces if len(found) == 1]
 
 
 def make_people(

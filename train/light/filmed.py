@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from diffusionact.face.readers.open.landmarker import FaceLandmarker
 from diffusionact.warping import mesh_motion, prepare_source, read_face
 from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
 
-from ..experiments.making import make_filmed
+from ..experiments.making import faces_of, make_filmed
 from .pairs import LightPairs, measure_pairs
 
 MIN_FACE_PX = 85.0
@@ -31,12 +30,7 @@ MAX_SPREAD = 0.25
 
 def clip_pairs(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenFaceModel) -> list[LightPairs]:
     """Pairs of frames (H, W, 3) uint8 of one person."""
-    rows = np.linspace(0, len(frames) - 1, min(3 * TARGETS, len(frames))).round().astype(int)
-    found = []
-    for row in rows:
-        faces = landmarker(frames[row][None])[0]
-        if len(faces) == 1:
-            found.append((frames[row], faces.points[0]))
+    found = faces_of(frames, 3 * TARGETS, landmarker)
     if len(found) < 4:
         return []
     rotations = fit_placement(mesh_to_plane(torch.stack([mesh for _, mesh in found]))).rotation

@@ -15,7 +15,7 @@ from diffusionact.warping import mesh_motion, prepare_source, read_face
 from diffusionact.warping.mouth import lip_opening
 from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
 
-from ..experiments.making import make_filmed
+from ..experiments.making import faces_of, make_filmed
 from .crops import MouthPairs, joined, mouth_pairs
 
 FRAMES, SOURCES, TARGETS = 40, 4, 14
@@ -26,12 +26,7 @@ MAX_TURN_DEG = 25.0
 
 def clip_pairs(frames: list[Tensor], landmarker: FaceLandmarker, face_model: OpenFaceModel) -> list[MouthPairs]:
     """Pairs of frames (H, W, 3) uint8 of one person, all in one; none where no mouth opens."""
-    rows = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)
-    found = []
-    for row in sorted(set(rows.tolist())):
-        faces = landmarker(frames[row][None])[0]
-        if len(faces) == 1:
-            found.append((frames[row], faces.points[0]))
+    found = faces_of(frames, FRAMES, landmarker)
     if len(found) < 4:
         return []
     meshes = torch.stack([mesh for _, mesh in found])

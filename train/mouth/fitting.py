@@ -1,43 +1,27 @@
-"""Fits the model to pairs: `python -m train.mouth.fitting RUN --filmed A --rendered B --held-out C`. Resumable.
-
-The loss is that of v, and of the x_0 that it says: edges, features, and the mean and deviation of features and colours
-inside the lips, so that no grey veil takes the place of teeth and cavity.
-"""
+"""Fits the model to pairs: `python -m train.mouth.fitting RUN --filmed A --rendered B --held-out C`. Resumable."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
-
-from diffusionact.losses import perceptual_loss, style_loss
-from diffusionact.metrics.sharpness import blur
-from diffusionact.perception.open_perception import load_portrait_net
 
 from ..experiments.arguments import check_count, input_errors_as_messages
+from ..experiments.guided_fitting import Fitting, GuidedLoss, run_steps, score, spread
 from ..experiments.shards import load_shards
 from .crops import CROP_SIZE, MouthPairs, joined
-from .network import MouthInput, MouthModel, distances, landmark_map, mouth_scheduler
+from .network import MouthInput, MouthModel, distances, landmark_map
 
-LEARNING_RATE, WARM_UP_STEPS, STEPS_PER_CHECKPOINT = 1e-3, 40, 50
-EMA_WEIGHT = 0.995
-# Share of the samples at pure noise, which is where one step begins.
-ONE_STEP = 0.5
-EDGES, FEATURES, STYLE = 0.5, 0.5, 20.0
+LEARNING_RATE, WARM_UP_STEPS = 1e-3, 40
 # Pairs under another light or of a cut, mean difference in levels; mouths that hardly open, cm; too coarse ones.
 MAX_MISS, MIN_OPENING_CM, MIN_DETAIL = 22.0, 0.35, 0.4
 # Skin lies so far outside the inner lips, px of the crop; exposures that differ by more are put right as far as this.
 SKIN_PX, MAX_GAIN = -1.5, 1.5
 CONTRAST, EXPOSURE, TINT = 0.25, 0.2, 0.06
 SHIFT_PX, TURN, SCALE = 2.0, 0.1, 0.08
-BLUR_PX = 0.6
 
 
 class PairSet:
@@ -119,154 +103,20 @@ def augmented(given: MouthInput, truth: Tensor, generator: torch.Generator) -> t
     return parts, relit(truth)
 
 
-class MouthLoss:
-    """v, edges and features of a batch; the features are those of the bundled portrait network's first stages."""
-
-    def __init__(self) -> None:
-        self._scheduler = mouth_scheduler()
-        self._stages = load_portrait_net("loss").stages[:3]
-
-    def __call__(self, model: MouthModel, given: MouthInput, truth: Tensor, generator: torch.Generator) -> Tensor:
-        """Scalar."""
-        count, gate = len(truth), given.gate
-        last = self._scheduler.config.num_train_timesteps - 1
-        timestep = torch.randint(0, last, (count,), generator=generator)
-        timestep = torch.where(torch.rand(count, generator=generator) < ONE_STEP, last, timestep)
-        noise = gate * torch.randn(truth.shape, generator=generator)
-        x_0 = (gate * (truth - given.warped)).clamp(-1, 1)
-        x_t = self._scheduler.add_noise(x_0, noise, timestep)
-        target = self._scheduler.get_velocity(x_0, noise, timestep)
-        predicted = model(x_t, timestep, model.code(given), given)
-        area = gate.sum(dim=(1, 2, 3)).clamp(min=20.0)
-        # At pure noise the square would ask for the mean of all mouths, which is grey.
-        error, is_pure = predicted - target, (timestep == last)[:, None, None, None]
-        away = torch.where(is_pure, error.abs(), error.square())
-        loss = (away.sum(dim=(1, 2, 3)) / area).mean()
-        # What is left of x_0 at this noise: where it is mostly told by x_t, nothing is to be learnt from edges.
-        signal = self._scheduler.alphas_cumprod[timestep].to(x_t)[:, None, None, None]
-        images = given.warped + signal.sqrt() * x_t - (1 - signal).sqrt() * predicted
-        wanted = given.warped + x_0
-        weight = (1 - signal).flatten() / area
-        edges = sum((weight * difference.abs().sum(dim=(1, 2, 3))).mean() for difference in _edges(images - wanted))
-        maps, true_maps = self._features(images), self._features(wanted)
-        style = style_loss(moments([images, *maps], gate), moments([wanted, *true_maps], gate))
-        return loss + EDGES * edges + FEATURES * perceptual_loss(maps, true_maps) + STYLE * style
-
-    def _features(self, images: Tensor) -> list[Tensor]:
-        maps, hidden = [], images
-        for stage in self._stages:
-            hidden = stage(hidden)
-            maps.append(hidden)
-        return maps
-
-
-def moments(maps: list[Tensor], gate: Tensor) -> Tensor:
-    """(B, D) mean and deviation of every channel of maps (B, C_l, h_l, w_l) inside a gate (B, 1, S, S)."""
-    values = []
-    for layer in maps:
-        weight = F.adaptive_avg_pool2d(gate, layer.shape[-2:])
-        weight = weight / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
-        mean = (weight * layer).sum(dim=(2, 3), keepdim=True)
-        variance = (weight * (layer - mean).square()).sum(dim=(2, 3))
-        values += [mean.flatten(1), (variance + 1e-4).sqrt()]
-    return torch.cat(values, dim=1)
-
-
-def _edges(difference: Tensor) -> list[Tensor]:
-    """Steps to the neighbours of an image (B, 3, S, S), and of it at half of its size."""
-    steps = []
-    for image in (difference, F.avg_pool2d(difference, 2)):
-        steps += [image.diff(dim=-1), image.diff(dim=-2)]
-    return steps
-
-
-class Fitting:
-    """The state of a run: the model, its average and the optimiser; kept in one file of the run's folder.
-
-    Args:
-        run: the folder; what it holds is gone on from.
-    """
-
-    def __init__(self, run: Path):
-        torch.manual_seed(0)
-        self.model, self.average = MouthModel(), MouthModel()
-        self.average.load_state_dict(self.model.state_dict())
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), LEARNING_RATE, (0.9, 0.99), weight_decay=0.01)
-        self.step, self.run, self._path = 0, run, run / "checkpoint.pt"
-        run.mkdir(parents=True, exist_ok=True)
-        if self._path.exists():
-            saved = torch.load(self._path, weights_only=True)
-            self.step = saved.pop("step")
-            for name, part in self._parts().items():
-                part.load_state_dict(saved[name])
-
-    def learn(self, loss: Tensor) -> None:
-        """One step down a loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * min(1.0, (self.step + 1) / WARM_UP_STEPS)
-        self.optimiser.zero_grad()
-        loss.backward()
-        clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        weight = min(EMA_WEIGHT, self.step / (self.step + 20))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(value, 1 - weight)
-
-    def save(self) -> None:
-        """Write the state and the averaged model, the state whole or not at all."""
-        temporary = self._path.with_suffix(".tmp")
-        torch.save({**{name: part.state_dict() for name, part in self._parts().items()}, "step": self.step}, temporary)
-        temporary.replace(self._path)
-        self.average.save(self.run / "model")
-
-    def _parts(self) -> dict[str, Any]:
-        return {"model": self.model, "average": self.average, "optimiser": self.optimiser}
-
-
-@torch.no_grad()
-def score(model: MouthModel, pairs: PairSet, count: int = 32) -> dict[str, float]:
-    """PSNR inside the gate, dB, of the warp, of the warp blurred, of the model in one step, and with another's code."""
-    rows = torch.linspace(0, len(pairs) - 1, min(count, len(pairs))).long()
-    given, truth = pairs.batch(rows)
-    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
-    code = model.code(given)
-    other = code.roll(len(code) // 2, 0)
-
-    def psnr(images: Tensor) -> float:
-        area = 3 * given.gate.sum(dim=(1, 2, 3)).clamp(min=1)
-        error = (given.gate * (images.clamp(-1, 1) - truth).square()).sum(dim=(1, 2, 3)) / area
-        return round(float(-10 * (error / 4).clamp(min=1e-6).log10().mean()), 3)
-
-    return {
-        "warp": psnr(given.warped),
-        "blurred": psnr(blur(given.warped, BLUR_PX)),
-        "model": psnr(given.warped + model.sample(given, noise, 1, code)),
-        "other_code": psnr(given.warped + model.sample(given, noise, 1, other)),
-    }
-
-
-def fit(run: Path, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], max_steps: int) -> MouthModel:
+def fit(state: Fitting, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], max_steps: int) -> None:
     """Train on so many mouths of each set per batch; goes on where a run in the same folder was stopped."""
-    state, loss_of = Fitting(run), MouthLoss()
-    losses, started = [], time.process_time()
-    while state.step < max_steps:
-        generator = torch.Generator().manual_seed(state.step)
+    loss_of = GuidedLoss()
+
+    def loss_at(generator: torch.Generator) -> Tensor:
         chosen = [pairs.batch(torch.randint(len(pairs), (count,), generator=generator)) for pairs, count in sets]
         given = MouthInput.joined([part for part, _ in chosen])
         given, truth = augmented(given, torch.cat([truth for _, truth in chosen]), generator)
-        loss = loss_of(state.model, given, truth, generator)
-        state.learn(loss)
-        losses.append(loss.item())
-        if state.step % STEPS_PER_CHECKPOINT == 0 or state.step == max_steps:
-            state.save()
-            figures = {name: score(state.average, pairs) for name, pairs in held_out.items()}
-            seconds = round(time.process_time() - started)
-            mean = round(sum(losses) / len(losses), 4)
-            print(json.dumps({"step": state.step, "loss": mean, "processor_s": seconds, **figures}), flush=True)
-            losses = []
-    return state.average
+        return loss_of(state.model, given, truth, generator)
+
+    def figures() -> dict[str, dict[str, float]]:
+        return {name: score(state.average, *pairs.batch(spread(len(pairs)))) for name, pairs in held_out.items()}
+
+    run_steps(state, max_steps, loss_at, figures)
 
 
 def main() -> None:
@@ -285,7 +135,7 @@ def main() -> None:
     with input_errors_as_messages(parser):
         sets = [(PairSet(folder), count) for folder, count in ((options.filmed, 5), (options.rendered, 3)) if folder]
         held_out = {"held_out": PairSet(options.held_out)} if options.held_out else {}
-    fit(options.run, sets, held_out, options.steps)
+    fit(Fitting(options.run, MouthModel, LEARNING_RATE, WARM_UP_STEPS), sets, held_out, options.steps)
 
 
 if __name__ == "__main__":

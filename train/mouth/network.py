@@ -7,16 +7,15 @@ is the paper's: of the source's own mouth and a map of the target's landmarks, w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from diffusionact.models import ReenactmentEncoder, UNet
 from diffusionact.warping.sampling import smoothstep
 from diffusionact.warping.topology import LIP_OUTLINE, LIP_RING
 
+from ..experiments.guided_model import GuidedModel
 from .crops import CROP_SIZE, inside_distance
 
 CODE = 64
@@ -75,24 +74,23 @@ def distances(marks: Tensor) -> Tensor:
     return torch.stack([inside_distance(points) for points in marks])[:, None]
 
 
-class MouthModel(nn.Module):
-    """A ReenactmentEncoder and a guided UNet that predicts v; sampled by DDIM in one to four steps.
+class MouthModel(GuidedModel):
+    """The paper's encoder and UNet, small ones.
 
     Args:
         widths: channels of the UNet's levels; those of the encoder are half of them.
     """
 
     def __init__(self, widths: tuple[int, ...] = (64, 96, 96)):
-        super().__init__()
         shared = {"sample_size": CROP_SIZE, "patch_size": 4, "layers_per_block": 1, "semantic_dim": CODE}
-        self.encoder = ReenactmentEncoder(
+        encoder = ReenactmentEncoder(
             **shared,
             block_out_channels=tuple(width // 2 for width in widths),
             attention_resolutions=(),
             pool_size=4,
             norm_groups=8,
         )
-        self.unet = UNet(
+        unet = UNet(
             **shared,
             norm_groups=8,
             block_out_channels=widths,
@@ -101,54 +99,13 @@ class MouthModel(nn.Module):
             dropout=0.0,
             guide_channels=GUIDE_CHANNELS,
         )
+        super().__init__(encoder, unet)
 
     def code(self, given: MouthInput) -> Tensor:
-        """(B, CODE) the semantic codes."""
+        """(B, CODE) of the sources' own mouths and the targets' landmarks."""
         return self.encoder(given.own, given.marks)
 
-    def forward(self, x_t: Tensor, timestep: Tensor | int, code: Tensor, given: MouthInput) -> Tensor:
-        """(B, 3, S, S) v inside the gate, 0 outside, for x_t (B, 3, S, S) that is 0 outside."""
-        gate = given.gate
+    def guide(self, given: MouthInput) -> Tensor:
+        """(B, 6, S, S) the warp, its confidence, the inside of the lips, and the gate."""
         inside = (given.distance / 8).clamp(-1, 1)
-        guide = torch.cat([given.warped, given.confidence, inside, gate], dim=1)
-        return gate * self.unet(x_t, timestep, code, guide=guide).sample
-
-    def sample(self, given: MouthInput, noise: Tensor, steps: int, code: Tensor | None = None) -> Tensor:
-        """(B, 3, S, S) what to add to the warp; `noise` (B, 3, S, S) is x_T before the gate.
-
-        `code` (B, CODE) takes the place of the mouths' own.
-        """
-        scheduler = mouth_scheduler()
-        scheduler.set_timesteps(steps, device=noise.device)
-        code, gate = self.code(given) if code is None else code, given.gate
-        x_t = gate * noise
-        for timestep in scheduler.timesteps:
-            prediction = self(x_t, timestep, code, given)
-            x_t = scheduler.step(prediction, timestep, x_t).prev_sample
-        return x_t
-
-    def save(self, folder: Path) -> None:
-        """Write both networks, as safetensors."""
-        self.encoder.save_pretrained(folder / "encoder")
-        self.unet.save_pretrained(folder / "unet")
-
-    @classmethod
-    def load(cls, folder: Path) -> MouthModel:
-        """The model that `save` wrote."""
-        model = cls.__new__(cls)
-        nn.Module.__init__(model)
-        model.encoder = ReenactmentEncoder.from_pretrained(folder / "encoder")
-        model.unet = UNet.from_pretrained(folder / "unet")
-        return model.eval()
-
-
-def mouth_scheduler() -> DDIMScheduler:
-    """DDIM of diffusers: the last step is pure noise, and few steps begin there, which ours does not offer."""
-    return DDIMScheduler(
-        beta_start=1e-4,
-        beta_end=0.02,
-        prediction_type="v_prediction",
-        timestep_spacing="trailing",
-        rescale_betas_zero_snr=True,
-        clip_sample=True,
-    )
+        return torch.cat([given.warped, given.confidence, inside, given.gate], dim=1)

@@ -9,9 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffusionact.face.readers.open.face_model import OpenFaceModel
-from diffusionact.face.readers.open.landmarker import FaceLandmarker
-from diffusionact.images import model_to_uint8
 from diffusionact.video import open_frames
 from diffusionact.warping import WarpMotion, WarpRenderer, mesh_motion, prepare_source, read_face
 from diffusionact.warping.mouth import lip_opening
@@ -19,6 +16,7 @@ from diffusionact.warping.placement import fit_placement, mesh_to_plane, transfo
 from diffusionact.warping.values import HeadPlacement
 from portraits.head import Head
 
+from ..experiments.guided_gate import FaceJudge
 from ..light.pairs import aligned_frame
 from .crops import IMAGE_SIZE, inside_distance, lips_apart, mouth_marks
 from .filmed import MAX_TURN_DEG
@@ -51,8 +49,8 @@ class Scene:
     runs: bool
 
 
-class Judge:
-    """Draws people as the warp and as the model do, and reads their faces again.
+class Judge(FaceJudge):
+    """Draws people as the warp and as the model do.
 
     Args:
         model: trained.
@@ -60,17 +58,10 @@ class Judge:
     """
 
     def __init__(self, model: MouthModel, steps: int):
-        self.landmarker, self.face_model = FaceLandmarker().eval(), OpenFaceModel.from_bundled()
+        super().__init__()
         self._model, self._steps = model, steps
         self._other: Tensor | None = None
         self._next_other: Tensor | None = None
-
-    def meshes(self, frames: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Of frames (H, W, 3) uint8 those that show one face, and its mesh (N, 478, 3) px."""
-        faces = [self.landmarker(frame[None])[0] for frame in frames]
-        kept = [k for k, face in enumerate(faces) if len(face) == 1]
-        points = [faces[k].points[0] for k in kept]
-        return [frames[k] for k in kept], torch.stack(points) if points else torch.zeros(0, 478, 3)
 
     def scene(self, photo: Tensor, frames: list[Tensor], meshes: Tensor, runs: bool) -> Scene | None:
         """Frames of a photo's person, of which those that hardly open the mouth are left out; None if none is left."""
@@ -129,15 +120,3 @@ class Judge:
             scene = self.scene(kept[0], kept[1:], meshes[1:], False)
             if scene is not None:
                 yield scene
-
-    def read(self, images: Tensor) -> list[tuple[Tensor, Tensor, Tensor] | None]:
-        """Mesh (478, 2), rotation (3, 3) and expression (52,) of each image; None where no face is found."""
-        result = []
-        for frame in model_to_uint8(images):
-            faces = self.landmarker(frame[None])[0]
-            if not len(faces):
-                result.append(None)
-                continue
-            turn = self.landmarker.geometry.apparent_rotation(faces.points[:1])[0]
-            result.append((faces.points[0, :, :2], turn, faces.blendshapes[0]))
-        return result

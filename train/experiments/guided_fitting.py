@@ -1,0 +1,192 @@
+"""The training of a guided model: its loss at random noise, the resumable state of a run, its figures on the way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from diffusionact.losses import perceptual_loss, style_loss
+from diffusionact.metrics.sharpness import blur
+from diffusionact.perception.open_perception import load_portrait_net
+
+from .guided_model import Given, GuidedModel, few_step_scheduler
+
+# Share of the samples at pure noise, which is where one step begins.
+ONE_STEP = 0.5
+EDGES, FEATURES, STYLE = 0.5, 0.5, 20.0
+MIN_AREA_PX = 20.0
+EMA_WEIGHT, STEPS_PER_CHECKPOINT = 0.995, 50
+BLUR_PX = 0.6
+SCORED_PAIRS = 32
+
+
+class GuidedLoss:
+    """v, and of the x_0 that it says edges, features and their mean and deviation inside the gate.
+
+    The features are those of the bundled portrait network's first stages. Their mean and deviation are there so that no
+    grey veil takes the place of what is to be drawn.
+    """
+
+    def __init__(self) -> None:
+        self._scheduler = few_step_scheduler()
+        self._stages = load_portrait_net("loss").stages[:3]
+
+    def __call__(self, model: GuidedModel, given: Given, truth: Tensor, generator: torch.Generator) -> Tensor:
+        """Scalar; `given` has a `warped` (B, 3, S, S) and a `gate`."""
+        count, gate = len(truth), given.gate
+        last = self._scheduler.config.num_train_timesteps - 1
+        timestep = torch.randint(0, last, (count,), generator=generator)
+        timestep = torch.where(torch.rand(count, generator=generator) < ONE_STEP, last, timestep)
+        noise = gate * torch.randn(truth.shape, generator=generator)
+        x_0 = (gate * (truth - given.warped)).clamp(-1, 1)
+        x_t = self._scheduler.add_noise(x_0, noise, timestep)
+        target = self._scheduler.get_velocity(x_0, noise, timestep)
+        predicted = model(x_t, timestep, model.code(given), given)
+        area = gate.sum(dim=(1, 2, 3)).clamp(min=MIN_AREA_PX)
+        # At pure noise the square would ask for the mean of all that may be there, which is grey.
+        error, is_pure = predicted - target, (timestep == last)[:, None, None, None]
+        away = torch.where(is_pure, error.abs(), error.square())
+        loss = (away.sum(dim=(1, 2, 3)) / area).mean()
+        # What is left of x_0 at this noise: where it is mostly told by x_t, nothing is to be learnt from edges.
+        signal = self._scheduler.alphas_cumprod[timestep].to(x_t)[:, None, None, None]
+        images = given.warped + signal.sqrt() * x_t - (1 - signal).sqrt() * predicted
+        wanted = given.warped + x_0
+        weight = (1 - signal).flatten() / area
+        edges = sum((weight * difference.abs().sum(dim=(1, 2, 3))).mean() for difference in _edges(images - wanted))
+        maps, true_maps = self._features(images), self._features(wanted)
+        style = style_loss(moments([images, *maps], gate), moments([wanted, *true_maps], gate))
+        return loss + EDGES * edges + FEATURES * perceptual_loss(maps, true_maps) + STYLE * style
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        maps, hidden = [], images
+        for stage in self._stages:
+            hidden = stage(hidden)
+            maps.append(hidden)
+        return maps
+
+
+def moments(maps: list[Tensor], gate: Tensor) -> Tensor:
+    """(B, D) mean and deviation of every channel of maps (B, C_l, h_l, w_l) inside a gate (B, 1, S, S)."""
+    values = []
+    for layer in maps:
+        weight = F.adaptive_avg_pool2d(gate, layer.shape[-2:])
+        weight = weight / weight.sum(dim=(2, 3), keepdim=True).clamp(min=1e-3)
+        mean = (weight * layer).sum(dim=(2, 3), keepdim=True)
+        variance = (weight * (layer - mean).square()).sum(dim=(2, 3))
+        values += [mean.flatten(1), (variance + 1e-4).sqrt()]
+    return torch.cat(values, dim=1)
+
+
+def _edges(difference: Tensor) -> list[Tensor]:
+    """Steps to the neighbours of an image (B, 3, S, S), and of it at half of its size."""
+    steps = []
+    for image in (difference, F.avg_pool2d(difference, 2)):
+        steps += [image.diff(dim=-1), image.diff(dim=-2)]
+    return steps
+
+
+class Fitting:
+    """The state of a run: the model, its average and the optimiser; kept in one file of the run's folder.
+
+    Args:
+        run: the folder; what it holds is gone on from.
+        new_model: makes the model that a run begins with.
+        learning_rate: after the first steps.
+        warm_up_steps: over which it rises.
+    """
+
+    def __init__(self, run: Path, new_model: Callable[[], GuidedModel], learning_rate: float, warm_up_steps: int):
+        torch.manual_seed(0)
+        self.model, self.average = new_model(), new_model()
+        self.average.load_state_dict(self.model.state_dict())
+        self._learning_rate, self._warm_up_steps = learning_rate, warm_up_steps
+        learnt = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(learnt, learning_rate, (0.9, 0.99), weight_decay=0.01)
+        self.step, self.run, self._path = 0, run, run / "checkpoint.pt"
+        run.mkdir(parents=True, exist_ok=True)
+        if self._path.exists():
+            saved = torch.load(self._path, weights_only=True)
+            self.step = saved.pop("step")
+            for name, part in self._parts().items():
+                part.load_state_dict(saved[name])
+
+    def learn(self, loss: Tensor) -> None:
+        """One step down a loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rate * min(1.0, (self.step + 1) / self._warm_up_steps)
+        self.optimiser.zero_grad()
+        loss.backward()
+        clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        weight = min(EMA_WEIGHT, self.step / (self.step + 20))
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(value, 1 - weight)
+
+    def save(self) -> None:
+        """Write the state and the averaged model, the state whole or not at all."""
+        temporary = self._path.with_suffix(".tmp")
+        torch.save({**{name: part.state_dict() for name, part in self._parts().items()}, "step": self.step}, temporary)
+        temporary.replace(self._path)
+        self.average.save(self.run / "model")
+
+    def _parts(self) -> dict[str, Any]:
+        return {"model": self.model, "average": self.average, "optimiser": self.optimiser}
+
+
+def run_steps(
+    state: Fitting, max_steps: int, loss_at: Callable[[torch.Generator], Tensor], figures: Callable[[], dict[str, Any]]
+) -> None:
+    """Learn until so many steps are done; what a step sees is decided by its number.
+
+    Args:
+        state: of the run.
+        max_steps: with those that were done before.
+        loss_at: of a batch that the generator chooses.
+        figures: printed and kept at every checkpoint.
+    """
+    losses, started = [], time.process_time()
+    while state.step < max_steps:
+        loss = loss_at(torch.Generator().manual_seed(state.step))
+        state.learn(loss)
+        losses.append(loss.item())
+        if state.step % STEPS_PER_CHECKPOINT == 0 or state.step == max_steps:
+            state.save()
+            seconds = round(time.process_time() - started)
+            mean = round(sum(losses) / len(losses), 4)
+            print(json.dumps({"step": state.step, "loss": mean, "processor_s": seconds, **figures()}), flush=True)
+            losses = []
+
+
+def spread(count: int) -> Tensor:
+    """(N,) rows of so many pairs, evenly spread, that are scored at checkpoints."""
+    return torch.linspace(0, count - 1, min(SCORED_PAIRS, count)).long()
+
+
+@torch.no_grad()
+def score(model: GuidedModel, given: Given, truth: Tensor) -> dict[str, float]:
+    """PSNR inside the gate, dB, of the warp, of the warp blurred, of the model in one step, and with another's code."""
+    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    code = model.code(given)
+    other = code.roll(len(code) // 2, 0)
+
+    def psnr(images: Tensor) -> float:
+        area = 3 * given.gate.sum(dim=(1, 2, 3)).clamp(min=1)
+        error = (given.gate * (images.clamp(-1, 1) - truth).square()).sum(dim=(1, 2, 3)) / area
+        return round(float(-10 * (error / 4).clamp(min=1e-6).log10().mean()), 3)
+
+    return {
+        "warp": psnr(given.warped),
+        "blurred": psnr(blur(given.warped, BLUR_PX)),
+        "model": psnr(given.warped + model.sample(given, noise, 1, code)),
+        "other_code": psnr(given.warped + model.sample(given, noise, 1, other)),
+    }

@@ -94,7 +94,7 @@ def test_the_first_of_few_steps_begins_at_pure_noise():
 
 
 def test_mouth_training_goes_on_where_it_stopped(pair_set, tmp_path):
-    loss_of = GuidedLoss()
+    loss_of = GuidedLoss(0.5)
 
     def trained(run, last):
         state = Fitting(run, lambda: MouthModel(widths=(8, 8)), 1e-3, 40)

@@ -19,8 +19,6 @@ from diffusionact.perception.open_perception import load_portrait_net
 
 from .guided_model import Given, GuidedModel, few_step_scheduler
 
-# Share of the samples at pure noise, which is where one step begins.
-ONE_STEP = 0.5
 EDGES, FEATURES, STYLE = 0.5, 0.5, 20.0
 MIN_AREA_PX = 20.0
 EMA_WEIGHT, STEPS_PER_CHECKPOINT = 0.995, 50
@@ -33,9 +31,13 @@ class GuidedLoss:
 
     The features are those of the bundled portrait network's first stages. Their mean and deviation are there so that no
     grey veil takes the place of what is to be drawn.
+
+    Args:
+        one_step: share of the samples at pure noise, which is where one step begins.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, one_step: float):
+        self._one_step = one_step
         self._scheduler = few_step_scheduler()
         self._stages = load_portrait_net("loss").stages[:3]
 
@@ -44,7 +46,7 @@ class GuidedLoss:
         count, gate = len(truth), given.gate
         last = self._scheduler.config.num_train_timesteps - 1
         timestep = torch.randint(0, last, (count,), generator=generator)
-        timestep = torch.where(torch.rand(count, generator=generator) < ONE_STEP, last, timestep)
+        timestep = torch.where(torch.rand(count, generator=generator) < self._one_step, last, timestep)
         noise = gate * torch.randn(truth.shape, generator=generator)
         x_0 = (gate * (truth - given.warped)).clamp(-1, 1)
         x_t = self._scheduler.add_noise(x_0, noise, timestep)

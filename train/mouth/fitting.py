@@ -16,6 +16,8 @@ from .crops import CROP_SIZE, MouthPairs, joined
 from .network import MouthInput, MouthModel, distances, landmark_map
 
 LEARNING_RATE, WARM_UP_STEPS = 1e-3, 40
+# Share of the samples at pure noise, which is where one step begins.
+ONE_STEP = 0.5
 # Pairs under another light or of a cut, mean difference in levels; mouths that hardly open, cm; too coarse ones.
 MAX_MISS, MIN_OPENING_CM, MIN_DETAIL = 22.0, 0.35, 0.4
 # Skin lies so far outside the inner lips, px of the crop; exposures that differ by more are put right as far as this.
@@ -105,7 +107,7 @@ def augmented(given: MouthInput, truth: Tensor, generator: torch.Generator) -> t
 
 def fit(state: Fitting, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], max_steps: int) -> None:
     """Train on so many mouths of each set per batch; goes on where a run in the same folder was stopped."""
-    loss_of = GuidedLoss()
+    loss_of = GuidedLoss(ONE_STEP)
 
     def loss_at(generator: torch.Generator) -> Tensor:
         chosen = [pairs.batch(torch.randint(len(pairs), (count,), generator=generator)) for pairs, count in sets]

@@ -8,7 +8,7 @@ import torch
 from diffusionact.metrics.sharpness import blur, detail
 from diffusionact.warping.topology import load_topology
 from diffusionact.warping.values import HeadPlacement
-from train.experiments.guided_fitting import Fitting, GuidedLoss
+from train.experiments.guided_fitting import Fitting, GuidedLoss, fit
 from train.experiments.guided_gate import best_tone, equally_sharp
 from train.experiments.guided_model import few_step_scheduler
 from train.experiments.shards import save_shard
@@ -94,15 +94,9 @@ def test_the_first_of_few_steps_begins_at_pure_noise():
 
 
 def test_mouth_training_goes_on_where_it_stopped(pair_set, tmp_path):
-    loss_of = GuidedLoss(0.5)
-
     def trained(run, last):
         state = Fitting(run, lambda: MouthModel(widths=(8, 8)), 1e-3, 40)
-        while state.step < last:
-            generator = torch.Generator().manual_seed(state.step)
-            given, truth = augmented(*pair_set.batch(torch.tensor([0, 0])), generator)
-            state.learn(loss_of(state.model, given, truth, generator))
-        state.save()
+        fit(state, GuidedLoss(0.5), augmented, [(pair_set, 2)], {}, last)
         return state.model.state_dict()
 
     trained(tmp_path / "parts", 1)

@@ -12,7 +12,7 @@ from diffusionact.warping import WarpMotion, WarpRenderer, read_face
 from diffusionact.warping.photo import PhotoPreparer
 from diffusionact.warping.values import HeadPlacement
 from portraits.head import Head
-from train.experiments.guided_fitting import Fitting, GuidedLoss
+from train.experiments.guided_fitting import Fitting, GuidedLoss, fit
 from train.experiments.shards import save_shard
 from train.surface import cutting, fitting, gate
 from train.surface.cutting import cut_photo
@@ -150,15 +150,9 @@ def test_mirrored_surfaces_have_no_code(pair_set):
 
 
 def test_surface_training_goes_on_where_it_stopped(pair_set, tmp_path):
-    loss_of = GuidedLoss(0.5)
-
     def trained(run, last):
         state = Fitting(run, small_model, 1e-3, 2)
-        while state.step < last:
-            generator = torch.Generator().manual_seed(state.step)
-            given, truth = augmented(*pair_set.batch(torch.tensor([0, 1])), generator)
-            state.learn(loss_of(state.model, given, truth, generator))
-        state.save()
+        fit(state, GuidedLoss(0.5), augmented, [(pair_set, 1), (pair_set, 1)], {"known": pair_set}, last)
         return state.model.state_dict()
 
     trained(tmp_path / "parts", 1)

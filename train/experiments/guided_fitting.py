@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from diffusionact.losses import perceptual_loss, style_loss
 from diffusionact.metrics.sharpness import blur
 from diffusionact.perception.open_perception import load_portrait_net
 
-from .guided_model import Given, GuidedModel, few_step_scheduler
+from .guided_model import GuidedInput, GuidedModel, few_step_scheduler
 
 EDGES, FEATURES, STYLE = 0.5, 0.5, 20.0
 MIN_AREA_PX = 20.0
@@ -41,7 +41,7 @@ class GuidedLoss:
         self._scheduler = few_step_scheduler()
         self._stages = load_portrait_net("loss").stages[:3]
 
-    def __call__(self, model: GuidedModel, given: Given, truth: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, model: GuidedModel, given: GuidedInput, truth: Tensor, generator: torch.Generator) -> Tensor:
         """Scalar; `given` has a `warped` (B, 3, S, S) and a `gate`."""
         count, gate = len(truth), given.gate
         last = self._scheduler.config.num_train_timesteps - 1
@@ -145,37 +145,66 @@ class Fitting:
         return {"model": self.model, "average": self.average, "optimiser": self.optimiser}
 
 
-def run_steps(
-    state: Fitting, max_steps: int, loss_at: Callable[[torch.Generator], Tensor], figures: Callable[[], dict[str, Any]]
+class PairSource(Protocol):
+    """Pairs to learn from."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Tensor) -> tuple[Any, Tensor]:
+        """What the model is given of some rows, and their truth (B, 3, S, S) in [-1, 1]."""
+
+
+Augmented = Callable[[Any, Tensor, torch.Generator], tuple[Any, Tensor]]
+
+
+def fit(
+    state: Fitting,
+    loss_of: GuidedLoss,
+    augmented: Augmented,
+    sets: Sequence[tuple[PairSource, int]],
+    held_out: Mapping[str, PairSource],
+    max_steps: int,
+    bfloat16: bool = False,
 ) -> None:
-    """Learn until so many steps are done; what a step sees is decided by its number.
+    """Train until so many steps are done, those of earlier calls with them; prints figures at every checkpoint.
+
+    What a step sees is decided by its number.
 
     Args:
         state: of the run.
-        max_steps: with those that were done before.
-        loss_at: of a batch that the generator chooses.
-        figures: printed and kept at every checkpoint.
+        loss_of: the loss.
+        augmented: changes a batch at random.
+        sets: and how many pairs of each are in a batch.
+        held_out: other pairs, of which figures are printed.
+        max_steps: the last one.
+        bfloat16: run the networks in bfloat16, which some processors do twice as fast.
     """
     losses, started = [], time.process_time()
     while state.step < max_steps:
-        loss = loss_at(torch.Generator().manual_seed(state.step))
+        generator = torch.Generator().manual_seed(state.step)
+        chosen = [pairs.batch(torch.randint(len(pairs), (count,), generator=generator)) for pairs, count in sets]
+        joined = type(chosen[0][0]).joined([part for part, _ in chosen])
+        given, truth = augmented(joined, torch.cat([truth for _, truth in chosen]), generator)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss = loss_of(state.model, given, truth, generator)
         state.learn(loss)
         losses.append(loss.item())
         if state.step % STEPS_PER_CHECKPOINT == 0 or state.step == max_steps:
             state.save()
+            figures = {name: score(state.average, *_spread(pairs)) for name, pairs in held_out.items()}
             seconds = round(time.process_time() - started)
             mean = round(sum(losses) / len(losses), 4)
-            print(json.dumps({"step": state.step, "loss": mean, "processor_s": seconds, **figures()}), flush=True)
+            print(json.dumps({"step": state.step, "loss": mean, "processor_s": seconds, **figures}), flush=True)
             losses = []
 
 
-def spread(count: int) -> Tensor:
-    """(N,) rows of so many pairs, evenly spread, that are scored at checkpoints."""
-    return torch.linspace(0, count - 1, min(SCORED_PAIRS, count)).long()
+def _spread(pairs: PairSource) -> tuple[Any, Tensor]:
+    """The pairs that are scored at checkpoints."""
+    return pairs.batch(torch.linspace(0, len(pairs) - 1, min(SCORED_PAIRS, len(pairs))).long())
 
 
 @torch.no_grad()
-def score(model: GuidedModel, given: Given, truth: Tensor) -> dict[str, float]:
+def score(model: GuidedModel, given: GuidedInput, truth: Tensor) -> dict[str, float]:
     """PSNR inside the gate, dB, of the warp, of the warp blurred, of the model in one step, and with another's code."""
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
     code = model.code(given)

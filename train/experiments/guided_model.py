@@ -8,14 +8,31 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
 from diffusionact.models import ReenactmentEncoder, UNet
 
-# What a model is given: a dataclass of tensors with a `gate` (B, 1, S, S).
-Given = Any
 Model = TypeVar("Model", bound="GuidedModel")
+Input = TypeVar("Input", bound="GuidedInput")
+
+
+class GuidedInput:
+    """What a model is given of B images: a kind is a dataclass of tensors, these and others.
+
+    Attributes:
+        warped: (B, 3, S, S) in [-1, 1], drawn by the warp.
+        gate: (B, 1, S, S) in [0, 1], where the model may change it.
+    """
+
+    warped: Tensor
+    gate: Tensor
+
+    @classmethod
+    def joined(cls: type[Input], parts: list[Input]) -> Input:
+        """All of them in one batch."""
+        return cls(*(torch.cat(layers) for layers in zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 class GuidedModel(nn.Module):
@@ -31,19 +48,19 @@ class GuidedModel(nn.Module):
         self.encoder = encoder
         self.unet = unet
 
-    def code(self, given: Given) -> Tensor:
+    def code(self, given: Any) -> Tensor:
         """(B, D) the semantic codes."""
         raise NotImplementedError
 
-    def guide(self, given: Given) -> Tensor:
+    def guide(self, given: Any) -> Tensor:
         """(B, C, S, S) what the UNet sees beside x_t."""
         raise NotImplementedError
 
-    def forward(self, x_t: Tensor, timestep: Tensor | int, code: Tensor, given: Given) -> Tensor:
+    def forward(self, x_t: Tensor, timestep: Tensor | int, code: Tensor, given: Any) -> Tensor:
         """(B, 3, S, S) v inside the gate, 0 outside, for x_t (B, 3, S, S) that is 0 outside."""
         return given.gate * self.unet(x_t, timestep, code, guide=self.guide(given)).sample
 
-    def sample(self, given: Given, noise: Tensor, steps: int, code: Tensor | None = None) -> Tensor:
+    def sample(self, given: Any, noise: Tensor, steps: int, code: Tensor | None = None) -> Tensor:
         """(B, 3, S, S) what to add to the warp; `noise` (B, 3, S, S) is x_T before the gate.
 
         `code` (B, D) takes the place of the inputs' own.

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..experiments.arguments import check_count, input_errors_as_messages
-from ..experiments.guided_fitting import Fitting, GuidedLoss, run_steps, score, spread
+from ..experiments.guided_fitting import Fitting, GuidedLoss, fit
 from ..experiments.shards import load_shards
 from .crops import CROP_SIZE, MouthPairs, joined
 from .network import MouthInput, MouthModel, distances, landmark_map
@@ -105,22 +105,6 @@ def augmented(given: MouthInput, truth: Tensor, generator: torch.Generator) -> t
     return parts, relit(truth)
 
 
-def fit(state: Fitting, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], max_steps: int) -> None:
-    """Train on so many mouths of each set per batch; goes on where a run in the same folder was stopped."""
-    loss_of = GuidedLoss(ONE_STEP)
-
-    def loss_at(generator: torch.Generator) -> Tensor:
-        chosen = [pairs.batch(torch.randint(len(pairs), (count,), generator=generator)) for pairs, count in sets]
-        given = MouthInput.joined([part for part, _ in chosen])
-        given, truth = augmented(given, torch.cat([truth for _, truth in chosen]), generator)
-        return loss_of(state.model, given, truth, generator)
-
-    def figures() -> dict[str, dict[str, float]]:
-        return {name: score(state.average, *pairs.batch(spread(len(pairs)))) for name, pairs in held_out.items()}
-
-    run_steps(state, max_steps, loss_at, figures)
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -137,7 +121,8 @@ def main() -> None:
     with input_errors_as_messages(parser):
         sets = [(PairSet(folder), count) for folder, count in ((options.filmed, 5), (options.rendered, 3)) if folder]
         held_out = {"held_out": PairSet(options.held_out)} if options.held_out else {}
-    fit(Fitting(options.run, MouthModel, LEARNING_RATE, WARM_UP_STEPS), sets, held_out, options.steps)
+    state = Fitting(options.run, MouthModel, LEARNING_RATE, WARM_UP_STEPS)
+    fit(state, GuidedLoss(ONE_STEP), augmented, sets, held_out, options.steps)
 
 
 if __name__ == "__main__":

@@ -6,115 +6,30 @@ frames, inside the lips of the aligned image of 256 px; the last line says which
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from diffusionact.metrics import flicker, psnr, sharpness
-from diffusionact.metrics.sharpness import blur
-from portraits.head import Head
-
-from ..experiments.arguments import check_count, check_files, check_model, input_errors_as_messages
-from ..experiments.guided_fitting import BLUR_PX
-from ..experiments.guided_gate import (
-    BLURRED,
-    EQUALLY_SHARP,
-    Measured,
-    best_tone,
-    conditions,
-    contrast,
-    equally_sharp,
-    print_conditions,
-    print_table,
-    reading_figures,
-    write_sheets,
-)
+from ..experiments.guided_gate import Sheets, conditions, gate_command
 from .network import MouthModel
-from .scenes import Judge, Scene
+from .scenes import Judge
 
 # What must hold: dB over the blurred warp, dB that another's code costs.
 MIN_GAIN, MIN_CODE = 0.5, 0.3
-# Of sheets: frames of a row and rows; the part of the aligned image that is shown.
-SHEET_LAYOUT, SHOWN = (3, 5), (slice(140, 230), slice(78, 178))
-
-
-def figures(judge: Judge, scene: Scene) -> Measured:
-    """method -> figure -> values of the frames."""
-    methods = {
-        "warp": scene.warp,
-        BLURRED: blur(scene.warp, BLUR_PX),
-        EQUALLY_SHARP: equally_sharp(scene.warp, scene.model, scene.inside),
-        "model": scene.model,
-        "warp, best tone": best_tone(scene.warp, scene.truth, scene.inside),
-        "truth inside the lips": scene.oracle,
-    }
-    truths = judge.read(scene.truth) if not scene.runs else []
-    result = {}
-    for name, images in methods.items():
-        if scene.runs:
-            around = F.max_pool2d(scene.inside.float(), 9, 1, 4) > 0
-            result[name] = {"flicker": flicker(images, scene.truth, around)[None]}
-            continue
-        values = {
-            "PSNR": psnr(images.clamp(-1, 1), scene.truth, scene.inside),
-            "sharpness": sharpness(images, scene.truth, scene.inside),
-            "contrast": contrast(images, scene.truth, scene.inside),
-        }
-        if name in ("warp", "model", "truth inside the lips"):
-            values |= reading_figures(judge.read(images), truths)
-        if name == "model" and scene.other is not None:
-            values["code, dB"] = values["PSNR"] - psnr(scene.other.clamp(-1, 1), scene.truth, scene.inside)
-        result[name] = values
-    return result
+SHEETS = Sheets(enlarged=2.0, layout=(3, 5), part=(slice(140, 230), slice(78, 178)))
 
 
 def mouth_conditions(means: dict[str, dict[str, float]]) -> dict[str, bool]:
     """Each condition of the gate that figures tell, and whether it holds."""
-    return conditions(means, MIN_GAIN) | {
-        f"another's code costs {MIN_CODE} dB": means["model"].get("code, dB", 0.0) >= MIN_CODE
-    }
+    code = means["model"].get("code, dB", 0.0)
+    return conditions(means, MIN_GAIN) | {f"another's code costs {MIN_CODE} dB": code >= MIN_CODE}
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("clips", type=Path, nargs="*")
-    parser.add_argument("--people", type=int, default=12, help="rendered, default: %(default)s")
-    parser.add_argument("--steps", type=int, default=1, help="of the sampler, default: %(default)s")
-    parser.add_argument("--sheets", type=Path, help="folder for shuffled sheets of warp and model, to choose from")
-    options = parser.parse_args()
-    check_files(parser, options.clips)
-    if not options.clips and options.people < 1:
-        parser.error("expected clips or people, received neither; name clips or leave --people at its default")
-    check_count(parser, "steps", options.steps)
-    check_model(parser, options.model, "unet/config.json", "train.mouth.fitting")
-    torch.set_num_threads(1)
-    judge = Judge(MouthModel.load(options.model), options.steps)
-    frames: list[tuple[Tensor, Tensor, Tensor]] = []
-    sets = {}
-    if options.clips:
-        sets["Clips"] = (scene for clip in options.clips for scene in judge.clip(clip))
-    if options.people > 0:
-        head = Head()
-        sets["Rendered people"] = (scene for k in range(options.people) for scene in judge.person(head, k))
-    with torch.inference_mode(), input_errors_as_messages(parser):
-        for title, scenes in sets.items():
-            rows = []
-            for scene in scenes:
-                rows.append(figures(judge, scene))
-                if not scene.runs:
-                    shown = (images[:, :, SHOWN[0], SHOWN[1]] for images in (scene.warp, scene.model, scene.truth))
-                    frames += zip(*shown, strict=True)
-            if any("PSNR" in row["model"] for row in rows):
-                print_conditions(mouth_conditions(print_table(title, rows)))
-            else:
-                print(f"{title}: no open mouth")
-    if options.sheets and frames:
-        write_sheets(options.sheets, frames, 2.0, SHEET_LAYOUT)
+    gate_command(
+        __doc__,
+        "train.mouth.fitting",
+        lambda folder, steps: Judge(MouthModel.load(folder), steps),
+        mouth_conditions,
+        SHEETS,
+    )
 
 
 if __name__ == "__main__":

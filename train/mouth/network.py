@@ -15,7 +15,7 @@ from diffusionact.models import ReenactmentEncoder, UNet
 from diffusionact.warping.sampling import smoothstep
 from diffusionact.warping.topology import LIP_OUTLINE, LIP_RING
 
-from ..experiments.guided_model import GuidedModel
+from ..experiments.guided_model import GuidedInput, GuidedModel
 from .crops import CROP_SIZE, inside_distance
 
 CODE = 64
@@ -27,7 +27,7 @@ LINE_PX = 1.0
 
 
 @dataclass(frozen=True)
-class MouthInput:
+class MouthInput(GuidedInput):
     """What the model is given of B mouths.
 
     Attributes:
@@ -44,13 +44,8 @@ class MouthInput:
     distance: Tensor
     marks: Tensor
 
-    @classmethod
-    def joined(cls, parts: list[MouthInput]) -> MouthInput:
-        """All of them in one batch."""
-        return cls(*(torch.cat(layers) for layers in zip(*(vars(part).values() for part in parts), strict=True)))
-
     @property
-    def gate(self) -> Tensor:
+    def gate(self) -> Tensor:  # type: ignore[override]
         """(B, 1, S, S) in [0, 1], where the mouth may be another than the warp's."""
         return smoothstep(*GATE_PX, self.distance) * (1 - self.confidence)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from diffusionact.warping.placement import fit_placement, mesh_to_plane, transfo
 from diffusionact.warping.values import HeadPlacement
 from portraits.head import Head
 
-from ..experiments.guided_gate import FaceJudge
+from ..experiments.guided_gate import FaceJudge, Scene
 from ..light.pairs import aligned_frame
 from .crops import IMAGE_SIZE, inside_distance, lips_apart, mouth_marks
 from .filmed import MAX_TURN_DEG
@@ -27,26 +27,6 @@ from .rendered import person_frames
 
 FRAMES, FLICKER_FRAMES, TARGETS_OF_PERSON = 16, 12, 4
 FIRST_PERSON = 100_000  # rendered people from here on are in no training set
-
-
-@dataclass(frozen=True)
-class Scene:
-    """N frames of one person: how the warp drew them, how the model did, and how they were.
-
-    Attributes:
-        warp, model, truth, oracle: (N, 3, S, S) in [-1, 1]; the oracle has the truth inside the lips.
-        other: the model with the code of another person, the one before; None for the first.
-        inside: (N, 1, S, S) bool, inside the lips.
-        runs: whether the frames follow one another.
-    """
-
-    warp: Tensor
-    model: Tensor
-    other: Tensor | None
-    truth: Tensor
-    oracle: Tensor
-    inside: Tensor
-    runs: bool
 
 
 class Judge(FaceJudge):
@@ -77,13 +57,16 @@ class Judge(FaceJudge):
         side = int(source.crop_side)
         truth = torch.stack([aligned_frame(frames[k], reading.aligned, side, IMAGE_SIZE) for k in opens])
         painter = MouthPainter(self._model, source, own_mouth(source), self._steps)
+        started = time.process_time()
+        model = painter.paint(drawn, motion)
+        self.paint_ms.append(1000 * (time.process_time() - started) / len(model))
         other = None if self._other is None else painter.paint(drawn, motion, self._other)
         self._next_other = self._model.code(painter.given(drawn, motion)[0])[:1]
         meshes = zip((motion.placement.row(k) for k in range(len(motion))), source.shape + motion.change, strict=True)
         distance = torch.stack([inside_distance(mouth_marks(row, head), IMAGE_SIZE) for row, head in meshes])[:, None]
         return Scene(
             warp=drawn.images,
-            model=painter.paint(drawn, motion),
+            model=model,
             other=other,
             truth=truth,
             oracle=torch.lerp(drawn.images, truth, (distance + 0.5).clamp(0, 1) * (1 - drawn.confidence)),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..experiments.arguments import check_count, input_errors_as_messages
-from ..experiments.guided_fitting import Fitting, GuidedLoss, run_steps, score, spread
+from ..experiments.guided_fitting import Fitting, GuidedLoss, fit
 from ..experiments.shards import load_shards
 from .network import SurfaceInput, SurfaceModel
 from .pairs import SurfacePairs, joined
@@ -21,7 +21,7 @@ CONTRAST, EXPOSURE, TINT = 0.15, 0.1, 0.03
 # Share of the samples at pure noise, which is where one step begins.
 ONE_STEP = 0.8
 # Of a batch: rendered people, photos warped there and back, clips.
-BATCH = {"rendered": 3, "returned": 3, "filmed": 1}
+BATCH = {"rendered": 2, "returned": 2, "filmed": 1}
 CODE_BATCH = 32
 
 
@@ -97,25 +97,6 @@ def augmented(given: SurfaceInput, truth: Tensor, generator: torch.Generator) ->
     return parts, relit(truth)
 
 
-def fit(
-    state: Fitting, sets: list[tuple[PairSet, int]], held_out: dict[str, PairSet], max_steps: int, bfloat16: bool
-) -> None:
-    """Train on so many frames of each set per batch; goes on where a run in the same folder was stopped."""
-    loss_of = GuidedLoss(ONE_STEP)
-
-    def loss_at(generator: torch.Generator) -> Tensor:
-        chosen = [pairs.batch(torch.randint(len(pairs), (count,), generator=generator)) for pairs, count in sets]
-        given = SurfaceInput.joined([part for part, _ in chosen])
-        given, truth = augmented(given, torch.cat([truth for _, truth in chosen]), generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            return loss_of(state.model, given, truth, generator)
-
-    def figures() -> dict[str, dict[str, float]]:
-        return {name: score(state.average, *pairs.batch(spread(len(pairs)))) for name, pairs in held_out.items()}
-
-    run_steps(state, max_steps, loss_at, figures)
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -138,7 +119,7 @@ def main() -> None:
         sets = [(PairSet(folder, state.model), BATCH[name]) for name, folder in folders.items()]
         held_out = {folder.name: PairSet(folder, state.model) for folder in options.held_out}
     print({name: len(pairs) for name, (pairs, _) in zip(folders, sets, strict=True)}, flush=True)
-    fit(state, sets, held_out, options.steps, options.bfloat16)
+    fit(state, GuidedLoss(ONE_STEP), augmented, sets, held_out, options.steps, options.bfloat16)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,14 @@ from diffusionact.face.pose.landmark_map import landmark_map_at
 from diffusionact.models import ReenactmentEncoder, UNet
 from diffusionact.weights.model_folder import DEMO_FOLDER
 
-from ..experiments.guided_model import GuidedModel
+from ..experiments.guided_model import GuidedInput, GuidedModel
 from .pairs import SIZE
 
 GUIDE_CHANNELS = 6
 
 
 @dataclass(frozen=True)
-class SurfaceInput:
+class SurfaceInput(GuidedInput):
     """What the model is given of B frames.
 
     Attributes:
@@ -37,11 +37,6 @@ class SurfaceInput:
     told: Tensor
     gate: Tensor
     code: Tensor
-
-    @classmethod
-    def joined(cls, parts: list[SurfaceInput]) -> SurfaceInput:
-        """All of them in one batch."""
-        return cls(*(torch.cat(layers) for layers in zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 class SurfaceModel(GuidedModel):

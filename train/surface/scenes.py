@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from diffusionact.warping.photo import PhotoPreparer
 from diffusionact.warping.placement import transform_mesh
 from portraits.head import Head
 
-from ..experiments.guided_gate import FaceJudge
+from ..experiments.guided_gate import FaceJudge, Scene
 from .filmed import turning_sources
 from .network import SurfaceModel
 from .painting import IMAGE_SIZE, SurfacePainter
@@ -26,25 +26,6 @@ FRAMES, TARGETS_OF_SOURCE, FLICKER_FRAMES, TARGETS_OF_PERSON = 90, 8, 12, 4
 FIRST_PERSON = 100_000  # rendered people from here on are in no training set
 # Frames with less to paint are left out, px of the image.
 MIN_REGION_PX = 600
-
-
-@dataclass(frozen=True)
-class Scene:
-    """N frames of one person: how the warp drew them, how the model did, and how they were.
-
-    Attributes:
-        warp, model, truth: (N, 3, S, S) in [-1, 1].
-        other: the model with the code of another person, the one before; None for the first.
-        inside: (N, 1, S, S) bool, where the model paints and the truth is known.
-        runs: whether the frames follow one another.
-    """
-
-    warp: Tensor
-    model: Tensor
-    other: Tensor | None
-    truth: Tensor
-    inside: Tensor
-    runs: bool
 
 
 class Judge(FaceJudge):
@@ -70,7 +51,9 @@ class Judge(FaceJudge):
         crops = [aligned_crop(frame, reading.aligned, int(source.crop_side), IMAGE_SIZE) for frame in frames]
         truth, known = (torch.stack(parts) for parts in zip(*crops, strict=True))
         painter = SurfacePainter(self._model, source, self._steps)
+        started = time.process_time()
         model, gate = painter.paint(drawn, motion)
+        self.paint_ms.append(1000 * (time.process_time() - started) / len(model))
         other = None if self._other is None else painter.paint(drawn, motion, self._other)[0]
         self._next_other = painter.given(drawn, motion).code[:1]
         inside = (gate > 0.5) & (known > 0.5)
@@ -78,7 +61,8 @@ class Judge(FaceJudge):
         if not kept.any():
             return None
         other = None if other is None else other[kept]
-        return Scene(drawn.images[kept], model[kept], other, truth[kept], inside[kept], runs)
+        oracle = torch.lerp(drawn.images, truth, gate * known)
+        return Scene(drawn.images[kept], model[kept], other, truth[kept], oracle[kept], inside[kept], runs)
 
     def clip(self, path: Path) -> Iterator[Scene]:
         """A clip's turned heads from each of its sources, and consecutive frames around the one turned farthest."""

@@ -1,20 +1,12 @@
 """The learned mouth: crops follow the head, nothing changes outside the lips, training goes on where it stopped."""
 
-import sys
-
 import pytest
 import torch
 
-from diffusionact.metrics.sharpness import blur, detail
 from diffusionact.warping.topology import load_topology
 from diffusionact.warping.values import HeadPlacement
 from train.experiments.guided_fitting import Fitting, GuidedLoss, fit
-from train.experiments.guided_gate import best_tone, equally_sharp
-from train.experiments.guided_model import few_step_scheduler
 from train.experiments.shards import save_shard
-from train.light import bounds
-from train.light import fitting as light_fitting
-from train.mouth import fitting, gate
 from train.mouth.crops import CROP_SIZE, MouthPairs, cut, inside_distance, mouth_marks, to_crop
 from train.mouth.fitting import PairSet, augmented
 from train.mouth.network import MouthModel
@@ -86,13 +78,6 @@ def test_a_model_changes_nothing_outside_the_lips(pair_set):
     assert not added[given.gate.expand_as(added) == 0].any()
 
 
-def test_the_first_of_few_steps_begins_at_pure_noise():
-    scheduler = few_step_scheduler()
-    for steps in (1, 2, 4):
-        scheduler.set_timesteps(steps)
-        assert float(scheduler.alphas_cumprod[scheduler.timesteps[0]]) < 1e-6
-
-
 def test_mouth_training_goes_on_where_it_stopped(pair_set, tmp_path):
     def trained(run, last):
         state = Fitting(run, lambda: MouthModel(widths=(8, 8)), 1e-3, 40)
@@ -104,48 +89,3 @@ def test_mouth_training_goes_on_where_it_stopped(pair_set, tmp_path):
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
     loaded = MouthModel.load(tmp_path / "parts" / "model")
     assert isinstance(loaded, MouthModel)
-
-
-def test_rivals_of_the_gate_are_retoned_and_softened():
-    truth = 0.5 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
-    inside = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
-    inside[..., 8:24, 8:24] = True
-    found = best_tone(0.5 * truth - 0.2, truth, inside)
-    assert torch.allclose(found[..., 8:24, 8:24], truth[..., 8:24, 8:24], atol=1e-5)
-    soft = blur(truth, 1.0)
-    assert detail(equally_sharp(truth, soft, inside), inside) <= detail(soft, inside)
-
-
-def test_the_gate_compares_with_the_blurred_warp():
-    warp = {"PSNR": 20.0, "NME": 1.0, "flicker": 1.0}
-    model = {"PSNR": 21.0, "sharpness": 0.95, "code, dB": 0.4, "NME": 1.0, "flicker": 1.0}
-    rivals = {"warp, 0.6 px blur": {"PSNR": 20.4}, "warp, as sharp as the model": {"PSNR": 20.45}}
-    assert all(gate.mouth_conditions({"warp": warp, "model": model, **rivals}).values())
-    softer = gate.mouth_conditions({"warp": warp, "model": model | {"PSNR": 20.9, "flicker": 1.1}, **rivals})
-    assert [name for name, held in softer.items() if not held] == ["0.5 dB over the blurred warp", "no worse flicker"]
-
-
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        (gate, ["nowhere"]),
-        (gate, ["nowhere", "no.mp4"]),
-        (fitting, ["run"]),
-        (fitting, ["run", "--filmed", "nowhere"]),
-        (bounds, ["nowhere"]),
-        (bounds, ["broken"]),
-        (fitting, ["run", "--filmed", "broken"]),
-        (light_fitting, ["run"]),
-        (light_fitting, ["run", "--rendered", "broken"]),
-        (light_fitting, ["run", "--filmed", "nowhere"]),
-    ],
-)
-def test_commands_say_what_is_missing(command, words, tmp_path, monkeypatch, capsys):
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "x.safetensors").write_text("no tensors")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["command", *words])
-    with pytest.raises(SystemExit) as ended:
-        command.main()
-    assert ended.value.code == 2
-    assert "expected" in capsys.readouterr().err.lower()

@@ -1,7 +1,5 @@
 """The learned unseen surface: it changes the gate alone, padding is no hole, noise moves with the head."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,7 @@ from diffusionact.warping.values import HeadPlacement
 from portraits.head import Head
 from train.experiments.guided_fitting import Fitting, GuidedLoss, fit
 from train.experiments.shards import save_shard
-from train.surface import cutting, fitting, gate
+from train.surface import cutting
 from train.surface.cutting import cut_photo
 from train.surface.fitting import PairSet, augmented
 from train.surface.network import SurfaceModel
@@ -168,25 +166,3 @@ def test_a_surface_model_begins_as_the_bundled_network():
     assert not guide[:, weight.shape[1] :].any()
     assert not model.unet.conv_out.weight.any()
     assert not any(parameter.requires_grad for parameter in model.encoder.parameters())
-
-
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        (gate, ["nowhere"]),
-        (gate, ["nowhere", "no.mp4"]),
-        (gate, ["nowhere", "--people", "0"]),
-        (fitting, ["run"]),
-        (fitting, ["run", "--returned", "nowhere"]),
-        (fitting, ["run", "--rendered", "broken"]),
-    ],
-)
-def test_surface_commands_say_what_is_missing(command, words, tmp_path, monkeypatch, capsys):
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "x.safetensors").write_text("no tensors")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["command", *words])
-    with pytest.raises(SystemExit) as ended:
-        command.main()
-    assert ended.value.code == 2
-    assert "expected" in capsys.readouterr().err.lower()

@@ -71,9 +71,12 @@ def test_a_surface_model_changes_nothing_outside_its_gate(source):
     motion = turned_motion(source, np.array([30.0, 0.0, 0.0]))
     drawn = WarpRenderer(source, IMAGE_SIZE).render(motion)
     model = small_model()
-    unchanged, _ = SurfacePainter(model, source).paint(drawn, motion)
+    painter = SurfacePainter(model, source)
+    given = painter.given(drawn, motion)
+    unchanged = painter.paint(drawn, motion, given)
     torch.nn.init.normal_(model.unet.conv_out.weight)
-    painted, opened = SurfacePainter(model, source).paint(drawn, motion)
+    painted = painter.paint(drawn, motion, given)
+    opened = F.interpolate(given.gate, size=IMAGE_SIZE, mode="bilinear")
     away = (painted - drawn.images).abs().amax(1, keepdim=True)
     reached = F.max_pool2d((opened > 0).float(), 5, 1, 2)
     assert torch.allclose(unchanged, drawn.images, atol=1e-6)
@@ -113,7 +116,7 @@ def test_what_lies_beyond_a_cut_photo_is_no_hole(frames, preparer, face_model, m
 
 def test_noise_moves_with_the_head(source):
     painter = SurfacePainter(small_model(), source)
-    before, after = (painter._noise_at(still(source, shift), 0) for shift in (0.0, 16 / SIZE))
+    before, after = (painter.noise_at(still(source, shift), 0) for shift in (0.0, 16 / SIZE))
     rows, columns = FACE
     there = slice(columns.start + 8, columns.stop + 8)
     assert torch.allclose(before[:, rows, columns], after[:, rows, there], atol=1e-3)

@@ -1,1 +1,1 @@
-"""What the experiments share that ask what a small network could add to the photo model: `light` and `mouth`."""
+"""What `light`, `mouth` and `surface` share, which ask what a small network could add to the photo model."""

@@ -13,7 +13,7 @@ from diffusionact.warping.placement import fit_placement, mesh_to_plane, transfo
 from ..experiments.making import faces_of, make_filmed
 from .pairs import SurfacePairs, cut_out_source, surface_pairs
 
-FRAMES, TARGETS, MIN_TURN_DEG = 40, 12, 7.0
+FRAMES, TARGETS, MIN_TURN_DEG, MAX_ZOOM_LOG = 40, 12, 7.0, 0.2
 
 
 def turns_between(rotations: Tensor, index: int) -> Tensor:
@@ -25,16 +25,18 @@ def turns_between(rotations: Tensor, index: int) -> Tensor:
 def turning_sources(meshes: Tensor) -> list[tuple[int, list[int]]]:
     """Of meshes (N, 478, 3) px the rows that serve as sources, and their targets: those turned farthest away.
 
-    Sources are the most frontal one and those turned farthest to each side.
+    Sources are the most frontal one and those turned farthest to each side. Targets of another size are of another
+    shot.
     """
-    rotations = fit_placement(mesh_to_plane(meshes)).rotation
+    placement = fit_placement(mesh_to_plane(meshes))
+    rotations, size = placement.rotation, placement.scale.log()
     sources = {int(rotations[:, 2, 2].argmax()), int(rotations[:, 0, 2].argmax()), int(rotations[:, 0, 2].argmin())}
     result = []
     for index in sorted(sources):
-        turns = turns_between(rotations, index)
-        targets = [k for k in turns.argsort(descending=True)[:TARGETS].tolist() if turns[k] > MIN_TURN_DEG]
+        turns, near = turns_between(rotations, index), (size - size[index]).abs() < MAX_ZOOM_LOG
+        targets = [k for k in turns.argsort(descending=True).tolist() if turns[k] > MIN_TURN_DEG and near[k]]
         if targets:
-            result.append((index, targets))
+            result.append((index, targets[:TARGETS]))
     return result
 
 

@@ -12,11 +12,11 @@ from ..experiments.arguments import check_count, input_errors_as_messages
 from ..experiments.guided_fitting import Fitting, GuidedLoss, fit
 from ..experiments.shards import load_shards
 from .network import SurfaceInput, SurfaceModel
-from .pairs import SurfacePairs, joined
+from .pairs import MAX_MISS, SurfacePairs, joined
 
 LEARNING_RATE, WARM_UP_STEPS = 6e-4, 40
-# Pairs under another light or of a cut, mean difference in levels; pairs that hardly need anything, px of the crop.
-MAX_MISS, MIN_GATE_PX = 25.0, 150.0
+# Pairs that hardly need anything, px of the crop.
+MIN_GATE_PX = 150.0
 CONTRAST, EXPOSURE, TINT = 0.15, 0.1, 0.03
 # Share of the samples at pure noise, which is where one step begins.
 ONE_STEP = 0.8

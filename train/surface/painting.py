@@ -44,20 +44,22 @@ class SurfacePainter:
         return SurfaceInput(warped, confidence, told, gate, code)
 
     @torch.no_grad()
-    def paint(self, drawn: WarpedFrames, motion: WarpMotion, code: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Frames (N, 3, S, S) in [-1, 1] with the model's surface, and its gate (N, 1, S, S) in [0, 1].
+    def paint(self, drawn: WarpedFrames, motion: WarpMotion, given: SurfaceInput, code: Tensor | None = None) -> Tensor:
+        """Frames (N, 3, S, S) in [-1, 1] with the model's surface.
 
-        `code` (1, C) takes the place of the source's.
+        Args:
+            drawn: frames of `IMAGE_SIZE`.
+            motion: theirs.
+            given: what `given` makes of both.
+            code: (1, C) takes the place of the source's.
         """
-        given = self.given(drawn, motion)
-        noise = torch.stack([self._noise_at(motion, index) for index in range(len(motion))])
+        noise = torch.stack([self.noise_at(motion, index) for index in range(len(motion))])
         code = None if code is None else code.expand(len(noise), -1)
         added = self._model.sample(given, noise, self._steps, code)
-        size = {"size": drawn.images.shape[-2:], "align_corners": False}
-        added = F.interpolate(added, mode="bicubic", **size)
-        return (drawn.images + added).clamp(-1, 1), F.interpolate(given.gate, mode="bilinear", **size)
+        added = F.interpolate(added, size=IMAGE_SIZE, mode="bicubic", align_corners=False)
+        return (drawn.images + added).clamp(-1, 1)
 
-    def _noise_at(self, motion: WarpMotion, index: int) -> Tensor:
+    def noise_at(self, motion: WarpMotion, index: int) -> Tensor:
         """(3, SIZE, SIZE) the source's noise as the mesh moves it, of deviation 1."""
         moved, _ = shown_positions(self._source, motion, index)
         mixed = sample(self._noise, moved)

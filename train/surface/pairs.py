@@ -33,6 +33,8 @@ SIZE = 128
 FEATURES_PX = 3
 # The photo's rim is blurred into what lies beyond it, px of SIZE.
 RIM_PX = 2
+# Pairs that differ by more where the warp is sure show another light, another place or a cut, mean levels of 255.
+MAX_MISS = 25.0
 # Confidences between which the model's share goes from all to none; the band around it, and the turns that open it.
 DOUBT, BAND_PX, BAND_TURN_DEG = (0.3, 0.7), 10, (8.0, 25.0)
 
@@ -191,8 +193,6 @@ def surface_pairs(
     )
     told = told_by_photo(source, motion, drawn)
     turn = degrees_apart(source, motion)
-    sure = ((drawn.confidence > 0.5) & (told > 0.5) & (known > 0.5)).float()
-    away = (drawn.images - truth).abs().mean(1, keepdim=True) * 127.5
     landmarks, pupils = target_points(source, motion)
     return SurfacePairs(
         warped=levels(drawn.images),
@@ -205,8 +205,18 @@ def surface_pairs(
         landmarks=landmarks,
         pupils=pupils,
         turn=turn,
-        miss=(away * sure).sum(dim=(1, 2, 3)) / sure.sum(dim=(1, 2, 3)).clamp(min=1),
+        miss=missed_levels(drawn, truth, told * known),
     )
+
+
+def missed_levels(drawn: WarpedFrames, truth: Tensor, compared: Tensor) -> Tensor:
+    """(N,) mean difference of frames and truth (N, 3, S, S), levels of 255, where the warp is sure.
+
+    `compared` (N, 1, S, S) in [0, 1] says where the two may be compared.
+    """
+    sure = ((drawn.confidence > 0.5) & (compared > 0.5)).float()
+    away = (drawn.images - truth).abs().mean(1, keepdim=True) * 127.5
+    return (away * sure).sum(dim=(1, 2, 3)) / sure.sum(dim=(1, 2, 3)).clamp(min=1)
 
 
 def levels(images: Tensor) -> Tensor:

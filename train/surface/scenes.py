@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from diffusionact.video import open_frames
@@ -19,7 +20,7 @@ from ..experiments.guided_gate import FaceJudge, Scene
 from .filmed import turning_sources
 from .network import SurfaceModel
 from .painting import IMAGE_SIZE, SurfacePainter
-from .pairs import aligned_crop, cut_out_source
+from .pairs import MAX_MISS, aligned_crop, cut_out_source, missed_levels
 from .rendered import person_frames
 
 FRAMES, TARGETS_OF_SOURCE, FLICKER_FRAMES, TARGETS_OF_PERSON = 90, 8, 12, 4
@@ -43,7 +44,7 @@ class Judge(FaceJudge):
         self._next_other: Tensor | None = None
 
     def scene(self, photo: Tensor, frames: list[Tensor], meshes: Tensor, runs: bool) -> Scene | None:
-        """Frames of a photo's person, without those that leave hardly anything to paint; None if none is left."""
+        """Frames of a photo, without cuts and those that leave hardly anything to paint; None if none is left."""
         reading = read_face(photo, self.landmarker, self.face_model)
         source = cut_out_source(photo, reading, self._preparer)
         motion = mesh_motion(source, transform_mesh(meshes, reading.aligned[None]))
@@ -52,12 +53,16 @@ class Judge(FaceJudge):
         truth, known = (torch.stack(parts) for parts in zip(*crops, strict=True))
         painter = SurfacePainter(self._model, source, self._steps)
         started = time.process_time()
-        model, gate = painter.paint(drawn, motion)
+        given = painter.given(drawn, motion)
+        model = painter.paint(drawn, motion, given)
         self.paint_ms.append(1000 * (time.process_time() - started) / len(model))
-        other = None if self._other is None else painter.paint(drawn, motion, self._other)[0]
-        self._next_other = painter.given(drawn, motion).code[:1]
+        other = None if self._other is None else painter.paint(drawn, motion, given, self._other)
+        self._next_other = given.code[:1]
+        gate, told = (F.interpolate(layer, size=IMAGE_SIZE, mode="bilinear") for layer in (given.gate, given.told))
         inside = (gate > 0.5) & (known > 0.5)
-        kept = torch.ones(len(model), dtype=torch.bool) if runs else inside.sum(dim=(1, 2, 3)) > MIN_REGION_PX
+        clean = missed_levels(drawn, truth, told * known) < MAX_MISS
+        # Frames that follow one another are kept together.
+        kept = clean.all().expand(len(clean)) if runs else clean & (inside.sum(dim=(1, 2, 3)) > MIN_REGION_PX)
         if not kept.any():
             return None
         other = None if other is None else other[kept]

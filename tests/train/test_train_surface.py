@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 
 from diffusionact.face.readers.open.face_model import OpenFaceModel
+from diffusionact.models import UNet
 from diffusionact.warping import WarpMotion, WarpRenderer, read_face
 from diffusionact.warping.photo import PhotoPreparer
 from diffusionact.warping.values import HeadPlacement
+from diffusionact.weights.model_folder import DEMO_FOLDER
 from portraits.head import Head
 from train.experiments.guided_fitting import Fitting, GuidedLoss, fit
 from train.experiments.shards import save_shard
@@ -164,8 +166,9 @@ def test_surface_training_goes_on_where_it_stopped(pair_set, tmp_path):
 
 def test_a_surface_model_begins_as_the_bundled_network():
     model = SurfaceModel()
-    weight, guide = model.unet.conv_in.weight, model.unet.guide_in.weight
-    assert torch.equal(guide[:, : weight.shape[1]], weight)
-    assert not guide[:, weight.shape[1] :].any()
+    known, guide = UNet.from_pretrained(DEMO_FOLDER / "unet").conv_in.weight, model.unet.guide_in.weight
+    assert torch.equal(guide[:, : known.shape[1]], known)
+    assert not guide[:, known.shape[1] :].any()
+    assert not model.unet.conv_in.weight.any()
     assert not model.unet.conv_out.weight.any()
     assert not any(parameter.requires_grad for parameter in model.encoder.parameters())

@@ -14,12 +14,12 @@ from ..experiments.shards import load_shards
 from .network import SurfaceInput, SurfaceModel
 from .pairs import MAX_MISS, SurfacePairs, joined
 
-LEARNING_RATE, WARM_UP_STEPS = 6e-4, 40
+LEARNING_RATE, WARM_UP_STEPS = 1e-3, 40
 # Pairs that hardly need anything, px of the crop.
 MIN_GATE_PX = 150.0
 CONTRAST, EXPOSURE, TINT = 0.15, 0.1, 0.03
 # Share of the samples at pure noise, which is where one step begins.
-ONE_STEP = 0.8
+ONE_STEP = 1.0
 # Of a batch: rendered people, photos warped there and back, clips.
 BATCH = {"rendered": 2, "returned": 2, "filmed": 1}
 CODE_BATCH = 32

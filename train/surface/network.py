@@ -42,8 +42,8 @@ class SurfaceInput(GuidedInput):
 class SurfaceModel(GuidedModel):
     """The bundled model's ReenactmentEncoder as it is, and its UNet with a guide.
 
-    The guide's part for the warp begins as the UNet's own for x_t, so that it sees a head from the start; the last
-    layer begins at zero, so that the first frames are those of the warp.
+    The guide's part for the warp begins as the UNet's own for x_t, whose own begins at zero, so that it sees a head from
+    the start, and no noise over it; the last layer begins at zero, so that the first frames are those of the warp.
 
     Args:
         widths: channels of the levels of small networks that know nothing; None takes the bundled ones.
@@ -65,7 +65,7 @@ class SurfaceModel(GuidedModel):
         unet.load_state_dict(known.state_dict(), strict=False)
         with torch.no_grad():
             unet.guide_in.weight[:, : known.conv_in.in_channels] = known.conv_in.weight
-            for parameter in unet.conv_out.parameters():
+            for parameter in (unet.conv_in.weight, *unet.conv_out.parameters()):
                 parameter.zero_()
         super().__init__(ReenactmentEncoder.from_pretrained(DEMO_FOLDER / "reenactment_encoder"), unet)
         self.encoder.requires_grad_(False)

@@ -18,7 +18,7 @@ LEARNING_RATE, WARM_UP_STEPS = 1e-3, 40
 # Pairs that hardly need anything, px of the crop.
 MIN_GATE_PX = 150.0
 CONTRAST, EXPOSURE, TINT = 0.15, 0.1, 0.03
-# Share of the samples at pure noise, which is where one step begins.
+# Share of the samples at pure noise, where one step begins: a short run has no time to learn the noise between.
 ONE_STEP = 1.0
 # Of a batch: rendered people, photos warped there and back, clips.
 BATCH = {"rendered": 2, "returned": 2, "filmed": 1}

@@ -42,8 +42,8 @@ class SurfaceInput(GuidedInput):
 class SurfaceModel(GuidedModel):
     """The bundled model's ReenactmentEncoder as it is, and its UNet with a guide.
 
-    The guide's part for the warp begins as the UNet's own for x_t, whose own begins at zero, so that it sees a head from
-    the start, and no noise over it; the last layer begins at zero, so that the first frames are those of the warp.
+    The guide's part for the warp begins as the UNet's own for x_t, whose own begins at zero, so that it sees a head
+    from the start, and no noise over it; the last layer begins at zero, so that the first frames are those of the warp.
 
     Args:
         widths: channels of the levels of small networks that know nothing; None takes the bundled ones.

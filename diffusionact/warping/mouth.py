@@ -5,12 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .sampling import apply, fill, pixel_centres, pixels_to_grid, polygon_coverage, sample, smooth_outline, smoothstep
-from .topology import LIP_RING
+from .sampling import (
+    apply,
+    fill,
+    mix,
+    pixel_centres,
+    pixels_to_grid,
+    polygon_coverage,
+    sample,
+    smooth_outline,
+    smoothstep,
+)
+from .topology import LIP_RING, index_of
 
 PATCH = 224
 PATCH_REACH = 0.9  # half the patch in mouth widths
 LIP_CORNERS = (0, 10)
+UPPER_LIP, LOWER_LIP = LIP_RING[:11], (LIP_RING[0], *LIP_RING[:9:-1])
 MIN_INSIDE_PX = 60.0
 # Height of the opening for the distance of the outer eye corners from which the mouth's inside counts as seen.
 CLOSED, OPEN = 0.05, 0.1
@@ -51,3 +62,23 @@ def prepare_mouth(texture: Tensor, mesh: Tensor) -> tuple[Tensor, Tensor]:
 def shows_inside(points: Tensor) -> Tensor:
     """In [0, 1]: whether a mesh (..., N, 2 or 3) shows the inside of the mouth."""
     return smoothstep(CLOSED, OPEN, lip_opening(points))
+
+
+def lip_lines(points: Tensor) -> Tensor:
+    """(2, 11, 2) x and y of the inner edges of the upper and the lower lip, from the image's left to its right, cm.
+
+    Of the mesh (478, 3) in head space; x always grows.
+    """
+    lines = points.index_select(0, index_of(UPPER_LIP + LOWER_LIP, points.device)).view(2, len(UPPER_LIP), -1)
+    x = torch.cummax(lines[..., 0], 1).values + 1e-4 * torch.arange(len(UPPER_LIP), device=points.device)
+    return torch.stack([x, lines[..., 1]], dim=-1)
+
+
+def heights_at(lines: Tensor, x: Tensor) -> Tensor:
+    """Heights (L, h, w) of lines (L, K, 2) of growing x and their y, at x (h, w); cm."""
+    at, height = lines.unbind(-1)
+    wanted = x.flatten().expand(len(lines), -1)
+    right = torch.searchsorted(at.contiguous(), wanted.contiguous()).clamp_(1, lines.shape[1] - 1)
+    start, low = at.gather(1, right - 1), height.gather(1, right - 1)
+    share = ((wanted - start) / (at.gather(1, right) - start)).clamp_(0, 1)
+    return mix(low, height.gather(1, right), share).view(-1, *x.shape)

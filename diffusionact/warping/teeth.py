@@ -23,15 +23,20 @@ SAME_IN_BOTH = (MIDDLE_ROUNDING, OUTER_ROUNDING, TONES)
 # Edges of the teeth below the line of the closed lips, cm; the row rises towards the corners like the lower lip.
 UPPER_EDGE_CM, LOWER_EDGE_CM = 0.5, 0.42
 ROW_RISE = 0.03  # per cm, of x^2
+MAX_LOWER_CM = 0.5  # of the lower teeth above the lower lip
 TOOTH_HEIGHT_CM = 0.95
+GUM_BETWEEN_CM = 0.16  # lower between two teeth than above each
 # Colours relative to the light on the face.
-TOOTH, GUM = (1.02, 1.0, 0.97), (0.74, 0.42, 0.41)
-CAVITY, TONGUE = (0.13, 0.045, 0.04), (0.52, 0.27, 0.26)
+TOOTH, GUM = (1.02, 1.0, 0.97), (0.82, 0.5, 0.48)
+CAVITY, TONGUE, CHEEK = (0.13, 0.045, 0.04), (0.52, 0.27, 0.26), (0.3, 0.14, 0.13)
+# Behind the corners of the lips the cheek shows from the first to the second of these distances, and shades the teeth
+# down to a share of their light, cm.
+CHEEK_CM, CORNER_SHADE, CORNER_SHADE_CM = (0.1, 0.8), 0.4, 1.0
 # Brightness of teeth: of what the skin shows, plus a constant, since exposure follows the face; where people in
 # clips show teeth, the brightest fifth of the mouth is 1.1 to 1.6 times as bright as the cheeks. They take half of the
 # skin's tint.
 TOOTH_BASE, TOOTH_GAIN = 0.42, 0.7
-LOWER_TONE = 0.86
+LOWER_TONE, GUM_TONE = 0.86, 0.9
 # Light that falls deep into the mouth is reddened: exponents of the shade by channel.
 REDDENING = (1.0, 1.2, 1.25)
 MIN_SOFTNESS_CM = 0.05
@@ -46,14 +51,20 @@ class MouthPlace:
         y: upwards.
         seam: height of the closed lips.
         upper_lip: height of the upper lip's inner edge at that x.
+        lower_lip: height of the middle of the lower lip's inner edge.
+        from_corner: how far inside the nearer corner of the lips.
         jaw_drop: how far the jaw has moved up from a shut mouth; negative when open.
+        tooth_height: from the edge of the upper teeth to the gum.
     """
 
     x: Tensor
     y: Tensor
     seam: Tensor
     upper_lip: Tensor
+    lower_lip: Tensor
+    from_corner: Tensor
     jaw_drop: Tensor
+    tooth_height: Tensor | float = TOOTH_HEIGHT_CM
 
 
 def arch_depth(x: Tensor) -> Tensor:
@@ -62,7 +73,7 @@ def arch_depth(x: Tensor) -> Tensor:
 
 
 def draw_mouth(
-    place: MouthPlace, light: Tensor, softness: float, lower_teeth: Tensor, limit: Tensor | float = 1.0
+    place: MouthPlace, light: Tensor, softness: float, lower_teeth: Tensor, tooth: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Colours (3, h, w) of a drawn mouth, and how much upper tooth each pixel is (h, w).
 
@@ -71,33 +82,48 @@ def draw_mouth(
         light: (3,) or (3, h, w) colour of the skin.
         softness: width of a pixel of the output or of the photo, whichever is larger, cm.
         lower_teeth: () in [0, 1], whether lower teeth are drawn.
-        limit: the brightest that a tooth may be.
+        tooth: (3, 1, 1) or (3, h, w) colour of the teeth, see `tooth_colour`.
     """
     light = light.view(3, 1, 1) if light.ndim == 1 else light
-    brightness = light.mean(0)
-    tint = (light / brightness.clamp(min=0.02)).clamp(0.5, 2.0).sqrt()
+    brightness, tint = light.mean(0), _tint(light)
     soft = max(MIN_SOFTNESS_CM, softness)
     rise = ROW_RISE * place.x.square()
     upper_edge = place.seam - UPPER_EDGE_CM + rise
-    lower_edge = place.seam - LOWER_EDGE_CM + place.jaw_drop
+    behind_lower = place.seam - LOWER_EDGE_CM + place.jaw_drop
+    lower_edge = torch.minimum(behind_lower, place.lower_lip + MAX_LOWER_CM)
     under_lip = 0.8 + 0.2 * smoothstep(0.0, 0.4, place.upper_lip - place.y)
 
-    def lit(values: tuple[float, float, float], gain: Tensor, tint: Tensor = tint) -> Tensor:
+    def lit(values: tuple[float, float, float], gain: Tensor) -> Tensor:
         return light.new_tensor(values).view(3, 1, 1) * tint * gain
 
-    tooth = lit(TOOTH, (TOOTH_BASE + TOOTH_GAIN * brightness).clamp(max=limit), tint.sqrt())
     soft_parts = 0.25 + 0.8 * brightness
-    drawn = _behind(place, (upper_edge, lower_edge), lit(CAVITY, 0.35 + brightness), lit(TONGUE, soft_parts))
-    inwards = place.y - upper_edge
-    (upper, lower), (shade, lower_shade) = _rows(place.x, torch.stack([inwards, lower_edge - place.y]), soft)
-    drawn = mix(drawn, tooth * shaded(LOWER_TONE * lower_shade * under_lip), lower * lower_teeth)
-    gum = smoothstep(TOOTH_HEIGHT_CM - 0.08, TOOTH_HEIGHT_CM + 0.08, inwards)
-    return mix(drawn, mix(tooth, lit(GUM, soft_parts), gum) * shaded(shade * under_lip), upper), upper
+    cavity = mix(lit(CHEEK, soft_parts), lit(CAVITY, 0.35 + brightness), smoothstep(*CHEEK_CM, place.from_corner))
+    drawn = _behind(place, (upper_edge, behind_lower), cavity, lit(TONGUE, soft_parts))
+    inwards = torch.stack([place.y - upper_edge, lower_edge - place.y])
+    (upper, lower), shades, (between, _) = _rows(place.x, inwards, soft)
+    corners = mix(CORNER_SHADE, 1.0, smoothstep(0.0, CORNER_SHADE_CM, place.from_corner))
+    around = under_lip * corners
+    drawn = mix(drawn, tooth * shaded(LOWER_TONE * shades[1] * around), lower * lower_teeth)
+    gum = smoothstep(-0.08, 0.08, inwards[0] - place.tooth_height + GUM_BETWEEN_CM * between)
+    row = mix(tooth * shaded(shades[0] * around), lit(GUM, soft_parts) * shaded(GUM_TONE * around), gum)
+    return mix(drawn, row, upper), upper
 
 
-def lit_gum(light: Tensor) -> Tensor:
-    """(3, 1, 1) colour of the gum in the light (3,) on the skin."""
-    return (light * light.new_tensor(GUM) * 1.1)[:, None, None]
+def tooth_colour(light: Tensor, limit: Tensor | float = 1.0) -> Tensor:
+    """Colour (3, *S) of teeth in the light (3, *S) on the skin, no brighter than a limit."""
+    gain = (TOOTH_BASE + TOOTH_GAIN * light.mean(0)).clamp(max=limit)
+    return light.new_tensor(TOOTH).view(3, *[1] * (light.ndim - 1)) * _tint(light).sqrt() * gain
+
+
+def tooth_shade(x: Tensor) -> Tensor:
+    """(K,) brightness of the upper teeth at x (K,) cm from the mouth's middle, for that of their colour."""
+    _, shades, _ = _rows(x[None], torch.full_like(x, TOOTH_HEIGHT_CM / 2).expand(2, 1, -1), MIN_SOFTNESS_CM)
+    return shades[0, 0]
+
+
+def _tint(light: Tensor) -> Tensor:
+    """Half of the tint of a light (3, *S)."""
+    return (light / light.mean(0).clamp(min=0.02)).clamp(0.5, 2.0).sqrt()
 
 
 def shaded(shade: Tensor) -> Tensor:
@@ -105,8 +131,11 @@ def shaded(shade: Tensor) -> Tensor:
     return shade.clamp(min=1e-3) ** shade.new_tensor(REDDENING).view(3, 1, 1)
 
 
-def _rows(x: Tensor, inwards: Tensor, soft: float) -> tuple[Tensor, Tensor]:
-    """Coverage and brightness (2, h, w) of the upper and the lower teeth; `inwards` is above the first tooth's edge."""
+def _rows(x: Tensor, inwards: Tensor, soft: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the upper and the lower teeth (2, h, w): coverage, brightness, and 1 between two, 0 in the middle of each.
+
+    `inwards` is above the first tooth's edge.
+    """
     slope = (x.abs() / ARCH_RADIUS_CM).clamp(max=MAX_ARCH_X_CM / ARCH_RADIUS_CM)
     away = (1 + slope.square()).sqrt()
     along = ARCH_RADIUS_CM / 2 * (slope * away + slope.asinh())  # arc length of the parabola
@@ -123,7 +152,7 @@ def _rows(x: Tensor, inwards: Tensor, soft: float) -> tuple[Tensor, Tensor]:
     rounded = (1 - 0.12 * square) * (1 - (0.08 + 0.12 * smoothstep(0.4, 0.0, inwards - edge)) * groove)
     bevel = 0.9 + 0.1 * smoothstep(0.0, 0.22, inwards - edge)
     gleam = 0.05 * (-((local + 0.25) / 0.3).square() - ((inwards - 0.42) / 0.2).square()).exp()
-    return cover, tone * rounded * bevel / away + gleam
+    return cover, tone * rounded * bevel / away + gleam, square
 
 
 @lru_cache(maxsize=4)

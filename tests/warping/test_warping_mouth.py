@@ -8,18 +8,26 @@ import torch
 from diffusionact.face.expression_names import EXPRESSION_NAMES
 from diffusionact.warping import WarpRenderer, coefficient_motion
 from diffusionact.warping.mouth import lip_opening, shows_inside
-from diffusionact.warping.teeth import MouthPlace, draw_mouth
+from diffusionact.warping.teeth import MouthPlace, draw_mouth, tooth_colour
 from diffusionact.warping.topology import LIP_RING
 from diffusionact.warping.view import plane_to_output
 
 LIGHT = torch.tensor([0.75, 0.6, 0.5])
 
 
-def draw(jaw_drop=-1.5, light=LIGHT, lower=1.0):
-    """A mouth of 5 x 4 cm, open from 0.3 above the closed lips downwards."""
-    y, x = torch.meshgrid(torch.linspace(0.3, -3.0, 66), torch.linspace(-2.5, 2.5, 100), indexing="ij")
-    place = MouthPlace(x, y, torch.tensor(0.0), torch.full_like(x, 0.3), torch.tensor(jaw_drop))
-    return draw_mouth(place, light, 0.05, torch.tensor(lower))
+def draw(jaw_drop=-1.5, light=LIGHT, lower=1.0, limit=1.0, lower_lip=-3.0, top=0.3):
+    """A mouth of 5 x 4 cm, open from `top` above the closed lips downwards."""
+    y, x = torch.meshgrid(torch.linspace(top, -3.0, 66), torch.linspace(-2.5, 2.5, 100), indexing="ij")
+    place = MouthPlace(
+        x=x,
+        y=y,
+        seam=torch.tensor(0.0),
+        upper_lip=torch.full_like(x, top),
+        lower_lip=torch.tensor(lower_lip),
+        from_corner=2.5 - x.abs(),
+        jaw_drop=torch.tensor(jaw_drop),
+    )
+    return draw_mouth(place, light, 0.05, torch.tensor(lower), tooth_colour(light[:, None, None], limit))
 
 
 def test_upper_teeth_are_bright_and_the_cavity_is_dark():
@@ -40,7 +48,7 @@ def test_teeth_darken_towards_the_corners_and_stand_symmetrically():
 
 def test_lower_teeth_move_with_the_jaw_and_can_be_left_out():
     def lowest_bright(drop):
-        column = draw(drop)[0][:, :, 50].mean(0)
+        column = draw(drop, lower_lip=-1.0)[0][:, :, 50].mean(0)
         return int((column[20:] > 0.3).nonzero().min()) + 20
 
     assert lowest_bright(-2.2) > lowest_bright(-1.2) + 10
@@ -78,12 +86,30 @@ def test_own_teeth_stay_where_they_are_while_the_jaw_opens(source, own, turn, di
 
 
 def test_teeth_are_never_brighter_than_their_limit():
-    y, x = torch.meshgrid(torch.linspace(0.3, -1.0, 40), torch.linspace(-2.5, 2.5, 100), indexing="ij")
-    place = MouthPlace(x, y, torch.tensor(0.0), torch.full_like(x, 0.3), torch.tensor(-1.5))
-    colours, tooth = draw_mouth(place, LIGHT, 0.05, torch.tensor(1.0), limit=torch.tensor(0.4))
+    colours, tooth = draw(limit=torch.tensor(0.4))
     assert tooth.max() > 0.95
     assert colours.mean(0).max() < 0.44  # the gleam of wet teeth included
-    assert draw_mouth(place, LIGHT, 0.05, torch.tensor(1.0))[0].mean(0).max() > 0.55
+    assert draw()[0].mean(0).max() > 0.55
+
+
+def test_lower_teeth_stand_only_a_little_out_of_the_lower_lip():
+    """However far the lip has left the jaw: from row 40 to 65 on y falls from -1.7 to -3 cm."""
+    free, hidden = (draw(-1.5, lower_lip=lip)[0][:, 46:52, 50].mean() for lip in (-1.5, -3.0))
+    assert free > hidden + 0.15
+
+
+def test_the_gum_is_lower_between_two_teeth_than_above_each():
+    colours = draw(top=1.0)[0]
+    redness = (colours[0] - colours[1])[:20]  # above the edge of the teeth, 0.06 cm a row
+    height = (redness > 0.15).float().sum(0)
+    middle_of_first, between_first_two = 50 + round(0.43 / 0.05), 50 + round(0.83 / 0.05)
+    assert height[between_first_two] >= height[middle_of_first] + 1
+
+
+def test_the_cheek_shows_behind_the_corners_of_the_lips_and_shades_teeth():
+    colours = draw(lower=0.0)[0].mean(0)
+    assert colours[24, 5] > colours[24, 25] + 0.02  # beside the tongue and below the teeth
+    assert colours[6, 8] < 0.6 * colours[6, 55]
 
 
 def test_lips_that_meet_hide_the_last_rim_of_teeth(source, turn, directions):

@@ -99,17 +99,31 @@ def test_a_slit_that_laughs_shows_a_whole_row_of_teeth(slit, directions, own):
     assert look(0.4, lip - 0.7) < 0.4 * own_tooth
 
 
+def test_teeth_stand_beside_a_narrow_row_only_as_the_lip_rises(painted, directions, own):
+    narrow = painted((WHITE, lambda x, down: (x.abs() < 0.8) & (down < 0.6)))
+    lip = narrow.shape[13, 1]
+    still, risen = (looker(narrow, directions, own, up=up, drop=0.2) for up in (0.0, 0.3))
+    assert still(1.15, lip - 0.3) < 0.3
+    assert risen(1.15, lip - 0.3) > 0.4
+
+
+def test_a_risen_lip_takes_its_shade_from_the_teeth(painted, directions, own):
+    shade = painted((WHITE, lambda x, down: down < 0.6), (DARK, lambda x, down: down < 0.12))
+    lip = shade.shape[13, 1]
+    assert looker(shade, directions, own, up=0.3)(0.4, lip - 0.04) > 0.6
+
+
 def test_lower_teeth_go_with_the_lower_lip(painted, source, directions, own):
     lip = source.shape[14, 1]
     gap = float(source.shape[13, 1] - lip)
     mouth = painted(
         (WHITE, lambda x, down: (x.abs() < 1.2) & (down < 0.3)),
-        (WHITE, lambda x, down: (x.abs() < 1.0) & (down > gap - 0.3)),
+        (WHITE, lambda x, down: (x.abs() < 1.0) & (down > gap - 0.45) & (down < gap - 0.2)),
     )
     still, opened = looker(mouth, directions, own), looker(mouth, directions, own, drop=0.8)
-    assert still(0.2, lip + 0.15) > 0.7
-    assert opened(0.2, lip + 0.15) < 0.4
-    assert opened(0.2, lip + 0.15 - 0.8) > 0.6
+    assert still(0.2, lip + 0.3) > 0.7
+    assert opened(0.2, lip + 0.3) < 0.4
+    assert opened(0.2, lip + 0.3 - 0.8) > 0.6
 
 
 def test_dim_teeth_of_a_slit_get_brighter_as_it_opens_and_bright_ones_stay(painted):

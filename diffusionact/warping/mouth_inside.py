@@ -1,7 +1,6 @@
 """What is seen inside the lips: what the photo shows of it, and drawn teeth, tongue and cavity where it shows nothing.
 
-What the photo shows above the edge of the upper teeth stays with the skull, what it shows below goes with the lower
-lip.
+What the photo shows above the edge of the upper teeth stays with the skull, what it shows below goes with the jaw.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from .view import source_grid
 # Points of the lower jaw, and the middles of the lips' inner edges.
 JAW, UPPER_MIDDLE, LOWER_MIDDLE = (152, 175, 199), 13, 14
 # Heights between the lips of the photo from which it shows something, and half the width of the border between what
-# goes with the skull and with the lower lip, cm.
+# goes with the skull and with the jaw, cm.
 OPEN_CM, EDGE_CM = (0.05, 0.25), 0.04
-# The photo shows a last rim of the lips, of this height. It is left out where the upper lip has risen, or the lower one
-# has dropped, so far, cm.
-RISEN_CM, DROPPED_CM, RIM_CM = 0.12, 0.15, 0.12
+# The photo shows a last rim of the lips, of this height. It is left out where the upper lip has risen from the first to
+# the second of two distances, or the lower one has dropped by a third, cm.
+RISEN_CM, DROPPED_CM, RIM_CM = (0.04, 0.2), 0.15, 0.12
 # Softness of the border where the upper lip's shade begins, cm.
 SHADE_CM = (-0.14, 0.06)
 # What lies behind the lips' corners is not told by what the photo shows so close to them, cm.
@@ -36,8 +35,8 @@ CORNER_CM = (0.1, 0.7)
 # Of a strip of this height below the upper teeth only what is bright for the skin counts, as lower teeth are; a mouth
 # that is open wide counts as a whole, cm. This share of it fades in.
 STRIP_BELOW_CM, WHOLE_BELOW_CM, BRIGHT_BELOW, TOP_SHARE = (0.4, 0.7), (0.9, 1.3), (0.35, 0.6), 0.4
-# Lips shade the photo's own teeth by this share less than drawn ones, as they are shaded already; a lip that hangs so
-# much lower than in the photo shades them again, cm.
+# Lips shade the photo's own teeth by this share less than drawn ones, as they are shaded already; an upper lip that
+# hangs lower, or an opening that is narrower, than in the photo by so much shades them again, cm.
 OWN_LIT, LOWERED_CM = 0.6, 0.15
 # How much of the light that a narrower opening lets in less than the photo's they lose, and how much wider one must be
 # until they have all of it, cm.
@@ -54,6 +53,7 @@ class _Heights:
         upper, lower: the inner edges of the lips.
         own_upper, own_lower: those in the photo.
         from_corner, from_own_corner: how far inside the nearer corner of the lips, and of those in the photo.
+        jaw, lower_part: how far the jaw has moved up since the photo, and what the photo shows of the lower half, ().
     """
 
     aside: Tensor
@@ -64,6 +64,8 @@ class _Heights:
     own_lower: Tensor
     from_corner: Tensor
     from_own_corner: Tensor
+    jaw: Tensor
+    lower_part: Tensor
 
 
 def inside_of_mouth(
@@ -91,13 +93,14 @@ def inside_of_mouth(
     if own.shows <= 0:
         return drawn, torch.zeros_like(edge), torch.zeros_like(edge)
     lost = shaded((entering / own.light_inside).clamp(max=1) ** OWN_DIMMED)
-    upper, lower = _shown(source, teeth, at, edge, drawing.change[LOWER_MIDDLE, 1])
+    upper, lower = _shown(source, teeth, at, edge)
     upper, lower = upper * lost * gain, lower * lost * gain
     is_upper = own.shows * own.teeth.shows * _shows_upper(at, edge, shade, has_teeth)
     bright = smoothstep(*BRIGHT_BELOW, lower.mean(0) / source.light.mean().clamp(min=0.02))
-    is_lower = own.shows * _shows_lower(at, edge, at.y - drawing.change[LOWER_MIDDLE, 1], bright) * (1 - tooth)
+    is_lower = own.shows * _shows_lower(at, edge, bright) * (1 - tooth)
     known = torch.maximum(is_upper, is_lower)
-    lowered = smoothstep(0.0, LOWERED_CM, at.own_upper - at.upper)
+    narrower = (at.own_upper - at.own_lower) - (at.upper - at.lower)
+    lowered = smoothstep(0.0, LOWERED_CM, torch.maximum(at.own_upper - at.upper, narrower))
     lit = torch.maximum(known, OWN_LIT * own.shows) * (1 - lowered)
     return mix(mix(drawn, lower, is_lower), upper, is_upper), known, lit
 
@@ -105,14 +108,17 @@ def inside_of_mouth(
 def _heights(own: OwnMouth, drawing: Drawing, teeth: Tensor) -> _Heights:
     x, lips = teeth[..., 0].contiguous(), torch.cat([lip_lines(drawing.head), own.lips])
     left, right = lips[::2, 0, :1, None], lips[::2, -1, :1, None]
-    return _Heights(x - own.middle, teeth[..., 1], *heights_at(lips, x), *torch.minimum(x - left, right - x))
+    corners = torch.minimum(x - left, right - x)
+    jaw = gather(drawing.change, index_of(JAW, x.device)).mean(0)[1]
+    # Lower teeth go with the jaw, but do not come out of the lip by more than in the photo.
+    lower_part = torch.minimum(jaw, drawing.change[LOWER_MIDDLE, 1])
+    return _Heights(x - own.middle, teeth[..., 1], *heights_at(lips, x), *corners, jaw, lower_part)
 
 
 def _drawn(
     source: WarpSource, own: OwnMouth, drawing: Drawing, at: _Heights, edge: Tensor, colour: Tensor, softness: float
 ) -> tuple[Tensor, Tensor]:
     """A drawn mouth in the colour and in the row of the photo's teeth; see `draw_mouth`."""
-    jaw = gather(drawing.change, index_of(JAW, edge.device)).mean(0)
     light = source.light[:, None, None] * mix(*own.light_beside, smoothstep(-2.5, 2.5, at.aside))
     teeth_shown = own.shows * own.teeth.shows
     place = MouthPlace(
@@ -122,27 +128,28 @@ def _drawn(
         upper_lip=at.upper,
         lower_lip=drawing.head[LOWER_MIDDLE, 1],
         from_corner=at.from_corner,
-        jaw_drop=jaw[1] + own.jaw_drop,
+        jaw_drop=at.jaw + own.jaw_drop,
         tooth_height=own.teeth.height,
     )
     tooth = mix(tooth_colour(light, own.tooth_limit), colour, teeth_shown)
     return draw_mouth(place, light, softness, 1 - teeth_shown, tooth)
 
 
-def _shown(source: WarpSource, teeth: Tensor, at: _Heights, edge: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:
-    """What the photo shows (3, h, w) with the skull, and with a lower lip that has moved up by `dropped`, () cm.
+def _shown(source: WarpSource, teeth: Tensor, at: _Heights, edge: Tensor) -> tuple[Tensor, Tensor]:
+    """What the photo shows of the upper and of the lower half of the mouth, (3, h, w) each, moved as those have.
 
     Where a lip has left it, it goes on straight, without the lip's rim.
     """
-    rims = (
-        at.own_lower + RIM_CM * smoothstep(0.0, DROPPED_CM, at.own_lower - (at.lower - moved))
-        for moved in (0.0, dropped)
-    )
     points = torch.stack([teeth, teeth])
-    points[0, ..., 1] = at.y.clamp(next(rims), at.own_upper)
-    points[1, ..., 1] = (at.y - dropped).clamp(next(rims), edge)
+    points[0, ..., 1] = at.y.clamp(_rim(at, at.lower), at.own_upper)
+    points[1, ..., 1] = (at.y - at.lower_part).clamp(_rim(at, at.lower - at.lower_part), edge)
     places = apply(source.mouth_frame, source_grid(source, points))
     return sample(source.mouth_inside[:3], places, "bicubic").clamp(0, 1).unbind(1)
+
+
+def _rim(at: _Heights, lower_lip: Tensor) -> Tensor:
+    """Height (h, w) above which the photo shows no rim of its lower lip, now at (h, w)."""
+    return at.own_lower + RIM_CM * smoothstep(0.0, DROPPED_CM, at.own_lower - lower_lip)
 
 
 def _shows_upper(at: _Heights, edge: Tensor, shade: Tensor, has_teeth: Tensor) -> Tensor:
@@ -150,15 +157,15 @@ def _shows_upper(at: _Heights, edge: Tensor, shade: Tensor, has_teeth: Tensor) -
 
     As the lip rises they are drawn above what the photo shows of them out of the lip's shade, and beside it.
     """
-    risen = smoothstep(0.0, RISEN_CM, at.upper - at.own_upper)
+    risen = smoothstep(*RISEN_CM, at.upper - at.own_upper)
     above = smoothstep(*SHADE_CM, at.y - at.own_upper + shade.clamp(min=RIM_CM))
     hidden = torch.maximum(risen.amax() * (1 - has_teeth), risen * above)
     return smoothstep(*OPEN_CM, at.own_upper - at.own_lower) * smoothstep(-EDGE_CM, EDGE_CM, at.y - edge) * (1 - hidden)
 
 
-def _shows_lower(at: _Heights, edge: Tensor, y: Tensor, bright: Tensor) -> Tensor:
-    """(h, w) whether the photo shows what lies below the upper teeth, at heights y (h, w) of the lower lip's motion."""
+def _shows_lower(at: _Heights, edge: Tensor, bright: Tensor) -> Tensor:
+    """(h, w) whether the photo shows what lies below the upper teeth; `bright` (h, w) in [0, 1], whether that is."""
     height = edge - at.own_lower
     counts = smoothstep(*STRIP_BELOW_CM, height) * mix(bright, 1.0, smoothstep(*WHOLE_BELOW_CM, height))
-    below = smoothstep(0.0, 1.0, (edge - RIM_CM - y) / (TOP_SHARE * height).clamp(min=EDGE_CM))
-    return counts * below * smoothstep(*CORNER_CM, at.from_own_corner)
+    below = (edge - RIM_CM - at.y + at.lower_part) / (TOP_SHARE * height).clamp(min=EDGE_CM)
+    return counts * smoothstep(0.0, 1.0, below) * smoothstep(*CORNER_CM, at.from_own_corner)

@@ -29,9 +29,8 @@ GUM_BETWEEN_CM = 0.16  # lower between two teeth than above each
 # Colours relative to the light on the face.
 TOOTH, GUM = (1.02, 1.0, 0.97), (0.82, 0.5, 0.48)
 CAVITY, TONGUE, CHEEK = (0.13, 0.045, 0.04), (0.52, 0.27, 0.26), (0.3, 0.14, 0.13)
-# Behind the corners of the lips the cheek shows from the first to the second of these distances, and shades the teeth
-# down to a share of their light, cm.
-CHEEK_CM, CORNER_SHADE, CORNER_SHADE_CM = (0.1, 0.8), 0.4, 1.0
+# The cheek shows behind the corners of the lips, up to these distances, cm.
+CHEEK_CM = (0.1, 0.8)
 # Brightness of teeth: of what the skin shows, plus a constant, since exposure follows the face; where people in
 # clips show teeth, the brightest fifth of the mouth is 1.1 to 1.6 times as bright as the cheeks. They take half of the
 # skin's tint.
@@ -101,11 +100,9 @@ def draw_mouth(
     drawn = _behind(place, (upper_edge, behind_lower), cavity, lit(TONGUE, soft_parts))
     inwards = torch.stack([place.y - upper_edge, lower_edge - place.y])
     (upper, lower), shades, (between, _) = _rows(place.x, inwards, soft)
-    corners = mix(CORNER_SHADE, 1.0, smoothstep(0.0, CORNER_SHADE_CM, place.from_corner))
-    around = under_lip * corners
-    drawn = mix(drawn, tooth * shaded(LOWER_TONE * shades[1] * around), lower * lower_teeth)
+    drawn = mix(drawn, tooth * shaded(LOWER_TONE * shades[1] * under_lip), lower * lower_teeth)
     gum = smoothstep(-0.08, 0.08, inwards[0] - place.tooth_height + GUM_BETWEEN_CM * between)
-    row = mix(tooth * shaded(shades[0] * around), lit(GUM, soft_parts) * shaded(GUM_TONE * around), gum)
+    row = mix(tooth * shaded(shades[0] * under_lip), lit(GUM, soft_parts) * shaded(GUM_TONE * under_lip), gum)
     return mix(drawn, row, upper), upper
 
 

@@ -106,10 +106,9 @@ def test_the_gum_is_lower_between_two_teeth_than_above_each():
     assert height[between_first_two] >= height[middle_of_first] + 1
 
 
-def test_the_cheek_shows_behind_the_corners_of_the_lips_and_shades_teeth():
+def test_the_cheek_shows_behind_the_corners_of_the_lips():
     colours = draw(lower=0.0)[0].mean(0)
     assert colours[24, 5] > colours[24, 25] + 0.02  # beside the tongue and below the teeth
-    assert colours[6, 8] < 0.6 * colours[6, 55]
 
 
 def test_lips_that_meet_hide_the_last_rim_of_teeth(source, turn, directions):

@@ -21,8 +21,8 @@ from .view import source_grid
 # The columns, and how far below the lip each is looked at, cm.
 REACH_CM, COLUMNS = 2.4, 97
 DEPTH_STEP_CM, DEPTHS = 0.03, 48
-# Brightness in green for that of the skin, of no teeth and of teeth: in 28 photos of 14 people without teeth up to 0.51,
-# with teeth 0.81 and more, and 0.73 where a turned mouth shows lips alone.
+# Brightness in green for that of the skin, of no teeth and of teeth: in 28 photos of 14 people up to 0.51 without,
+# 0.81 and more with them, and 0.73 where a turned mouth shows lips alone.
 NO_TEETH, TEETH = 0.5, 0.75
 # A tooth begins near the lip as bright as this share of the brightest, and ends where a share of its own is left, cm.
 NEAR_LIP_CM, AS_TOOTH, LEFT_OF_TOOTH = 0.6, 0.6, 0.75

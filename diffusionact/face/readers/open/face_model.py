@@ -31,7 +31,7 @@ MOVING_WEIGHT = 0.5
 # Assumed standard deviations: of a landmark around the model, on the camera's plane (2 is the crop's side); of the
 # mesh's rotation. They balance the data against the priors.
 LANDMARK_SIGMA_PLANE = 0.01
-ROTATION_SIGMA_RAD = 0.05
+ROTATION_SIGMA_RAD = 0.02
 MIN_SCALE = 1e-3
 ITERATIONS = 4
 JAW_OPEN = EXPRESSION_NAMES.index("jawOpen")

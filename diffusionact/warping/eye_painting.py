@@ -16,6 +16,7 @@ from .eyes import (
     LASH_BELOW,
     LASH_COLUMNS,
     LASH_ROWS,
+    LID_RIM,
     NARROW,
     SHOWN,
     edge_curve,
@@ -49,8 +50,6 @@ LASH_CLOSING = (0.12, 0.4)
 LASHES_UP, LASHES_DOWN, MIN_LASH_REACH = (0.5, 0.75), (0.25, 0.5), 0.5
 # Share of the source's opening below which the slit between the lids is as dark as this share of the skin.
 SLIT_RATIO, SLIT_SHADE = (0.06, 0.3), 0.55
-# Rim of the opening that the lids' edges and lashes colour, in half patches.
-LID_RIM = 0.035
 # Movement of the iris against the lids, in iris radii, from which it is drawn anew.
 IRIS_STAYS, IRIS_MOVES = 0.06, 0.2
 # Change of the opening from which the iris would be squashed by the lids' warp.

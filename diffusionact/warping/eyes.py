@@ -24,6 +24,8 @@ LASH_ZONE = 0.26
 OUTER_LASHES = (0.2, 0.16)
 # Lashes: distances from the edge of the lid, in eye widths, and steps along it.
 LASH_BELOW, LASH_ABOVE, LASH_ROWS, LASH_COLUMNS = 0.05, 0.16, 24, 40
+# Rim of the opening that the lids' edges and lashes colour, in half patches.
+LID_RIM = 0.035
 IRIS_RINGS = 16
 IRIS_REACH = 1.1
 # An iris is never flatter than this: lids cover its upper and lower rim.
@@ -132,7 +134,7 @@ def _prepare(texture: Tensor, mesh: Tensor, ring: tuple[int, ...], iris: tuple[i
         torch.cat([mask, zone]),
         _lashes(patch, lid_skin, lids),
         rings,
-        _iris_colours(patch, mask, radius),
+        _iris_colours(patch, _clear_of_lids(mask), radius),
         opened[None, None],
     )
 
@@ -215,6 +217,12 @@ def _lashes(patch: Tensor, skin: Tensor, lids: Tensor) -> Tensor:
     height = smoothstep(LASH_ABOVE, 0.4 * LASH_ABOVE, distance / EYE_WIDTH_PX)
     depth = smoothstep(-LASH_BELOW, -0.3 * LASH_BELOW, distance / EYE_WIDTH_PX)
     return 1 - (height * depth)[:, None] * (1 - ratio)
+
+
+def _clear_of_lids(mask: Tensor) -> Tensor:
+    """The opening (1, P, P) without the rims above and below that lids colour."""
+    rim = round(LID_RIM * PATCH / 2)
+    return torch.minimum(mask.roll(rim, 1), mask.roll(-rim, 1))
 
 
 def _iris_colours(patch: Tensor, mask: Tensor, radius: Tensor) -> Tensor:

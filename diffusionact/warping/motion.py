@@ -9,7 +9,7 @@ from ..face.expression_names import EXPRESSION_NAMES
 from ..types import FaceCoefficients
 from .eyes import opening
 from .lips import keep_lips_apart, meet_lips
-from .placement import fit_placement, mesh_to_plane, move_placement
+from .placement import fit_placement, head_shape, mesh_to_plane, move_placement
 from .topology import EYE_RINGS, IRISES
 from .values import WarpMotion, WarpSource
 
@@ -63,7 +63,7 @@ def mesh_motion(source: WarpSource, meshes: Tensor) -> WarpMotion:
     """
     plane = mesh_to_plane(meshes)
     placement = fit_placement(plane)
-    return WarpMotion(placement, placement.to_head(plane) - source.shape)
+    return WarpMotion(placement, head_shape(placement, plane) - source.shape)
 
 
 def lid_ratio(source: Tensor, target: Tensor, own: Tensor) -> Tensor:

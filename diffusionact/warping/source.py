@@ -18,7 +18,15 @@ from .far_half import seen_aside
 from .light import light_on_skin
 from .mouth import prepare_mouth
 from .outline import depth_on_outline, find_outline
-from .placement import ALIGNED_SIZE, fit_placement, mesh_to_plane, model_origin, place_on_axis, transform_mesh
+from .placement import (
+    ALIGNED_SIZE,
+    fit_placement,
+    head_shape,
+    mesh_to_plane,
+    model_origin,
+    place_on_axis,
+    transform_mesh,
+)
 from .reading import FaceReading
 from .regions import dilate
 from .sampling import apply, blur, fill, mix, polygon_distance, sample, smoothstep
@@ -97,7 +105,7 @@ def _geometry(face: FaceReading, aligned: Tensor, crop_side: int) -> dict[str, T
     placement = fit_placement(mesh_to_plane(mesh))
     origin = model_origin(OpenFaceModel.from_bundled()).to(mesh)
     placement = place_on_axis(placement, face.coefficients.rotation, face.coefficients.camera, origin)
-    shape = placement.to_head(mesh_to_plane(mesh))[0]
+    shape = head_shape(placement, mesh_to_plane(mesh))[0]
     rings = surround(mesh[0], shape, placement, ALIGNED_SIZE / 2 * canvas_side(crop_side) / crop_side)
     to_grid = aligned_to_grid(crop_side, mesh.device)
     points, around = apply(to_grid, mesh[0, :, :2]), apply(to_grid, rings.aligned)

@@ -8,7 +8,7 @@ from diffusionact.warping import coefficient_motion, mesh_motion
 from diffusionact.warping.eyes import opening
 from diffusionact.warping.lips import keep_lips_apart, lip_gap
 from diffusionact.warping.motion import lid_ratio, move_irises, scale_lids
-from diffusionact.warping.placement import fit_placement, plane_to_aligned, transform_mesh
+from diffusionact.warping.placement import fit_placement, head_shape, mesh_to_plane, plane_to_aligned, transform_mesh
 from diffusionact.warping.surroundings import SKULL_CENTRE
 from diffusionact.warping.topology import (
     EYE_RINGS,
@@ -35,6 +35,21 @@ def test_a_turn_of_the_coefficients_turns_the_mesh_alike(source, turn, direction
     wanted = axis_angle_to_matrix(pose.rotation) @ axis_angle_to_matrix(source.rotation_values).transpose(1, 2)
     assert torch.allclose(motion.placement.rotation, wanted @ source.rotation, atol=1e-5)
     assert torch.allclose(motion.placement.scale, source.scale, atol=1e-6)
+
+
+def test_a_head_is_rounder_than_its_mesh_and_seen_where_that_was(reading):
+    plane = mesh_to_plane(transform_mesh(reading.mesh[None], reading.aligned[None]))
+    placement = fit_placement(plane)
+    shape, flat = head_shape(placement, plane), placement.to_head(plane)
+    assert torch.allclose(placement.place(shape)[..., :2], plane[..., :2], atol=1e-5)
+    deeper = (shape - flat)[0, :, 2]
+    nose_and_chin, ears = deeper[[1, 152]], deeper[[234, 454]]
+    assert (nose_and_chin[:, None] - ears).min() > 1.0  # cm
+
+
+def test_the_own_mesh_does_not_bend_the_face(source, reading):
+    change = mesh_motion(source, transform_mesh(reading.mesh[None], reading.aligned[None])).change
+    assert (change - change.mean(1, keepdim=True)).abs().max() < 5e-3  # all move in depth alike: no turn begins there
 
 
 def test_a_mesh_motion_puts_every_point_where_the_mesh_has_it(source, reading):

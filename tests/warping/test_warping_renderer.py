@@ -90,7 +90,7 @@ def test_yaw_and_pitch_move_the_nose_the_right_way(landmarker, render, turn):
 
     (left, left_pose), (right, right_pose) = nose_from_eyes(turn(yaw=-20)), nose_from_eyes(turn(yaw=20))
     assert right[0] - left[0] > 15
-    assert 30 < right_pose[0] - left_pose[0] < 50
+    assert 36 < right_pose[0] - left_pose[0] < 44
     (up, _), (down, _) = nose_from_eyes(turn(pitch=-15)), nose_from_eyes(turn(pitch=15))
     assert down[1] - up[1] > 8
 

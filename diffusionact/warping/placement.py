@@ -14,7 +14,8 @@ from .values import HeadPlacement
 ALIGNED_SIZE = 256
 # Heads are rounder than the meshes that the net draws of them: a point lacks MIDDLE_LACKS - SIDES_EXCEED * x^2 cm of
 # depth, x cm from the middle of the face. Fitted to 40 AI-made people by `tools/head_depth.py`; five others give 0.51
-# and 0.038, 30 rendered ones 0.29 and 0.023. With it turns are read back as far as they were asked for.
+# and 0.038, 30 rendered ones 0.29 and 0.023. Without it turns are read back as 0.83 of what was asked for, with it as
+# 0.96 (`benchmarks/read_back.py`).
 MIDDLE_LACKS, SIDES_EXCEED = 0.36, 0.029
 
 

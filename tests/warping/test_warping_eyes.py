@@ -7,7 +7,7 @@ import torch
 from diffusionact.warping.drawing import Drawing
 from diffusionact.warping.eye_painting import paint_eyes
 from diffusionact.warping.eyes import prepare_eyes
-from diffusionact.warping.sampling import apply, pixel_centres, pixels_to_grid
+from diffusionact.warping.sampling import apply, pixel_centres, pixels_to_grid, polygon_distance
 from diffusionact.warping.topology import EYE_RINGS, IRISES, NUM_FACE, NUM_MESH
 
 
@@ -30,6 +30,20 @@ def test_a_shut_eye_takes_the_iris_of_the_open_one_else_a_dull_one(bare_source):
     assert torch.equal(wink[0], open_eyes[1]) and torch.equal(wink[1], open_eyes[1])
     assert not torch.equal(open_eyes[0], open_eyes[1])
     assert (shut.amax(1) - shut.amin(1)).max() < 0.1 < shut.amax() < 0.4
+
+
+def test_what_lids_colour_is_not_the_irises_colour(bare_source):
+    mesh, side = with_shut_eyes(bare_source, ()), 1024
+    texture = torch.full((3, side, side), 0.2)
+    pixels = pixel_centres(side, side, mesh.device)
+    for ring in EYE_RINGS:
+        lids = (mesh[list(ring)] + 1) * (side / 2) - 0.5
+        (left, top), (right, bottom) = lids.amin(0).int().tolist(), (lids.amax(0).int() + 2).tolist()
+        box = slice(top, bottom), slice(left, right)
+        inside = polygon_distance(*pixels[box].unbind(-1), lids)
+        width = (lids[0] - lids[8]).norm()
+        texture[:, *box][:, (inside > 0) & (inside < 0.02 * width)] = 1.0
+    assert prepare_eyes(texture, mesh).iris_rings.max() < 0.3
 
 
 def paint(source, mesh, texture):

@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where the clips lie, at any depth")
     parser.add_argument("--report", type=Path, default=Path("runs/photo_evaluation"), help="default: %(default)s")
     parser.add_argument("--models", nargs="+", default=["photo"], metavar="NAME=PATH")
-    parser.add_argument("--frames", type=int, default=6, help="of each clip (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=12, help="of each clip (default: %(default)s)")
     parser.add_argument("--cross-pairs", type=int, default=10)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()

@@ -42,7 +42,7 @@ def test_what_lids_colour_is_not_the_irises_colour(bare_source):
         box = slice(top, bottom), slice(left, right)
         inside = polygon_distance(*pixels[box].unbind(-1), lids)
         width = (lids[0] - lids[8]).norm()
-        texture[:, *box][:, (inside > 0) & (inside < 0.02 * width)] = 1.0
+        texture[:, box[0], box[1]][:, (inside > 0) & (inside < 0.02 * width)] = 1.0
     assert prepare_eyes(texture, mesh).iris_rings.max() < 0.3
 
 

@@ -21,7 +21,7 @@ from .view import WORK_SIDE, small_grid, small_plane
 # The head's outline is followed by directions around the skull's centre, in this many bins of a full circle.
 BINS = 96
 # Degrees from upwards: hair lies nearer than the first; between the others head goes over into neck and shoulders.
-HAIR_DEG, BODY_DEG = 75.0, (95.0, 125.0)
+HAIR_DEG, BODY_DEG = 105.0, (95.0, 125.0)
 # In the skull's radii: where hair ends if no outline is seen, and between what it may; how far at least beyond an edge
 # that cuts it; the outline's softness.
 CROWN, PAST_EDGE, SOFTNESS = (1.05, 1.35), 0.08, 0.08
@@ -32,9 +32,12 @@ SLOPE, BODY_BLUR = 0.7, 4.0
 # The oval grown by these factors, downwards and upwards, is face, or the forehead above it where there is no fringe,
 # and must not be seen a second time.
 FACE, FOREHEAD = (1.03, 1.03), (1.03, 1.25)
-# Opacity of what is surely the person; differences from the skin's colour from which on it is hair, and a fringe rather
-# than a forehead in shadow; what skin counts beside hair, for those who have none.
-PERSON, HAIR, FRINGE, SKIN_WEIGHT = 0.9, (0.15, 0.35), (0.17, 0.37), 0.01
+# Opacity of what is surely the person; differences from the skin's colour from which on it is a fringe rather than a
+# forehead in shadow; what differs most from skin is hair, and the rest counts less by this power of its share.
+PERSON, FRINGE, HAIR_POWER, LEAST_HAIR = 0.9, (0.17, 0.37), 3, 0.1
+# Drawn strands: how many locks and strands in a full circle, their sway in degrees and its waves, and their contrast,
+# as a multiple of that of the hair that is seen, which is measured over so many px of the small canvas.
+NUM_STRANDS, SWAY_DEG, WAVES, CONTRAST, MAX_CONTRAST, CONTRAST_BLUR = (90, 800), 4.0, 6.0, 0.5, 0.1, 3.0
 # Blurs, px of the small canvas, of hair that is looked for farther and farther away.
 HAIR_REACH = (40.0, 20.0, 10.0)
 # Distances from the edge, shares of the crop's side: the border's own colours go over into broad hair, mirrored hair
@@ -83,7 +86,7 @@ def continue_beyond(source: WarpSource, layers: Layers, size: tuple[int, int]) -
     closed = _closed(source, layers.matte, places, *around)
     rim = _large(smoothstep(0.05, 0.3, blur(1 - _small(inside), RIM_BLUR)), inside)
     matte = torch.where(inside > 0.5, torch.maximum(layers.matte, rim * closed), closed)
-    person = mix(_person_beyond(source, layers, places, around[0]), layers.person, inside)
+    person = mix(_person_beyond(source, layers, places, *around), layers.person, inside)
     background = mix(_scene_beyond(source, layers, places), layers.background, inside)
     whole = mix(layers.photo, mix(background, person, matte), smoothstep(*TO_LAYERS, places.far))
     return Layers(mix(whole, layers.photo, inside), matte, person, background)
@@ -154,15 +157,19 @@ def _outline(person: Tensor, cut: Tensor) -> Tensor:
     return outline
 
 
-def _person_beyond(source: WarpSource, layers: Layers, places: Places, direction: Tensor) -> Tensor:
-    """(3, S, S) hair, mirrored at the edge and then its broad colour; below it the border's colours go on."""
+def _person_beyond(source: WarpSource, layers: Layers, places: Places, direction: Tensor, reach: Tensor) -> Tensor:
+    """(3, S, S) hair, mirrored at the edge and then drawn in its colours; below it the border's colours go on."""
     far = places.far
     colour, person, inside = _small(torch.cat([layers.person, layers.matte, source.inside])).split([3, 1, 1])
     from_skin = (colour - source.light[:, None, None]).norm(dim=0, keepdim=True)
     fringe = smoothstep(*FRINGE, from_skin) * _outside(source, FACE)
     own = (person > PERSON) * (inside > PERSON) * torch.maximum(_outside(source, FOREHEAD), fringe)
-    weight = own * (direction.abs() < HAIR_DEG) * smoothstep(*HAIR, from_skin).clamp(min=SKIN_WEIGHT)
-    head = mix(layers.person, _large(_broad(colour, weight), far), smoothstep(*TO_HAIR, far))
+    above = own * (direction.abs() < HAIR_DEG)
+    if float(above.sum()) == 0:
+        return layers.person
+    weight = above * (from_skin / (from_skin * above).amax().clamp(min=LEAST_HAIR)) ** HAIR_POWER
+    hair = _large(_broad(colour, weight), far) * (1 + _contrast(colour, weight) * _strands(direction, reach, far))
+    head = mix(layers.person, hair, smoothstep(*TO_HAIR, far))
     strands = torch.cat([layers.person, _large(blur(own, OWN_BLUR), far)])
     mirrored, is_own = sample(strands, places.mirrored).split([3, 1])
     head = mix(head, mirrored, smoothstep(0.5, 1.0, is_own) * smoothstep(*STRANDS, far))
@@ -184,6 +191,26 @@ def _broad(colour: Tensor, weight: Tensor) -> Tensor:
         near = blur(weight, sigma)
         result = mix(result, blur(colour * weight, sigma) / near.clamp(min=1e-6), smoothstep(0.0, 0.1, near))
     return result
+
+
+def _contrast(colour: Tensor, weight: Tensor) -> Tensor:
+    """() spread of the brightness of hair (3, w, w) over a short distance, as a share of it."""
+    luma = colour.mean(0, keepdim=True)
+    share = weight / weight.sum().clamp(min=1e-6)
+    spread = ((luma - blur(luma, CONTRAST_BLUR)).square() * share).sum().sqrt()
+    return (CONTRAST * spread / (luma * share).sum().clamp(min=0.05)).clamp(max=MAX_CONTRAST)
+
+
+def _strands(direction: Tensor, reach: Tensor, like: Tensor) -> Tensor:
+    """(1, S, S) brightness of strands around 0, waving outwards from the skull's centre; always the same ones."""
+    direction, reach = _large(torch.stack([direction, reach]), like)
+    generator, brightness = torch.Generator().manual_seed(0), torch.zeros_like(reach)
+    circle = (direction + SWAY_DEG * (WAVES * reach + direction / SWAY_DEG / 4).sin()) / 360 + 0.5
+    for count in NUM_STRANDS:
+        strands, place = torch.randn(count, generator=generator).to(like), circle * count
+        low = place.floor().long()
+        brightness += torch.lerp(strands[low % count], strands[(low + 1) % count], place - low)
+    return brightness[None]
 
 
 def _scene_beyond(source: WarpSource, layers: Layers, places: Places) -> Tensor:

@@ -76,3 +76,9 @@ def test_within_the_photo_nothing_changes(taken_apart):
 def test_nothing_beyond_is_trusted(taken_apart):
     _, source = taken_apart(HAIR)
     assert source.background_seen[source.inside == 0].max() == 0
+
+
+def test_drawn_hair_has_strands(taken_apart):
+    _, source = taken_apart(FOREHEAD)
+    row = [(x, FOREHEAD - 50) for x in range(MIDDLE - 25, MIDDLE + 25)]
+    assert shown(source, "texture", FOREHEAD, *row).mean(0).diff().abs().mean() > 0.004

@@ -99,7 +99,7 @@ def find_own_teeth(source: WarpSource, middle: Tensor, front: Tensor, lips: Tens
     if not near.any():
         return _none(upper, source.light)
     brightest = white[near].quantile(BRIGHTEST)
-    bright = near & (white > LEFT_OF_TOOTH * brightest)
+    bright = near & (white >= LEFT_OF_TOOTH * brightest)  # never empty, not even where all is black
     shows = smoothstep(NO_TEETH, TEETH, colours[1, bright].mean() / source.light[1].clamp(min=0.02))
     tooth, begins, end = _column_ends(white, seen, depth, brightest)
     edge = upper - end

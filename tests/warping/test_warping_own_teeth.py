@@ -82,6 +82,13 @@ def test_what_is_dark_or_red_under_the_lip_is_no_teeth(painted):
     assert find_own_mouth(painted(ground=RED)).teeth.shows < 0.1
 
 
+def test_a_black_mouth_is_rendered_as_one_without_teeth(painted, directions, own):
+    """Where every value is 0, nothing is divided by it."""
+    black = painted(ground=(0.0, 0.0, 0.0))
+    assert find_own_mouth(black).teeth.shows == 0
+    assert looker(black, directions, own, drop=0.6)(0.2, black.shape[14, 1] + 0.1) < 0.4
+
+
 def test_gum_is_told_from_the_shade_of_the_lip(painted):
     gum = painted((WHITE, lambda x, down: (down > 0.25) & (down < 0.95)), ground=RED)
     shade = painted((WHITE, lambda x, down: (down > 0.2) & (down < 0.5)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -67,7 +66,7 @@ class PartWorker(RowWorker):
             if to_publish or not reenact_parts.is_divisible(job):
                 return ()
             if self._again:
-                shutil.rmtree(reenact_parts.parts_folder(job.output), ignore_errors=True)
+                reenact_parts.discard(job.output)
             return tuple(reenact_parts.prepare(job, self._part_frames))
 
 

@@ -24,6 +24,7 @@ from ..pipelines import DiffusionActPipeline
 from ..types import FacePose, SourceCodes, map_tensors
 from ..video import is_clip
 from ..video.lossless import read_lossless, write_lossless
+from ..weights import some_of
 from .loading import load_photo, load_pipeline, load_source, pose_options
 from .output_frames import OutputFrames, is_transparent
 from .reenact import check, check_engine, open_driving, write_frames
@@ -31,6 +32,7 @@ from .reenact import check, check_engine, open_driving, write_frames
 logger = logging.getLogger(__name__)
 
 FOLDER_SUFFIX = ".parts"
+PART_SUFFIX = ".nut"
 JOB, SOURCE, POSES = "job.json", "source.safetensors", "poses.safetensors"
 # Options that change nothing in the frames, and what belongs to this process.
 NOT_OF_THE_JOB = ("overwrite", "held_pipeline", "run", "parse")
@@ -109,15 +111,34 @@ def parts_folder(output: Path) -> Path:
     return output.with_name(output.name + FOLDER_SUFFIX)
 
 
+def discard(output: Path) -> None:
+    """Remove what was prepared and rendered for an output.
+
+    Raises:
+        FileExistsError: if its folder also holds something else.
+    """
+    folder = parts_folder(output)
+    if not folder.exists():
+        return
+    names = sorted(path.name for path in folder.iterdir())
+    foreign = [name for name in names if name not in (JOB, SOURCE, POSES) and not name.endswith((PART_SUFFIX, ".tmp"))]
+    if foreign:
+        raise FileExistsError(
+            f"Expected only parts of {output.name} in {str(folder)!r}, received {some_of(foreign)}. Move them "
+            "away, or choose another output path."
+        )
+    shutil.rmtree(folder)
+
+
 def _part(folder: Path, frames: FrameRange) -> Path:
-    return folder / f"{frames[0]:08d}.nut"
+    return folder / f"{frames[0]:08d}{PART_SUFFIX}"
 
 
 def _folder_of(options: argparse.Namespace, pipeline: DiffusionActPipeline, part_frames: int) -> Path:
     """The folder of a job; what was made for another one is removed."""
     folder, job = parts_folder(options.output), _description(options, pipeline, part_frames)
-    if folder.exists() and not ((folder / JOB).exists() and (folder / JOB).read_text(encoding="utf-8") == job):
-        shutil.rmtree(folder)
+    if not ((folder / JOB).exists() and (folder / JOB).read_text(encoding="utf-8") == job):
+        discard(options.output)
     if not folder.exists():
         folder.mkdir()
         with images.written_under_temporary_name(folder / JOB) as temporary:

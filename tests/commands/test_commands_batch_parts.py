@@ -142,6 +142,16 @@ def test_parts_of_another_job_are_not_used(table, monkeypatch):
     assert output.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.parametrize("words", [(), ("--again",)], ids=["first", "again"])
+def test_a_folder_with_other_files_is_never_removed(table, words):
+    jobs, output = table("one", **DIFFUSION)
+    folder = reenact_parts.parts_folder(output)
+    folder.mkdir()
+    (folder / "holiday.jpg").write_text("mine")
+    assert main(["batch", str(jobs), *SPLIT, *words]) == 1
+    assert (folder / "holiday.jpg").read_text() == "mine" and not output.exists()
+
+
 def interrupt(*_):
     raise KeyboardInterrupt
 

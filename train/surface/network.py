@@ -62,7 +62,8 @@ class SurfaceModel(GuidedModel):
         known = UNet.from_pretrained(DEMO_FOLDER / "unet")
         arguments = {name: value for name, value in known.config.items() if not name.startswith("_")}
         unet = UNet(**{**arguments, "guide_channels": GUIDE_CHANNELS})
-        unet.load_state_dict(known.state_dict(), strict=False)
+        guide = {name: value for name, value in unet.state_dict().items() if name.startswith("guide_in.")}
+        unet.load_state_dict(known.state_dict() | guide)
         with torch.no_grad():
             unet.guide_in.weight[:, : known.conv_in.in_channels] = known.conv_in.weight
             for parameter in (unet.conv_in.weight, *unet.conv_out.parameters()):

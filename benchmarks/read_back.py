@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from itertools import islice
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -46,7 +45,7 @@ def main() -> None:
     preparer, face_model = PhotoPreparer(), OpenFaceModel.from_bundled()
     slopes: dict[str, list[float]] = {name: [] for name in TURNS}
     for path in parser.parse_args().files:
-        photo = next(iter(islice(open_frames(path), 1)))
+        photo = next(iter(open_frames(path)))
         try:
             source = prepare(photo, preparer, face_model)
         except NoFaceFoundError as error:
@@ -55,7 +54,11 @@ def main() -> None:
         for name, (axis, degrees) in TURNS.items():
             slopes[name] += read_back(source, preparer, axis, degrees)
     for name, values in slopes.items():
-        print(f"{name}: slope {mean(values):.3f} of {len(values)} people, standard deviation {stdev(values):.3f}")
+        if not values:
+            print(f"{name}: no face was read often enough")
+            continue
+        spread = f", standard deviation {stdev(values):.3f}" if len(values) > 1 else ""
+        print(f"{name}: slope {mean(values):.3f} of {len(values)} people{spread}")
 
 
 def prepare(photo: Tensor, preparer: PhotoPreparer, face_model: OpenFaceModel) -> WarpSource:

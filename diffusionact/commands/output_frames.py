@@ -107,9 +107,12 @@ class OutputFrames:
         return max(1, min(wanted, MAX_CHUNK_PIXELS // (height * width)))
 
     def finish(
-        self, stream: Iterator[ReenactedFrame], driving: FrameSource, report: ReenactmentReport | None
+        self, stream: Iterator[ReenactedFrame], driving: FrameSource | None, report: ReenactmentReport | None
     ) -> Iterator[Tensor]:
-        """Yield uint8 (H, W, 3) output frames, (H, W, 4) with alpha or a matte; a report looks at the faces."""
+        """Yield uint8 (H, W, 3) output frames, (H, W, 4) with alpha or a matte; a report looks at the faces.
+
+        Panels side by side alone need `driving`.
+        """
         panels = iter(driving) if self._options.side_by_side else None
         for frame in stream:
             face = self._face(frame)

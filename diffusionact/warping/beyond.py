@@ -34,7 +34,7 @@ SLOPE, BODY_BLUR = 0.7, 4.0
 FACE, FOREHEAD = (1.03, 1.03), (1.03, 1.25)
 # Opacity of what is surely the person; differences from the skin's colour from which on it is a fringe rather than a
 # forehead in shadow; what differs most from skin is hair, and the rest counts less by this power of its share.
-PERSON, FRINGE, HAIR_POWER, LEAST_HAIR = 0.9, (0.17, 0.37), 3, 0.1
+PERSON, FRINGE, HAIR_POWER, MIN_HAIR = 0.9, (0.17, 0.37), 3, 0.1
 # Drawn strands: how many locks and strands in a full circle, their sway in degrees and its waves, and their contrast,
 # as a multiple of that of the hair that is seen, which is measured over so many px of the small canvas.
 NUM_STRANDS, SWAY_DEG, WAVES, CONTRAST, MAX_CONTRAST, CONTRAST_BLUR = (90, 800), 4.0, 6.0, 0.5, 0.1, 3.0
@@ -167,11 +167,12 @@ def _person_beyond(source: WarpSource, layers: Layers, places: Places, direction
     above = own * (direction.abs() < HAIR_DEG)
     if float(above.sum()) == 0:
         return layers.person
-    weight = above * (from_skin / (from_skin * above).amax().clamp(min=LEAST_HAIR)) ** HAIR_POWER
-    hair = _large(_broad(colour, weight), far) * (1 + _contrast(colour, weight) * _strands(direction, reach, far))
+    weight = above * (from_skin / (from_skin * above).amax().clamp(min=MIN_HAIR)) ** HAIR_POWER
+    strands = 1 + _contrast(colour, weight) * _strands(direction, reach, far)
+    hair = (_large(_broad(colour, weight), far) * strands).clamp(0, 1)
     head = mix(layers.person, hair, smoothstep(*TO_HAIR, far))
-    strands = torch.cat([layers.person, _large(blur(own, OWN_BLUR), far)])
-    mirrored, is_own = sample(strands, places.mirrored).split([3, 1])
+    near = torch.cat([layers.person, _large(blur(own, OWN_BLUR), far)])
+    mirrored, is_own = sample(near, places.mirrored).split([3, 1])
     head = mix(head, mirrored, smoothstep(0.5, 1.0, is_own) * smoothstep(*STRANDS, far))
     return mix(head, layers.person, _large(smoothstep(*BODY_DEG, direction.abs())[None], far))
 

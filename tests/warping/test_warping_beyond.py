@@ -82,3 +82,11 @@ def test_drawn_hair_has_strands(taken_apart):
     _, source = taken_apart(FOREHEAD)
     row = [(x, FOREHEAD - 50) for x in range(MIDDLE - 25, MIDDLE + 25)]
     assert shown(source, "texture", FOREHEAD, *row).mean(0).diff().abs().mean() > 0.004
+
+
+def test_drawn_strands_of_bright_hair_stay_colours(taken_apart, photo):
+    bare, _ = taken_apart(FOREHEAD)
+    height, width = photo.shape[0] - FOREHEAD, photo.shape[1]
+    stripes = (0.7 + 0.3 * (torch.arange(width) % 16 < 12)).expand(1, 3, height, width)
+    whole = with_matte(bare, torch.ones(1, 1, height, width), stripes, stripes)
+    assert whole.colour.min() >= 0 and whole.colour.max() <= 1

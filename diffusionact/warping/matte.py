@@ -29,6 +29,7 @@ BACKGROUND_MARGIN = 0.05  # loose strands beside the outline are left out of the
 MIRROR_DEPTH = (0.15, 0.35)  # between these depths behind the person the mirrored background fades
 BROAD = 0.1  # structures of this size and less are mirrored; it is a radius
 MIRROR_BLUR = 0.06  # of the way to the rim, which is ragged where hair is
+MIRROR_FADE = 0.12  # it ends over this way where its mirror image would lie beyond the photo, or on the person
 GUIDED_EPSILON = 3e-4
 SETTLED = 0.06  # of the filter's answer: nearer to 0 or 1 than this is 0 or 1, or a haze would stay
 # No person recognised: the matte is the face's hull enlarged by these factors, soft between them.
@@ -44,7 +45,7 @@ class Matte:
     Attributes:
         alpha: (1, 1, H, W) in [0, 1], 1 = person.
         foreground: (1, 3, H, W) in [0, 1], the person's colour without background in it; the photo where alpha is 1.
-        background: (1, 3, H, W) in [0, 1], smooth behind the person.
+        background: (1, 3, H, W) in [0, 1], made up behind the person.
     """
 
     alpha: Tensor
@@ -163,7 +164,7 @@ def own_colour(image: Tensor, small: Tensor, alpha: Tensor, length: float) -> Te
 
 
 def background_behind(image: Tensor, small: Tensor, alpha: Tensor, length: float) -> Tensor:
-    """The photo without the person (1, 3, H, W): the rim's colours run smoothly into each other behind them."""
+    """The photo without the person (1, 3, H, W): mirrored behind the rim, deeper a smooth mix of the rim's colours."""
     share = resize(alpha, small.shape[2:])
     margin = max(2, round(BACKGROUND_MARGIN * length))
     person = box_blur(dilate((share > 0.03).float(), margin), max(1, margin // 2))
@@ -201,8 +202,11 @@ def mirrored_inwards(image: Tensor, known: Tensor, length: float) -> tuple[Tenso
     rows, columns = ((torch.arange(count, device=image.device) + 0.5) * 2 / count - 1 for count in size)
     here = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))[None]
     grid = (here + 2 * resize(step, size)).movedim(1, -1)
-    there = F.grid_sample(resize(known, size), grid, padding_mode="zeros", align_corners=False)
-    return F.grid_sample(image, grid, padding_mode="border", align_corners=False), there * resize(deep, size)
+    there = F.grid_sample(known, resize(grid.movedim(-1, 1), (height, width)).movedim(1, -1), align_corners=False)
+    # It fades before it ends: nothing of the person is mirrored, and the photo's edge leaves no edge in the hole.
+    radius = max(1, round(MIRROR_FADE * length / 4))
+    there = box_blur(box_blur(erode(there, 2 * radius), radius), radius)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=False), resize(there * deep, size)
 
 
 def _check(image: Tensor, probability: Tensor) -> None:

@@ -191,3 +191,11 @@ def test_texture_goes_on_behind_the_rim_of_the_person_and_ends_deep_inside(scene
         behind[rows, column].std(dim=1).mean() for rows in (slice(20, 40), slice(60, 66), slice(124, 132))
     )
     assert beside > 0.4 and rim > 0.6 * beside and deep < 0.2 * beside
+
+
+def test_photos_edge_leaves_none_in_the_background_behind_a_high_person(scene):
+    _, alpha, _, face = scene
+    high, face = alpha.roll(-46, 2), face - face.new_tensor([0, 46])  # 10 px below the photo's edge
+    stripes = 0.5 + 0.3 * torch.sin(torch.arange(SIDE) / 8).expand(1, 3, SIDE, SIDE)
+    behind = extract_matte(high * 0.5 + (1 - high) * stripes, coarse_probability(high), face).background
+    assert behind.diff(dim=3).abs().max() < 2 * stripes.diff(dim=3).abs().max()

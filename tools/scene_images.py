@@ -32,6 +32,8 @@ MOTIONS = ("nod", "laugh", "wink", "talk", "look_around", "surprise")
 HER_HEAD = (96, 0, 352, 256)
 # Cuts through the hair, or the forehead, of two photos: left, upper, right and lower end, shares of the sides.
 CLOSE = ((WOMAN, (0.2, 0.1, 0.86, 0.76)), (ASTRONAUT, (0.25, 0.1, 0.62, 0.47)))
+# Frames per second that are rendered where only one of them is shown.
+SPARSE = ("--frame-rate", "5")
 # Two colours that no photo has, and how many squares of them are side by side.
 MAGENTA, GREEN, SQUARES = (220, 60, 160), (60, 200, 120), 16
 
@@ -67,7 +69,7 @@ def motion(folder: Path) -> Image.Image:
     """Two photos, and in each a moment of every motion."""
     rows = []
     for photo in (WOMAN, ASTRONAUT):
-        moving = [reenacted(folder, photo, "--motion", name) for name in MOTIONS]
+        moving = [reenacted(folder, photo, "--motion", name, *SPARSE) for name in MOTIONS]
         rows.append([moving[0][0], *map(peak, moving)])
     return sheet(rows, 256)
 
@@ -80,7 +82,8 @@ def close(folder: Path) -> Image.Image:
         part = image.crop(tuple(round(share * side) for share, side in zip(cut, 2 * image.size, strict=True)))
         part.save(folder / f"close{index}.png")
         nod, turn = (
-            reenacted(folder, folder / f"close{index}.png", "--motion", name) for name in ("nod", "look_around")
+            reenacted(folder, folder / f"close{index}.png", "--motion", name, *SPARSE)
+            for name in ("nod", "look_around")
         )
         rows.append([part, nod[0], peak(nod), peak(turn)])
     return sheet(rows, 256)
@@ -108,7 +111,8 @@ def group(folder: Path) -> Image.Image:
     """Two people side by side; below one laughs while the other shakes her head."""
     photo = beside(Image.open(WOMAN), Image.open(ASTRONAUT).crop(HER_HEAD), 480)
     photo.save(folder / "two.png")
-    return above(photo, peak(reenacted(folder, folder / "two.png", "--drive", "0=laugh", "--drive", "1=shake")))
+    drives = ("--drive", "0=laugh", "--drive", "1=shake")
+    return above(photo, peak(reenacted(folder, folder / "two.png", *drives, *SPARSE)))
 
 
 def group_clip(folder: Path) -> Image.Image:
@@ -130,9 +134,10 @@ def alpha(folder: Path) -> Image.Image:
     """A photo, its person cut out in two poses, a matte, and the face in a larger square."""
     cut = ("--background", "transparent")
     turned, laughing = (
-        peak(reenacted(folder, ASTRONAUT, "--motion", name, "--paste-back", *cut)) for name in ("look_around", "laugh")
+        peak(reenacted(folder, ASTRONAUT, "--motion", name, "--paste-back", *cut, *SPARSE))
+        for name in ("look_around", "laugh")
     )
-    larger = peak(reenacted(folder, ASTRONAUT, "--motion", "nod", "--source-crop", "scale=1.5", *cut))
+    larger = peak(reenacted(folder, ASTRONAUT, "--motion", "nod", "--source-crop", "scale=1.5", *cut, *SPARSE))
     photo, matte = Image.open(ASTRONAUT), turned.getchannel("A")
     return sheet([[photo, on_squares(turned), on_squares(laughing), matte, on_squares(larger)]], 300)
 

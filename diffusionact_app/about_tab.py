@@ -36,8 +36,8 @@ DEMO = (
 )
 PHOTO = (
     "This is the model **photo**: the photo itself, moved by geometry, without a generative network. It keeps the "
-    "photo's sharpness and is believable to about 20 degrees of head turn; hair and neck move along. Light does not "
-    "change, and the inside of a mouth that was shut is drawn."
+    "photo's sharpness and is believable to about 30 degrees of head turn; hair and neck move along. Cast shadows "
+    "stay where they were, and teeth that the photo does not show are drawn."
 )
 OTHER = "The loaded model is `{name}`. Its own licence and limits apply."
 USE = f"""

@@ -34,7 +34,7 @@ SLOPE, BODY_BLUR = 0.7, 4.0
 FACE, FOREHEAD = (1.03, 1.03), (1.03, 1.25)
 # Opacity of what is surely the person; differences from the skin's colour from which on it is a fringe rather than a
 # forehead in shadow; what differs most from skin is hair, and the rest counts less by this power of its share.
-PERSON, FRINGE, HAIR_POWER, MIN_HAIR = 0.9, (0.17, 0.37), 3, 0.1
+PERSON, FRINGE, HAIR_POWER, MIN_HAIR = 0.9, (0.17, 0.37), 2, 0.1
 # Drawn strands: how many locks and strands in a full circle, their sway in degrees and its waves, and their contrast,
 # as a multiple of that of the hair that is seen, which is measured over so many px of the small canvas.
 NUM_STRANDS, SWAY_DEG, WAVES, CONTRAST, MAX_CONTRAST, CONTRAST_BLUR = (90, 800), 4.0, 6.0, 0.5, 0.1, 3.0

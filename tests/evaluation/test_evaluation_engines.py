@@ -51,6 +51,9 @@ class TurningEngine:
     def encode_steps(self, num_inversion_steps=None):
         return 0
 
+    def check_sampling(self, sampling):
+        pass
+
     def steps_per_frame(self, sampling):
         return 1
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .canvas import photo_positions, photo_side
+from .canvas import beyond_photo, photo_positions, photo_side
 from .sampling import apply, blur, mix, polygon_distance, sample, smoothstep
 from .surroundings import SKULL_CENTRE, on_skull
 from .topology import OVAL
@@ -99,7 +99,7 @@ def _places(source: WarpSource, size: tuple[int, int]) -> Places:
     x, y = positions.unbind(-1)
     beside = (x - x.clamp(0, end[0])).abs()
     nearest = torch.minimum(torch.stack([x, y - SLOPE * beside], dim=-1).clamp(min=0), end)
-    far = torch.maximum(-positions, positions - end).amax(-1) / photo_side(source.aligned)
+    far = beyond_photo(positions, size) / photo_side(source.aligned)
     grids = (apply(source.to_grid, apply(source.aligned, place)) for place in (mirrored, nearest))
     return Places(far, *grids)
 
@@ -132,9 +132,7 @@ def _closed(source: WarpSource, matte: Tensor, places: Places, direction: Tensor
     edge = _farthest(reach.flatten(), bin_of, shown)
     person = _farthest(reach.flatten(), bin_of, shown & (small.flatten() > 0.5))
     outline = _outline(person, person > edge - PAST_EDGE)
-    low = (place - 0.5).floor().long()
-    limit = torch.lerp(outline[low % BINS], outline[(low + 1) % BINS], place - 0.5 - low)
-    head = smoothstep(SOFTNESS, -SOFTNESS, reach - limit)
+    head = smoothstep(SOFTNESS, -SOFTNESS, reach - _on_circle(outline, place - 0.5))
     body = smoothstep(0.4, 0.6, blur(_small(sample(matte, places.shoulders)), BODY_BLUR)[0])
     return _large(mix(head, body, smoothstep(*BODY_DEG, direction.abs()))[None], matte)
 
@@ -208,10 +206,14 @@ def _strands(direction: Tensor, reach: Tensor, like: Tensor) -> Tensor:
     generator, brightness = torch.Generator().manual_seed(0), torch.zeros_like(reach)
     circle = (direction + SWAY_DEG * (WAVES * reach + direction / SWAY_DEG / 4).sin()) / 360 + 0.5
     for count in NUM_STRANDS:
-        strands, place = torch.randn(count, generator=generator).to(like), circle * count
-        low = place.floor().long()
-        brightness += torch.lerp(strands[low % count], strands[(low + 1) % count], place - low)
+        brightness += _on_circle(torch.randn(count, generator=generator).to(like), circle * count)
     return brightness[None]
+
+
+def _on_circle(values: Tensor, index: Tensor) -> Tensor:
+    """Values (K,) in a circle at any index (*S,), between two of them a mix of both."""
+    low = index.floor().long()
+    return torch.lerp(values[low % len(values)], values[(low + 1) % len(values)], index - low)
 
 
 def _scene_beyond(source: WarpSource, layers: Layers, places: Places) -> Tensor:

@@ -57,7 +57,7 @@ def lay_out(photo: Tensor, aligned: Tensor, crop_side: int) -> tuple[Tensor, Ten
     photo, positions, size = _shrunk(photo, aligned, crop_side)
     # Not mirrored: a photo cut close would show a second face there.
     laid = sample(photo, _to_grid(positions, size), "bicubic").clamp(0.0, 1.0)
-    beyond = (torch.maximum(-positions, positions - positions.new_tensor([size[1] - 1.0, size[0] - 1.0]))).amax(-1)
+    beyond = beyond_photo(positions, size)
     inside = (1.0 - BORDER_PX - beyond).clamp(0.0, 1.0)
     far = beyond / photo_side(aligned)
     if far.amax() <= 0:
@@ -90,6 +90,11 @@ def photo_positions(aligned: Tensor, crop_side: int) -> Tensor:
     side = canvas_side(crop_side)
     from_photo = compose_transforms(aligned_to_canvas(crop_side).to(aligned)[None], aligned[None])
     return apply(invert_transform(from_photo)[0], pixel_centres(side, side, aligned.device))
+
+
+def beyond_photo(positions: Tensor, size: tuple[int, int]) -> Tensor:
+    """(*S,) how far px (*S, 2) lie beyond a photo of (height, width), px; below 0 within it."""
+    return torch.maximum(-positions, positions - positions.new_tensor([size[1] - 1.0, size[0] - 1.0])).amax(-1)
 
 
 def _to_grid(positions: Tensor, size: tuple[int, int]) -> Tensor:

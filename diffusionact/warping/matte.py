@@ -196,7 +196,8 @@ def mirrored_inwards(image: Tensor, known: Tensor, length: float) -> tuple[Tenso
     height, width = known.shape[2:]
     away = to_nearest(known > 0.5)
     deep = 1 - smoothstep(*(share * length for share in MIRROR_DEPTH), away.square().sum(1, keepdim=True).sqrt())
-    away = box_blur(box_blur(away, max(1, round(MIRROR_BLUR * length))), max(1, round(MIRROR_BLUR * length)))
+    radius = max(1, round(MIRROR_BLUR * length))
+    away = box_blur(box_blur(away, radius), radius)
     size = image.shape[2:]
     step = away * away.new_tensor([2 / width, 2 / height])[:, None, None]  # of the grid
     rows, columns = ((torch.arange(count, device=image.device) + 0.5) * 2 / count - 1 for count in size)

@@ -18,6 +18,7 @@ from diffusionact.metrics.sharpness import blur
 from diffusionact.perception.open_perception import load_portrait_net
 
 from .guided_model import GuidedInput, GuidedModel, few_step_scheduler
+from .run_state import load_state, save_state
 
 EDGES, FEATURES, STYLE = 0.5, 0.5, 20.0
 MIN_AREA_PX = 20.0
@@ -112,13 +113,8 @@ class Fitting:
         self._learning_rate, self._warm_up_steps = learning_rate, warm_up_steps
         learnt = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(learnt, learning_rate, (0.9, 0.99), weight_decay=0.01)
-        self.step, self.run, self._path = 0, run, run / "checkpoint.pt"
-        run.mkdir(parents=True, exist_ok=True)
-        if self._path.exists():
-            saved = torch.load(self._path, weights_only=True)
-            self.step = saved.pop("step")
-            for name, part in self._parts().items():
-                part.load_state_dict(saved[name])
+        self.run, self._path = run, run / "checkpoint.pt"
+        self.step = load_state(self._path, self._parts())
 
     def learn(self, loss: Tensor) -> None:
         """One step down a loss."""
@@ -136,9 +132,7 @@ class Fitting:
 
     def save(self) -> None:
         """Write the state and the averaged model, the state whole or not at all."""
-        temporary = self._path.with_suffix(".tmp")
-        torch.save({**{name: part.state_dict() for name, part in self._parts().items()}, "step": self.step}, temporary)
-        temporary.replace(self._path)
+        save_state(self._path, self._parts(), self.step)
         self.average.save(self.run / "model")
 
     def _parts(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -16,13 +17,26 @@ from .arguments import check_fields
 Pairs = TypeVar("Pairs")
 
 
+class PairTensors:
+    """What dataclasses of tensors, one row a pair, have in common."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """All rows of some of one kind."""
+    kind = type(parts[0])
+    return kind(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(kind)))
+
+
 def save_shard(path: Path, people: Sequence[tuple[str, Any]]) -> None:
     """Write the pairs of some people, whole or not at all; numbers with a point in half precision."""
     tensors: dict[str, Tensor] = {}
     for name, pairs in people:
-        for field in fields(pairs):
-            value = getattr(pairs, field.name)
-            tensors[f"{name}.{field.name}"] = (value.half() if value.is_floating_point() else value).contiguous()
+        for field, value in pairs.tensors().items():
+            tensors[f"{name}.{field}"] = (value.half() if value.is_floating_point() else value).contiguous()
     temporary = path.with_suffix(".tmp")
     save_file(tensors, temporary)
     temporary.replace(path)

@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 from diffusionact.warping.topology import load_topology
 
 from ..experiments.arguments import check_count, check_shards, input_errors_as_messages
+from ..experiments.run_state import load_state, save_state
 from ..experiments.shards import load_shards
 from .network import LightField
 from .pairs import LightPairs
@@ -147,13 +148,8 @@ class Fitting:
         self.network, self.average = LightField(), LightField()
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(self.network.parameters(), LEARNING_RATE, (0.9, 0.99), weight_decay=0.01)
-        self.step, self._path = 0, run / "checkpoint.pt"
-        run.mkdir(parents=True, exist_ok=True)
-        if self._path.exists():
-            saved = torch.load(self._path, weights_only=True)
-            self.step = saved.pop("step")
-            for name, part in self._parts().items():
-                part.load_state_dict(saved[name])
+        self._path = run / "checkpoint.pt"
+        self.step = load_state(self._path, self._parts())
 
     def learn(self, batch: dict[str, Tensor], share: float, generator: torch.Generator) -> float:
         """One step on a batch; `share` of the run is done. Returns the loss."""
@@ -176,9 +172,7 @@ class Fitting:
 
     def save(self) -> None:
         """Write the state, whole or not at all."""
-        temporary = self._path.with_suffix(".tmp")
-        torch.save({**{name: part.state_dict() for name, part in self._parts().items()}, "step": self.step}, temporary)
-        temporary.replace(self._path)
+        save_state(self._path, self._parts(), self.step)
 
     def _parts(self) -> dict[str, Any]:
         return {"network": self.network, "average": self.average, "optimiser": self.optimiser}

@@ -6,7 +6,7 @@ skin: what a light that follows the turn has to multiply by. Brightness is lumin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from diffusionact.warping.sampling import sample
 from diffusionact.warping.topology import NUM_FACE, SKIN
 from diffusionact.warping.view import crop_output, plane_to_output
 
+from ..experiments.shards import PairTensors
 from .relighting import smooth_normals
 
 SIZE = 128
@@ -32,7 +33,7 @@ MAX_RATIO = 2.5
 
 
 @dataclass(frozen=True)
-class LightPairs:
+class LightPairs(PairTensors):
     """One source and T targets; the order of the vertices is that of the face mesh.
 
     Attributes:
@@ -57,10 +58,6 @@ class LightPairs:
 
     def __len__(self) -> int:
         return len(self.ratio)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def measure_pairs(source: WarpSource, reading: FaceReading, motion: WarpMotion, frames: list[Tensor]) -> LightPairs:

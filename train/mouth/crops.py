@@ -22,13 +22,15 @@ from diffusionact.warping.topology import LIP_OUTLINE, LIP_RING
 from diffusionact.warping.values import HeadPlacement
 from diffusionact.warping.view import crop_output
 
+from ..experiments.shards import PairTensors
+
 IMAGE_SIZE, CROP_SIZE, SIDE_CM = 256, 64, 7.5
 JAW_LINE = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397)
 MARKS = (*LIP_RING, *LIP_OUTLINE, *JAW_LINE)
 
 
 @dataclass(frozen=True)
-class MouthPairs:
+class MouthPairs(PairTensors):
     """N mouths of one person, all from one or several of their photos.
 
     Attributes:
@@ -53,15 +55,6 @@ class MouthPairs:
 
     def __len__(self) -> int:
         return len(self.warped)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-def joined(parts: list[MouthPairs]) -> MouthPairs:
-    """All of them in one."""
-    return MouthPairs(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(MouthPairs)))
 
 
 def mouth_marks(placement: HeadPlacement, head: Tensor) -> Tensor:

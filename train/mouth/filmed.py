@@ -16,7 +16,8 @@ from diffusionact.warping.mouth import lip_opening
 from diffusionact.warping.placement import fit_placement, mesh_to_plane, transform_mesh
 
 from ..experiments.making import faces_of, make_filmed
-from .crops import MouthPairs, joined, mouth_pairs
+from ..experiments.shards import joined
+from .crops import MouthPairs, mouth_pairs
 
 FRAMES, SOURCES, TARGETS = 40, 4, 14
 # Openings for the distance of the eyes' outer corners: of targets at least, and between a source and its targets.

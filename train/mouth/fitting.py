@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..experiments.arguments import check_count, input_errors_as_messages
 from ..experiments.guided_fitting import Fitting, GuidedLoss, fit
-from ..experiments.shards import load_shards
-from .crops import CROP_SIZE, MouthPairs, joined
+from ..experiments.shards import joined, load_shards
+from .crops import CROP_SIZE, MouthPairs
 from .network import MouthInput, MouthModel, distances, landmark_map
 
 LEARNING_RATE, WARM_UP_STEPS = 1e-3, 40

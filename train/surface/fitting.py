@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..experiments.arguments import check_count, input_errors_as_messages
 from ..experiments.guided_fitting import Fitting, GuidedLoss, fit
-from ..experiments.shards import load_shards
+from ..experiments.shards import joined, load_shards
 from .network import SurfaceInput, SurfaceModel
-from .pairs import MAX_MISS, SurfacePairs, joined
+from .pairs import MAX_MISS, SurfacePairs
 
 LEARNING_RATE, WARM_UP_STEPS = 1e-3, 40
 # Pairs that hardly need anything, px of the crop.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,8 @@ from diffusionact.warping.sampling import apply, pixel_centres, sample, side_by_
 from diffusionact.warping.topology import LEFT_EYE, MOUTH, RIGHT_EYE, SURROUNDINGS, load_topology
 from diffusionact.warping.view import crop_output, moved_vertices, plane_to_output, still_plane
 
+from ..experiments.shards import PairTensors
+
 SIZE = 128
 # Lids, lashes and lips lie within this of the openings that the labels tell, px of SIZE; they have rules of their own.
 FEATURES_PX = 3
@@ -40,7 +42,7 @@ DOUBT, BAND_PX, BAND_TURN_DEG = (0.3, 0.7), 10, (8.0, 25.0)
 
 
 @dataclass(frozen=True)
-class SurfacePairs:
+class SurfacePairs(PairTensors):
     """N targets of one source.
 
     Attributes:
@@ -71,15 +73,6 @@ class SurfacePairs:
 
     def __len__(self) -> int:
         return len(self.warped)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-def joined(parts: list[SurfacePairs]) -> SurfacePairs:
-    """All of them in one."""
-    return SurfacePairs(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(SurfacePairs)))
 
 
 def cut_out_source(photo: Tensor, reading: FaceReading, preparer: PhotoPreparer) -> WarpSource:

@@ -29,8 +29,9 @@ from diffusionact.warping.placement import transform_mesh
 from diffusionact.warping.values import HeadPlacement
 
 from ..experiments.making import faces_of, make_filmed
+from ..experiments.shards import joined
 from .cutting import cut_photo
-from .pairs import SurfacePairs, cut_out_source, joined, surface_pairs
+from .pairs import SurfacePairs, cut_out_source, surface_pairs
 
 # Turned views of a photo, and of each of the frames that are taken of a clip.
 FRAMES, VIEWS_OF_PHOTO, VIEWS_OF_FRAME = 5, 8, 2

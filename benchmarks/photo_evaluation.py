@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from diffusionact.cli import main as diffusionact  # noqa: E402
 from diffusionact.evaluation.report import RESULTS_NAME  # noqa: E402
+from tools.template_media import find_media  # noqa: E402
 
 # One adult each, alone in the picture; the first four are those of the first experiments with the warp.
 CLIPS = (
@@ -50,7 +51,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    words = ["evaluate", "--clips", *(str(find_clip(options.folder, name)) for name in CLIPS)]
+    words = ["evaluate", "--clips", *(str(find_media(options.folder, name)) for name in CLIPS)]
     words += ["-o", str(options.report), "--model", *options.models, "--protocol", "self", "cross", "temporal"]
     words += ["--frames-per-video", str(options.frames), "--cross-pairs", str(options.cross_pairs), "--device", "cpu"]
     code = diffusionact(words)
@@ -58,14 +59,6 @@ def main() -> int:
         report = json.loads((options.report / RESULTS_NAME).read_text())
         options.output.write_text(json.dumps(summary(report, options), indent=1) + "\n")
     return code
-
-
-def find_clip(folder: Path, name: str) -> Path:
-    """The clip of a name below a folder."""
-    path = next(iter(sorted(folder.rglob(f"{name}.webp"))), None)
-    if path is None:
-        raise SystemExit(f"Expected {name}.webp below {folder}, received none. Unpack the packages named above there.")
-    return path
 
 
 def summary(report: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from diffusionact.images import load_image, model_to_uint8
 from diffusionact.pipelines.preview import GeometryPreview
 
 from .scene_images import ASTRONAUT, OUTPUT, sheet
+from .template_media import find_media
 
 PEOPLE = (
     "image_z_image_turbo-1",
@@ -47,17 +48,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the packages lie unpacked")
     folder = parser.parse_args().folder
     torch.set_num_threads(1)
-    photos = [ASTRONAUT, *(find_photo(folder, name) for name in PEOPLE)]
+    photos = [ASTRONAUT, *(find_media(folder, name) for name in PEOPLE)]
     preview = GeometryPreview(2 * SIDE)
     sheet([posed(preview, photo) for photo in photos], SIDE).save(OUTPUT / "photo_warp.jpg", quality=90)
-
-
-def find_photo(folder: Path, name: str) -> Path:
-    """The still of a name below a folder."""
-    path = next(iter(sorted(folder.rglob(f"{name}.webp"))), None)
-    if path is None:
-        raise SystemExit(f"Expected {name}.webp below {folder}, received none. Unpack the packages named above there.")
-    return path
 
 
 def posed(preview: GeometryPreview, photo: Path) -> list[Image.Image]:
